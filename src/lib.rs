@@ -1,0 +1,2 @@
+//! Restante: an MSML-driven store-and-forward file transfer server.
+pub mod model;

@@ -1,0 +1,75 @@
+//! Every limit that is not an operator's choice: name, unit, value, reason. The operator's are in the configuration.
+
+use std::time::Duration;
+
+/// A sender that skips about pays for it: past this many separate pieces of one message we answer 413.
+pub const HOLES_PER_MESSAGE: usize = 64;
+
+/// Octets of an MSRP start line plus headers. Real heads are under 1 KiB; multi-relay paths reach 4 KiB.
+pub const MSRP_HEAD_OCTETS: usize = 16 * 1024;
+
+/// Headers in one MSRP request or response.
+pub const MSRP_HEADERS: usize = 64;
+
+/// URIs in one To-Path or From-Path: more relays than this is a loop.
+pub const MSRP_PATH_URIS: usize = 16;
+
+/// Sessions bound to one MSRP connection.
+pub const SESSIONS_PER_CONNECTION: usize = 4096;
+
+/// Messages of one session that arrive interleaved at the same time.
+pub const MESSAGES_PER_SESSION: usize = 8;
+
+/// RFC 4975 §7.1.1: a transaction without a response for this long has failed.
+pub const MSRP_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Octets sent by a session and not yet answered: enough for 1 Gbit/s at 8 ms, small enough for 10,000 sessions.
+pub const SEND_WINDOW_OCTETS: u64 = 1024 * 1024;
+
+/// Octets read from a stream and not yet written to the stage; above it the link stops reading.
+pub const UNWRITTEN_OCTETS: usize = 256 * 1024;
+
+/// Octets handed to a socket and not yet taken by it; above it the link makes no more.
+pub const UNSENT_OCTETS: usize = 256 * 1024;
+
+/// Incremental success REPORTs (RFC 4975 §7.1.3) go out at most once per this many durable octets.
+pub const REPORT_EVERY_OCTETS: u64 = 16 * 1024 * 1024;
+
+/// Octets of one SIP message, head and body: RFC 3261 §18.1.1 puts UDP at 65,535.
+pub const SIP_MESSAGE_OCTETS: usize = 64 * 1024;
+
+/// Octets of a SIP start line plus headers.
+pub const SIP_HEAD_OCTETS: usize = 32 * 1024;
+
+/// Headers in one SIP message.
+pub const SIP_HEADERS: usize = 256;
+
+/// SIP transactions alive at once; beyond it new requests get 503 with Retry-After.
+pub const SIP_TRANSACTIONS: usize = 100_000;
+
+/// Octets of one SDP body.
+pub const SDP_OCTETS: usize = 16 * 1024;
+
+/// Media lines in one SDP body.
+pub const SDP_MEDIA: usize = 64;
+
+/// Octets of one MSML document.
+pub const MSML_OCTETS: usize = 256 * 1024;
+
+/// Nested elements in an MSML document.
+pub const MSML_DEPTH: usize = 64;
+
+/// Elements in an MSML document.
+pub const MSML_ELEMENTS: usize = 4096;
+
+/// Attributes of one MSML element.
+pub const MSML_ATTRIBUTES: usize = 64;
+
+/// MSML dialogs alive on one connection.
+pub const DIALOGS_PER_CONNECTION: usize = 64;
+
+/// Octets of a box or object name (UTF-8).
+pub const NAME_OCTETS: usize = 255;
+
+/// Octets of one envelope on disk: headers are bounded above, icons are refused beyond this.
+pub const ENVELOPE_OCTETS: usize = 256 * 1024;

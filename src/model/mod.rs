@@ -1,0 +1,19 @@
+//! The words every room shares: time, chance, ranges, files, object names, limits and the one machine shape.
+//!
+//! Nothing here knows a protocol, and nothing here does I/O. A room that needs the hour, a random token or a size
+//! limit gets it from here as a value, so that every run can be replayed.
+
+pub mod file;
+pub mod limits;
+pub mod machine;
+pub mod mint;
+pub mod range;
+pub mod time;
+pub mod uri;
+
+pub use file::{Digest, DigestAlgorithm, FileInfo};
+pub use machine::{Machine, Outbox};
+pub use mint::Mint;
+pub use range::{ByteRange, Ranges, TooManyHoles};
+pub use time::{Instant, Now, Wall};
+pub use uri::{ObjectUri, ObjectUriError};
