@@ -47,6 +47,15 @@ pub const SIP_HEADERS: usize = 256;
 /// SIP transactions alive at once; beyond it new requests get 503 with Retry-After.
 pub const SIP_TRANSACTIONS: usize = 100_000;
 
+/// SIP calls alive at once; beyond it an INVITE gets 503 with Retry-After. A call costs about 4 KiB.
+pub const SIP_CALLS: usize = 20_000;
+
+/// TCP connections whose SIP stream is being framed at once; a further one is closed.
+pub const SIP_FLOWS: usize = 4096;
+
+/// Requests of ours that wait in one SIP dialog; the next is answered with 503.
+pub const SIP_QUEUED_REQUESTS: usize = 1024;
+
 /// Octets of one SDP body.
 pub const SDP_OCTETS: usize = 16 * 1024;
 
