@@ -74,6 +74,18 @@ pub const MSML_ELEMENTS: usize = 4096;
 /// Attributes of one MSML element.
 pub const MSML_ATTRIBUTES: usize = 64;
 
+/// XML namespace declarations in force at one place of an MSML document: real ones have two, and each name looks through all.
+pub const MSML_NAMESPACES: usize = 32;
+
+/// Shadow variables in one namelist of an MSML script; each makes its event longer.
+pub const MSML_NAMELIST: usize = 64;
+
+/// Faults reported for one MSML document; after these a reader has enough to do.
+pub const MSML_FAULTS: usize = 32;
+
+/// MSML dialogs alive on one server: every one may hold a script of `MSML_OCTETS`.
+pub const MSML_DIALOGS: usize = 100_000;
+
 /// MSML dialogs alive on one connection.
 pub const DIALOGS_PER_CONNECTION: usize = 64;
 

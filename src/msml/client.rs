@@ -1,0 +1,128 @@
+//! The other side of the conversation, for our own commands: writes requests, reads results and events.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::model::ObjectUri;
+
+use super::fault::{Code, Fault, Position};
+use super::reply::{document, escape};
+use super::xml::{Element, Space, read};
+
+/// What a server sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// The answer to a request.
+    Result(TransactionResult),
+    /// Something that happened.
+    Event(Event),
+}
+
+/// RFC 5707 §7.3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionResult {
+    /// The response code; 200 is success.
+    pub response: u16,
+    /// The mark of the last command executed before a failure.
+    pub mark: Option<String>,
+    /// Why it failed.
+    pub description: Option<String>,
+    /// Dialogs started, by whole identifier.
+    pub dialogids: Vec<String>,
+}
+
+/// RFC 5707 §7.4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its name.
+    pub name: String,
+    /// The object it is about.
+    pub id: String,
+    /// Name and value pairs in document order.
+    pub values: Vec<(String, String)>,
+}
+
+impl Event {
+    /// The first value of this name.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.values.iter().find(|pair| pair.0 == name).map(|pair| pair.1.as_str())
+    }
+}
+
+/// Reads a document that a server sent. Ids are found inside and after `<result>`, events with and without `<msml>`
+/// around them, as servers in the field do either.
+///
+/// # Errors
+/// A [`Fault`] if it is not well-formed or neither of the two.
+pub fn read_message(body: &[u8]) -> Result<Message, Fault> {
+    let root = read(body)?;
+    let elements = match root.name.as_str() {
+        "msml" => &root.children[..],
+        _ => std::slice::from_ref(&root),
+    };
+    let child = |name: &str| elements.iter().find(|element| element.space == Space::Msml && element.name == name);
+    if let Some(result) = child("result") {
+        return read_result(result, elements).map(Message::Result);
+    }
+    let fault = Fault::new(root.position, Code::BadRequest, "neither a <result> nor an <event>");
+    child("event").map_or_else(|| Err(fault), |event| read_event(event).map(Message::Event))
+}
+
+fn missing(element: &Element, name: &str) -> Fault {
+    let at: Position = element.position;
+    Fault::new(at, Code::MissingAttribute, format!("<{}> needs the attribute {name}", element.name))
+}
+
+fn texts<'a>(elements: &'a [Element], name: &'a str) -> impl Iterator<Item = String> + 'a {
+    elements.iter().filter(move |element| element.name == name).map(|element| element.text.trim().to_owned())
+}
+
+fn read_result(result: &Element, siblings: &[Element]) -> Result<TransactionResult, Fault> {
+    let code = result.attribute("response").and_then(|code| code.parse().ok());
+    Ok(TransactionResult {
+        response: code.ok_or_else(|| missing(result, "response"))?,
+        mark: result.attribute("mark").map(str::to_owned),
+        description: texts(&result.children, "description").next(),
+        dialogids: texts(&result.children, "dialogid").chain(texts(siblings, "dialogid")).collect(),
+    })
+}
+
+fn read_event(event: &Element) -> Result<Event, Fault> {
+    let attribute = |name: &str| event.attribute(name).map(str::to_owned).ok_or_else(|| missing(event, name));
+    let names = texts(&event.children, "name");
+    Ok(Event {
+        name: attribute("name")?,
+        id: attribute("id")?,
+        values: names.zip(texts(&event.children, "value")).collect(),
+    })
+}
+
+/// `<dialogstart>` with one `<record>` into `dest` and an `<exit>` that reports `namelist`.
+pub fn record_request(conn: &str, name: &str, dest: &ObjectUri, maxtime: Duration, namelist: &[&str]) -> String {
+    let (dest, maxtime) = (escape(&dest.to_string()), maxtime.as_millis());
+    // RFC 5707 §9.7.4 makes format mandatory; the sender's own word for its file is what counts.
+    let record = format!("<record dest=\"{dest}\" format=\"application/octet-stream\" maxtime=\"{maxtime}ms\"/>");
+    dialogstart(conn, name, &record, namelist)
+}
+
+/// `<dialogstart>` with one `<play>` of `files` and an `<exit>` that reports `namelist`.
+pub fn play_request(conn: &str, name: &str, files: &[ObjectUri], namelist: &[&str]) -> String {
+    let mut play = "<play>".to_owned();
+    for uri in files {
+        let _ = write!(play, "<audio uri=\"{}\"/>", escape(&uri.to_string()));
+    }
+    dialogstart(conn, name, &(play + "</play>"), namelist)
+}
+
+/// `<dialogend>` for a dialog by its whole identifier.
+pub fn dialogend_request(id: &str) -> String {
+    document(&format!("<dialogend id=\"{}\"/>", escape(id)))
+}
+
+fn dialogstart(conn: &str, name: &str, content: &str, namelist: &[&str]) -> String {
+    let (conn, name, namelist) = (escape(conn), escape(name), escape(&namelist.join(" ")));
+    let exit = format!("<exit namelist=\"{namelist}\"/>");
+    document(&format!(
+        "<dialogstart target=\"conn:{conn}\" type=\"application/moml+xml\" name=\"{name}\">{content}{exit}</dialogstart>"
+    ))
+}

@@ -1,0 +1,354 @@
+//! One MSML dialog: its steps one after the other, a group's primitives side by side, and how it ends.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::document::{Deed, Kind, Primitive, Send, Step, primitives};
+use super::event::is_in_class;
+use super::ledger::{DialogKey, Turn};
+use super::object::DialogId;
+use super::port::{ContextId, End, Output, PrimitiveKey};
+use super::primitive::{Reaction, Running};
+use super::reply::{self, ExitStyle};
+
+/// How a dialog ends, once that is known.
+#[derive(Debug)]
+enum Ending {
+    Exit(Vec<String>),
+    Disconnect(Vec<String>),
+    Failed { status: u16, description: String, results: Vec<(String, String)> },
+}
+
+/// Who a dialog is and whom it reports to.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) key: DialogKey,
+    pub(super) id: DialogId,
+    pub(super) context: ContextId,
+    pub(super) exit_style: ExitStyle,
+    /// Whether the request came on the very SIP dialog of the connection, so that its BYE can carry the last event.
+    pub(super) on_own_connection: bool,
+}
+
+/// A dialog between `<dialogstart>` and `msml.dialog.exit`.
+#[derive(Debug)]
+pub(super) struct Dialog {
+    who: Identity,
+    name: String,
+    steps: VecDeque<Step>,
+    /// Class and id of every primitive in the script: what a `<send>` can mean (RFC 5707 §9.6.3).
+    cast: Vec<(&'static str, Option<String>)>,
+    crew: Vec<Running>,
+    /// The running group's `<groupexit>`.
+    group_exit: Option<Vec<Deed>>,
+    /// Whether the crew had anyone who is not inert.
+    had_work: bool,
+    deeds: VecDeque<Deed>,
+    variables: BTreeMap<String, String>,
+    /// No further primitive starts.
+    terminated: bool,
+    connection_gone: bool,
+    ending: Option<Ending>,
+}
+
+impl Dialog {
+    pub(super) fn new(who: Identity, steps: Vec<Step>) -> Self {
+        let cast = steps.iter().flat_map(primitives).map(|member| (member.kind.class(), member.id.clone())).collect();
+        Self {
+            name: who.id.to_string(),
+            who,
+            steps: steps.into(),
+            cast,
+            crew: Vec::new(),
+            group_exit: None,
+            had_work: false,
+            deeds: VecDeque::new(),
+            variables: BTreeMap::new(),
+            terminated: false,
+            connection_gone: false,
+            ending: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> &DialogId {
+        &self.who.id
+    }
+
+    /// Whether an outside `<send>` can mean `target`.
+    pub(super) fn has_target(&self, target: &str) -> bool {
+        let (class, id) = target.split_once('.').map_or((target, None), |(class, id)| (class, Some(id)));
+        let class = if class == "collect" { "dtmf" } else { class };
+        target == "group" || self.cast.iter().any(|one| one.0 == class && (id.is_none() || id == one.1.as_deref()))
+    }
+
+    /// Goes on until something has to be waited for. True when the dialog is over and has said so.
+    pub(super) fn settle(&mut self, turn: &mut Turn<'_>) -> bool {
+        loop {
+            if let Some(deed) = self.deeds.pop_front() {
+                self.perform(deed, turn);
+                continue;
+            }
+            if !self.crew_is_done(turn) {
+                return false;
+            }
+            if let Some(exit) = self.group_exit.take() {
+                if self.ending.is_none() {
+                    self.deeds.extend(exit);
+                }
+                continue;
+            }
+            match self.next_step() {
+                Some(step) => self.enter(step, turn),
+                None => {
+                    self.close(turn);
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// RFC 5707 §9.6.2 and §9.7.6: what runs is terminated and nothing new starts, but what the script says about its
+    /// results right after is still said.
+    pub(super) fn terminate(&mut self, event: &str, turn: &mut Turn<'_>) {
+        self.terminated = true;
+        self.deliver_to_all(event, turn);
+    }
+
+    /// Its connection is gone: every transfer ends, and the owner will say how.
+    pub(super) fn lose_connection(&mut self, turn: &mut Turn<'_>) {
+        self.terminated = true;
+        self.connection_gone = true;
+        for key in self.keys() {
+            self.react(key, turn, |running, _| running.lose());
+        }
+    }
+
+    /// An event from outside for something inside (RFC 5707 §7.2).
+    pub(super) fn deliver(&mut self, target: &str, event: &str, turn: &mut Turn<'_>) {
+        if target == "group" {
+            // RFC 5707 §9.8.1: terminate is all that a group understands.
+            if self.group_exit.is_some() && is_in_class(event, "terminate") {
+                self.deliver_to_all(event, turn);
+            }
+            return;
+        }
+        let members = self.crew.iter().filter(|running| running.primitive.is_target(target));
+        for key in members.map(|running| running.key).collect::<Vec<_>>() {
+            self.react(key, turn, |running, now| running.deliver(event, now));
+        }
+    }
+
+    pub(super) fn started(&mut self, key: PrimitiveKey, turn: &mut Turn<'_>) {
+        self.react(key, turn, |running, now| {
+            running.started(now);
+            Reaction::Nothing
+        });
+    }
+
+    pub(super) fn progressed(&mut self, key: PrimitiveKey) {
+        if let Some(running) = self.crew.iter_mut().find(|running| running.key == key) {
+            running.progressed();
+        }
+    }
+
+    pub(super) fn timeout(&mut self, key: PrimitiveKey, turn: &mut Turn<'_>) {
+        self.react(key, turn, Running::timeout);
+    }
+
+    /// A primitive is over.
+    pub(super) fn ended(&mut self, key: PrimitiveKey, end: End, turn: &mut Turn<'_>) {
+        let Some(running) = self.leave(key, turn) else { return };
+        let name = running.end_name(&end);
+        let results = self.remember(&running.primitive, &name, end.variables);
+        match end.failure {
+            Some((status, description)) if self.ending.is_none() => {
+                // Checklist F-9: a failing dialog speaks through msml.dialog.exit alone.
+                self.end_with(Ending::Failed { status, description, results }, turn);
+            }
+            None if self.ending.is_none() => self.deeds.extend(running.primitive.exit),
+            _ => {}
+        }
+    }
+
+    fn keys(&self) -> Vec<PrimitiveKey> {
+        self.crew.iter().map(|running| running.key).collect()
+    }
+
+    fn deliver_to_all(&mut self, event: &str, turn: &mut Turn<'_>) {
+        for key in self.keys() {
+            self.react(key, turn, |running, now| running.deliver(event, now));
+        }
+    }
+
+    /// Does something to one primitive and takes the consequences.
+    fn react(
+        &mut self,
+        key: PrimitiveKey,
+        turn: &mut Turn<'_>,
+        act: impl FnOnce(&mut Running, crate::model::Instant) -> Reaction,
+    ) {
+        let Some(running) = self.crew.iter_mut().find(|running| running.key == key) else { return };
+        let reaction = act(running, turn.now);
+        turn.ledger.arm(key, running.deadline);
+        match reaction {
+            Reaction::Nothing => {}
+            Reaction::Order(order) => turn.out.push(Output::Order { primitive: key, order }),
+            Reaction::NoInput => self.no_input(key),
+            Reaction::NoInputOver => {
+                self.no_input(key);
+                self.collector_over(key, "dtmf.noinput", turn);
+            }
+            Reaction::Over(event) => self.collector_over(key, &event, turn),
+        }
+    }
+
+    fn no_input(&mut self, key: PrimitiveKey) {
+        let running = self.crew.iter().find(|running| running.key == key);
+        if let Some(Kind::Collect(collect)) = running.map(|running| &running.primitive.kind) {
+            self.deeds.extend(collect.noinput.iter().cloned());
+        }
+    }
+
+    fn collector_over(&mut self, key: PrimitiveKey, name: &str, turn: &mut Turn<'_>) {
+        let Some(running) = self.leave(key, turn) else { return };
+        self.remember(&running.primitive, name, Vec::new());
+        if self.ending.is_none() {
+            self.deeds.extend(running.primitive.exit);
+        }
+    }
+
+    fn leave(&mut self, key: PrimitiveKey, turn: &mut Turn<'_>) -> Option<Running> {
+        let index = self.crew.iter().position(|running| running.key == key)?;
+        turn.ledger.close(key);
+        Some(self.crew.remove(index))
+    }
+
+    /// RFC 5707 §9.2: shadow variables belong to the dialog; one with an id is also known by `record.ID.len`.
+    fn remember(&mut self, of: &Primitive, end: &str, given: Vec<(String, String)>) -> Vec<(String, String)> {
+        let class = of.kind.class();
+        let end_variable = format!("{class}.end");
+        let mut results = vec![(end_variable.clone(), end.to_owned())];
+        results.extend(given.into_iter().filter(|(name, _)| *name != end_variable));
+        for (name, value) in &results {
+            self.variables.insert(name.clone(), value.clone());
+            let own = name.strip_prefix(class).and_then(|rest| rest.strip_prefix('.'));
+            if let (Some(own), Some(id)) = (own, &of.id) {
+                self.variables.insert(format!("{class}.{id}.{own}"), value.clone());
+            }
+        }
+        results
+    }
+
+    /// The variables of a namelist. RFC 5707 §9.2: what was never set has the value `undefined`.
+    fn values(&self, namelist: &[String]) -> Vec<(String, String)> {
+        let value = |name: &String| {
+            let known = match name.strip_prefix("collect.") {
+                Some(rest) => self.variables.get(&format!("dtmf.{rest}")),
+                None => self.variables.get(name),
+            };
+            known.cloned().unwrap_or_else(|| "undefined".to_owned())
+        };
+        namelist.iter().map(|name| (name.clone(), value(name))).collect()
+    }
+
+    fn perform(&mut self, deed: Deed, turn: &mut Turn<'_>) {
+        match deed {
+            Deed::Send(send) => self.send(&send, turn),
+            Deed::Exit { namelist } => self.end_with(Ending::Exit(namelist), turn),
+            Deed::Disconnect { namelist } => self.end_with(Ending::Disconnect(namelist), turn),
+        }
+    }
+
+    /// RFC 5707 §9.6.3: a target unknown inside the dialog is the environment.
+    fn send(&mut self, send: &Send, turn: &mut Turn<'_>) {
+        if self.has_target(&send.target) {
+            return self.deliver(&send.target, &send.event, turn);
+        }
+        turn.event(self.who.context, &send.event, &self.name, &self.values(&send.namelist));
+    }
+
+    /// The first ending counts; whoever still runs is terminated and waited for.
+    fn end_with(&mut self, ending: Ending, turn: &mut Turn<'_>) {
+        self.ending = Some(ending);
+        self.deeds.clear();
+        self.deliver_to_all("terminate", turn);
+        self.deeds.clear();
+    }
+
+    /// Whether nobody is left to wait for. Collectors alone keep a group alive only if they were alone from the start.
+    fn crew_is_done(&mut self, turn: &mut Turn<'_>) -> bool {
+        if self.had_work && self.crew.iter().all(Running::is_inert) {
+            for key in self.keys() {
+                self.leave(key, turn);
+            }
+        }
+        self.crew.is_empty()
+    }
+
+    fn next_step(&mut self) -> Option<Step> {
+        let step = self.steps.pop_front().filter(|_| self.ending.is_none())?;
+        let starts_something = !matches!(step, Step::Deed(_));
+        (!self.terminated || !starts_something).then_some(step)
+    }
+
+    fn enter(&mut self, step: Step, turn: &mut Turn<'_>) {
+        let members = match step {
+            Step::Deed(deed) => return self.deeds.push_back(deed),
+            Step::Primitive(primitive) => vec![primitive],
+            Step::Group(group) => {
+                self.group_exit = Some(group.exit);
+                group.primitives
+            }
+        };
+        self.had_work = false;
+        for primitive in members {
+            let key = turn.ledger.open(self.who.key);
+            let running = Running::new(key, primitive, turn.ledger.default_maxtime, turn.now);
+            turn.ledger.arm(key, running.deadline);
+            if let Some(work) = running.work() {
+                self.had_work = true;
+                let (conn, dialog) = (self.who.id.conn.clone(), self.name.clone());
+                turn.out.push(Output::Start { primitive: key, conn, dialog, work });
+            }
+            self.crew.push(running);
+        }
+    }
+
+    /// The last words (RFC 5707 §7.4 and §9.6.1; checklist F-4, F-8, F-9).
+    fn close(&mut self, turn: &mut Turn<'_>) {
+        let (context, id) = (self.who.context, self.name.as_str());
+        let exit = "msml.dialog.exit";
+        let repeated = |values: &[(String, String)]| match self.who.exit_style {
+            ExitStyle::Repeat => values.to_vec(),
+            ExitStyle::Empty => Vec::new(),
+        };
+        match self.ending.take() {
+            None => turn.event(context, exit, id, &[]),
+            Some(Ending::Exit(namelist)) => {
+                let values = self.values(&namelist);
+                turn.event(context, "moml.exit", id, &values);
+                turn.event(context, exit, id, &repeated(&values));
+            }
+            Some(Ending::Disconnect(namelist)) => {
+                let values = self.values(&namelist);
+                let by_bye = self.who.on_own_connection && !self.connection_gone;
+                if !by_bye {
+                    turn.event(context, "moml.disconnect", id, &values);
+                }
+                turn.event(context, exit, id, &repeated(&values));
+                if !self.connection_gone {
+                    // RFC 5707 §3.1: on the SIP dialog that ends, the BYE itself carries the event.
+                    let body = by_bye.then(|| reply::event("moml.disconnect", id, &values));
+                    turn.out.push(Output::Disconnect { conn: self.who.id.conn.clone(), body });
+                }
+            }
+            Some(Ending::Failed { status, description, results }) => {
+                let mut values = vec![
+                    ("dialog.exit.status".to_owned(), status.to_string()),
+                    ("dialog.exit.description".to_owned(), description),
+                ];
+                values.extend(results);
+                turn.event(context, exit, id, &values);
+            }
+        }
+    }
+}

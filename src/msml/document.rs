@@ -1,0 +1,212 @@
+//! A MSML request after validation: commands, and inside `<dialogstart>` the steps of its script.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::model::ObjectUri;
+
+use super::fault::Position;
+use super::object::Identifier;
+
+/// RFC 5707 §7.1: one request, its commands in document order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// What to do.
+    pub commands: Vec<Command>,
+}
+
+/// One child of `<msml>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// RFC 5707 §5: reported when a later command fails.
+    pub mark: Option<String>,
+    /// Where it stands, for descriptions.
+    pub position: Position,
+    /// What it asks for.
+    pub action: Action,
+}
+
+/// What a command asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// RFC 5707 §7.2: an event for an object.
+    Send {
+        /// The event's name.
+        event: String,
+        /// The object.
+        target: Identifier,
+    },
+    /// RFC 5707 §9.6.1.
+    DialogStart {
+        /// The connection or conference.
+        target: Identifier,
+        /// The dialog's name; assigned if absent.
+        name: Option<String>,
+        /// What to run.
+        script: Script,
+    },
+    /// RFC 5707 §9.6.2.
+    DialogEnd {
+        /// The dialog.
+        id: Identifier,
+    },
+}
+
+/// Where a dialog's description is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Script {
+    /// In the document.
+    Inline(Vec<Step>),
+    /// At the URL of `src`.
+    External,
+}
+
+/// RFC 5707 §9.2: one step of a dialog; steps run one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// One primitive alone.
+    Primitive(Primitive),
+    /// Several at once.
+    Group(Group),
+    /// `<send>` between them, or `<exit>` and `<disconnect>` at the end.
+    Deed(Deed),
+}
+
+/// RFC 5707 §9.8: primitives that start together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The members.
+    pub primitives: Vec<Primitive>,
+    /// `<groupexit>`.
+    pub exit: Vec<Deed>,
+}
+
+/// What a script does in no time (RFC 5707 §9.6.3-5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Sends an event.
+    Send(Send),
+    /// Ends the dialog with these results.
+    Exit {
+        /// Shadow variables.
+        namelist: Vec<String>,
+    },
+    /// Ends the dialog and the connection.
+    Disconnect {
+        /// Shadow variables.
+        namelist: Vec<String>,
+    },
+}
+
+/// RFC 5707 §9.6.3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    /// The event's name.
+    pub event: String,
+    /// A primitive type with an optional id, `group`, or anything else: the environment.
+    pub target: String,
+    /// Shadow variables.
+    pub namelist: Vec<String>,
+}
+
+/// A media primitive (RFC 5707 §9.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Primitive {
+    /// Its id, if events are to reach it among others of its kind.
+    pub id: Option<String>,
+    /// What it does.
+    pub kind: Kind,
+    /// `<playexit>`, `<recordexit>` or `<dtmfexit>`.
+    pub exit: Vec<Deed>,
+}
+
+/// What a primitive does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// RFC 5707 §9.7.1: send files.
+    Play {
+        /// In order.
+        files: Vec<PlayFile>,
+        /// `initial="suspend"`.
+        suspended: bool,
+        /// Limit of the whole.
+        maxtime: Option<Duration>,
+    },
+    /// RFC 5707 §9.7.4: receive a file.
+    Record {
+        /// What and where to.
+        record: Record,
+        /// Limit of the whole.
+        maxtime: Option<Duration>,
+    },
+    /// RFC 5707 §9.7.5: `<collect>` or `<dtmf>`. A message stream carries no digits, so only its timer can act.
+    Collect(Collect),
+}
+
+/// RFC 5707 §9.7.4: one file to receive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The object, or the box where a name is minted.
+    pub dest: ObjectUri,
+    /// Whether octets are added to an object that exists.
+    pub append: bool,
+    /// `format` as written; voice scripts put codecs here, so nothing is enforced with it.
+    pub format: Option<String>,
+    /// `initial="suspend"`: nothing is read before `resume`.
+    pub suspended: bool,
+    /// `prespeech`: how long the first octet may take.
+    pub first_timeout: Option<Duration>,
+    /// `postspeech`: how long silence between octets may last.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// One file to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlayFile {
+    /// Where it lies.
+    pub uri: ObjectUri,
+    /// The type from `format`, without codecs; `None` if that was no MIME type.
+    pub media_type: Option<String>,
+}
+
+/// What is left of a digit collector when no digit can come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collect {
+    /// `fdt`: first-digit timer; `None` waits for ever.
+    pub first_digit: Option<Duration>,
+    /// `starttimer`: whether that timer runs from the start.
+    pub timer_runs: bool,
+    /// `<noinput>`.
+    pub noinput: Vec<Deed>,
+    /// How often `<noinput>` may happen; `None` is for ever.
+    pub noinput_times: Option<NonZeroU32>,
+}
+
+impl Kind {
+    /// The class a `<send>` names it by; `dtmf` and `collect` are one (RFC 5707 §9.7.5).
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Play { .. } => "play",
+            Self::Record { .. } => "record",
+            Self::Collect(_) => "dtmf",
+        }
+    }
+}
+
+impl Primitive {
+    /// Whether `target` (`record`, `play.greeting`, `collect`) means this primitive (RFC 5707 §9.6.3).
+    pub fn is_target(&self, target: &str) -> bool {
+        let (class, id) = target.split_once('.').map_or((target, None), |(class, id)| (class, Some(id)));
+        let class = if class == "collect" { "dtmf" } else { class };
+        class == self.kind.class() && (id.is_none() || id == self.id.as_deref())
+    }
+}
+
+/// The primitives of a step.
+pub(super) fn primitives(step: &Step) -> &[Primitive] {
+    match step {
+        Step::Primitive(primitive) => std::slice::from_ref(primitive),
+        Step::Group(group) => &group.primitives,
+        Step::Deed(_) => &[],
+    }
+}

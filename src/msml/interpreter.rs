@@ -1,0 +1,348 @@
+//! The control context of RFC 5707 §5: takes requests, runs dialogs, and says what has to be done.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Instant, Machine, Mint, Now, Outbox};
+
+use super::dialog::{Dialog, Identity};
+use super::document::{Action, Document, Script};
+use super::fault::{Code, quoted};
+use super::ledger::{DialogKey, Ledger, Turn};
+use super::object::{DialogId, Identifier, Root};
+use super::parse::check;
+use super::port::{Config, ContextId, Input, Output, PrimitiveKey, Reason};
+use super::reply::{self, Style, Verdict};
+
+/// Letters of a name we give a dialog: it only has to be new on its connection.
+const NAME_LETTERS: usize = 12;
+
+/// A connection and the dialogs on it.
+#[derive(Debug)]
+struct Connection {
+    context: ContextId,
+    dialogs: BTreeMap<String, DialogKey>,
+}
+
+/// Why a command failed.
+type Refusal = (Code, String);
+
+/// Whom a request came from.
+#[derive(Clone, Copy)]
+struct Asker {
+    context: ContextId,
+    style: Style,
+}
+
+/// Runs MSML. See the [room's page](super) for what it promises.
+#[derive(Debug)]
+pub struct Interpreter {
+    config: Config,
+    mint: Mint,
+    draining: bool,
+    connections: BTreeMap<String, Connection>,
+    /// Tags by their lower-case form, for clients that lose the case (checklist F-2).
+    lowered: BTreeMap<String, Vec<String>>,
+    dialogs: BTreeMap<DialogKey, Dialog>,
+    last_dialog: u64,
+    ledger: Ledger,
+}
+
+impl Machine for Interpreter {
+    type Input = Input;
+    type Output = Output;
+    type Reason = Reason;
+
+    fn handle(&mut self, now: Now, input: Input, out: &mut Outbox<Output>) {
+        let now = now.instant;
+        match input {
+            Input::Request { context, request, style, body } => {
+                self.ledger.context_lives(context);
+                // The answer goes out before the events of dialogs that end at once (checklist F-4).
+                let mut later = Outbox::new();
+                let verdict = self.request(now, Asker { context, style }, &body, &mut later);
+                let body = reply::result(&verdict, style.dialogid);
+                out.push(Output::Reply { request, response: verdict.code.number(), body });
+                later.drain().for_each(|output| out.push(output));
+            }
+            Input::Connected { conn, context } => self.connected(conn, context),
+            Input::Disconnected { conn } => self.disconnected(now, &conn, out),
+            Input::ContextGone(context) => self.ledger.context_is_gone(context),
+            Input::Started { primitive } => {
+                self.on_primitive(now, primitive, out, |d, turn| d.started(primitive, turn))
+            }
+            Input::Progress { primitive } => self.on_primitive(now, primitive, out, |d, _| d.progressed(primitive)),
+            Input::Ended { primitive, end } => {
+                self.on_primitive(now, primitive, out, |dialog, turn| dialog.ended(primitive, end, turn));
+            }
+            Input::Drain(draining) => self.draining = draining,
+            Input::Timeout => self.timeout(now, out),
+        }
+    }
+
+    fn deadline(&self) -> Option<(Instant, Reason)> {
+        self.ledger.next().map(|(instant, key)| (instant, Reason::Primitive(key)))
+    }
+}
+
+impl Interpreter {
+    /// An interpreter without connections. The mint names dialogs.
+    pub fn new(config: Config, mint: Mint) -> Self {
+        let ledger = Ledger::new(config.default_maxtime);
+        let (connections, lowered, dialogs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { config, mint, draining: false, connections, lowered, dialogs, last_dialog: 0, ledger }
+    }
+
+    /// How many dialogs are alive.
+    pub fn dialogs(&self) -> usize {
+        self.dialogs.len()
+    }
+
+    fn request(&mut self, now: Instant, asker: Asker, body: &[u8], out: &mut Outbox<Output>) -> Verdict {
+        let mut verdict = Verdict { code: Code::Ok, mark: None, description: None, dialogids: Vec::new() };
+        // RFC 5707 §5: nothing is executed before the whole has been validated and found affordable.
+        let document = match check(body, self.config.strict) {
+            Ok(document) => document,
+            Err(faults) => {
+                verdict.code = faults.first().map_or(Code::BadRequest, |fault| fault.code);
+                verdict.description = faults.first().map(super::fault::Fault::description);
+                return verdict;
+            }
+        };
+        if let Err((code, reason)) = self.affordable(&document) {
+            (verdict.code, verdict.description) = (code, Some(reason));
+            return verdict;
+        }
+        for command in document.commands {
+            match self.execute(now, asker, command.action, out) {
+                Ok(started) => {
+                    verdict.mark = command.mark.or(verdict.mark);
+                    verdict.dialogids.extend(started);
+                }
+                // RFC 5707 §5: stop at the first error, roll nothing back, return the last mark.
+                Err((code, reason)) => {
+                    (verdict.code, verdict.description) = (code, Some(format!("{}: {reason}", command.position)));
+                    return verdict;
+                }
+            }
+        }
+        verdict.mark = None;
+        verdict
+    }
+
+    /// RFC 5707 §5: resources for the complete transaction, or 520 and nothing.
+    fn affordable(&self, document: &Document) -> Result<(), Refusal> {
+        let mut wanted: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut total = 0;
+        for command in &document.commands {
+            if let Action::DialogStart { target, script: Script::Inline(_), .. } = &command.action {
+                total += 1;
+                if let Some(conn) = self.resolve(target) {
+                    *wanted.entry(conn).or_default() += 1;
+                }
+            }
+        }
+        if total > 0 && self.draining {
+            return Err((Code::NotInService, "the server is going out of service and starts no dialogs".to_owned()));
+        }
+        let limits = self.config.limits;
+        if self.dialogs.len() + total > limits.dialogs {
+            return Err((Code::NoResource, format!("at most {} dialogs at once", limits.dialogs)));
+        }
+        let running = |conn: &str| self.connections.get(conn).map_or(0, |connection| connection.dialogs.len());
+        match wanted.iter().find(|(conn, wanted)| running(conn) + **wanted > limits.dialogs_per_connection) {
+            Some((conn, _)) => {
+                let limit = limits.dialogs_per_connection;
+                Err((Code::NoResource, format!("at most {limit} dialogs at once on conn:{conn}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Executes one command; gives the identifier of a dialog it started.
+    fn execute(
+        &mut self,
+        now: Instant,
+        asker: Asker,
+        action: Action,
+        out: &mut Outbox<Output>,
+    ) -> Result<Option<String>, Refusal> {
+        match action {
+            Action::DialogStart { target, name, script } => {
+                self.start(now, asker, &target, name, script, out).map(Some)
+            }
+            Action::DialogEnd { id } => {
+                let key = self.find(&id)?;
+                self.on_dialog(now, key, out, |dialog, turn| dialog.terminate("terminate", turn));
+                Ok(None)
+            }
+            Action::Send { event, target } => self.send(now, &target, &event, out).map(|()| None),
+        }
+    }
+
+    fn start(
+        &mut self,
+        now: Instant,
+        asker: Asker,
+        target: &Identifier,
+        name: Option<String>,
+        script: Script,
+        out: &mut Outbox<Output>,
+    ) -> Result<String, Refusal> {
+        let Some(conn) = self.resolve(target).map(str::to_owned) else { return Err(no_such(target)) };
+        let Some(connection) = self.connections.get_mut(&conn) else { return Err(no_such(target)) };
+        if let Some(name) = name.as_ref().filter(|name| connection.dialogs.contains_key(*name)) {
+            return Err((Code::NameInUse, format!("conn:{conn} already has a dialog {}", quoted(name))));
+        }
+        let name = name.unwrap_or_else(|| {
+            loop {
+                let name = self.mint.token(NAME_LETTERS);
+                if !connection.dialogs.contains_key(&name) {
+                    break name;
+                }
+            }
+        });
+        let id = DialogId { conn, name };
+        let text = id.to_string();
+        match script {
+            // RFC 5707 §9.6.1: the fetch is asynchronous, so its failure is an event.
+            Script::External => {
+                let values = [
+                    ("dialog.exit.status".to_owned(), Code::Fetch.number().to_string()),
+                    ("dialog.exit.description".to_owned(), "fetching scripts is not allowed by this server".to_owned()),
+                ];
+                let mut turn = Turn { now, ledger: &mut self.ledger, out };
+                turn.event(asker.context, "msml.dialog.exit", &text, &values);
+            }
+            Script::Inline(steps) => {
+                self.last_dialog += 1;
+                let key = DialogKey(self.last_dialog);
+                let on_own_connection = connection.context == asker.context;
+                connection.dialogs.insert(id.name.clone(), key);
+                let (context, exit_style) = (asker.context, asker.style.exit);
+                let who = Identity { key, id, context, exit_style, on_own_connection };
+                self.dialogs.insert(key, Dialog::new(who, steps));
+                self.on_dialog(now, key, out, |_, _| {});
+            }
+        }
+        Ok(text)
+    }
+
+    fn send(
+        &mut self,
+        now: Instant,
+        target: &Identifier,
+        event: &str,
+        out: &mut Outbox<Output>,
+    ) -> Result<(), Refusal> {
+        if target.dialog.is_none() {
+            return match self.resolve(target) {
+                Some(conn) => Err((Code::InvalidValue, format!("conn:{conn} takes no events, only its dialogs do"))),
+                None => Err(no_such(target)),
+            };
+        }
+        let key = self.find(target)?;
+        let Some(inner) = target.inner.as_deref() else {
+            if super::event::is_in_class(event, "terminate") {
+                self.on_dialog(now, key, out, |dialog, turn| dialog.terminate(event, turn));
+            }
+            return Ok(());
+        };
+        if !self.dialogs.get(&key).is_some_and(|dialog| dialog.has_target(inner)) {
+            return Err((Code::NoSuchObject, format!("the dialog has no {}", quoted(inner))));
+        }
+        self.on_dialog(now, key, out, |dialog, turn| dialog.deliver(inner, event, turn));
+        Ok(())
+    }
+
+    /// The connection an identifier means: its exact tag, or the only one that differs in case (checklist F-2).
+    fn resolve<'a>(&'a self, target: &'a Identifier) -> Option<&'a str> {
+        let Root::Connection(conn) = &target.root else { return None };
+        if self.connections.contains_key(conn) {
+            return Some(conn);
+        }
+        match self.lowered.get(conn).map(Vec::as_slice) {
+            Some([only]) => Some(only),
+            _ => None,
+        }
+    }
+
+    fn find(&self, target: &Identifier) -> Result<DialogKey, Refusal> {
+        let name = target.dialog.as_deref().unwrap_or_default();
+        let connection = self.resolve(target).and_then(|conn| self.connections.get(conn));
+        connection.and_then(|connection| connection.dialogs.get(name).copied()).ok_or_else(|| no_such(target))
+    }
+
+    fn connected(&mut self, conn: String, context: ContextId) {
+        self.ledger.context_lives(context);
+        let lowered = conn.to_ascii_lowercase();
+        if lowered != conn {
+            self.lowered.entry(lowered).or_default().push(conn.clone());
+        }
+        self.connections.insert(conn, Connection { context, dialogs: BTreeMap::new() });
+    }
+
+    fn disconnected(&mut self, now: Instant, conn: &str, out: &mut Outbox<Output>) {
+        let Some(connection) = self.connections.remove(conn) else { return };
+        self.ledger.context_is_gone(connection.context);
+        let lowered = conn.to_ascii_lowercase();
+        if let Some(tags) = self.lowered.get_mut(&lowered) {
+            tags.retain(|tag| tag != conn);
+            if tags.is_empty() {
+                self.lowered.remove(&lowered);
+            }
+        }
+        for key in connection.dialogs.into_values() {
+            self.on_dialog(now, key, out, Dialog::lose_connection);
+        }
+    }
+
+    fn timeout(&mut self, now: Instant, out: &mut Outbox<Output>) {
+        while let Some((_, key)) = self.ledger.next().filter(|(deadline, _)| *deadline <= now) {
+            self.on_primitive(now, key, out, |dialog, turn| dialog.timeout(key, turn));
+        }
+    }
+
+    fn on_primitive(
+        &mut self,
+        now: Instant,
+        primitive: PrimitiveKey,
+        out: &mut Outbox<Output>,
+        act: impl FnOnce(&mut Dialog, &mut Turn<'_>),
+    ) {
+        if let Some(key) = self.ledger.dialog(primitive) {
+            self.on_dialog(now, key, out, act);
+        }
+    }
+
+    /// Does something to a dialog, lets it go on as far as it can, and forgets it when it is over.
+    fn on_dialog(
+        &mut self,
+        now: Instant,
+        key: DialogKey,
+        out: &mut Outbox<Output>,
+        act: impl FnOnce(&mut Dialog, &mut Turn<'_>),
+    ) {
+        let Some(dialog) = self.dialogs.get_mut(&key) else { return };
+        let mut turn = Turn { now, ledger: &mut self.ledger, out };
+        act(dialog, &mut turn);
+        if !dialog.settle(&mut turn) {
+            return;
+        }
+        if let Some(connection) = self.connections.get_mut(&dialog.id().conn) {
+            connection.dialogs.remove(&dialog.id().name);
+        }
+        self.dialogs.remove(&key);
+    }
+}
+
+fn no_such(target: &Identifier) -> Refusal {
+    let root = match &target.root {
+        Root::Connection(name) => format!("connection conn:{}", quoted(name)),
+        Root::Conference(name) => format!("conference conf:{}", quoted(name)),
+    };
+    let object = match &target.dialog {
+        Some(dialog) => format!("dialog {} on {root}", quoted(dialog)),
+        None => root,
+    };
+    (Code::NoSuchObject, format!("there is no {object}"))
+}

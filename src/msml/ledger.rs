@@ -1,0 +1,96 @@
+//! What all dialogs share: keys, deadlines, and which SIP dialogs can still be told something.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::{Instant, Outbox};
+
+use super::port::{ContextId, Output, PrimitiveKey};
+use super::reply;
+
+/// A dialog of this interpreter, by a number that is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DialogKey(pub(super) u64);
+
+/// One entry for each running primitive.
+#[derive(Debug)]
+struct Entry {
+    dialog: DialogKey,
+    deadline: Option<Instant>,
+}
+
+/// The books.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) default_maxtime: Duration,
+    last_key: u64,
+    entries: BTreeMap<PrimitiveKey, Entry>,
+    timers: BTreeSet<(Instant, PrimitiveKey)>,
+    live: BTreeSet<ContextId>,
+}
+
+impl Ledger {
+    pub(super) const fn new(default_maxtime: Duration) -> Self {
+        Self { default_maxtime, last_key: 0, entries: BTreeMap::new(), timers: BTreeSet::new(), live: BTreeSet::new() }
+    }
+
+    /// A key for a primitive of this dialog.
+    pub(super) fn open(&mut self, dialog: DialogKey) -> PrimitiveKey {
+        self.last_key += 1;
+        let key = PrimitiveKey(self.last_key);
+        self.entries.insert(key, Entry { dialog, deadline: None });
+        key
+    }
+
+    /// The primitive is over.
+    pub(super) fn close(&mut self, key: PrimitiveKey) {
+        self.arm(key, None);
+        self.entries.remove(&key);
+    }
+
+    /// The dialog a primitive belongs to.
+    pub(super) fn dialog(&self, key: PrimitiveKey) -> Option<DialogKey> {
+        self.entries.get(&key).map(|entry| entry.dialog)
+    }
+
+    /// Sets, moves or removes a primitive's deadline.
+    pub(super) fn arm(&mut self, key: PrimitiveKey, deadline: Option<Instant>) {
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        if let Some(old) = std::mem::replace(&mut entry.deadline, deadline) {
+            self.timers.remove(&(old, key));
+        }
+        self.timers.extend(deadline.map(|deadline| (deadline, key)));
+    }
+
+    /// The earliest deadline.
+    pub(super) fn next(&self) -> Option<(Instant, PrimitiveKey)> {
+        self.timers.first().copied()
+    }
+
+    pub(super) fn context_lives(&mut self, context: ContextId) {
+        self.live.insert(context);
+    }
+
+    pub(super) fn context_is_gone(&mut self, context: ContextId) {
+        self.live.remove(&context);
+    }
+}
+
+/// What one input may touch beside the dialog it is for.
+pub(super) struct Turn<'a> {
+    pub(super) now: Instant,
+    pub(super) ledger: &'a mut Ledger,
+    pub(super) out: &'a mut Outbox<Output>,
+}
+
+impl Turn<'_> {
+    /// Tells the SIP dialog that asked, or says that it is gone (RFC 5707 §3.1).
+    pub(super) fn event(&mut self, context: ContextId, name: &str, id: &str, values: &[(String, String)]) {
+        let body = reply::event(name, id, values);
+        let (name, id) = (name.to_owned(), id.to_owned());
+        self.out.push(match self.ledger.live.contains(&context) {
+            true => Output::Event { context, name, id, body },
+            false => Output::EventLost { context, name, id, body },
+        });
+    }
+}

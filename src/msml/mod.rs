@@ -1,0 +1,48 @@
+//! MSML (RFC 5707) for a server whose media are files: requests in, dialogs run, results and events out.
+//!
+//! It promises: a request is validated as a whole before any of it is executed; its commands run in document order,
+//! stop at the first error and roll nothing back (§5); each request gets exactly one result; each dialog ends with
+//! exactly one `msml.dialog.exit`, and every primitive it started has ended before that.
+//!
+//! ```text
+//!   octets ──xml──> elements ──parse──> document ──interpreter──> Reply, Event, Disconnect
+//!          markup             value        │            │
+//!                                          │         dialog ──> Start, Order
+//!                                          └─ steps ──> primitive <── Started, Progress, Ended
+//! ```
+//!
+//! Packages: Core, Dialog Core, Group with `topology="parallel"`, and a profile (§4.2) of Dialog Base: `<play>` and
+//! `<record>`, with `<collect>` and `<dtmf>` inert, since a message stream carries no digits. Its schemas are in
+//! `schemas/`.
+//!
+//! Limits: size, depth, elements, attributes, namespaces, namelists and dialogs as in [`limits`](crate::model::limits).
+//!
+//! It does not: fetch scripts (423), know conferences, tones, speech or fax (402), move a single octet of a file, or
+//! decide whether a client may do what it asks.
+
+mod client;
+mod dialog;
+mod document;
+mod event;
+mod fault;
+mod interpreter;
+mod ledger;
+mod markup;
+mod object;
+mod parse;
+mod port;
+mod primitive;
+mod reply;
+mod value;
+mod xml;
+
+pub use client::{Event, Message, TransactionResult, dialogend_request, play_request, read_message, record_request};
+pub use document::{
+    Action, Collect, Command, Deed, Document, Group, Kind, PlayFile, Primitive, Record, Script, Send, Step,
+};
+pub use fault::{Code, Fault, Position};
+pub use interpreter::Interpreter;
+pub use object::{Identifier, ObjectError, Root};
+pub use parse::check;
+pub use port::{Config, ContextId, End, Input, Limits, Order, Output, Play, PrimitiveKey, Reason, Work};
+pub use reply::{DialogIdStyle, ExitStyle, Style};

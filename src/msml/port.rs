@@ -1,0 +1,208 @@
+//! What goes into the interpreter and what comes out of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::model::limits::{DIALOGS_PER_CONNECTION, MSML_DIALOGS};
+
+use super::document::{PlayFile, Record};
+use super::reply::Style;
+
+/// The SIP dialog on which a request came, by its owner's key. Events caused by the request go back there (RFC 5707 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContextId(pub u64);
+
+/// One running primitive, named by the interpreter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PrimitiveKey(pub u64);
+
+/// How many dialogs may be alive; one more is answered 520 and nothing of its request is executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// On the whole server.
+    pub dialogs: usize,
+    /// On one connection.
+    pub dialogs_per_connection: usize,
+}
+
+/// What an operator chooses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `maxtime` of a `<record>` that gives none.
+    pub default_maxtime: Duration,
+    /// How much at once.
+    pub limits: Limits,
+    /// Whether requests are held to the schemas (`control.validation = "strict"`).
+    pub strict: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let limits = Limits { dialogs: MSML_DIALOGS, dialogs_per_connection: DIALOGS_PER_CONNECTION };
+        Self { default_maxtime: Duration::from_secs(3600), limits, strict: false }
+    }
+}
+
+/// What can happen.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A MSML document arrived; it is answered with exactly one [`Output::Reply`], in the same turn.
+    Request {
+        /// Where from.
+        context: ContextId,
+        /// The owner's key for the answer.
+        request: u64,
+        /// How this peer wants to be answered.
+        style: Style,
+        /// The document.
+        body: Bytes,
+    },
+    /// This connection now exists.
+    Connected {
+        /// Our tag of its SIP dialog.
+        conn: String,
+        /// That SIP dialog.
+        context: ContextId,
+    },
+    /// BYE, or it was lost: its dialogs end, and its own context is gone. Their primitives still owe an [`Input::Ended`].
+    Disconnected {
+        /// The connection.
+        conn: String,
+    },
+    /// No event can be delivered there any more.
+    ContextGone(ContextId),
+    /// The primitive has its stream; its `maxtime` counts anew from here.
+    Started {
+        /// Which.
+        primitive: PrimitiveKey,
+    },
+    /// Octets have moved. Saying so once is enough; `nospeech` has no effect afterwards.
+    Progress {
+        /// Which.
+        primitive: PrimitiveKey,
+    },
+    /// The primitive is over, whether by itself or by [`Order::Terminate`].
+    Ended {
+        /// Which.
+        primitive: PrimitiveKey,
+        /// How.
+        end: End,
+    },
+    /// Whether new dialogs are refused with 510.
+    Drain(bool),
+    /// The [deadline](super::Interpreter::deadline) has passed.
+    Timeout,
+}
+
+/// How a primitive ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// `record.complete`, `record.failed.hashmismatch`, `play.complete`, ... without regard to an order to terminate,
+    /// which the interpreter knows of. A completed transfer stays completed even if it was being terminated.
+    pub name: String,
+    /// Shadow variables by full name: `record.len`, `record.recordid`, `play.amt`, `ft.result`, ...
+    pub variables: Vec<(String, String)>,
+    /// The dialog fails: `dialog.exit.status` and `dialog.exit.description`.
+    pub failure: Option<(u16, String)>,
+}
+
+/// What must be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The answer to a request: always a MSML body.
+    Reply {
+        /// The owner's key.
+        request: u64,
+        /// The response code inside the body.
+        response: u16,
+        /// The document.
+        body: String,
+    },
+    /// An event for the SIP dialog that asked.
+    Event {
+        /// Where to.
+        context: ContextId,
+        /// Its name.
+        name: String,
+        /// The dialog it is about.
+        id: String,
+        /// The document.
+        body: String,
+    },
+    /// An event whose SIP dialog is gone (RFC 5707 §3.1 discards it); for the log.
+    EventLost {
+        /// Where it would have gone.
+        context: ContextId,
+        /// Its name.
+        name: String,
+        /// The dialog it is about.
+        id: String,
+        /// The document.
+        body: String,
+    },
+    /// A primitive begins; it ends with [`Input::Ended`], never otherwise.
+    Start {
+        /// Its key from now on.
+        primitive: PrimitiveKey,
+        /// The connection it works on.
+        conn: String,
+        /// The whole identifier of its dialog.
+        dialog: String,
+        /// What it does.
+        work: Work,
+    },
+    /// An event for a running primitive.
+    Order {
+        /// Which.
+        primitive: PrimitiveKey,
+        /// What.
+        order: Order,
+    },
+    /// `<disconnect>`: BYE, after the events put out before it.
+    Disconnect {
+        /// The connection.
+        conn: String,
+        /// `moml.disconnect`, if the BYE travels to the SIP dialog that asked (RFC 5707 §3.1).
+        body: Option<String>,
+    },
+}
+
+/// What a running primitive is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Hold the transfer; nothing is discarded.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Stop, and answer with [`Input::Ended`].
+    Terminate {
+        /// `terminate.cancelled`: delete what has arrived.
+        discard: bool,
+    },
+}
+
+/// What a primitive does. Its `maxtime` is the interpreter's own deadline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Receive a file.
+    Record(Record),
+    /// Send files in order.
+    Play(Play),
+}
+
+/// Files to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Play {
+    /// In order, at least one.
+    pub files: Vec<PlayFile>,
+    /// `initial="suspend"`: nothing is sent before `resume`.
+    pub suspended: bool,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A primitive's `maxtime`, or a collector's first digit timer.
+    Primitive(PrimitiveKey),
+}

@@ -1,0 +1,191 @@
+//! One running primitive: its states, its clock, and what an event makes of it.
+//!
+//! ```text
+//!              pause, toggle                     terminate, nospeech, maxtime
+//!   running ─────────────────> suspended     any ─────────────────────────────> stopping ──Ended──> over
+//!           <─────────────────                   (a collector has no peer to wait for: it is over at once)
+//!              resume, toggle
+//! ```
+
+use std::time::Duration;
+
+use crate::model::Instant;
+
+use super::document::{Kind, Primitive};
+use super::event::{Meaning, meaning};
+use super::port::{End, Order, Play, PrimitiveKey, Work};
+
+/// A `<noinput>` that repeats for ever makes an event each time; no script needs them faster.
+const NOINPUT_EVERY: Duration = Duration::from_secs(1);
+
+/// What follows from an event or a timer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reaction {
+    /// Nothing.
+    Nothing,
+    /// The owner has to do this.
+    Order(Order),
+    /// The collector had no input, and goes on.
+    NoInput,
+    /// The collector had no input for the last time.
+    NoInputOver,
+    /// The collector is over, by this event.
+    Over(String),
+}
+
+/// Why a primitive was told to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stop {
+    /// This is what `.end` will say.
+    Event(String),
+    /// Its connection is gone; the owner knows best what that did to the transfer.
+    Lost,
+}
+
+/// A primitive between its start and its end.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) key: PrimitiveKey,
+    pub(super) primitive: Primitive,
+    suspended: bool,
+    moved: bool,
+    stop: Option<Stop>,
+    noinputs: u32,
+    limit: Option<Duration>,
+    /// What is left of the limit while the clock stands.
+    left: Option<Duration>,
+    /// When the clock runs out.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Running {
+    pub(super) fn new(key: PrimitiveKey, primitive: Primitive, default_maxtime: Duration, now: Instant) -> Self {
+        let (suspended, limit, runs) = match &primitive.kind {
+            Kind::Play { suspended, maxtime, .. } => (*suspended, *maxtime, !suspended),
+            Kind::Record { record, maxtime } => {
+                (record.suspended, Some(maxtime.unwrap_or(default_maxtime)), !record.suspended)
+            }
+            Kind::Collect(collect) => (false, collect.first_digit, collect.timer_runs),
+        };
+        let mut running = Self {
+            key,
+            primitive,
+            suspended,
+            moved: false,
+            stop: None,
+            noinputs: 0,
+            limit,
+            left: limit,
+            deadline: None,
+        };
+        if runs {
+            running.run_clock(now);
+        }
+        running
+    }
+
+    /// What the owner has to start; nothing for a collector, which has no digits to wait for.
+    pub(super) fn work(&self) -> Option<Work> {
+        match &self.primitive.kind {
+            Kind::Play { files, suspended, .. } => {
+                Some(Work::Play(Play { files: files.clone(), suspended: *suspended }))
+            }
+            Kind::Record { record, .. } => Some(Work::Record(record.clone())),
+            Kind::Collect(_) => None,
+        }
+    }
+
+    /// Whether it only waits for what cannot come.
+    pub(super) fn is_inert(&self) -> bool {
+        matches!(self.primitive.kind, Kind::Collect(_))
+    }
+
+    /// Its stream is there: waiting for it does not count.
+    pub(super) fn started(&mut self, now: Instant) {
+        self.left = self.limit;
+        if self.deadline.is_some() {
+            self.run_clock(now);
+        }
+    }
+
+    /// Octets have moved.
+    pub(super) fn progressed(&mut self) {
+        self.moved = true;
+    }
+
+    /// Takes an event.
+    pub(super) fn deliver(&mut self, event: &str, now: Instant) -> Reaction {
+        if self.stop.is_some() {
+            return Reaction::Nothing;
+        }
+        match meaning(self.primitive.kind.class(), event) {
+            Meaning::Terminate { .. } if self.is_inert() => Reaction::Over(event.to_owned()),
+            Meaning::Terminate { discard } => self.stop(Stop::Event(event.to_owned()), discard),
+            // RFC 5707 §9.7.4: ignored once something has been recorded.
+            Meaning::NoSpeech if !self.moved => self.stop(Stop::Event(event.to_owned()), false),
+            Meaning::Pause | Meaning::Toggle if !self.suspended => {
+                self.suspended = true;
+                self.left = self.deadline.take().map(|deadline| deadline - now).or(self.left);
+                Reaction::Order(Order::Pause)
+            }
+            Meaning::Resume | Meaning::Toggle if self.suspended => {
+                self.suspended = false;
+                self.run_clock(now);
+                Reaction::Order(Order::Resume)
+            }
+            Meaning::StartTimer if self.deadline.is_none() => {
+                self.run_clock(now);
+                Reaction::Nothing
+            }
+            _ => Reaction::Nothing,
+        }
+    }
+
+    /// Its connection is gone.
+    pub(super) fn lose(&mut self) -> Reaction {
+        match self.stop {
+            None if self.is_inert() => Reaction::Over("terminate".to_owned()),
+            None => self.stop(Stop::Lost, false),
+            Some(_) => Reaction::Nothing,
+        }
+    }
+
+    /// Its deadline has passed.
+    pub(super) fn timeout(&mut self, now: Instant) -> Reaction {
+        self.deadline = None;
+        let name = match &self.primitive.kind {
+            Kind::Play { .. } => "play.complete.maxtime",
+            // RFC 5707 §9.7.4
+            Kind::Record { .. } => "record.complete.maxlength",
+            Kind::Collect(collect) => {
+                self.noinputs = self.noinputs.saturating_add(1);
+                if collect.noinput_times.is_some_and(|times| self.noinputs >= times.get()) {
+                    return Reaction::NoInputOver;
+                }
+                self.left = self.limit.map(|limit| limit.max(NOINPUT_EVERY));
+                self.run_clock(now);
+                return Reaction::NoInput;
+            }
+        };
+        self.stop(Stop::Event(name.to_owned()), false)
+    }
+
+    /// The value of its `.end` variable: the event that stopped it, unless it completed or failed all the same.
+    pub(super) fn end_name(&self, end: &End) -> String {
+        let completed = end.name.split_once('.').is_some_and(|(_, how)| how == "complete");
+        match &self.stop {
+            Some(Stop::Event(event)) if !completed && end.failure.is_none() => event.clone(),
+            _ => end.name.clone(),
+        }
+    }
+
+    fn stop(&mut self, stop: Stop, discard: bool) -> Reaction {
+        self.stop = Some(stop);
+        self.deadline = None;
+        Reaction::Order(Order::Terminate { discard })
+    }
+
+    fn run_clock(&mut self, now: Instant) {
+        self.deadline = self.left.map(|left| now + left);
+    }
+}
