@@ -1,2 +1,3 @@
 //! Restante: an MSML-driven store-and-forward file transfer server.
 pub mod model;
+pub mod msrp;
