@@ -1,3 +1,4 @@
 //! Restante: an MSML-driven store-and-forward file transfer server.
 pub mod model;
 pub mod msrp;
+pub mod sdp;
