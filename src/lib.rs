@@ -2,3 +2,5 @@
 pub mod model;
 pub mod sip;
 pub mod msml;
+pub mod msrp;
+pub mod sdp;

@@ -1,0 +1,287 @@
+//! One session description: parsed from a peer's octets, printed as RFC 8866 §9 orders its lines.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use sdp_rs::SessionDescription;
+
+use super::error::SdpError;
+use super::sanitise::{Sanitised, sanitise};
+use crate::model::Mint;
+
+/// A session description, as far as MSRP has a use for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// `o=`: who made it, and which edition of which session it is.
+    pub origin: Origin,
+    /// The session's `c=`.
+    pub connection: Option<Address>,
+    /// `t=`: start and stop, in seconds since 1900.
+    pub times: Vec<(u64, u64)>,
+    /// The session's attributes.
+    pub attributes: Vec<Attribute>,
+    /// The `m=` lines in order. Nothing ever removes one (RFC 3264 §8).
+    pub media: Vec<Media>,
+}
+
+/// `o=` (RFC 8866 §5.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// User name without spaces, or `-`.
+    pub username: String,
+    /// Which session.
+    pub session_id: u64,
+    /// Which edition of it; RFC 3264 §8: one more with every change.
+    pub version: u64,
+    /// The host that made it.
+    pub address: Address,
+}
+
+/// What we are in `o=` and `c=` of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalSession {
+    /// Our address: the one in our MSRP URIs (RFC 4975 §8.1).
+    pub address: Address,
+    /// Unique per session, below 2^62.
+    pub session_id: u64,
+    /// RFC 3264 §5: the first is below 2^62.
+    pub version: u64,
+}
+
+impl LocalSession {
+    /// A fresh session.
+    pub fn new(address: Address, mint: &mut Mint) -> Self {
+        Self { address, session_id: mint.number() >> 2, version: 1 }
+    }
+
+    /// The description of this session with these media lines.
+    pub(super) fn describe(&self, times: Vec<(u64, u64)>, media: Vec<Media>) -> Description {
+        let origin = Origin {
+            username: "-".to_owned(),
+            session_id: self.session_id,
+            version: self.version,
+            address: self.address.clone(),
+        };
+        Description { origin, connection: Some(self.address.clone()), times, attributes: Vec::new(), media }
+    }
+}
+
+/// A host: an address, or the name of one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// IPv4 or IPv6.
+    Ip(IpAddr),
+    /// A fully qualified domain name.
+    Name(String),
+}
+
+impl Address {
+    pub(super) const NONE: Self = Self::Ip(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+}
+
+impl FromStr for Address {
+    type Err = SdpError;
+
+    fn from_str(text: &str) -> Result<Self, SdpError> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Ip(address));
+        }
+        if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
+            return Err(SdpError::Address);
+        }
+        Ok(Self::Name(text.to_owned()))
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(address: IpAddr) -> Self {
+        Self::Ip(address)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(IpAddr::V4(address)) => write!(f, "IN IP4 {address}"),
+            Self::Ip(IpAddr::V6(address)) => write!(f, "IN IP6 {address}"),
+            Self::Name(name) => write!(f, "IN IP4 {name}"),
+        }
+    }
+}
+
+/// `a=name` or `a=name:value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// Its value, if it has one.
+    pub value: Option<String>,
+}
+
+impl Attribute {
+    /// `a=name`.
+    pub(super) fn flag(name: &str) -> Self {
+        Self { name: name.to_owned(), value: None }
+    }
+
+    /// `a=name:value`.
+    pub(super) fn valued(name: &str, value: String) -> Self {
+        Self { name: name.to_owned(), value: Some(value) }
+    }
+}
+
+/// One `m=` line with what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// `message`, `audio` ...
+    pub kind: String,
+    /// Its port; 0 refuses or closes the stream.
+    pub port: u16,
+    /// How many ports, if the line says so. MSRP has no use for more than one.
+    pub ports: Option<u8>,
+    /// `TCP/MSRP`, `RTP/AVP` ...
+    pub protocol: String,
+    /// The formats as written: `*` for MSRP.
+    pub formats: String,
+    /// Its own `c=`, which overrides the session's.
+    pub connection: Option<Address>,
+    /// All its attributes, in order.
+    pub attributes: Vec<Attribute>,
+}
+
+impl Media {
+    /// The first attribute of this name.
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// The value of the first attribute of this name.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.attribute(name)?.value.as_deref()
+    }
+
+    /// Whether the port says that this stream is refused or closed.
+    pub const fn is_closed(&self) -> bool {
+        self.port == 0
+    }
+}
+
+/// The parser quotes what it could not read; of that, so many characters are enough.
+const DETAIL_CHARS: usize = 120;
+
+impl Description {
+    /// Reads a peer's description. Line order within a section, line ends and unknown attributes are of no matter.
+    ///
+    /// # Errors
+    /// What is wrong with it. RFC 3261 §13.3.1.3: an offer that cannot be read is answered 488, or 400.
+    pub fn parse(octets: &[u8]) -> Result<Self, SdpError> {
+        let Sanitised { text, origin, connections } = sanitise(octets)?;
+        let parsed = SessionDescription::try_from(text.as_str())
+            .map_err(|error| SdpError::Syntax { detail: error.to_string().chars().take(DETAIL_CHARS).collect() })?;
+        let number = |text: &str| text.parse().map_err(|_| SdpError::Origin);
+        let description = Self {
+            origin: Origin {
+                username: parsed.origin.username,
+                session_id: number(&parsed.origin.sess_id)?,
+                version: number(&parsed.origin.sess_version)?,
+                address: origin,
+            },
+            connection: connections.first().cloned().flatten(),
+            times: parsed.times.iter().map(|time| (time.active.start, time.active.stop)).collect(),
+            attributes: parsed.attributes.iter().map(attribute).collect(),
+            media: parsed
+                .media_descriptions
+                .into_iter()
+                .zip(connections.iter().skip(1))
+                .map(|(parsed, connection)| media(parsed, connection.clone()))
+                .collect(),
+        };
+        if description.media.len() + 1 != connections.len() {
+            return Err(SdpError::Line { number: text.lines().count() }); // the parser stops at what it cannot read
+        }
+        // RFC 8866 §5.7; a closed stream goes nowhere, so it needs no address.
+        let homeless = |media: &Media| media.connection.is_none() && !media.is_closed();
+        if description.connection.is_none() && description.media.iter().any(homeless) {
+            return Err(SdpError::Missing { letter: 'c' });
+        }
+        Ok(description)
+    }
+
+    /// The text as octets, CRLF after each line.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_string().into_bytes()
+    }
+
+    /// This description as the successor of `previous`: same session, and a new version if anything changed
+    /// (RFC 3264 §8, 4975 §8.4).
+    #[must_use]
+    pub fn succeeding(mut self, previous: &Self) -> Self {
+        self.origin = previous.origin.clone();
+        if self != *previous {
+            self.origin.version += 1;
+        }
+        self
+    }
+}
+
+fn attribute(parsed: &sdp_rs::lines::Attribute) -> Attribute {
+    let line = parsed.to_string();
+    let line = line.strip_prefix("a=").unwrap_or(&line);
+    match line.split_once(':') {
+        // RFC 8866 §9 has no space after the colon, a sample of RFC 4976 has (P15).
+        Some((name, value)) => Attribute::valued(name, value.trim_start_matches(' ').to_owned()),
+        None => Attribute::flag(line),
+    }
+}
+
+fn media(parsed: sdp_rs::MediaDescription, connection: Option<Address>) -> Media {
+    Media {
+        kind: parsed.media.media.to_string(),
+        port: parsed.media.port,
+        ports: parsed.media.num_of_ports,
+        protocol: parsed.media.proto.to_string(),
+        formats: parsed.media.fmt.trim_end().to_owned(),
+        connection,
+        attributes: parsed.attributes.iter().map(attribute).collect(),
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { username, session_id, version, address } = &self.origin;
+        // RFC 8866 §5.3: s= is never empty.
+        write!(f, "v=0\r\no={username} {session_id} {version} {address}\r\ns=-\r\n")?;
+        if let Some(connection) = &self.connection {
+            write!(f, "c={connection}\r\n")?;
+        }
+        for (start, stop) in &self.times {
+            write!(f, "t={start} {stop}\r\n")?;
+        }
+        self.attributes.iter().try_for_each(|attribute| attribute.fmt(f))?;
+        self.media.iter().try_for_each(|media| media.fmt(f))
+    }
+}
+
+impl fmt::Display for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "m={} {}", self.kind, self.port)?;
+        if let Some(ports) = self.ports {
+            write!(f, "/{ports}")?;
+        }
+        write!(f, " {} {}\r\n", self.protocol, self.formats)?;
+        if let Some(connection) = &self.connection {
+            write!(f, "c={connection}\r\n")?;
+        }
+        self.attributes.iter().try_for_each(|attribute| attribute.fmt(f))
+    }
+}
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "a={}:{value}\r\n", self.name),
+            None => write!(f, "a={}\r\n", self.name),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The attributes of one MSRP stream (RFC 4975 §8) and who connects to whom (RFC 6135 §4.2).
+
+use super::description::{Attribute, Media};
+use crate::msrp::MsrpUri;
+
+/// Which way content flows, from the side that says so (RFC 8866 §6.7). REPORTs and empty SENDs flow both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Both ways.
+    SendRecv,
+    /// The speaker sends.
+    SendOnly,
+    /// The speaker receives.
+    RecvOnly,
+    /// Neither way, for now.
+    Inactive,
+}
+
+impl Direction {
+    /// The direction that sends and receives as said.
+    pub const fn new(sends: bool, receives: bool) -> Self {
+        match (sends, receives) {
+            (true, true) => Self::SendRecv,
+            (true, false) => Self::SendOnly,
+            (false, true) => Self::RecvOnly,
+            (false, false) => Self::Inactive,
+        }
+    }
+
+    /// Whether the speaker may send.
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether the speaker may receive.
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    /// What is left of our wish when the peer says `peer` (RFC 3264 §6.1).
+    #[must_use]
+    pub const fn facing(self, peer: Self) -> Self {
+        Self::new(self.sends() && peer.receives(), self.receives() && peer.sends())
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// The first direction among the attributes.
+    fn find(attributes: &[Attribute]) -> Option<Self> {
+        const ALL: [Direction; 4] =
+            [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
+        attributes
+            .iter()
+            .find_map(|attribute| ALL.into_iter().find(|way| attribute.name.eq_ignore_ascii_case(way.name())))
+    }
+
+    /// The direction of a media line; the session's is its default, and `sendrecv` the default of that.
+    pub fn read(media: &[Attribute], session: &[Attribute]) -> Self {
+        Self::find(media).or_else(|| Self::find(session)).unwrap_or(Self::SendRecv)
+    }
+}
+
+/// `a=setup` (RFC 4145 §4): who will open the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setup {
+    /// The speaker will.
+    Active,
+    /// The other side shall.
+    Passive,
+    /// Either may.
+    ActPass,
+}
+
+impl Setup {
+    /// The word in SDP.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Passive => "passive",
+            Self::ActPass => "actpass",
+        }
+    }
+
+    /// A media line's `a=setup`. RFC 6135 §4.2.1: `holdconn` is ignored as if the attribute were not there.
+    pub fn read(media: &Media) -> Option<Self> {
+        let value = media.value("setup")?;
+        [Self::Active, Self::Passive, Self::ActPass].into_iter().find(|setup| setup.name().eq_ignore_ascii_case(value))
+    }
+}
+
+/// What we do about the connection of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We connect to the first URI of the peer's path.
+    Active,
+    /// The peer connects to us.
+    Passive,
+}
+
+/// What one side says of itself in an MSRP media line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// `a=path`: the session is the last URI, the connection goes to the first.
+    pub path: Vec<MsrpUri>,
+    /// `a=accept-types`: what may be the content of a message.
+    pub accept_types: Vec<String>,
+    /// `a=accept-wrapped-types`: what may be so only inside of a wrapper.
+    pub accept_wrapped_types: Vec<String>,
+    /// `a=max-size`: octets of a whole message, wrapper and all.
+    pub max_size: Option<u64>,
+}
+
+impl Terms {
+    /// Reads them; `None` if there is no usable path. RFC 4975 §8.2: each of its URIs needs a port.
+    pub(super) fn read(media: &Media) -> Option<Self> {
+        let path = MsrpUri::parse_path(media.value("path")?).ok()?;
+        let first = path.first()?;
+        let usable = path.iter().all(|uri| uri.port.is_some())
+            && path.iter().all(|uri| !uri.secure)
+            && path.last()?.session_id.is_some()
+            && first.transport.eq_ignore_ascii_case("tcp");
+        usable.then(|| Self {
+            path,
+            accept_types: types(media.value("accept-types")),
+            accept_wrapped_types: types(media.value("accept-wrapped-types")),
+            max_size: media.value("max-size").and_then(|size| size.parse().ok()),
+        })
+    }
+
+    /// Their attributes, without the path of a capability answer.
+    pub(super) fn print(&self) -> Vec<Attribute> {
+        let mut attributes = vec![Attribute::valued("accept-types", self.accept_types.join(" "))];
+        if !self.accept_wrapped_types.is_empty() {
+            attributes.push(Attribute::valued("accept-wrapped-types", self.accept_wrapped_types.join(" ")));
+        }
+        if let Some(size) = self.max_size {
+            attributes.push(Attribute::valued("max-size", size.to_string()));
+        }
+        if !self.path.is_empty() {
+            attributes.push(Attribute::valued("path", MsrpUri::print_path(&self.path)));
+        }
+        attributes
+    }
+
+    /// Whether this side takes a message of this type (RFC 4975 §8.6).
+    pub fn accept(&self, media_type: &str) -> bool {
+        self.accept_types.iter().any(|entry| admits(entry, media_type))
+    }
+
+    /// Whether this side takes this type inside of a wrapper.
+    pub fn accept_wrapped(&self, media_type: &str) -> bool {
+        self.accept(media_type) || self.accept_wrapped_types.iter().any(|entry| admits(entry, media_type))
+    }
+
+    /// Whether this side takes a message of so many octets.
+    pub fn accept_size(&self, octets: u64) -> bool {
+        self.max_size.is_none_or(|most| octets <= most)
+    }
+}
+
+/// The entries of a format-list. A quoted parameter may hold spaces.
+fn types(list: Option<&str>) -> Vec<String> {
+    let mut quoted = false;
+    let words = list.unwrap_or_default().split(|c| {
+        quoted ^= c == '"';
+        c == ' ' && !quoted
+    });
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// RFC 4975 §8.6: an entry covers the type with any parameters.
+fn admits(entry: &str, media_type: &str) -> bool {
+    let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let (entry, media_type) = (essence(entry), essence(media_type));
+    match entry.strip_suffix('*') {
+        Some(prefix) => (prefix.is_empty() || prefix.ends_with('/')) && media_type.starts_with(prefix),
+        None => entry == media_type,
+    }
+}
+
+/// One media line for MSRP over TCP.
+pub(super) fn media_line(terms: &Terms, direction: Direction, setup: Setup) -> Media {
+    let mut attributes = vec![Attribute::flag(direction.name())];
+    attributes.extend(terms.print());
+    attributes.push(Attribute::valued("setup", setup.name().to_owned()));
+    // RFC 6135 §4.2.2, 4145 §4.1: who connects has no port to name, and 9 is the discard port.
+    let own = terms.path.last().and_then(|uri| uri.port).unwrap_or(DISCARD_PORT);
+    let port = if setup == Setup::Active { DISCARD_PORT } else { own };
+    Media {
+        kind: "message".to_owned(),
+        port,
+        ports: None,
+        protocol: "TCP/MSRP".to_owned(),
+        formats: "*".to_owned(),
+        connection: None,
+        attributes,
+    }
+}
+
+const DISCARD_PORT: u16 = 9;
