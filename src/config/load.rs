@@ -111,9 +111,15 @@ impl Loader {
         };
         for (section, value) in in_order(&root) {
             let known = SECTIONS.iter().any(|known| known.name == section.get_ref().as_ref());
+            let name: &str = section.get_ref();
+            let origin = file.origin(section.span());
             match value.get_ref() {
-                DeValue::Table(keys) if known => self.section(&file, section.get_ref(), keys),
-                _ => self.unknown(file.origin(section.span()), section.get_ref()),
+                _ if !known => self.unknown(origin, name),
+                DeValue::Table(keys) => self.section(&file, name, keys),
+                _ => {
+                    let why = format!("expected a section, [{name}]");
+                    self.fail(origin, Fault::Value { key: name.to_owned(), why });
+                }
             }
         }
     }
@@ -126,9 +132,13 @@ impl Loader {
                 continue;
             }
             let origin = file.origin(name.span());
-            match given(value.get_ref()) {
-                Some(given) => self.set(&origin, &path, &given),
-                None => self.unknown(origin, &path),
+            match (given(value.get_ref()), value.get_ref().as_table()) {
+                (Some(given), _) => self.set(&origin, &path, &given),
+                (None, Some(inner)) => {
+                    let first = inner.iter().next().map_or("", |(name, _)| name.get_ref());
+                    self.unknown(origin, format!("{path}.{first}").trim_end_matches('.'));
+                }
+                (None, None) => self.fail(origin, Fault::Value { key: path, why: "a list within a list".to_owned() }),
             }
         }
     }

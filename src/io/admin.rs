@@ -19,6 +19,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 
+use super::guard::Guarded;
+
 /// How often histograms are folded, so that they don't grow while nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -153,7 +155,7 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        served = axum::serve(listener, router(admin)).with_graceful_shutdown(shutdown) => served,
+        served = axum::serve(Guarded::new(listener), router(admin)).with_graceful_shutdown(shutdown) => served,
         () = upkeep => Ok(()),
     }
 }
@@ -189,4 +191,105 @@ async fn authorised(State(admin): State<Admin>, request: Request, next: Next) ->
     }
     let error = json!({ "error": "send the token of http.token_file: Authorization: Bearer TOKEN" });
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], Json(error)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    /// Serves on a free port, asks once, and gives status line, head and body.
+    async fn ask(readiness: &Readiness, token: Option<&str>, path: &str, header: &str) -> (String, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let admin = Admin {
+            readiness: readiness.clone(),
+            metrics: super::super::metrics::install(),
+            token: token.map(Token::new),
+        };
+        let server = tokio::spawn(serve(listener, admin, std::future::pending()));
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{header}\r\n");
+        stream.write_all(request.as_bytes()).await.expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        server.abort();
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        (head.to_ascii_lowercase(), body.to_owned())
+    }
+
+    fn listening() -> Readiness {
+        let readiness = Readiness::new();
+        readiness.listening(Addresses {
+            sip: vec!["udp:127.0.0.1:5060".into()],
+            msrp: vec!["tcp:127.0.0.1:2855".into()],
+            http: "127.0.0.1:8080".into(),
+        });
+        readiness
+    }
+
+    #[tokio::test]
+    async fn a_server_is_not_ready_before_it_listens_but_alive() {
+        let (head, body) = ask(&Readiness::new(), None, "/readyz", "").await;
+        assert!(head.starts_with("http/1.1 503"), "{head}");
+        let report: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(report, json!({"ready": false, "sip": [], "msrp": [], "http": "", "reasons": ["server: starting"]}));
+        assert!(ask(&Readiness::new(), None, "/livez", "").await.0.starts_with("http/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_reason_against_makes_it_unready_until_it_is_cleared() {
+        let readiness = listening();
+        readiness.object("spool", "the disk is full");
+        let (head, body) = ask(&readiness, None, "/readyz", "").await;
+        assert!(head.starts_with("http/1.1 503") && body.contains("spool: the disk is full"), "{head} {body}");
+        readiness.clear("spool");
+        let (head, body) = ask(&readiness, None, "/readyz", "").await;
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        let report: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        let wanted = json!({"ready": true, "sip": ["udp:127.0.0.1:5060"], "msrp": ["tcp:127.0.0.1:2855"], "http": "127.0.0.1:8080", "reasons": []});
+        assert_eq!(report, wanted);
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_is_in_the_metrics() {
+        super::super::metrics::install();
+        ::metrics::counter!(super::super::metrics::CHUNKS, "result" => "accepted").increment(3);
+        ::metrics::histogram!(super::super::metrics::COMMIT_SECONDS).record(0.003);
+        let (head, body) = ask(&listening(), None, "/metrics", "").await;
+        assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+        for line in [
+            "# TYPE restante_chunks_total counter",
+            "restante_chunks_total{result=\"accepted\"} 3",
+            "restante_commit_seconds_bucket{le=\"0.005\"} 1",
+        ] {
+            assert!(body.contains(line), "{line} is missing in:\n{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn with_a_token_only_livez_is_open() {
+        let of = async |path, header| ask(&listening(), Some("s3cret"), path, header).await.0[9..12].to_owned();
+        assert_eq!(of("/livez", "").await, "200");
+        assert_eq!(of("/readyz", "").await, "401");
+        assert_eq!(of("/nowhere", "").await, "401");
+        assert_eq!(of("/metrics", "Authorization: Bearer s3cre\r\n").await, "401");
+        assert_eq!(of("/metrics", "Authorization: Basic s3cret\r\n").await, "401");
+        assert_eq!(of("/metrics", "Authorization: bearer s3cret\r\n").await, "200");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_path_is_told_what_there_is() {
+        let (head, body) = ask(&listening(), None, "/status", "").await;
+        assert!(head.starts_with("http/1.1 404") && body.contains("/readyz"), "{head} {body}");
+    }
+
+    #[test]
+    fn a_token_file_without_a_token_is_an_error() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        assert!(Token::read(file.path()).is_err());
+        std::fs::write(file.path(), "  abc \nignored\n").expect("a token");
+        assert_eq!(Token::read(file.path()).expect("a token").0, Token::new("abc").0);
+    }
 }

@@ -6,5 +6,6 @@
 pub mod admin;
 pub mod clock;
 pub mod entropy;
+mod guard;
 pub mod log;
 pub mod metrics;

@@ -90,7 +90,10 @@ impl<'a> House<'a> {
         let tests: BTreeSet<Vec<String>> = files
             .iter()
             .flat_map(|file| {
-                file.scan.test_children.iter().map(|child| [file.module.as_slice(), &[child.clone()]].concat())
+                file.scan
+                    .test_children
+                    .iter()
+                    .map(|child| [file.module.as_slice(), std::slice::from_ref(child)].concat())
             })
             .collect();
         let in_tests = |file: &File| (1..=file.module.len()).any(|end| tests.contains(&file.module[..end]));
@@ -166,7 +169,7 @@ impl<'a> House<'a> {
         let written = path.segments.join("::");
         let clock = CLOCKS.iter().any(|clock| ends(&path.segments, clock));
         let why = WORLD.iter().find(|(world, _)| begins(&path.segments, world)).map(|(_, why)| *why);
-        let why = why.or(clock.then_some("time comes in as `Now`"))?;
+        let why = why.or_else(|| clock.then_some("time comes in as `Now`"))?;
         Some(format!("src/{}:{}: {written} outside io/ and cli/; {why}", file.name, path.line))
     }
 
