@@ -94,3 +94,9 @@ pub const NAME_OCTETS: usize = 255;
 
 /// Octets of one envelope on disk: headers are bounded above, icons are refused beyond this.
 pub const ENVELOPE_OCTETS: usize = 256 * 1024;
+
+/// Connections to the HTTP door at once: a few scrapers and probes, and a person. More wait in the listen queue.
+pub const HTTP_CONNECTIONS: usize = 64;
+
+/// How long one HTTP connection may last, whatever it does: nobody can hold a place for ever.
+pub const HTTP_CONNECTION_LIFE: Duration = Duration::from_secs(60);

@@ -1,0 +1,171 @@
+//! Addresses in the configuration: where to listen, how to be reached, whom to trust.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// What runs below SIP or MSRP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams, for SIP alone.
+    Udp,
+    /// A plain byte stream.
+    Tcp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        })
+    }
+}
+
+/// A host with an optional port, as it's written in URIs: an IPv6 address keeps its brackets in text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// A name or an IP address, IPv6 without brackets.
+    pub name: String,
+    /// The port, if one was given.
+    pub port: Option<u16>,
+}
+
+impl Host {
+    /// The address, if the host is one and not a name.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.name.parse().ok()
+    }
+
+    /// Whether only this machine can reach it.
+    pub fn is_loopback(&self) -> bool {
+        self.name.eq_ignore_ascii_case("localhost") || self.ip().is_some_and(|ip| ip.to_canonical().is_loopback())
+    }
+}
+
+impl FromStr for Host {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let why =
+            || format!("\"{text}\" is not a HOST or HOST:PORT; an IPv6 address needs brackets, like \"[::1]:5060\"");
+        let (name, rest) = match text.strip_prefix('[') {
+            Some(inside) => inside.split_once(']').ok_or_else(why)?,
+            None => text.split_at(text.find(':').unwrap_or(text.len())),
+        };
+        let port = match rest.strip_prefix(':') {
+            Some(digits) => Some(digits.parse().map_err(|_| why())?),
+            None if rest.is_empty() => None,
+            None => return Err(why()),
+        };
+        let bracketed = text.starts_with('[');
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        let fits = if bracketed { name.parse::<Ipv6Addr>().is_ok() } else { name.chars().all(legal) };
+        if name.is_empty() || !fits {
+            return Err(why());
+        }
+        Ok(Self { name: name.to_owned(), port })
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.contains(':') {
+            write!(f, "[{}]", self.name)?;
+        } else {
+            f.write_str(&self.name)?;
+        }
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// Where to listen: `udp:127.0.0.1:5060`. Port 0 lets the system choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// What to listen for.
+    pub transport: Transport,
+    /// The host and, always, the port.
+    pub host: Host,
+}
+
+impl Listen {
+    /// `HOST:PORT`, as a bind call takes it.
+    pub fn authority(&self) -> String {
+        self.host.to_string()
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.transport, self.host)
+    }
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (transport, host) = text.split_once(':').unwrap_or((text, ""));
+        let transport = match transport {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            _ => return Err(format!("\"{text}\" is not a listen address: expected udp:HOST:PORT or tcp:HOST:PORT")),
+        };
+        let host: Host = host.parse()?;
+        if host.port.is_none() {
+            return Err(format!("\"{text}\" has no port; port 0 lets the system choose one"));
+        }
+        Ok(Self { transport, host })
+    }
+}
+
+/// A network in CIDR notation, `192.0.2.0/24`; a bare address is a network of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// `127.0.0.0/8`.
+    pub const LOOPBACK_V4: Self = Self { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 };
+    /// `::1/128`.
+    pub const LOOPBACK_V6: Self = Self { address: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix: 128 };
+
+    /// Whether `peer` lies in it. An IPv4 address mapped into IPv6 counts as the IPv4 address.
+    pub fn contains(&self, peer: IpAddr) -> bool {
+        match (self.address, peer.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(peer)) => {
+                let apart = u32::from(network) ^ u32::from(peer);
+                apart.checked_shr(32 - u32::from(self.prefix)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(network), IpAddr::V6(peer)) => {
+                let apart = u128::from(network) ^ u128::from(peer);
+                apart.checked_shr(128 - u32::from(self.prefix)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let why = || format!("\"{text}\" is not a network: expected ADDRESS or ADDRESS/PREFIX, like \"192.0.2.0/24\"");
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().map_err(|_| why())?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(bits), |bits| bits.parse::<u8>().map_err(|_| why()))?;
+        if prefix > bits {
+            return Err(why());
+        }
+        Ok(Self { address, prefix })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}

@@ -1,0 +1,241 @@
+//! From a file, variables and flags to validated settings: every fault is found in one go, each with its place.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::address::Transport;
+use super::error::{ConfigError, Fault, Origin};
+use super::settings::{Peer, Settings};
+use super::table::{PEER_KEYS, PEERS, SECTIONS, key, nearest};
+use super::value::Given;
+
+/// What variables begin with; `RESTANTE_SIP__LISTEN` sets `sip.listen`.
+const VARIABLE_PREFIX: &str = "RESTANTE_";
+
+/// What the caller has read: later sources win.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The file's name, for messages, and its text.
+    pub file: Option<(String, String)>,
+    /// The environment: only `RESTANTE_SECTION__KEY` is looked at.
+    pub variables: Vec<(String, String)>,
+    /// Flag's name, key, values.
+    pub flags: Vec<(String, &'static str, Vec<String>)>,
+}
+
+impl Settings {
+    /// Reads all sources over the defaults and validates the outcome.
+    ///
+    /// # Errors
+    /// Every fault found, in the order of the sources.
+    pub fn load(sources: &Sources) -> Result<Self, Vec<ConfigError>> {
+        let mut loader = Loader::default();
+        if let Some((name, text)) = &sources.file {
+            loader.file(name, text);
+        }
+        for (name, value) in &sources.variables {
+            loader.variable(name, value);
+        }
+        for (flag, path, values) in &sources.flags {
+            let given = match values.as_slice() {
+                [one] => Given::One(one.clone()),
+                many => Given::Many(many.to_vec()),
+            };
+            loader.set(&Origin::Flag(flag.clone()), path, &given);
+        }
+        loader.check();
+        if loader.errors.is_empty() { Ok(loader.settings) } else { Err(loader.errors) }
+    }
+}
+
+#[derive(Default)]
+struct Loader {
+    settings: Settings,
+    /// Who set a key last, so that a check over several keys can point at a line.
+    origins: BTreeMap<String, Origin>,
+    errors: Vec<ConfigError>,
+}
+
+/// A file's name and text, to turn a span into a line.
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl File<'_> {
+    fn origin(&self, span: Range<usize>) -> Origin {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        Origin::File { name: self.name.to_owned(), line }
+    }
+}
+
+impl Loader {
+    fn fail(&mut self, origin: Origin, fault: Fault) {
+        self.errors.push(ConfigError { origin, fault });
+    }
+
+    fn unknown(&mut self, origin: Origin, key: &str) {
+        self.fail(origin, Fault::UnknownKey { key: key.to_owned(), nearest: nearest(key) });
+    }
+
+    fn set(&mut self, origin: &Origin, path: &str, given: &Given) {
+        let Some(key) = path.split_once('.').and_then(|(section, name)| key(section, name)) else {
+            return self.unknown(origin.clone(), path);
+        };
+        if let Err(misfit) = (key.field)(&mut self.settings).set(given) {
+            self.fail(origin.clone(), Fault::Value { key: path.to_owned(), why: misfit.0 });
+        }
+        self.origins.insert(path.to_owned(), origin.clone());
+    }
+
+    fn variable(&mut self, name: &str, value: &str) {
+        let Some((section, key)) = name.strip_prefix(VARIABLE_PREFIX).and_then(|rest| rest.split_once("__")) else {
+            return; // RESTANTE_ without a section is somebody else's
+        };
+        let path = format!("{}.{}", section.to_ascii_lowercase(), key.to_ascii_lowercase());
+        self.set(&Origin::Variable(name.to_owned()), &path, &Given::One(value.to_owned()));
+    }
+
+    fn file(&mut self, name: &str, text: &str) {
+        let file = File { name, text };
+        let root = match DeTable::parse(text) {
+            Ok(root) => root.into_inner(),
+            Err(error) => {
+                let origin = file.origin(error.span().unwrap_or(0..0));
+                return self.fail(origin, Fault::Syntax(error.message().to_owned()));
+            }
+        };
+        for (section, value) in in_order(&root) {
+            let known = SECTIONS.iter().any(|known| known.name == section.get_ref().as_ref());
+            let name: &str = section.get_ref();
+            let origin = file.origin(section.span());
+            match value.get_ref() {
+                _ if !known => self.unknown(origin, name),
+                DeValue::Table(keys) => self.section(&file, name, keys),
+                _ => {
+                    let why = format!("expected a section, [{name}]");
+                    self.fail(origin, Fault::Value { key: name.to_owned(), why });
+                }
+            }
+        }
+    }
+
+    fn section(&mut self, file: &File<'_>, section: &str, keys: &DeTable<'_>) {
+        for (name, value) in in_order(keys) {
+            let path = format!("{section}.{}", name.get_ref());
+            if path == PEERS {
+                self.peers(file, value);
+                continue;
+            }
+            let origin = file.origin(name.span());
+            match (given(value.get_ref()), value.get_ref().as_table()) {
+                (Some(given), _) => self.set(&origin, &path, &given),
+                (None, Some(inner)) => {
+                    let first = inner.iter().next().map_or("", |(name, _)| name.get_ref());
+                    self.unknown(origin, format!("{path}.{first}").trim_end_matches('.'));
+                }
+                (None, None) => self.fail(origin, Fault::Value { key: path, why: "a list within a list".to_owned() }),
+            }
+        }
+    }
+
+    fn peers(&mut self, file: &File<'_>, value: &Spanned<DeValue<'_>>) {
+        let tables = value.get_ref().as_array();
+        for table in tables.into_iter().flat_map(|array| array.iter()) {
+            match table.get_ref() {
+                DeValue::Table(keys) => self.peer(file, table.span(), keys),
+                _ => self.no_tables(file.origin(table.span())),
+            }
+        }
+        if tables.is_none() {
+            self.no_tables(file.origin(value.span()));
+        }
+    }
+
+    fn no_tables(&mut self, origin: Origin) {
+        let why = "expected tables, each under a line [[control.peers]]".to_owned();
+        self.fail(origin, Fault::Value { key: PEERS.to_owned(), why });
+    }
+
+    fn peer(&mut self, file: &File<'_>, span: Range<usize>, keys: &DeTable<'_>) {
+        let mut peer = Peer::default();
+        for (name, value) in in_order(keys) {
+            let origin = file.origin(name.span());
+            let path = format!("{PEERS}.{}", name.get_ref());
+            let known = PEER_KEYS.iter().find(|key| key.name == name.get_ref().as_ref());
+            let (Some(key), Some(given)) = (known, given(value.get_ref())) else {
+                self.unknown(origin, &path);
+                continue;
+            };
+            if let Err(misfit) = (key.field)(&mut peer).set(&given) {
+                self.fail(origin, Fault::Value { key: path, why: misfit.0 });
+            }
+        }
+        if peer.network.is_none() && peer.user_agent.is_none() {
+            let why = "needs network or user_agent to say which peers it is for".to_owned();
+            self.fail(file.origin(span), Fault::Value { key: PEERS.to_owned(), why });
+        }
+        self.settings.control.peers.push(peer);
+    }
+
+    /// What no single value shows.
+    fn check(&mut self) {
+        let s = self.settings.clone();
+        self.demand("sip.listen", !s.sip.listen.is_empty(), "nothing to listen on");
+        self.demand("sip.answer_timeout", !s.sip.answer_timeout.is_zero(), "must be more than nothing");
+        self.demand("msrp.listen", !s.msrp.listen.is_empty(), "nothing to listen on");
+        let streams = s.msrp.listen.iter().all(|listen| listen.transport == Transport::Tcp);
+        self.demand("msrp.listen", streams, "MSRP runs over tcp alone (RFC 4975 §6)");
+        self.demand("msrp.hold", !s.msrp.hold.is_zero(), "must be more than nothing");
+        self.demand("msrp.chunk", s.msrp.chunk > 0, "must be more than nothing");
+        self.demand("msrp.max_size", s.msrp.max_size > 0, "must be more than nothing");
+        self.demand(
+            "msrp.accept_types",
+            !s.msrp.accept_types.is_empty(),
+            "nothing would be accepted; \"*\" is any type",
+        );
+        self.demand("http.listen", s.http.listen.port.is_some(), "needs a port; port 0 lets the system choose one");
+        let guarded = s.http.listen.is_loopback() || s.http.token_file.is_some();
+        self.demand("http.listen", guarded, "anything but loopback needs http.token_file, a file with a bearer token");
+    }
+
+    fn demand(&mut self, key: &str, holds: bool, why: &str) {
+        if holds {
+            return;
+        }
+        let origin = self.origins.get(key).cloned().unwrap_or(Origin::Default);
+        self.fail(origin, Fault::Value { key: key.to_owned(), why: why.to_owned() });
+    }
+}
+
+/// The entries as the file has them, not sorted by name.
+fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Spanned<toml::de::DeString<'i>>, &'t Spanned<DeValue<'i>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
+}
+
+/// A value or a list of values as text; `None` for a table, a sub-key that nothing has.
+fn given(value: &DeValue<'_>) -> Option<Given> {
+    match value {
+        DeValue::Array(items) => {
+            items.iter().map(|item| scalar(item.get_ref())).collect::<Option<_>>().map(Given::Many)
+        }
+        _ => scalar(value).map(Given::One),
+    }
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        DeValue::Boolean(truth) => Some(truth.to_string()),
+        DeValue::Datetime(moment) => Some(moment.to_string()),
+        DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}

@@ -1,0 +1,93 @@
+//! The settings as a commented file, and the manual of all keys.
+
+use super::settings::{Peer, Settings};
+use super::table::{Key, PEER_KEYS, PEERS, PEERS_MEANING, SECTIONS};
+use super::value::Given;
+
+impl Settings {
+    /// The effective settings as TOML that reads back as the same settings: every key with its default and meaning.
+    pub fn to_toml(&self) -> String {
+        let (mut mine, mut defaults) = (self.clone(), Self::default());
+        let mut text = String::new();
+        for section in SECTIONS {
+            text += &format!("# {}\n[{}]\n", section.meaning, section.name);
+            for key in section.keys {
+                text += &entry(key, &mut mine, &mut defaults);
+            }
+            text.push('\n');
+        }
+        text += &format!("# {PEERS_MEANING}\n");
+        if self.control.peers.is_empty() {
+            text += &format!("# [[{PEERS}]]\n");
+            let example = PEER_KEYS.iter().map(|key| entry(key, &mut Peer::default(), &mut Peer::default()));
+            for line in example.collect::<String>().lines() {
+                text += &format!("{}{line}\n", if line.starts_with('#') { "" } else { "# " });
+            }
+        }
+        for peer in &self.control.peers {
+            text += &format!("[[{PEERS}]]\n");
+            let peer_entry = |key| entry(key, &mut peer.clone(), &mut Peer::default());
+            text += &PEER_KEYS.iter().map(peer_entry).collect::<String>();
+        }
+        text
+    }
+}
+
+fn entry<T>(key: &Key<T>, mine: &mut T, defaults: &mut T) -> String {
+    let field = (key.field)(mine);
+    let (kind, value) = (field.kind(), field.shown());
+    let default = (key.field)(defaults).shown();
+    let default = default.map_or_else(|| "unset".to_owned(), |default| literal(&default));
+    let line = value.map_or_else(|| format!("# {} =", key.name), |value| format!("{} = {}", key.name, literal(&value)));
+    format!("# {} ({kind}; default: {default})\n{line}\n", key.meaning)
+}
+
+/// TOML's spelling of a value.
+fn literal(given: &Given) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    match given {
+        Given::One(text) => quoted(text),
+        Given::Many(items) => format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// `docs/configuration.md`, made from the table of keys.
+pub fn manual() -> String {
+    let mut text = MANUAL_HEAD.to_owned();
+    for section in SECTIONS {
+        text += &format!("\n## `[{}]`\n\n{}\n\n{TABLE_HEAD}", section.name, section.meaning);
+        for key in section.keys {
+            text += &row(key, &mut Settings::default());
+        }
+    }
+    text += &format!("\n## `[[{PEERS}]]`\n\n{PEERS_MEANING} Only a file can hold them.\n\n{TABLE_HEAD}");
+    for key in PEER_KEYS {
+        text += &row(key, &mut Peer::default());
+    }
+    text
+}
+
+fn row<T>(key: &Key<T>, defaults: &mut T) -> String {
+    let field = (key.field)(defaults);
+    let default = field.shown().map_or_else(|| "unset".to_owned(), |default| format!("`{}`", literal(&default)));
+    format!("| `{}` | {} | {default} | {} |\n", key.name, field.kind(), key.meaning)
+}
+
+const TABLE_HEAD: &str = "| key | type | default | meaning |\n|---|---|---|---|\n";
+
+const MANUAL_HEAD: &str = "\
+<!-- Made from src/config/table.rs by `RESTANTE_BLESS=1 cargo test --test configuration`; do not edit. -->
+
+# Configuration
+
+`restante` reads `restante.toml` in the working directory if there is one, or the file named by `--config`. On top of it come
+environment variables, then flags. A variable is `RESTANTE_SECTION__KEY`: `RESTANTE_MSRP__HOLD=30s`, or for a list
+`RESTANTE_SIP__LISTEN=udp:192.0.2.1:5060,tcp:192.0.2.1:5060`. An unknown key is an error that names the nearest known one.
+
+`restante config print` shows the effective configuration as a file with every key, its default and its meaning;
+`restante config check` names everything that is wrong.
+
+* A *duration* is a whole number with `ms`, `s`, `m`, `h` or `d`: `\"200ms\"`, `\"20s\"`, `\"24h\"`, `\"5d\"`.
+* A *size* is a whole number of octets, or with `KiB`, `MiB`, `GiB` or `TiB`: `65536`, `\"64KiB\"`, `\"4GiB\"`.
+* Where a listen address says port 0, the system chooses one; the log line `listening` and `GET /readyz` name it.
+";

@@ -1,0 +1,288 @@
+//! The settings themselves, as data, with their defaults.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::address::{Host, Listen, Network, Transport};
+use super::value::Choice;
+
+/// Everything an operator may choose. What a file, the environment and flags left alone has its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `[node]`
+    pub node: Node,
+    /// `[sip]`
+    pub sip: Sip,
+    /// `[control]`
+    pub control: Control,
+    /// `[msrp]`
+    pub msrp: Msrp,
+    /// `[spool]`
+    pub spool: Spool,
+    /// `[http]`
+    pub http: Http,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// `[node]`: who this process is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name in logs and in SIP's `Server` and `User-Agent`.
+    pub name: String,
+}
+
+/// `[sip]`: signalling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sip {
+    /// Where SIP is listened for.
+    pub listen: Vec<Listen>,
+    /// What peers are told instead of the address they reached.
+    pub advertise: Option<Host>,
+    /// How long our own INVITE waits for a final answer.
+    pub answer_timeout: Duration,
+}
+
+/// `[control]`: who may command, and how MSML is read and written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// Networks whose MSML is obeyed.
+    pub trusted: Vec<Network>,
+    /// How closely MSML is held to its schemas.
+    pub validation: Validation,
+    /// What happens to files that no MSML asks for.
+    pub unattended: Unattended,
+    /// `[[control.peers]]`: exceptions for single application servers; the first that matches counts.
+    pub peers: Vec<Peer>,
+}
+
+impl Control {
+    /// Whether MSML from this address is obeyed.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// The first exception that matches this application server.
+    pub fn peer(&self, address: IpAddr, user_agent: Option<&str>) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.matches(address, user_agent))
+    }
+}
+
+/// `[[control.peers]]`: what one kind of application server needs to be told differently.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Matches the address MSML comes from.
+    pub network: Option<Network>,
+    /// Matches when the peer's User-Agent contains this text.
+    pub user_agent: Option<String>,
+    /// Where `<dialogid>` is put in a `<result>`.
+    pub dialogid: DialogId,
+    /// What `msml.dialog.exit` carries after `moml.exit`.
+    pub exit: Exit,
+}
+
+impl Peer {
+    /// Every condition that is set must hold.
+    fn matches(&self, address: IpAddr, user_agent: Option<&str>) -> bool {
+        self.network.is_none_or(|network| network.contains(address))
+            && self.user_agent.as_deref().is_none_or(|part| user_agent.is_some_and(|agent| agent.contains(part)))
+    }
+}
+
+/// `[msrp]`: file octets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Msrp {
+    /// Where MSRP is listened for.
+    pub listen: Vec<Listen>,
+    /// Host, and port if it differs, that our `a=path` names instead of the bound address.
+    pub advertise: Option<Host>,
+    /// How long a sender's octets wait for MSML to ask for them.
+    pub hold: Duration,
+    /// Octets of content per SEND.
+    pub chunk: u64,
+    /// The largest file accepted, in octets.
+    pub max_size: u64,
+    /// MIME types accepted, as `a=accept-types` lists them.
+    pub accept_types: Vec<String>,
+}
+
+/// `[spool]`: where files are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spool {
+    /// The spool's directory.
+    pub path: PathBuf,
+    /// Octets of the disk that are left free: below it new files are refused.
+    pub reserve: u64,
+}
+
+/// `[http]`: the operator's door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    pub listen: Host,
+    /// A file with the bearer token that requests must carry.
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[log]`: what is told on standard error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// The least important level that is written.
+    pub level: Level,
+    /// How a line looks.
+    pub format: Format,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self { name: "restante".to_owned() }
+    }
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        let listen = |transport| Listen { transport, host: loopback(5060) };
+        Self {
+            listen: vec![listen(Transport::Udp), listen(Transport::Tcp)],
+            advertise: None,
+            answer_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            trusted: vec![Network::LOOPBACK_V4, Network::LOOPBACK_V6],
+            validation: Validation::default(),
+            unattended: Unattended::default(),
+            peers: Vec::new(),
+        }
+    }
+}
+
+impl Default for Msrp {
+    fn default() -> Self {
+        Self {
+            listen: vec![Listen { transport: Transport::Tcp, host: loopback(2855) }],
+            advertise: None,
+            hold: Duration::from_secs(20),
+            chunk: 64 << 10,
+            max_size: 4 << 30,
+            accept_types: vec!["*".to_owned()],
+        }
+    }
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self { path: PathBuf::from("spool"), reserve: 1 << 30 }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: loopback(8080), token_file: None }
+    }
+}
+
+fn loopback(port: u16) -> Host {
+    Host { name: "127.0.0.1".to_owned(), port: Some(port) }
+}
+
+/// How closely MSML is held to its schemas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Validation {
+    /// What scripts in the field leave out or misspell is understood.
+    #[default]
+    Lenient,
+    /// Only what the schemas allow.
+    Strict,
+}
+
+impl Choice for Validation {
+    const WORDS: &'static [(&'static str, Self)] = &[("lenient", Self::Lenient), ("strict", Self::Strict)];
+}
+
+/// What happens to files that no MSML asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unattended {
+    /// They wait for MSML up to `msrp.hold` and are then refused.
+    #[default]
+    Hold,
+    /// They are filed under the box that the Request-URI names.
+    Deposit,
+}
+
+impl Choice for Unattended {
+    const WORDS: &'static [(&'static str, Self)] = &[("hold", Self::Hold), ("deposit", Self::Deposit)];
+}
+
+/// Where `<dialogid>` is put.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DialogId {
+    /// Inside `<result>`.
+    #[default]
+    Child,
+    /// Beside `<result>`.
+    Sibling,
+}
+
+impl Choice for DialogId {
+    const WORDS: &'static [(&'static str, Self)] = &[("child", Self::Child), ("sibling", Self::Sibling)];
+}
+
+/// What `msml.dialog.exit` carries after `moml.exit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exit {
+    /// The namelist again.
+    #[default]
+    Repeat,
+    /// Nothing.
+    Empty,
+}
+
+impl Choice for Exit {
+    const WORDS: &'static [(&'static str, Self)] = &[("repeat", Self::Repeat), ("empty", Self::Empty)];
+}
+
+/// Levels of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// Something was lost or refused for our own reasons.
+    Error,
+    /// Something needs an eye.
+    Warn,
+    /// What came and went.
+    #[default]
+    Info,
+    /// Each step.
+    Debug,
+    /// Each message.
+    Trace,
+}
+
+impl Choice for Level {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Choice for Format {
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}

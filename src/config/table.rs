@@ -1,0 +1,188 @@
+//! The one table of keys: from it come reading, `config print` and the manual.
+
+use super::settings::{Peer, Settings};
+use super::value::Setting;
+
+/// One key of a section: its name, the field it sets, and what it's for. Type and default are the field's own.
+pub(super) struct Key<T> {
+    pub(super) name: &'static str,
+    pub(super) field: fn(&mut T) -> &mut dyn Setting,
+    pub(super) meaning: &'static str,
+}
+
+/// One section of the file.
+pub(super) struct Section {
+    pub(super) name: &'static str,
+    pub(super) meaning: &'static str,
+    pub(super) keys: &'static [Key<Settings>],
+}
+
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: "node",
+        meaning: "Who this process is.",
+        keys: &[Key {
+            name: "name",
+            field: |s| &mut s.node.name,
+            meaning: "Name of this node in logs and in SIP's Server and User-Agent.",
+        }],
+    },
+    Section {
+        name: "sip",
+        meaning: "Signalling: SIP calls and the MSML inside them.",
+        keys: &[
+            Key {
+                name: "listen",
+                field: |s| &mut s.sip.listen,
+                meaning: "Where to listen. Port 0 lets the system choose; GET /readyz names the real one.",
+            },
+            Key {
+                name: "advertise",
+                field: |s| &mut s.sip.advertise,
+                meaning: "What Contact and Via name instead of the address we listen on: needed behind NAT.",
+            },
+            Key {
+                name: "answer_timeout",
+                field: |s| &mut s.sip.answer_timeout,
+                meaning: "How long our own INVITE waits for a final answer.",
+            },
+        ],
+    },
+    Section {
+        name: "control",
+        meaning: "Who may command, and how MSML is read and written.",
+        keys: &[
+            Key {
+                name: "trusted",
+                field: |s| &mut s.control.trusted,
+                meaning: "Networks whose MSML is obeyed; everybody else gets 403.",
+            },
+            Key {
+                name: "validation",
+                field: |s| &mut s.control.validation,
+                meaning: "\"lenient\" understands what scripts in the field leave out or misspell; \"strict\" wants what the schemas say.",
+            },
+            Key {
+                name: "unattended",
+                field: |s| &mut s.control.unattended,
+                meaning: "A file that no MSML asks for: \"hold\" lets it wait up to msrp.hold and refuses it, \"deposit\" files it under the box named by the Request-URI.",
+            },
+        ],
+    },
+    Section {
+        name: "msrp",
+        meaning: "File octets.",
+        keys: &[
+            Key {
+                name: "listen",
+                field: |s| &mut s.msrp.listen,
+                meaning: "Where to listen (tcp only). Port 0 lets the system choose; GET /readyz names the real one.",
+            },
+            Key {
+                name: "advertise",
+                field: |s| &mut s.msrp.advertise,
+                meaning: "Host, and port if it differs, that a=path names instead of the address we listen on: needed behind NAT.",
+            },
+            Key {
+                name: "hold",
+                field: |s| &mut s.msrp.hold,
+                meaning: "How long a sender's octets wait, unread, until MSML asks for them; then 413.",
+            },
+            Key { name: "chunk", field: |s| &mut s.msrp.chunk, meaning: "Octets of content in each SEND of ours." },
+            Key {
+                name: "max_size",
+                field: |s| &mut s.msrp.max_size,
+                meaning: "The largest file accepted; a=max-size says so to peers.",
+            },
+            Key {
+                name: "accept_types",
+                field: |s| &mut s.msrp.accept_types,
+                meaning: "MIME types accepted, as a=accept-types lists them; \"*\" is any.",
+            },
+        ],
+    },
+    Section {
+        name: "spool",
+        meaning: "Where files are kept.",
+        keys: &[
+            Key {
+                name: "path",
+                field: |s| &mut s.spool.path,
+                meaning: "The spool's directory; it is made if it's missing.",
+            },
+            Key {
+                name: "reserve",
+                field: |s| &mut s.spool.reserve,
+                meaning: "Free space of the disk that is never used: a file that would eat into it is refused before its octets are read.",
+            },
+        ],
+    },
+    Section {
+        name: "http",
+        meaning: "The operator's door: /livez, /readyz, /metrics.",
+        keys: &[
+            Key {
+                name: "listen",
+                field: |s| &mut s.http.listen,
+                meaning: "Where to listen. Anything but loopback demands a token_file.",
+            },
+            Key {
+                name: "token_file",
+                field: |s| &mut s.http.token_file,
+                meaning: "File whose first line is the bearer token that every request but /livez must carry.",
+            },
+        ],
+    },
+    Section {
+        name: "log",
+        meaning: "What is told on standard error.",
+        keys: &[
+            Key { name: "level", field: |s| &mut s.log.level, meaning: "The least important level that is written." },
+            Key {
+                name: "format",
+                field: |s| &mut s.log.format,
+                meaning: "\"text\" for people, \"json\" for machines, one object a line.",
+            },
+        ],
+    },
+];
+
+/// The array of tables for single application servers.
+pub(super) const PEERS: &str = "control.peers";
+
+pub(super) const PEERS_MEANING: &str = "What one kind of application server needs to be told differently. The first entry whose conditions all hold counts.";
+
+pub(super) const PEER_KEYS: &[Key<Peer>] = &[
+    Key { name: "network", field: |p| &mut p.network, meaning: "Condition: MSML comes from this network." },
+    Key {
+        name: "user_agent",
+        field: |p| &mut p.user_agent,
+        meaning: "Condition: the peer's User-Agent contains this text.",
+    },
+    Key {
+        name: "dialogid",
+        field: |p| &mut p.dialogid,
+        meaning: "Put <dialogid> into <result> (\"child\") or after it (\"sibling\").",
+    },
+    Key {
+        name: "exit",
+        field: |p| &mut p.exit,
+        meaning: "msml.dialog.exit repeats the namelist of moml.exit (\"repeat\") or carries nothing (\"empty\").",
+    },
+];
+
+/// The key `section.name`.
+pub(super) fn key(section: &str, name: &str) -> Option<&'static Key<Settings>> {
+    let section = SECTIONS.iter().find(|known| known.name == section)?;
+    section.keys.iter().find(|key| key.name == name)
+}
+
+/// The known key or section that looks most like `wrong`.
+pub(super) fn nearest(wrong: &str) -> String {
+    let keys =
+        SECTIONS.iter().flat_map(|section| section.keys.iter().map(|key| format!("{}.{}", section.name, key.name)));
+    let peers = PEER_KEYS.iter().map(|key| format!("{PEERS}.{}", key.name));
+    let sections = SECTIONS.iter().map(|section| section.name.to_owned());
+    let known = keys.chain(peers).chain(sections).chain([PEERS.to_owned()]);
+    known.max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b))).unwrap_or_default()
+}

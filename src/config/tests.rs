@@ -1,0 +1,171 @@
+//! What an operator writes, and what comes of it.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::value::{Given, Setting};
+use super::*;
+
+fn file(text: &str) -> Sources {
+    Sources { file: Some(("restante.toml".to_owned(), text.to_owned())), ..Sources::default() }
+}
+
+fn faults(sources: &Sources) -> Vec<String> {
+    Settings::load(sources).expect_err("a fault").iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn nothing_at_all_gives_a_server_on_loopback() {
+    let settings = Settings::load(&Sources::default()).expect("the defaults are valid");
+    assert_eq!(settings, Settings::default());
+    let listen = settings.sip.listen.iter().chain(&settings.msrp.listen);
+    assert!(listen.clone().all(|listen| listen.host.is_loopback()));
+    assert_eq!(listen.count(), 3);
+}
+
+#[test]
+fn flags_win_over_variables_and_variables_over_the_file() {
+    let mut sources = file("[msrp]\nhold = \"1s\"\nchunk = 4096\nmax_size = \"1MiB\"\n");
+    sources.variables =
+        vec![("RESTANTE_MSRP__HOLD".into(), "2s".into()), ("RESTANTE_MSRP__CHUNK".into(), "8KiB".into())];
+    sources.flags = vec![("--hold".into(), "msrp.hold", vec!["3s".into()])];
+    let msrp = Settings::load(&sources).expect("valid").msrp;
+    assert_eq!((msrp.hold, msrp.chunk, msrp.max_size), (Duration::from_secs(3), 8192, 1 << 20));
+}
+
+#[test]
+fn an_unknown_key_names_its_line_and_the_nearest_known_key() {
+    let found = faults(&file("[sip]\nlisten = []\nadvertize = \"a\"\n\n[ms]\nx = 1\n[log]\nlevel.x = 1"));
+    assert_eq!(
+        found,
+        [
+            "restante.toml:3: unknown key sip.advertize; did you mean sip.advertise?",
+            "restante.toml:5: unknown key ms; did you mean msrp?",
+            "restante.toml:8: unknown key log.level.x; did you mean log.level?",
+            "restante.toml:2: sip.listen: nothing to listen on",
+        ]
+    );
+}
+
+#[test]
+fn a_variable_with_an_unknown_key_is_an_error_and_one_without_a_section_is_not_ours() {
+    let variables = [("RESTANTE_SIP__LISTN", "x"), ("RESTANTE_BLESS", "1"), ("PATH", "/bin")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let found = faults(&Sources { variables, ..Sources::default() });
+    assert_eq!(found, ["RESTANTE_SIP__LISTN: unknown key sip.listn; did you mean sip.listen?"]);
+}
+
+#[test]
+fn every_wrong_value_is_told_in_one_go() {
+    let text = "[sip]\nlisten = [\"tls:h:1\", \"udp:h\"]\n[msrp]\nlisten = \"udp:127.0.0.1:1\"\nhold = 20\nchunk = 0\n\
+                [log]\nlevel = \"loud\"\n[spool]\npath = \"s3://b/p\"\n[http]\nlisten = [\"a\"]";
+    let found = faults(&file(text));
+    let places =
+        ["toml:2", "toml:5", "toml:8", "toml:10", "toml:12", "toml:4: msrp.listen: MSRP runs over tcp", "toml:6"];
+    assert_eq!(found.len(), places.len(), "{found:#?}");
+    for (fault, place) in found.iter().zip(places) {
+        assert!(fault.contains(place), "{fault} should be at {place}");
+    }
+}
+
+#[test]
+fn text_that_is_not_toml_is_one_error_with_its_line() {
+    let found = faults(&file("[sip]\nlisten = [\n\"udp:h:1\"\n[log"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("restante.toml:"), "{found:?}");
+}
+
+#[test]
+fn http_beyond_loopback_needs_a_token() {
+    let found = faults(&file("[http]\n\nlisten = \"0.0.0.0:80\""));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("restante.toml:3: http.listen: ") && found[0].contains("token_file"), "{found:?}");
+    for fine in ["listen = \"[::1]:80\"", "listen = \"localhost:0\"", "listen = \"0.0.0.0:80\"\ntoken_file = \"t\""] {
+        Settings::load(&file(&format!("[http]\n{fine}"))).expect("guarded");
+    }
+}
+
+#[test]
+fn the_first_exception_whose_conditions_all_hold_counts() {
+    let text = "[[control.peers]]\nnetwork = \"192.0.2.0/24\"\nuser_agent = \"Old\"\nexit = \"empty\"\n\
+                [[control.peers]]\nnetwork = \"192.0.2.0/25\"\ndialogid = \"sibling\"\n";
+    let control = Settings::load(&file(text)).expect("valid").control;
+    let of =
+        |address: &str, agent| control.peer(address.parse().expect("an address"), agent).map(|p| (p.dialogid, p.exit));
+    assert_eq!(of("192.0.2.1", Some("Older/1")), Some((DialogId::Child, Exit::Empty)));
+    assert_eq!(of("192.0.2.1", None), Some((DialogId::Sibling, Exit::Repeat)));
+    assert_eq!(of("192.0.2.200", Some("New")), None);
+}
+
+#[test]
+fn an_exception_for_nobody_or_with_an_unknown_key_is_an_error() {
+    let found = faults(&file("[[control.peers]]\ndialogid = \"child\"\nagent = \"x\"\n"));
+    assert_eq!(found[0], "restante.toml:3: unknown key control.peers.agent; did you mean control.peers.user_agent?");
+    assert!(found[1].starts_with("restante.toml:1: control.peers: needs network or user_agent"), "{found:?}");
+    assert_eq!(faults(&file("log = 1")), ["restante.toml:1: log: expected a section, [log]"]);
+    assert!(faults(&file("[control]\npeers = 1"))[0].contains("[[control.peers]]"));
+}
+
+#[test]
+fn only_trusted_networks_command_and_a_mapped_address_counts_as_what_it_maps() {
+    let control = Control { trusted: vec!["192.0.2.0/24".parse().expect("a network")], ..Control::default() };
+    let trusts = |address: &str| control.trusts(address.parse().expect("an address"));
+    assert!(trusts("192.0.2.255") && trusts("::ffff:192.0.2.7"));
+    assert!(!trusts("192.0.3.0") && !trusts("::1"));
+    let everyone: Network = "0.0.0.0/0".parse().expect("a network");
+    assert!(everyone.contains([203, 0, 113, 9].into()));
+}
+
+#[test]
+fn what_is_printed_reads_back_as_the_same_settings() {
+    let text = "[node]\nname = \"a \\\"b\\\" \\\\\"\n[msrp]\nadvertise = \"[2001:db8::1]:2855\"\n[spool]\nreserve = 5\n\
+                [[control.peers]]\nuser_agent = \"AS\"\nexit = \"empty\"\n";
+    for sources in [Sources::default(), file(text)] {
+        let settings = Settings::load(&sources).expect("valid");
+        assert_eq!(Settings::load(&file(&settings.to_toml())), Ok(settings));
+    }
+}
+
+#[test]
+fn addresses_that_nobody_can_bind_are_refused() {
+    for bad in [
+        "",
+        "udp",
+        "udp:",
+        "udp::5060",
+        "udp:h",
+        "udp:h:x",
+        "udp:h:65536",
+        "udp:::1:5060",
+        "udp:[::1:5060",
+        "udp:a b:1",
+        "ws:h:1",
+    ] {
+        assert!(bad.parse::<Listen>().is_err(), "{bad}");
+    }
+    for bad in ["", "192.0.2.1/33", "::/129", "192.0.2.1/x", "localhost", "192.0.2.1/"] {
+        assert!(bad.parse::<Network>().is_err(), "{bad}");
+    }
+    let listen: Listen = "tcp:[::1]:0".parse().expect("an address");
+    assert_eq!((listen.to_string(), listen.authority()), ("tcp:[::1]:0".to_owned(), "[::1]:0".to_owned()));
+}
+
+proptest! {
+    #[test]
+    fn durations_and_sizes_read_back_as_written(millis in any::<u32>(), octets in any::<u64>()) {
+        let duration = Duration::from_millis(millis.into());
+        let (mut duration_again, mut octets_again) = (Duration::ZERO, 0u64);
+        duration_again.set(&duration.shown().expect("set")).expect("what was written");
+        octets_again.set(&octets.shown().expect("set")).expect("what was written");
+        prop_assert_eq!((duration_again, octets_again), (duration, octets));
+    }
+
+    #[test]
+    fn no_text_makes_reading_panic(text in "\\PC{0,40}") {
+        let given = Given::One(text.clone());
+        let (mut duration, mut octets) = (Duration::ZERO, 0u64);
+        let _ = (duration.set(&given), octets.set(&given), text.parse::<Listen>(), text.parse::<Network>());
+        let _ = Settings::load(&file(&text));
+    }
+}

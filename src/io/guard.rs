@@ -1,0 +1,111 @@
+//! A listener for HTTP that holds a bounded number of connections, none of them for ever.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
+
+use crate::model::limits::{HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS};
+
+pub(super) struct Guarded {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+impl Guarded {
+    pub(super) fn new(listener: TcpListener) -> Self {
+        Self { listener, places: Arc::new(Semaphore::new(HTTP_CONNECTIONS)) }
+    }
+}
+
+impl Listener for Guarded {
+    type Io = Visit;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Visit, SocketAddr) {
+        let place = Arc::clone(&self.places).acquire_owned().await.expect("nobody closes the semaphore");
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        (Visit { stream, end: Box::pin(tokio::time::sleep(HTTP_CONNECTION_LIFE)), _place: place }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection that fails once its time is over.
+pub(super) struct Visit {
+    stream: TcpStream,
+    end: Pin<Box<Sleep>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Visit {
+    fn stream(&mut self, cx: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
+        match self.end.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+            Poll::Pending => Ok(Pin::new(&mut self.stream)),
+        }
+    }
+}
+
+impl AsyncRead for Visit {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.stream(cx)?.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Visit {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream(cx)?.poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream(cx)?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream(cx)?.poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::time::{Duration, timeout};
+
+    #[tokio::test]
+    async fn the_connection_past_the_limit_waits_until_a_place_is_free() {
+        let mut guarded = Guarded::new(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
+        let address = guarded.local_addr().expect("an address");
+        let (mut clients, mut visits) = (Vec::new(), Vec::new());
+        for _ in 0..HTTP_CONNECTIONS {
+            clients.push(TcpStream::connect(address).await.expect("a connection"));
+            visits.push(guarded.accept().await);
+        }
+        clients.push(TcpStream::connect(address).await.expect("a connection in the listen queue"));
+        assert!(timeout(Duration::from_millis(20), guarded.accept()).await.is_err());
+        visits.pop();
+        timeout(Duration::from_secs(5), guarded.accept()).await.expect("a free place");
+    }
+
+    #[tokio::test]
+    async fn a_visitor_who_says_nothing_is_shown_out() {
+        let mut guarded = Guarded::new(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
+        let address = guarded.local_addr().expect("an address");
+        let _client = TcpStream::connect(address).await.expect("a connection");
+        let (mut visit, _) = guarded.accept().await;
+        visit.end = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let error = visit.read_u8().await.expect_err("time is over");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+}

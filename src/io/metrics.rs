@@ -1,0 +1,71 @@
+//! The numbers behind `/metrics`: their names, units and meaning, written once.
+
+use std::sync::OnceLock;
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Gauge: transfers in progress; label `direction` is `in` or `out`.
+pub const TRANSFERS_ACTIVE: &str = "restante_transfers_active";
+/// Counter: octets of file content moved; label `direction` is `in` or `out`.
+pub const TRANSFER_OCTETS: &str = "restante_transfer_octets_total";
+/// Counter: chunks (SEND requests) handled; label `result` is `accepted`, `refused` or `sent`.
+pub const CHUNKS: &str = "restante_chunks_total";
+/// Histogram: seconds from the last octet of a file to its commit.
+pub const COMMIT_SECONDS: &str = "restante_commit_seconds";
+/// Gauge: committed objects in the spool.
+pub const SPOOL_OBJECTS: &str = "restante_spool_objects";
+/// Gauge: files still arriving or suspended.
+pub const SPOOL_STAGES: &str = "restante_spool_stages";
+/// Gauge: octets free on the spool's disk.
+pub const SPOOL_FREE_OCTETS: &str = "restante_spool_free_octets";
+/// Counter: MSRP responses we sent; label `code`.
+pub const MSRP_RESPONSES: &str = "restante_msrp_responses_total";
+/// Counter: REPORTs; label `kind` is `sent` or `received`, label `status` the code.
+pub const REPORTS: &str = "restante_reports_total";
+/// Counter: final SIP responses we sent; labels `method` and `code`.
+pub const SIP_RESPONSES: &str = "restante_sip_responses_total";
+/// Counter: failed syncs. Any is a reason for `/readyz` to say no.
+pub const FSYNC_ERRORS: &str = "restante_fsync_errors_total";
+/// Gauge: MSRP sessions alive.
+pub const SESSIONS: &str = "restante_sessions";
+/// Gauge: SIP dialogs alive.
+pub const DIALOGS: &str = "restante_dialogs";
+
+/// Bounds in seconds: from one fdatasync of a fast disk to a disk in trouble.
+const COMMIT_BUCKETS: [f64; 11] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+
+/// Makes the process count, once; every call gives the same handle.
+///
+/// # Panics
+/// If another recorder was installed before the first call, which nothing in this program does.
+pub fn install() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(start).clone()
+}
+
+fn start() -> PrometheusHandle {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(COMMIT_SECONDS.to_owned()), &COMMIT_BUCKETS)
+        .expect("the list of buckets isn't empty")
+        .install_recorder()
+        .expect("no other recorder is installed in this program");
+    describe();
+    handle
+}
+
+fn describe() {
+    describe_gauge!(TRANSFERS_ACTIVE, "Transfers in progress by direction");
+    describe_counter!(TRANSFER_OCTETS, Unit::Bytes, "Octets of file content moved by direction");
+    describe_counter!(CHUNKS, "Chunks (SEND requests) by result");
+    describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "From the last octet of a file to its commit");
+    describe_gauge!(SPOOL_OBJECTS, "Committed objects in the spool");
+    describe_gauge!(SPOOL_STAGES, "Files still arriving or suspended");
+    describe_gauge!(SPOOL_FREE_OCTETS, Unit::Bytes, "Octets free on the disk of the spool");
+    describe_counter!(MSRP_RESPONSES, "MSRP responses sent by code");
+    describe_counter!(REPORTS, "REPORTs by kind (sent, received) and status");
+    describe_counter!(SIP_RESPONSES, "Final SIP responses sent by method and code");
+    describe_counter!(FSYNC_ERRORS, "Failed syncs");
+    describe_gauge!(SESSIONS, "MSRP sessions alive");
+    describe_gauge!(DIALOGS, "SIP dialogs alive");
+}

@@ -1,0 +1,11 @@
+//! The only door to the world: clocks, chance, sockets, files, the operator's HTTP, logs and numbers.
+//!
+//! Everything else in the house is handed time, chance and octets as values. What is here is as thin as it can be: it
+//! reads, performs and measures, and decides nothing.
+
+pub mod admin;
+pub mod clock;
+pub mod entropy;
+mod guard;
+pub mod log;
+pub mod metrics;
