@@ -1,9 +1,10 @@
 //! Restante: an MSML-driven store-and-forward file transfer server.
 
 pub mod config;
+pub mod engine;
 pub mod io;
 pub mod model;
-pub mod sip;
 pub mod msml;
 pub mod msrp;
 pub mod sdp;
+pub mod sip;

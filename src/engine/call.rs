@@ -1,0 +1,232 @@
+//! Calls and their message streams: the tables that every other file of the engine looks things up in.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::client::OrderId;
+use super::link::LinkId;
+use crate::model::Instant;
+use crate::msml::{PrimitiveKey, Style};
+use crate::msrp::{Arrival, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionSpec};
+use crate::sdp::{Description, FileOffer, LocalSession, Role, Terms};
+use crate::sip::CallKey;
+
+/// Which side of the application this call serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Somebody called us, or we serve an application server.
+    Service,
+    /// A command of ours placed it.
+    Client(OrderId),
+}
+
+/// Who and what a call is about; copied into envelopes and logs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parties {
+    /// User part of the Request-URI: the box, when nothing else says.
+    pub(super) user: String,
+    /// From URI.
+    pub(super) from: String,
+    /// To URI.
+    pub(super) to: String,
+    /// Call-ID.
+    pub(super) call_id: String,
+}
+
+/// One SIP dialog and what was agreed on it.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The local tag: the MSML connection id.
+    pub(super) tag: String,
+    pub(super) purpose: Purpose,
+    pub(super) parties: Parties,
+    pub(super) source: SocketAddr,
+    pub(super) style: Style,
+    /// The content type in which the peer last spoke MSML; events mirror it.
+    pub(super) msml_type: String,
+    pub(super) local: LocalSession,
+    /// Our last session description.
+    pub(super) description: Option<Description>,
+    /// An offer of ours that waits for its answer.
+    pub(super) offered: Option<Offered>,
+    /// Primitives that wait for their turn to re-INVITE.
+    pub(super) reoffers: Vec<PrimitiveKey>,
+    /// The streams in the order of their m= lines; `None` for a refused line.
+    pub(super) streams: Vec<Option<SessionKey>>,
+    /// Set when the peer has hung up and the last octets may still be on their way.
+    pub(super) leaving: bool,
+}
+
+/// An offer we made and the streams that come to life with its answer.
+#[derive(Debug)]
+pub(super) struct Offered {
+    pub(super) description: Description,
+    /// The stream added, by m-line index.
+    pub(super) added: Vec<(usize, Proposed)>,
+    /// The primitive the re-INVITE was made for.
+    pub(super) purpose: Option<PrimitiveKey>,
+}
+
+/// A stream that an answer may bring to life.
+#[derive(Clone, Debug)]
+pub(super) struct Proposed {
+    pub(super) local: MsrpUri,
+    pub(super) sends: bool,
+    pub(super) receives: bool,
+    pub(super) file: Option<FileOffer>,
+}
+
+/// One `m=message` line that both sides agreed on.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) call: CallKey,
+    pub(super) local: MsrpUri,
+    /// What the peer said of itself: where it is and what it takes.
+    pub(super) peer: Terms,
+    pub(super) sends: bool,
+    pub(super) receives: bool,
+    pub(super) role: Role,
+    /// The file this stream was negotiated for (RFC 5547): one file, then it is spent.
+    pub(super) file: Option<FileOffer>,
+    pub(super) link: Option<LinkId>,
+    /// A message that waits for somebody to ask for it.
+    pub(super) waiting: Option<Waiting>,
+    /// The primitive that wants the next message.
+    pub(super) recorder: Option<PrimitiveKey>,
+    /// The message being received.
+    pub(super) receiving: Option<(LinkId, InboundKey)>,
+    /// The message being sent.
+    pub(super) sending: Option<OutboundKey>,
+    /// The primitive that will send on it as soon as the peer has connected.
+    pub(super) player: Option<PrimitiveKey>,
+    pub(super) spent: bool,
+}
+
+/// A message whose first chunk's head has been read, and no more.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) link: LinkId,
+    pub(super) message: InboundKey,
+    pub(super) head: Box<Arrival>,
+    pub(super) since: Instant,
+}
+
+impl Stream {
+    /// A stream that both sides have just agreed on.
+    pub(super) const fn new(call: CallKey, agreed: Proposed, peer: Terms, role: Role) -> Self {
+        Self {
+            call,
+            local: agreed.local,
+            peer,
+            sends: agreed.sends,
+            receives: agreed.receives,
+            role,
+            file: agreed.file,
+            link: None,
+            waiting: None,
+            recorder: None,
+            receiving: None,
+            sending: None,
+            player: None,
+            spent: false,
+        }
+    }
+
+    /// Whether a new message may be sent on it now or as soon as the peer connects.
+    pub(super) fn free_to_send(&self) -> bool {
+        self.sends && !self.spent && self.file.is_none() && self.sending.is_none() && self.player.is_none()
+    }
+
+    /// Whether it can bring a file in for a `<record>` that starts now.
+    pub(super) fn free_to_receive(&self) -> bool {
+        self.receives && !self.spent && self.recorder.is_none() && self.receiving.is_none()
+    }
+
+    /// What a link has to know of it.
+    pub(super) fn spec(&self, key: SessionKey, limit: u64, accept_types: &[String]) -> SessionSpec {
+        SessionSpec {
+            key,
+            local: self.local.clone(),
+            remote_path: self.peer.path.clone(),
+            max_size: Some(limit),
+            accept_types: accept_types.to_vec(),
+            receives: self.receives,
+            greet: self.role == Role::Active,
+        }
+    }
+}
+
+/// Every call and stream, found by key, tag and session id.
+#[derive(Debug, Default)]
+pub(super) struct Switchboard {
+    pub(super) calls: HashMap<CallKey, Call>,
+    pub(super) streams: HashMap<SessionKey, Stream>,
+    tags: HashMap<String, CallKey>,
+    session_ids: HashMap<String, SessionKey>,
+    next_session: u64,
+}
+
+impl Switchboard {
+    pub(super) fn add_call(&mut self, key: CallKey, call: Call) {
+        self.tags.insert(call.tag.clone(), key);
+        self.calls.insert(key, call);
+    }
+
+    /// Adds a stream and makes it findable by the session id in our URI (RFC 4975 §5.4: To-Path names the session).
+    pub(super) fn add_stream(&mut self, index: usize, stream: Stream) -> SessionKey {
+        self.next_session += 1;
+        let key = SessionKey(self.next_session);
+        if let Some(id) = &stream.local.session_id {
+            self.session_ids.insert(id.clone(), key);
+        }
+        if let Some(call) = self.calls.get_mut(&stream.call) {
+            if call.streams.len() <= index {
+                call.streams.resize(index + 1, None);
+            }
+            call.streams[index] = Some(key);
+        }
+        self.streams.insert(key, stream);
+        key
+    }
+
+    pub(super) fn remove_stream(&mut self, key: SessionKey) -> Option<Stream> {
+        let stream = self.streams.remove(&key)?;
+        if let Some(id) = &stream.local.session_id {
+            self.session_ids.remove(id);
+        }
+        if let Some(call) = self.calls.get_mut(&stream.call) {
+            call.streams.iter_mut().filter(|slot| **slot == Some(key)).for_each(|slot| *slot = None);
+        }
+        Some(stream)
+    }
+
+    pub(super) fn remove_call(&mut self, key: CallKey) -> Option<Call> {
+        let call = self.calls.remove(&key)?;
+        self.tags.remove(&call.tag);
+        Some(call)
+    }
+
+    pub(super) fn by_tag(&self, tag: &str) -> Option<CallKey> {
+        self.tags.get(tag).copied()
+    }
+
+    /// The session that this To-Path names: exactly one URI, and it is one of ours by value.
+    pub(super) fn by_path(&self, to_path: &[MsrpUri]) -> Option<SessionKey> {
+        let [uri] = to_path else { return None };
+        let key = *self.session_ids.get(uri.session_id.as_ref()?)?;
+        self.streams.get(&key).is_some_and(|stream| stream.local.matches(uri)).then_some(key)
+    }
+
+    /// The live streams of a call, in the order of their m= lines.
+    pub(super) fn streams_of(&self, call: CallKey) -> Vec<SessionKey> {
+        self.calls.get(&call).map(|call| call.streams.iter().copied().flatten().collect()).unwrap_or_default()
+    }
+
+    /// The streams that a link carries.
+    pub(super) fn streams_on(&self, link: LinkId) -> Vec<SessionKey> {
+        let mut keys: Vec<_> =
+            self.streams.iter().filter(|(_, stream)| stream.link == Some(link)).map(|(key, _)| *key).collect();
+        keys.sort_unstable();
+        keys
+    }
+}

@@ -1,0 +1,184 @@
+//! SIP events and MSML documents: who said what, whether it may, and where it goes.
+
+use std::net::SocketAddr;
+
+use super::call::Purpose;
+use super::client::Happening;
+use super::core::{Engine, Output};
+use crate::model::{Now, Outbox};
+use crate::msml;
+use crate::sip::{self, Body, CallKey, RequestKey};
+
+/// The types in which MSML is understood; the first registered one and what real clients send.
+const MSML_TYPES: [&str; 4] =
+    ["application/msml+xml", "application/xml", "text/xml", "application/vnd.radisys.msml+xml"];
+
+impl Engine {
+    /// Feeds the SIP endpoint and performs what it says.
+    pub(super) fn sip(&mut self, now: Now, input: sip::Input, out: &mut Outbox<Output>) {
+        let mut outputs = Outbox::new();
+        self.endpoint.handle(now, input, &mut outputs);
+        while let Some(output) = outputs.pop() {
+            match output {
+                sip::Output::Transmit { flow, transport, remote, octets } => {
+                    out.push(Output::Transmit { flow, transport, remote, octets });
+                }
+                sip::Output::Close(flow) => out.push(Output::CloseFlow(flow)),
+                sip::Output::Event(event) => self.event(now, event, out),
+            }
+        }
+    }
+
+    pub(super) fn command(&mut self, now: Now, command: sip::Command, out: &mut Outbox<Output>) {
+        self.sip(now, sip::Input::Command(command), out);
+    }
+
+    fn event(&mut self, now: Now, event: sip::Event, out: &mut Outbox<Output>) {
+        use sip::Event;
+        match event {
+            Event::Invited { call, tag, invite } => self.invited(now, call, tag, *invite, out),
+            Event::Reinvited { call, body } => self.reinvited(now, call, body, out),
+            Event::Acked { call, body } => self.acked(now, call, body, out),
+            Event::Cancelled { call } => drop(self.offers.remove(&call)),
+            Event::Info { call, request, body, source, .. } => self.info(now, call, request, body, source, out),
+            Event::Options { request, .. } => self.capabilities(now, request, out),
+            Event::Bye { call, .. } => self.hung_up(now, call, out),
+            Event::Answered { call, peer_tag, body, .. } => self.answered(now, call, peer_tag, body, out),
+            Event::Progress { .. } => {}
+            Event::Refused { call, status, reason, .. } => self.tell(call, Happening::Refused(status, reason), out),
+            Event::ReinviteAnswered { call, body } => self.reoffer_answered(now, call, body, out),
+            Event::ReinviteRefused { call, status } => self.reoffer_refused(now, call, status, out),
+            Event::InfoAnswered { call, token, status, body } => {
+                let body = body.map(|body| String::from_utf8_lossy(&body.octets).into_owned());
+                if !(200..300).contains(&status) {
+                    tracing::warn!(status, "the peer refused our INFO");
+                }
+                self.tell(call, Happening::InfoAnswered(token, status, body), out);
+            }
+            Event::OptionsAnswered { .. } => {}
+            Event::Ended { call, why } => self.ended(now, call, why, out),
+        }
+    }
+
+    /// Tells the command that placed the call, if a command did.
+    pub(super) fn tell(&self, call: CallKey, what: Happening, out: &mut Outbox<Output>) {
+        if let Some(Purpose::Client(order)) = self.board.calls.get(&call).map(|call| call.purpose) {
+            out.push(Output::Happened(order, what));
+        }
+    }
+
+    /// RFC 3261 §11.2, RFC 5547 §8.5: what we could do, without doing it.
+    fn capabilities(&mut self, now: Now, request: RequestKey, out: &mut Outbox<Output>) {
+        let body = self.capability_description();
+        let command = sip::Command::Answer { request, status: 200, reason: None, body: Some(body), headers: Vec::new() };
+        self.command(now, command, out);
+    }
+
+    fn info(
+        &mut self,
+        now: Now,
+        call: CallKey,
+        request: RequestKey,
+        body: Option<Body>,
+        source: SocketAddr,
+        out: &mut Outbox<Output>,
+    ) {
+        let answer = |status: u16, reason: Option<&str>| sip::Command::Answer {
+            request,
+            status,
+            reason: reason.map(str::to_owned),
+            body: None,
+            headers: if status == 415 { vec![("Accept".to_owned(), MSML_TYPES.join(", "))] } else { Vec::new() },
+        };
+        // F-5: an empty INFO is a keep-alive; its answer has no body.
+        let Some(body) = body.filter(|body| !body.octets.is_empty()) else {
+            return self.command(now, answer(200, None), out);
+        };
+        let kind = body.media_type();
+        if !MSML_TYPES.contains(&kind.as_str()) {
+            tracing::warn!(%source, %kind, "INFO with a body that is not MSML: 415");
+            return self.command(now, answer(415, None), out);
+        }
+        let Some(entry) = self.board.calls.get_mut(&call) else {
+            return self.command(now, answer(481, None), out);
+        };
+        entry.msml_type.clone_from(&kind);
+        if let Purpose::Client(order) = entry.purpose {
+            let text = String::from_utf8_lossy(&body.octets).into_owned();
+            out.push(Output::Happened(order, Happening::Msml(text)));
+            return self.command(now, answer(200, None), out);
+        }
+        if !self.policy.may_control(source.ip()) {
+            tracing::warn!(%source, call_id = %entry.parties.call_id, "MSML from outside control.trusted: 403");
+            return self.command(now, answer(403, Some("MSML Is Not Allowed From This Address")), out);
+        }
+        let style = entry.style;
+        let token = self.number();
+        self.requests.insert(token, (request, call));
+        let context = msml::ContextId(call.0);
+        self.msml(now, msml::Input::Request { context, request: token, style, body: body.octets }, out);
+    }
+
+    /// Feeds the MSML interpreter and performs what it says.
+    pub(super) fn msml(&mut self, now: Now, input: msml::Input, out: &mut Outbox<Output>) {
+        let mut outputs = Outbox::new();
+        self.interpreter.handle(now, input, &mut outputs);
+        while let Some(output) = outputs.pop() {
+            match output {
+                msml::Output::Reply { request, body, .. } => self.reply(now, request, &body, out),
+                msml::Output::Event { context, name, id, body } => self.msml_event(now, context, &name, &id, &body, out),
+                msml::Output::EventLost { name, id, .. } => {
+                    tracing::warn!(event = %name, dialog = %id, "the control dialog is gone: event dropped (RFC 5707 §3.1)");
+                }
+                msml::Output::Start { primitive, conn, dialog, work } => {
+                    tracing::debug!(%dialog, ?work, "primitive starts");
+                    match work {
+                        msml::Work::Record(record) => self.record(now, primitive, &conn, record, out),
+                        msml::Work::Play(play) => self.play(now, primitive, &conn, play, out),
+                    }
+                }
+                msml::Output::Order { primitive, order } => {
+                    self.order_record(now, primitive, order, out);
+                    self.order_play(now, primitive, order, out);
+                }
+                msml::Output::Disconnect { conn, body } => self.disconnect(now, &conn, body, out),
+            }
+        }
+    }
+
+    /// F-6: a MSML request is always answered with a MSML body, in the type the peer used.
+    fn reply(&mut self, now: Now, token: u64, text: &str, out: &mut Outbox<Output>) {
+        let Some((request, call)) = self.requests.remove(&token) else { return };
+        let kind = self.board.calls.get(&call).map_or(MSML_TYPES[0], |call| call.msml_type.as_str());
+        let body = Some(Body::new(kind, text.to_owned()));
+        let command = sip::Command::Answer { request, status: 200, reason: None, body, headers: Vec::new() };
+        self.command(now, command, out);
+    }
+
+    fn msml_event(
+        &mut self,
+        now: Now,
+        context: msml::ContextId,
+        name: &str,
+        id: &str,
+        text: &str,
+        out: &mut Outbox<Output>,
+    ) {
+        let call = CallKey(context.0);
+        let Some(kind) = self.board.calls.get(&call).map(|call| call.msml_type.clone()) else {
+            return tracing::warn!(event = name, dialog = id, "the control dialog is gone: event dropped");
+        };
+        tracing::info!(event = name, dialog = id, "MSML event");
+        let token = self.number();
+        let body = Body::new(&kind, text.to_owned());
+        self.command(now, sip::Command::Info { call, token, body }, out);
+    }
+
+    /// RFC 5707 §9.6.5: `<disconnect>` also ends the SIP dialog of the connection.
+    fn disconnect(&mut self, now: Now, conn: &str, body: Option<String>, out: &mut Outbox<Output>) {
+        let Some(call) = self.board.by_tag(conn) else { return };
+        let kind = self.board.calls.get(&call).map_or(MSML_TYPES[0], |call| call.msml_type.as_str());
+        let body = body.map(|text| Body::new(kind, text));
+        self.command(now, sip::Command::Bye { call, body, reason: None }, out);
+    }
+}

@@ -1,0 +1,293 @@
+//! The engine itself: its tables, its inputs and outputs, its clock.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::call::Switchboard;
+use super::client::{Happening, Order, OrderId};
+use super::link::{Command, LinkId, Notice, Source};
+use super::outbound::{Play, Sender, Sending};
+use super::policy::Policy;
+use super::receipt::{Receipt, Recorder};
+use crate::model::{FileInfo, Instant, Mint, Now, ObjectUri, Outbox};
+use crate::msml::{Interpreter, PrimitiveKey};
+use crate::msrp::{InboundKey, MsrpUri, OutboundKey, SessionKey};
+use crate::sip::{self, CallKey, Endpoint, FlowId, Transport};
+use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed};
+
+/// Names a question to the driver, whose answer will carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// A question to the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The object of this name.
+    Object(ObjectUri),
+    /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
+    Select(ObjectUri, FileInfo),
+}
+
+/// What can happen to the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// From the SIP sockets.
+    Sip(sip::Input),
+    /// From a link.
+    Notice(LinkId, Notice),
+    /// A [`Output::Dial`] was performed.
+    Dialled(SessionKey, Result<LinkId, String>),
+    /// A [`Output::Find`] was performed.
+    Found(Ticket, Result<Option<Committed>, String>),
+    /// A [`Output::Commit`] was performed.
+    Committed(Ticket, Result<Committed, CommitError>),
+    /// A client command.
+    Order(Order),
+    /// Take no new calls; say when nothing moves any more.
+    Drain,
+    /// The deadline has passed.
+    Timeout,
+}
+
+/// What the engine wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a SIP message.
+    Transmit {
+        /// On this flow while it lives.
+        flow: Option<FlowId>,
+        /// By what.
+        transport: Transport,
+        /// To whom.
+        remote: SocketAddr,
+        /// The message.
+        octets: Bytes,
+    },
+    /// Close a SIP connection.
+    CloseFlow(FlowId),
+    /// Tell a link.
+    Link(LinkId, Command),
+    /// Connect to this MSRP URI for a session; answer with [`Input::Dialled`].
+    Dial(SessionKey, MsrpUri),
+    /// Ask the spool; answer with [`Input::Found`].
+    Find(Ticket, Query),
+    /// Publish a sealed file; answer with [`Input::Committed`].
+    Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
+    /// Tell a client command.
+    Happened(OrderId, Happening),
+    /// After [`Input::Drain`]: no call and no transfer is left.
+    Drained,
+}
+
+/// What a ticket was taken for.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// A primitive looks for the file it shall play.
+    Play(PrimitiveKey),
+    /// An INVITE pulls a file.
+    Pull(CallKey, usize),
+    /// A received file is being committed.
+    Commit(LinkId, InboundKey),
+}
+
+/// Why the engine wants to be woken for its own sake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// A message waits for a `<record>`.
+    Hold(SessionKey, InboundKey),
+    /// A `<record>` waits for its first message.
+    First(PrimitiveKey),
+    /// A `<play>` waits for the peer's connection.
+    Connect(SessionKey),
+    /// The peer has hung up; what is on its way may still come.
+    Leave(CallKey),
+}
+
+/// SIP, MSML and MSRP brought together. See the room's front page.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) policy: Policy,
+    pub(super) mint: Mint,
+    pub(super) endpoint: Endpoint,
+    pub(super) interpreter: Interpreter,
+    pub(super) board: Switchboard,
+    pub(super) receipts: BTreeMap<(LinkId, InboundKey), Receipt>,
+    pub(super) recorders: HashMap<PrimitiveKey, Recorder>,
+    pub(super) plays: HashMap<PrimitiveKey, Play>,
+    pub(super) sendings: HashMap<OutboundKey, Sending>,
+    pub(super) offers: HashMap<CallKey, super::negotiation::Pending>,
+    pub(super) errands: HashMap<Ticket, Errand>,
+    /// Files that go out as soon as their stream's peer is there.
+    pub(super) pushes: HashMap<SessionKey, (Sender, Source, Box<FileInfo>, u64)>,
+    /// What a command's call will push once it is answered.
+    pub(super) local_files: HashMap<CallKey, (String, Box<FileInfo>)>,
+    pub(super) orders: HashMap<OrderId, CallKey>,
+    pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
+    timers: BTreeSet<(Instant, Timer)>,
+    next: u64,
+    draining: bool,
+    drained: bool,
+}
+
+impl Engine {
+    /// An engine over its two interpreters of the outside world.
+    pub fn new(policy: Policy, endpoint: Endpoint, interpreter: Interpreter, mint: Mint) -> Self {
+        Self {
+            policy,
+            mint,
+            endpoint,
+            interpreter,
+            board: Switchboard::default(),
+            receipts: BTreeMap::new(),
+            recorders: HashMap::new(),
+            plays: HashMap::new(),
+            sendings: HashMap::new(),
+            offers: HashMap::new(),
+            errands: HashMap::new(),
+            pushes: HashMap::new(),
+            local_files: HashMap::new(),
+            orders: HashMap::new(),
+            requests: HashMap::new(),
+            timers: BTreeSet::new(),
+            next: 0,
+            draining: false,
+            drained: false,
+        }
+    }
+
+    /// Takes one input; everything that follows from it is appended to `out` in the order to be performed.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox<Output>) {
+        match input {
+            Input::Sip(input) => self.sip(now, input, out),
+            Input::Notice(link, notice) => self.notice(now, link, notice, out),
+            Input::Dialled(session, result) => self.dialled(now, session, result, out),
+            Input::Found(ticket, result) => self.found(now, ticket, result, out),
+            Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
+            Input::Order(order) => self.order(now, order, out),
+            Input::Drain => self.drain(now, out),
+            Input::Timeout => self.timeout(now, out),
+        }
+        if self.draining && !self.drained && self.idle() {
+            self.drained = true;
+            out.push(Output::Drained);
+        }
+    }
+
+    /// When the engine wants [`Input::Timeout`].
+    pub fn deadline(&self) -> Option<Instant> {
+        let own = self.timers.first().map(|(instant, _)| *instant);
+        let sip = self.endpoint.deadline().map(|(instant, _)| instant);
+        let msml = self.interpreter.deadline().map(|(instant, _)| instant);
+        [own, sip, msml].into_iter().flatten().min()
+    }
+
+    /// How many calls and files are under way, for metrics.
+    pub fn census(&self) -> Census {
+        Census {
+            calls: self.board.calls.len(),
+            sessions: self.board.streams.len(),
+            receiving: self.receipts.len(),
+            sending: self.sendings.len(),
+        }
+    }
+
+    fn idle(&self) -> bool {
+        self.receipts.is_empty() && self.sendings.is_empty()
+    }
+
+    fn drain(&mut self, now: Now, out: &mut Outbox<Output>) {
+        self.draining = true;
+        self.sip(now, sip::Input::Command(sip::Command::Drain { retry_after: DRAIN_RETRY_AFTER_SECS }), out);
+        self.msml(now, crate::msml::Input::Drain(true), out);
+    }
+
+    fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
+        self.sip(now, sip::Input::Timeout, out);
+        self.msml(now, crate::msml::Input::Timeout, out);
+        while let Some((due, timer)) = self.timers.first().copied()
+            && due <= now.instant
+        {
+            self.timers.pop_first();
+            match timer {
+                Timer::Hold(session, message) => self.held_too_long(now, session, message, out),
+                Timer::First(primitive) => self.nothing_came(now, primitive, out),
+                Timer::Connect(session) => self.nobody_connected(now, session, out),
+                Timer::Leave(call) => self.left(now, call, out),
+            }
+        }
+    }
+
+    fn notice(&mut self, now: Now, link: LinkId, notice: Notice, out: &mut Outbox<Output>) {
+        match notice {
+            Notice::Knock { knock, to_path, from_path } => self.knock(now, link, knock, &to_path, &from_path, out),
+            Notice::Greeted(session) => self.greeted(now, session, out),
+            Notice::SessionFailed(session, why) => self.session_failed(now, session, why, out),
+            Notice::Arrived(session, message, head) => self.arrived(now, link, session, message, head, out),
+            Notice::Received(message, octets) => self.received(link, message, octets, out),
+            Notice::Sealed(message, sealed) => self.sealed(link, message, sealed, out),
+            Notice::Lost(message, why, octets) => self.lost(now, link, message, &why, octets, out),
+            Notice::Acknowledged(message, octets) => self.acknowledged(message, octets, out),
+            Notice::Delivered(message) => self.delivered(now, message, out),
+            Notice::SendFailed(message, why, octets) => self.send_failed(now, message, &why, octets, out),
+            Notice::Closed => self.link_closed(now, link, out),
+        }
+    }
+
+    fn found(&mut self, now: Now, ticket: Ticket, result: Result<Option<Committed>, String>, out: &mut Outbox<Output>) {
+        match self.errands.remove(&ticket) {
+            Some(Errand::Play(primitive)) => self.play_found(now, primitive, result, out),
+            Some(Errand::Pull(call, index)) => self.pull_found(now, call, index, result, out),
+            Some(Errand::Commit(..)) | None => {}
+        }
+    }
+
+    pub(super) fn errand(&mut self, errand: Errand) -> Ticket {
+        let ticket = Ticket(self.number());
+        self.errands.insert(ticket, errand);
+        ticket
+    }
+
+    pub(super) const fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    pub(super) fn wake(&mut self, now: Now, after: Duration, timer: Timer) {
+        self.timers.insert((now.instant + after, timer));
+    }
+
+    /// A fresh MSRP URI of ours (RFC 4975 §14.1: the session id is unguessable).
+    pub(super) fn mint_uri(&mut self) -> MsrpUri {
+        MsrpUri {
+            secure: false,
+            user: None,
+            host: self.policy.msrp_host.clone(),
+            port: Some(self.policy.msrp_port),
+            session_id: Some(self.mint.token(SESSION_ID_LETTERS)),
+            transport: "tcp".to_owned(),
+            params: Vec::new(),
+        }
+    }
+}
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// SIP dialogs.
+    pub calls: usize,
+    /// MSRP sessions.
+    pub sessions: usize,
+    /// Files coming in.
+    pub receiving: usize,
+    /// Files going out.
+    pub sending: usize,
+}
+
+/// RFC 4975 §14.1 asks for 80 random bits; 22 letters carry 130.
+const SESSION_ID_LETTERS: usize = 22;
+
+/// What a caller that meets a draining server is told, in seconds: the restart will be over by then.
+const DRAIN_RETRY_AFTER_SECS: u32 = 30;

@@ -1,0 +1,127 @@
+//! Why a file did not arrive, in the words of MSRP, of MSML and of the `ft` package at once.
+
+use crate::msrp::StatusCode;
+use crate::spool::{CommitError, SealError, StageError};
+
+/// Why a received message did not become an object. Whose fault it was comes first: the peer's, the operator's, ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiveFailure {
+    /// The sender's octets do not have the digest it declared.
+    #[error("the file's digest is not the declared one")]
+    HashMismatch,
+    /// The sender's message does not have the size it declared.
+    #[error("the file's size is not the declared one")]
+    SizeMismatch,
+    /// The message is larger than `max-size`.
+    #[error("the file is larger than max-size allows")]
+    TooLarge,
+    /// The message's type is not accepted here.
+    #[error("the media type is not accepted")]
+    BadType,
+    /// The sender broke the message off.
+    #[error("the sender broke off")]
+    AbortedRemote,
+    /// The stream was lost before the last octet.
+    #[error("the connection was lost")]
+    Disconnected,
+    /// Nothing came for too long, and nothing had come before.
+    #[error("no octet came in time")]
+    First,
+    /// Nothing more came for too long.
+    #[error("the sender paused too long")]
+    Idle,
+    /// The application stopped it.
+    #[error("the application ended the transfer")]
+    Terminated,
+    /// An object of that name exists.
+    #[error("an object of that name exists")]
+    Exists,
+    /// The spool could not take it.
+    #[error("storage failed: {0}")]
+    Storage(String),
+}
+
+impl ReceiveFailure {
+    /// What a chunk or a REPORT says about it. MSRP has no code for "internal error" (RFC 4975 §10): trouble with the
+    /// disk is 413, stop sending.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::HashMismatch | Self::SizeMismatch => StatusCode::BAD_REQUEST,
+            Self::BadType => StatusCode::UNSUPPORTED_MEDIA,
+            Self::Exists => StatusCode::FORBIDDEN,
+            Self::First | Self::Idle => StatusCode::TIMEOUT,
+            Self::TooLarge | Self::AbortedRemote | Self::Disconnected | Self::Terminated | Self::Storage(_) => {
+                StatusCode::STOP_SENDING
+            }
+        }
+    }
+
+    /// REASON in `record.failed.REASON`.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::HashMismatch => "hashmismatch",
+            Self::SizeMismatch => "sizemismatch",
+            Self::TooLarge => "toolarge",
+            Self::BadType => "badtype",
+            Self::AbortedRemote => "aborted",
+            Self::Disconnected => "disconnected",
+            Self::First => "prespeech",
+            Self::Idle => "postspeech",
+            Self::Terminated => "terminated",
+            Self::Exists => "exists",
+            Self::Storage(_) => "storage",
+        }
+    }
+
+    /// The value of `ft.result`.
+    pub const fn result(&self) -> &'static str {
+        match self {
+            Self::HashMismatch => "ft.hashmismatch",
+            Self::SizeMismatch => "ft.sizemismatch",
+            Self::TooLarge => "ft.toolarge",
+            Self::BadType => "ft.badtype",
+            Self::AbortedRemote => "ft.aborted.remote",
+            Self::Disconnected => "ft.disconnected",
+            Self::First => "ft.timeout.first",
+            Self::Idle => "ft.timeout.idle",
+            Self::Terminated => "ft.aborted.local",
+            Self::Exists => "ft.rejected.431",
+            Self::Storage(_) => "ft.storage",
+        }
+    }
+
+    /// Whether a later session may bring the rest, so that the octets are worth keeping.
+    pub const fn resumable(&self) -> bool {
+        matches!(self, Self::AbortedRemote | Self::Disconnected | Self::Idle | Self::Terminated)
+    }
+}
+
+impl From<&StageError> for ReceiveFailure {
+    fn from(error: &StageError) -> Self {
+        match error {
+            StageError::Exists(_) => Self::Exists,
+            StageError::Overrun { .. } => Self::SizeMismatch,
+            StageError::TooManyHoles { .. } => Self::TooLarge,
+            other => Self::Storage(other.to_string()),
+        }
+    }
+}
+
+impl From<&SealError> for ReceiveFailure {
+    fn from(error: &SealError) -> Self {
+        match error {
+            SealError::Digest { .. } => Self::HashMismatch,
+            SealError::Size { .. } | SealError::Hole { .. } => Self::SizeMismatch,
+            SealError::Stage(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<&CommitError> for ReceiveFailure {
+    fn from(error: &CommitError) -> Self {
+        match error {
+            CommitError::Exists(_) => Self::Exists,
+            other => Self::Storage(other.to_string()),
+        }
+    }
+}

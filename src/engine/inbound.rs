@@ -1,0 +1,178 @@
+//! Streams coming to life and going away: knocks, connections, hang-ups.
+
+use std::time::Duration;
+
+use super::client::Happening;
+use super::core::{Engine, Output, Timer};
+use super::link::{Command, LinkId};
+use crate::model::{Now, Outbox};
+use crate::msml;
+use crate::msrp::{KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
+use crate::sdp::Role;
+use crate::sip::{CallKey, EndReason};
+
+/// BYE takes another way than the octets and may overtake the last of them: they get this long to arrive.
+const LAST_OCTETS: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// A request on a link names a session the link does not carry.
+    pub(super) fn knock(
+        &mut self,
+        _now: Now,
+        link: LinkId,
+        knock: KnockId,
+        to_path: &[MsrpUri],
+        from_path: &[MsrpUri],
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(session) = self.board.by_path(to_path) else {
+            // RFC 4975 §7.3: no such session. Who tries is worth a line: guessing ids is attack S4.
+            tracing::warn!(?to_path, ?from_path, "no such session: 481");
+            return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
+        };
+        let stream = self.board.streams.get_mut(&session).expect("by_path finds streams of the table");
+        if stream.link.is_some_and(|bound| bound != link) {
+            // RFC 4975 §5.4: a session belongs to the connection that first used it.
+            tracing::warn!(session = session.0, "the session is bound to another connection: 506");
+            return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::WRONG_CONNECTION)));
+        }
+        stream.link = Some(link);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        out.push(Output::Link(link, Command::Bind(spec)));
+    }
+
+    /// The peer has shown up: whatever waited for its connection can go.
+    pub(super) fn greeted(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        self.start_sending(now, session, out);
+    }
+
+    /// The peer of this stream listens; we connect (RFC 6135 §4.2).
+    pub(super) fn dial_if_active(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get(&session) else { return };
+        let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && stream.link.is_none()) else {
+            return;
+        };
+        out.push(Output::Dial(session, hop.clone()));
+    }
+
+    pub(super) fn dialled(&mut self, now: Now, session: SessionKey, result: Result<LinkId, String>, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get_mut(&session) else {
+            if let Ok(link) = result {
+                out.push(Output::Link(link, Command::Close));
+            }
+            return;
+        };
+        match result {
+            Ok(link) => {
+                stream.link = Some(link);
+                let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+                out.push(Output::Link(link, Command::Bind(spec)));
+                self.start_sending(now, session, out);
+            }
+            Err(why) => {
+                tracing::warn!(session = session.0, %why, "cannot reach the peer's MSRP address");
+                self.connect_failed(now, session, out);
+            }
+        }
+    }
+
+    /// The peer refuses our session: nothing can be sent in it.
+    pub(super) fn session_failed(&mut self, now: Now, session: SessionKey, why: SendFailure, out: &mut Outbox<Output>) {
+        tracing::warn!(session = session.0, ?why, "the peer refuses the MSRP session");
+        self.connect_failed(now, session, out);
+    }
+
+    pub(super) fn link_closed(&mut self, now: Now, link: LinkId, out: &mut Outbox<Output>) {
+        // A grant or a send that crossed with the loss never reached the link: its end is told here.
+        let cut: Vec<_> = self.receipts.keys().filter(|key| key.0 == link).copied().collect();
+        for key in cut {
+            self.receipt_cut(now, key, out);
+        }
+        for session in self.board.streams_on(link) {
+            let Some(stream) = self.board.streams.get_mut(&session) else { continue };
+            // The session outlives its connection only to be resumed by a new offer; a new connection may take it.
+            stream.link = None;
+            stream.waiting = None;
+            if let Some(message) = stream.sending {
+                self.send_failed(now, message, &SendFailure::ConnectionLost, 0, out);
+            }
+            self.connect_failed(now, session, out);
+        }
+    }
+
+    /// The peer hangs up. What is on its way may still come; then the connection object ends (RFC 5707 §3.1).
+    pub(super) fn hung_up(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        call.leaving = true;
+        self.wake(now, LAST_OCTETS, Timer::Leave(key));
+        self.leave_if_done(now, key, out);
+    }
+
+    pub(super) fn maybe_left(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        if let Some(call) = self.board.streams.get(&session).map(|stream| stream.call) {
+            self.leave_if_done(now, call, out);
+        }
+    }
+
+    fn leave_if_done(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let leaving = self.board.calls.get(&key).is_some_and(|call| call.leaving);
+        let busy = self.board.streams_of(key).iter().any(|session| self.board.streams[session].receiving.is_some());
+        if leaving && !busy {
+            self.left(now, key, out);
+        }
+    }
+
+    /// The call is over for good: its sessions end, its dialogs are told, partial files are kept for a resume.
+    pub(super) fn left(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let sealed = |engine: &Self, session: &SessionKey| {
+            let message = engine.board.streams.get(session).and_then(|stream| stream.receiving);
+            message.is_some_and(|message| engine.receipts.get(&message).is_some_and(|receipt| receipt.sealed))
+        };
+        let sessions = self.board.streams_of(key);
+        if sessions.iter().any(|session| sealed(self, session)) {
+            // A commit is under way: it decides, and its end comes back here.
+            return;
+        }
+        for session in sessions {
+            self.drop_stream(now, session, out);
+        }
+        if let Some(call) = self.board.remove_call(key) {
+            self.msml(now, msml::Input::Disconnected { conn: call.tag }, out);
+            self.msml(now, msml::Input::ContextGone(msml::ContextId(key.0)), out);
+        }
+        self.offers.remove(&key);
+    }
+
+    /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.
+    pub(super) fn drop_stream(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get(&session) else { return };
+        let (link, receiving, sending, player) = (stream.link, stream.receiving, stream.sending, stream.player);
+        if let Some(key) = receiving {
+            out.push(Output::Link(key.0, Command::Stop { message: key.1, discard: false }));
+            self.receipt_cut(now, key, out);
+        }
+        if let Some((link, message)) = link.zip(sending) {
+            out.push(Output::Link(link, Command::Abort(message)));
+        }
+        if let Some(player) = player {
+            self.play_failed(now, player, "disconnected", "ft.disconnected", None, out);
+        }
+        if let Some(link) = link {
+            out.push(Output::Link(link, Command::Unbind(session)));
+            if self.board.streams_on(link) == [session] {
+                // Nobody else uses the connection: the side that knows so closes it (RFC 4975 §5.4).
+                out.push(Output::Link(link, Command::Close));
+            }
+        }
+        self.board.remove_stream(session);
+    }
+
+    pub(super) fn ended(&mut self, now: Now, key: CallKey, why: EndReason, out: &mut Outbox<Output>) {
+        self.tell(key, Happening::Ended(why), out);
+        tracing::info!(call = key.0, ?why, "call over");
+        if why == EndReason::ByeReceived {
+            return self.leave_if_done(now, key, out); // hung_up has seen it
+        }
+        self.left(now, key, out);
+    }
+}

@@ -1,0 +1,533 @@
+//! The data plane: one byte stream, its MSRP connection, and the stages and sources its messages use.
+//!
+//! ```text
+//!   socket ──octets──▶ Connection ──Write──▶ stage ──Seal──▶ Sealed ──notice──▶ engine ──Commit──▶ REPORT
+//!   socket ◀─Transmit─ Connection ◀─Fetched─ source                    ▲ grants ──────┘
+//! ```
+//! File octets stay on this side. The engine grants what may flow and hears what happened; it never sees an octet.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::failure::ReceiveFailure;
+use crate::model::{FileInfo, Instant, Now, Outbox, Ranges};
+use crate::msrp::{
+    self, AbortReason, Arrival, Connection, InboundKey, KnockId, MsrpUri, OutboundKey, OutboundSpec, SendFailure,
+    SessionKey, SessionSpec, StatusCode,
+};
+use crate::spool::{Committed, SealError, Sealed, StageError, StagePlan};
+
+/// One byte stream, named by the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// Where the octets of an outgoing message come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// An object of the spool.
+    Object(Committed),
+    /// A file of the machine the client runs on; the server never makes one.
+    Local(String),
+}
+
+/// Leave to receive one message, from the engine.
+#[derive(Debug)]
+pub struct Grant {
+    /// The message that waits.
+    pub message: InboundKey,
+    /// Where its octets go and what was declared of them.
+    pub plan: StagePlan,
+    /// The largest message taken, in octets (RFC 4975 §8.6).
+    pub limit: u64,
+    /// Longest pause between two pieces before the message counts as failed.
+    pub idle: Option<Duration>,
+}
+
+/// What the engine tells a link.
+#[derive(Debug)]
+pub enum Command {
+    /// This session may use the stream.
+    Bind(SessionSpec),
+    /// The knock is refused: 481 or 506.
+    Refuse(KnockId, StatusCode),
+    /// The session is over.
+    Unbind(SessionKey),
+    /// The message may be read.
+    Receive(Box<Grant>),
+    /// The message is refused.
+    Reject(InboundKey, StatusCode),
+    /// Stop reading this message between chunks.
+    Hold(InboundKey),
+    /// Read it again.
+    Resume(InboundKey),
+    /// Stop receiving; the octets are kept for a later resume, or thrown away.
+    Stop {
+        /// The message.
+        message: InboundKey,
+        /// `terminate.cancelled`: throw the octets away.
+        discard: bool,
+    },
+    /// The file is committed: the success REPORT may go out. Only a [`Committed`] can cause one.
+    Committed(InboundKey, Committed),
+    /// The commit failed.
+    Failed(InboundKey, ReceiveFailure),
+    /// Send a message.
+    Send(OutboundSpec, Source),
+    /// Break it off with `#`.
+    Abort(OutboundKey),
+    /// Send no further chunk for now.
+    PauseSend(OutboundKey),
+    /// Go on.
+    ResumeSend(OutboundKey),
+    /// Close the stream once everything is flushed.
+    Close,
+}
+
+/// What can happen to a link.
+#[derive(Debug)]
+pub enum Input {
+    /// Octets read from the stream.
+    Octets(Bytes),
+    /// The socket took this many octets.
+    Sent(usize),
+    /// The stream is gone.
+    Closed,
+    /// The deadline has passed.
+    Timeout,
+    /// The engine's word.
+    Command(Command),
+    /// A stage is open; these octets were there already.
+    Staged(InboundKey, Result<Ranges, StageError>),
+    /// One [`Output::Write`] was performed, in order.
+    Written(InboundKey, usize, Result<(), StageError>),
+    /// One [`Output::Sync`] was performed: this prefix is durable.
+    Synced(InboundKey, Result<u64, StageError>),
+    /// One [`Output::Seal`] was performed.
+    Sealed(InboundKey, Result<Box<Sealed>, SealError>),
+    /// One [`Output::Fetch`] was performed; `None` if the source failed.
+    Fetched(OutboundKey, u64, Option<Bytes>),
+}
+
+/// What a link wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Write to the stream.
+    Transmit(Bytes),
+    /// Open a stage; answer with [`Input::Staged`].
+    Open(InboundKey, StagePlan),
+    /// Write octets at this offset of the stage; answer with [`Input::Written`].
+    Write(InboundKey, u64, Bytes),
+    /// Make the stage durable; answer with [`Input::Synced`].
+    Sync(InboundKey),
+    /// Everything is in: check and seal; answer with [`Input::Sealed`].
+    Seal(InboundKey, u64, FileInfo),
+    /// Keep the stage for a resume.
+    Suspend(InboundKey),
+    /// Throw the stage away.
+    Discard(InboundKey),
+    /// Open a source for the fetches that follow.
+    Source(OutboundKey, Source),
+    /// Read from the source; answer with [`Input::Fetched`].
+    Fetch(OutboundKey, u64, usize),
+    /// The source is no longer needed.
+    Release(OutboundKey),
+    /// Tell the engine.
+    Notice(Notice),
+    /// Close the stream.
+    Close,
+}
+
+/// What a link tells the engine.
+#[derive(Debug)]
+pub enum Notice {
+    /// A request for a session this stream does not carry yet; the stream is held until the answer.
+    Knock {
+        /// To be named in the answer.
+        knock: KnockId,
+        /// The request's To-Path.
+        to_path: Vec<MsrpUri>,
+        /// The request's From-Path.
+        from_path: Vec<MsrpUri>,
+    },
+    /// The peer has shown up in this session.
+    Greeted(SessionKey),
+    /// The peer refuses the session.
+    SessionFailed(SessionKey, SendFailure),
+    /// A message with content begins; the stream is held until it is granted or rejected.
+    Arrived(SessionKey, InboundKey, Box<Arrival>),
+    /// So many octets of a message are in the stage.
+    Received(InboundKey, u64),
+    /// The message is whole, checked and sealed. The engine owes a commit.
+    Sealed(InboundKey, Box<Sealed>),
+    /// The message will not become an object; so many octets had arrived.
+    Lost(InboundKey, ReceiveFailure, u64),
+    /// So many octets of an outgoing message were answered with 200.
+    Acknowledged(OutboundKey, u64),
+    /// Every chunk was answered with 200, and reported if a report was asked for.
+    Delivered(OutboundKey),
+    /// The message did not get through.
+    SendFailed(OutboundKey, SendFailure, u64),
+    /// The stream is gone, with every session on it.
+    Closed,
+}
+
+/// The engine hears of progress once per so many octets: often enough for a progress bar, seldom enough for its queue.
+const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
+
+/// One inbound message that has its grant.
+#[derive(Debug)]
+struct Inbound {
+    limit: u64,
+    declared: FileInfo,
+    idle: Option<Duration>,
+    last_octet: Instant,
+    received: u64,
+    /// What the engine was last told of it.
+    told: u64,
+    durable: u64,
+    step: Step,
+}
+
+/// How far an inbound message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The stage is being opened.
+    Opening,
+    /// Octets flow.
+    Open,
+    /// Octets are held on the application's wish.
+    Held,
+    /// Everything is in; the stage is with the sealer or the sealed file with the engine.
+    Sealing,
+}
+
+/// One byte stream with its sessions, stages and sources.
+#[derive(Debug)]
+pub struct Link {
+    connection: Connection,
+    inbound: BTreeMap<InboundKey, Inbound>,
+    closed: bool,
+    scratch: Outbox<msrp::Output>,
+}
+
+impl Link {
+    /// A link over a fresh connection.
+    pub fn new(connection: Connection) -> Self {
+        Self { connection, inbound: BTreeMap::new(), closed: false, scratch: Outbox::new() }
+    }
+
+    /// Whether the owner may read the stream; false is back-pressure.
+    pub fn wants_octets(&self) -> bool {
+        !self.closed && self.connection.wants_octets()
+    }
+
+    /// Takes one input; everything that follows from it is appended to `out` in the order to be performed.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox<Output>) {
+        match input {
+            Input::Octets(octets) => self.drive(now, msrp::Input::Octets(octets), out),
+            Input::Sent(octets) => self.drive(now, msrp::Input::Sent(octets), out),
+            Input::Closed => self.close(now, out),
+            Input::Timeout => self.timeout(now, out),
+            Input::Command(command) => self.command(now, command, out),
+            Input::Staged(message, result) => self.staged(now, message, result, out),
+            Input::Written(message, octets, result) => self.written(now, message, octets, result, out),
+            Input::Synced(message, result) => self.synced(now, message, result, out),
+            Input::Sealed(message, result) => self.sealed(now, message, result, out),
+            Input::Fetched(message, offset, Some(octets)) => {
+                self.drive(now, msrp::Input::Fetched { message, offset, octets }, out);
+            }
+            Input::Fetched(message, _, None) => self.drive(now, msrp::Input::FetchFailed { message }, out),
+        }
+    }
+
+    /// When the link wants [`Input::Timeout`].
+    pub fn deadline(&self) -> Option<Instant> {
+        let idle = self.inbound.values().filter_map(Inbound::idle_deadline).min();
+        let connection = self.connection.deadline().map(|(instant, _)| instant);
+        [idle, connection].into_iter().flatten().min()
+    }
+
+    fn command(&mut self, now: Now, command: Command, out: &mut Outbox<Output>) {
+        let input = match command {
+            Command::Bind(spec) => msrp::Input::Bind(spec),
+            Command::Refuse(knock, status) => msrp::Input::Refuse { knock, status },
+            Command::Unbind(session) => msrp::Input::Unbind(session),
+            Command::Receive(grant) => return self.granted(now, *grant, out),
+            Command::Reject(message, status) => msrp::Input::Reject { message, status },
+            Command::Hold(message) => return self.hold(now, message, out),
+            Command::Resume(message) => return self.resume(now, message, out),
+            Command::Stop { message, discard } => return self.stop(now, message, discard, out),
+            Command::Committed(message, _receipt) => {
+                self.inbound.remove(&message);
+                msrp::Input::Committed { message }
+            }
+            Command::Failed(message, why) => {
+                self.inbound.remove(&message);
+                msrp::Input::Failed { message, status: why.status() }
+            }
+            Command::Send(spec, source) => {
+                out.push(Output::Source(spec.message, source));
+                msrp::Input::Send(spec)
+            }
+            Command::Abort(message) => msrp::Input::Abort { message },
+            Command::PauseSend(message) => msrp::Input::PauseSend(message),
+            Command::ResumeSend(message) => msrp::Input::ResumeSend(message),
+            Command::Close => msrp::Input::Close,
+        };
+        self.drive(now, input, out);
+    }
+}
+
+// Inbound: what the stage answers.
+impl Link {
+    fn granted(&mut self, now: Now, grant: Grant, out: &mut Outbox<Output>) {
+        let declared = grant.plan.declared.clone();
+        let inbound = Inbound {
+            declared,
+            idle: grant.idle,
+            limit: grant.limit,
+            last_octet: now.instant,
+            received: 0,
+            told: 0,
+            durable: 0,
+            step: Step::Opening,
+        };
+        self.inbound.insert(grant.message, inbound);
+        out.push(Output::Open(grant.message, grant.plan));
+    }
+
+    fn staged(&mut self, now: Now, message: InboundKey, result: Result<Ranges, StageError>, out: &mut Outbox<Output>) {
+        let Some(inbound) = self.inbound.get_mut(&message) else {
+            return out.push(Output::Suspend(message)); // the stream broke while the stage was opened
+        };
+        match result {
+            Ok(resume) => {
+                inbound.received = resume.octets();
+                inbound.last_octet = now.instant;
+                if inbound.step == Step::Opening {
+                    inbound.step = Step::Open;
+                }
+                let limit = inbound.limit;
+                self.drive(now, msrp::Input::Receive { message, resume, limit }, out);
+            }
+            Err(error) => {
+                let why = ReceiveFailure::from(&error);
+                self.inbound.remove(&message);
+                let status = why.status();
+                out.push(Output::Notice(Notice::Lost(message, why, 0)));
+                self.drive(now, msrp::Input::Reject { message, status }, out);
+            }
+        }
+    }
+
+    fn written(
+        &mut self,
+        now: Now,
+        message: InboundKey,
+        octets: usize,
+        result: Result<(), StageError>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Err(error) = result else {
+            if let Some(inbound) = self.inbound.get_mut(&message) {
+                inbound.received += octets as u64;
+                inbound.last_octet = now.instant;
+                if inbound.told == 0 || inbound.received >= inbound.told + TELL_EVERY_OCTETS {
+                    inbound.told = inbound.received;
+                    out.push(Output::Notice(Notice::Received(message, inbound.received)));
+                }
+            }
+            return self.drive(now, msrp::Input::Written { message, octets }, out);
+        };
+        self.lose(message, ReceiveFailure::from(&error), out);
+        self.drive(now, msrp::Input::WriteFailed { message, status: StatusCode::STOP_SENDING }, out);
+    }
+
+    fn synced(&mut self, now: Now, message: InboundKey, result: Result<u64, StageError>, out: &mut Outbox<Output>) {
+        match result {
+            Ok(prefix) => {
+                if let Some(inbound) = self.inbound.get_mut(&message) {
+                    inbound.durable = prefix;
+                }
+                self.drive(now, msrp::Input::Durable { message, octets: prefix }, out);
+            }
+            Err(error) => {
+                let why = ReceiveFailure::from(&error);
+                let status = why.status();
+                self.lose(message, why, out);
+                self.drive(now, msrp::Input::Failed { message, status }, out);
+            }
+        }
+    }
+
+    fn sealed(&mut self, now: Now, message: InboundKey, result: Result<Box<Sealed>, SealError>, out: &mut Outbox<Output>) {
+        match result {
+            Ok(sealed) => out.push(Output::Notice(Notice::Sealed(message, sealed))),
+            Err(error) => {
+                let why = ReceiveFailure::from(&error);
+                let status = why.status();
+                let received = self.inbound.remove(&message).map_or(0, |inbound| inbound.received);
+                out.push(Output::Notice(Notice::Lost(message, why, received)));
+                self.drive(now, msrp::Input::Failed { message, status }, out);
+            }
+        }
+    }
+
+    /// Gives a message up: its octets stay for a resume if the sender was ever told that some are durable, or if the
+    /// reason may pass; a full disk gets them back at once.
+    fn lose(&mut self, message: InboundKey, why: ReceiveFailure, out: &mut Outbox<Output>) {
+        let Some(inbound) = self.inbound.remove(&message) else { return };
+        let keep = inbound.durable > 0 || why.resumable();
+        out.push(if keep { Output::Suspend(message) } else { Output::Discard(message) });
+        out.push(Output::Notice(Notice::Lost(message, why, inbound.received)));
+    }
+
+    fn hold(&mut self, now: Now, message: InboundKey, out: &mut Outbox<Output>) {
+        if let Some(inbound) = self.inbound.get_mut(&message)
+            && inbound.step == Step::Open
+        {
+            inbound.step = Step::Held;
+        }
+        self.drive(now, msrp::Input::Hold(message), out);
+    }
+
+    fn resume(&mut self, now: Now, message: InboundKey, out: &mut Outbox<Output>) {
+        if let Some(inbound) = self.inbound.get_mut(&message)
+            && inbound.step == Step::Held
+        {
+            inbound.step = Step::Open;
+            inbound.last_octet = now.instant;
+        }
+        self.drive(now, msrp::Input::Resume(message), out);
+    }
+
+    fn stop(&mut self, now: Now, message: InboundKey, discard: bool, out: &mut Outbox<Output>) {
+        if discard && let Some(inbound) = self.inbound.remove(&message) {
+            out.push(Output::Discard(message));
+            out.push(Output::Notice(Notice::Lost(message, ReceiveFailure::Terminated, inbound.received)));
+        } else {
+            self.lose(message, ReceiveFailure::Terminated, out);
+        }
+        self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
+    }
+
+    fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
+        let late: Vec<InboundKey> = self
+            .inbound
+            .iter()
+            .filter(|(_, inbound)| inbound.idle_deadline().is_some_and(|deadline| deadline <= now.instant))
+            .map(|(message, _)| *message)
+            .collect();
+        for message in late {
+            self.lose(message, ReceiveFailure::Idle, out);
+            self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
+        }
+        self.drive(now, msrp::Input::Timeout, out);
+    }
+
+    fn close(&mut self, now: Now, out: &mut Outbox<Output>) {
+        if self.closed {
+            return;
+        }
+        self.drive(now, msrp::Input::Closed, out);
+        self.closed = true;
+        // A sealed file no longer needs the stream: the engine commits it, only its REPORT has nowhere to go.
+        let open: Vec<InboundKey> =
+            self.inbound.iter().filter(|(_, inbound)| inbound.step != Step::Sealing).map(|(key, _)| *key).collect();
+        for message in open {
+            self.lose(message, ReceiveFailure::Disconnected, out);
+        }
+        out.push(Output::Notice(Notice::Closed));
+    }
+}
+
+// The connection's outputs.
+impl Link {
+    fn drive(&mut self, now: Now, input: msrp::Input, out: &mut Outbox<Output>) {
+        let mut outputs = std::mem::take(&mut self.scratch);
+        self.connection.handle(now, input, &mut outputs);
+        while let Some(output) = outputs.pop() {
+            self.perform(output, out);
+        }
+        self.scratch = outputs;
+    }
+
+    fn perform(&mut self, output: msrp::Output, out: &mut Outbox<Output>) {
+        let output = match output {
+            msrp::Output::Transmit(octets) => Output::Transmit(octets),
+            msrp::Output::Knock { knock, to_path, from_path } => {
+                Output::Notice(Notice::Knock { knock, to_path, from_path })
+            }
+            msrp::Output::Greeted { session } => Output::Notice(Notice::Greeted(session)),
+            msrp::Output::Arrived { session, message, head } => {
+                Output::Notice(Notice::Arrived(session, message, Box::new(head)))
+            }
+            msrp::Output::Write { message, offset, octets } => Output::Write(message, offset, octets),
+            msrp::Output::SyncWanted { message } => Output::Sync(message),
+            msrp::Output::Complete { message, total } => return self.complete(message, total, out),
+            msrp::Output::Aborted { message, why, ranges, total } => {
+                return self.aborted(message, why, &ranges, total, out);
+            }
+            msrp::Output::SessionFailed { session, why } => Output::Notice(Notice::SessionFailed(session, why)),
+            msrp::Output::Fetch { message, offset, octets } => Output::Fetch(message, offset, octets),
+            msrp::Output::Progress { message, acknowledged } => {
+                Output::Notice(Notice::Acknowledged(message, acknowledged))
+            }
+            msrp::Output::Delivered { message } => {
+                out.push(Output::Release(message));
+                Output::Notice(Notice::Delivered(message))
+            }
+            msrp::Output::SendFailed { message, why, acknowledged, .. } => {
+                out.push(Output::Release(message));
+                Output::Notice(Notice::SendFailed(message, why, acknowledged))
+            }
+            msrp::Output::Close(reason) => {
+                tracing::debug!(?reason, "closing the MSRP stream");
+                Output::Close
+            }
+        };
+        out.push(output);
+    }
+
+    /// A sender that never says `$` (pitfall P13) and then leaves: what is whole is sealed like any other file, and
+    /// the seal's checks decide.
+    fn aborted(
+        &mut self,
+        message: InboundKey,
+        why: AbortReason,
+        ranges: &Ranges,
+        total: Option<u64>,
+        out: &mut Outbox<Output>,
+    ) {
+        let left = matches!(why, AbortReason::ConnectionLost | AbortReason::Unbound);
+        match total.filter(|total| left && ranges.covers(*total) && !ranges.is_empty()) {
+            Some(total) => self.complete(message, total, out),
+            None => self.lose(message, why.into(), out),
+        }
+    }
+
+    fn complete(&mut self, message: InboundKey, total: u64, out: &mut Outbox<Output>) {
+        let Some(inbound) = self.inbound.get_mut(&message) else { return };
+        inbound.step = Step::Sealing;
+        out.push(Output::Seal(message, total, inbound.declared.clone()));
+    }
+}
+
+impl Inbound {
+    fn idle_deadline(&self) -> Option<Instant> {
+        self.idle.filter(|_| self.step == Step::Open).map(|idle| self.last_octet + idle)
+    }
+}
+
+impl From<AbortReason> for ReceiveFailure {
+    fn from(why: AbortReason) -> Self {
+        match why {
+            AbortReason::Sender => Self::AbortedRemote,
+            AbortReason::ConnectionLost | AbortReason::Unbound => Self::Disconnected,
+            AbortReason::TooLarge | AbortReason::TooManyHoles => Self::TooLarge,
+            AbortReason::BeyondEnd => Self::SizeMismatch,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The switchboard: SIP calls, MSML dialogs and MSRP links brought together, still without any I/O.
+//!
+//! It promises: no octet of a file passes here; nothing is reported before it is committed, because only a
+//! [`Committed`](crate::spool::Committed) can cause a report or an exit event; whatever waits has a deadline.
+//!
+//! ```text
+//!              SIP octets                        MSML bodies
+//!   driver ──────────────▶ sip::Endpoint ──▶ control ──▶ msml::Interpreter
+//!      ▲                        │                            │ Start / Order
+//!      │ Output                 ▼ calls, SDP                 ▼
+//!      └───────────── inbound (INVITE, record) · outbound (play, re-INVITE, client orders)
+//!                                   │ Command ▲ Notice
+//!                                   ▼         │
+//!                                 Link · Link · Link          (one per byte stream: the data plane)
+//! ```
+//! Limits: those of the rooms below, and one waiting message per stream. It does not retry deliveries (that is the
+//! queue's work) and it does not know what a socket, a file or the time is.
+
+mod call;
+mod client;
+mod control;
+mod core;
+pub mod failure;
+mod inbound;
+pub mod link;
+mod negotiation;
+mod outbound;
+pub mod policy;
+mod receipt;
+
+pub use self::client::{CallMedia, Happening, Order, OrderId};
+pub use self::core::{Engine, Input, Output, Query, Ticket};
+pub use failure::ReceiveFailure;
+pub use link::{Command, Grant, Link, LinkId, Notice, Source};
+pub use policy::{Peer, Policy, Unattended};

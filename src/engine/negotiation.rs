@@ -1,0 +1,510 @@
+//! Offers and answers: what a call's session description says, and the streams that follow from it.
+
+use std::collections::HashMap;
+
+use super::call::{Call, Offered, Parties, Proposed, Purpose, Stream};
+use super::client::{Happening, SDP_TYPE};
+use super::core::{Engine, Errand, Output, Query};
+use super::link::Source;
+use super::outbound::Sender;
+use crate::model::{FileInfo, Now, ObjectUri, Outbox};
+use crate::msml::{self, PrimitiveKey};
+use crate::msrp::{MsrpUri, SessionKey};
+use crate::sdp::{
+    self, AgreedStream, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, StreamOffer, Terms,
+    Verdict, Wish,
+};
+use crate::sip::{self, Body, CallKey, Invite};
+use crate::spool::Committed;
+
+/// An offer of the peer's whose answer waits for the spool.
+#[derive(Debug)]
+pub(super) struct Pending {
+    offer: Description,
+    streams: Vec<StreamOffer>,
+    verdicts: Vec<Option<Verdict>>,
+    pulled: HashMap<usize, Committed>,
+}
+
+/// Why an INVITE is refused before its streams are looked at.
+struct Refusal {
+    status: u16,
+    warning: String,
+}
+
+// The peer offers.
+impl Engine {
+    pub(super) fn invited(&mut self, now: Now, key: CallKey, tag: String, invite: Invite, out: &mut Outbox<Output>) {
+        let user_agent = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+        let style = self.policy.style(invite.source.ip(), user_agent.map(|(_, value)| value.as_str()));
+        let call = Call {
+            tag,
+            purpose: Purpose::Service,
+            parties: Parties { user: invite.uri_user, from: invite.from, to: invite.to, call_id: invite.call_id },
+            source: invite.source,
+            style,
+            msml_type: "application/msml+xml".to_owned(),
+            local: LocalSession::new(self.policy.address.clone(), &mut self.mint),
+            description: None,
+            offered: None,
+            reoffers: Vec::new(),
+            streams: Vec::new(),
+            leaving: false,
+        };
+        tracing::info!(call_id = %call.parties.call_id, conn = %call.tag, from = %call.parties.from, source = %call.source, "INVITE");
+        let control = is_control_user(&call.parties.user);
+        self.board.add_call(key, call);
+        match read_description(invite.body) {
+            Ok(Some(offer)) => self.consider(now, key, offer, out),
+            Ok(None) => self.offer_ours(now, key, control, out),
+            Err(refusal) => self.refuse(now, key, refusal, out),
+        }
+    }
+
+    pub(super) fn reinvited(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
+        match read_description(body) {
+            Ok(Some(offer)) => self.consider(now, key, offer, out),
+            Ok(None) => {
+                // RFC 3261 §14.2: an offerless re-INVITE is answered with an offer of what there is.
+                let Some(call) = self.board.calls.get_mut(&key) else { return };
+                let Some(description) = call.description.clone() else { return };
+                call.offered = Some(Offered { description: description.clone(), added: Vec::new(), purpose: None });
+                self.accept(now, key, &description, out);
+            }
+            Err(refusal) => self.refuse(now, key, refusal, out),
+        }
+    }
+
+    fn refuse(&mut self, now: Now, call: CallKey, refusal: Refusal, out: &mut Outbox<Output>) {
+        let Refusal { status, warning } = refusal;
+        tracing::warn!(call = call.0, status, %warning, "INVITE refused");
+        let command = sip::Command::Refuse { call, status, reason: None, retry_after: None, warning: Some(warning) };
+        self.command(now, command, out);
+    }
+
+    /// An INVITE without an offer gets ours: a control dialog nothing, anybody else a message session.
+    fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
+        let proposed =
+            (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
+        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let description = sdp::offer(&call.local, &streams);
+        let added = proposed.into_iter().enumerate().collect();
+        call.offered = Some(Offered { description: description.clone(), added, purpose: None });
+        self.accept(now, key, &description, out);
+    }
+
+    /// Decides on each stream of an offer; pulls wait for the spool.
+    fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
+        let streams = sdp::read_offer(&offer);
+        let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
+        let wanted: Vec<(usize, Query)> = streams
+            .iter()
+            .zip(&verdicts)
+            .filter(|(_, verdict)| verdict.is_none())
+            .filter_map(|(stream, _)| Some((stream.index, self.pull_query(key, stream)?)))
+            .collect();
+        let waits = wanted.len();
+        let mut pending = Pending { offer, streams, verdicts, pulled: HashMap::new() };
+        if waits == 0 {
+            pending.verdicts.iter_mut().for_each(|verdict| drop(verdict.get_or_insert(Verdict::Reject)));
+        }
+        self.offers.insert(key, pending);
+        for (index, query) in wanted {
+            let ticket = self.errand(Errand::Pull(key, index));
+            out.push(Output::Find(ticket, query));
+        }
+        self.answer_if_decided(now, key, out);
+    }
+
+    /// `None`: the spool has to be asked.
+    fn judge(&mut self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
+        if let Some(kept) = self.kept(key, stream) {
+            return Some(Verdict::Accept(kept));
+        }
+        match &stream.wish {
+            Wish::Push(file) => {
+                let info = &file.info;
+                let fits = info.size.is_none_or(|size| size <= self.policy.max_size);
+                let liked = info.media_type.as_deref().is_none_or(|kind| self.policy.accepts(kind));
+                if !fits || !liked {
+                    tracing::warn!(size = info.size, media_type = info.media_type.as_deref(), "file refused by policy");
+                    return Some(Verdict::Reject);
+                }
+                Some(Verdict::Accept(self.local_stream(Direction::RecvOnly, stream, Some(file.clone()))))
+            }
+            Wish::Pull(_) => None,
+            Wish::Session(direction) => {
+                let ours = Direction::SendRecv.facing(*direction);
+                Some(Verdict::Accept(self.local_stream(ours, stream, None)))
+            }
+            Wish::Unsupported(why) => {
+                tracing::info!(%why, index = stream.index, "stream refused");
+                Some(Verdict::Reject)
+            }
+        }
+    }
+
+    /// A line that repeats a stream we have (session timers do, RFC 4028): the same again, nothing starts anew.
+    fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<LocalStream> {
+        let session = (*self.board.calls.get(&key)?.streams.get(stream.index)?)?;
+        let have = self.board.streams.get(&session)?;
+        let same = have.peer.path == stream.terms.path && !matches!(stream.wish, Wish::Unsupported(_));
+        same.then(|| LocalStream {
+            terms: self.terms(have.local.clone()),
+            direction: Direction::new(have.sends, have.receives),
+            role: have.role,
+            file: have.file.clone(),
+        })
+    }
+
+    fn local_stream(&mut self, direction: Direction, stream: &StreamOffer, file: Option<FileOffer>) -> LocalStream {
+        let local = self.mint_uri();
+        LocalStream { terms: self.terms(local), direction, role: stream.role, file }
+    }
+
+    /// What we say of ourselves in every description.
+    fn terms(&self, local: MsrpUri) -> Terms {
+        Terms {
+            path: vec![local],
+            accept_types: self.policy.accept_types.clone(),
+            accept_wrapped_types: Vec::new(),
+            max_size: Some(self.policy.max_size),
+        }
+    }
+
+    /// What a pull asks for: the box is the Request-URI's, the object the selector's.
+    fn pull_query(&self, key: CallKey, stream: &StreamOffer) -> Option<Query> {
+        let Wish::Pull(file) = &stream.wish else { return None };
+        let user = &self.board.calls.get(&key)?.parties.user;
+        let user = percent_encoding::percent_decode_str(user).decode_utf8().ok()?;
+        Some(Query::Select(ObjectUri::mailbox(&user).ok()?, file.info.clone()))
+    }
+
+    pub(super) fn pull_found(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        index: usize,
+        result: Result<Option<Committed>, String>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(mut pending) = self.offers.remove(&key) else { return };
+        let Some(at) = pending.streams.iter().position(|stream| stream.index == index) else { return };
+        let verdict = match result {
+            Ok(Some(object)) => {
+                let stream = &pending.streams[at];
+                let Wish::Pull(asked) = &stream.wish else { return };
+                let file = pulled_file(asked, &object);
+                let local = self.local_stream(Direction::SendOnly, stream, Some(file));
+                pending.pulled.insert(index, object);
+                Verdict::Accept(local)
+            }
+            Ok(None) => Verdict::Reject,
+            Err(why) => {
+                tracing::warn!(%why, "the spool could not be asked");
+                Verdict::Reject
+            }
+        };
+        pending.verdicts[at] = Some(verdict);
+        self.offers.insert(key, pending);
+        self.answer_if_decided(now, key, out);
+    }
+
+    fn answer_if_decided(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let decided = self.offers.get(&key).is_some_and(|pending| pending.verdicts.iter().all(Option::is_some));
+        let Some(pending) = decided.then(|| self.offers.remove(&key)).flatten() else { return };
+        let verdicts: Vec<Verdict> = pending.verdicts.into_iter().flatten().collect();
+        let control = sdp::is_control(&pending.offer);
+        let taken = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Accept(_)));
+        let first = self.board.calls.get(&key).is_some_and(|call| call.description.is_none());
+        if first && !taken && !control {
+            let warning = refusal_text(&pending.streams);
+            return self.refuse(now, key, Refusal { status: 488, warning }, out);
+        }
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let mut description = sdp::answer(&pending.offer, &verdicts, &call.local);
+        if let Some(previous) = &call.description {
+            description = description.succeeding(previous);
+        }
+        self.accept(now, key, &description, out);
+        for (stream, verdict) in pending.streams.iter().zip(verdicts) {
+            let object = pending.pulled.get(&stream.index).cloned();
+            self.settle(now, key, stream, verdict, object, out);
+        }
+    }
+
+    /// Makes the stream that an answer of ours promised, or ends the one it refused.
+    fn settle(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        offered: &StreamOffer,
+        verdict: Verdict,
+        object: Option<Committed>,
+        out: &mut Outbox<Output>,
+    ) {
+        let have = self.board.calls.get(&key).and_then(|call| call.streams.get(offered.index).copied().flatten());
+        let Verdict::Accept(local) = verdict else {
+            if let Some(session) = have {
+                self.drop_stream(now, session, out);
+            }
+            return;
+        };
+        let Some(uri) = local.terms.path.into_iter().next() else { return };
+        if have.is_some_and(|session| self.board.streams[&session].local == uri) {
+            return;
+        }
+        if let Some(session) = have {
+            self.drop_stream(now, session, out);
+        }
+        let proposed =
+            Proposed { local: uri, sends: local.direction.sends(), receives: local.direction.receives(), file: local.file };
+        // RFC 5547 §8.3.1: a pushed file is the one of the offer.
+        let file = match &offered.wish {
+            Wish::Push(file) => Some(file.clone()),
+            _ => proposed.file.clone(),
+        };
+        let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        let session = self.board.add_stream(offered.index, stream);
+        if let Some(object) = object {
+            let info = Box::new(object.envelope().file.clone());
+            let size = object.envelope().size();
+            self.pushes.insert(session, (Sender::Nobody, Source::Object(object), info, size));
+        }
+    }
+
+    /// 200 with this description; the call is a connection of MSML's from here on.
+    fn accept(&mut self, now: Now, key: CallKey, description: &Description, out: &mut Outbox<Output>) {
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let new = call.description.is_none();
+        call.description = Some(description.clone());
+        let conn = call.tag.clone();
+        let body = Some(Body::new(SDP_TYPE, description.to_bytes()));
+        self.command(now, sip::Command::Accept { call: key, body }, out);
+        if new {
+            let context = msml::ContextId(key.0);
+            self.msml(now, msml::Input::Connected { conn, context }, out);
+        }
+    }
+
+    /// The peer has our answer, or has answered our offer.
+    pub(super) fn acked(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
+        let offered = self.board.calls.get_mut(&key).and_then(|call| call.offered.take());
+        if let Some(offered) = offered {
+            if offered.added.is_empty() {
+                return; // a control dialog, or a refresh of what there is
+            }
+            match read_description(body) {
+                Ok(Some(answer)) => drop(self.agree(now, key, offered, &answer, out)),
+                _ => {
+                    tracing::warn!(call = key.0, "the ACK brings no usable answer to our offer");
+                    self.command(now, sip::Command::Bye { call: key, body: None, reason: None }, out);
+                }
+            }
+            return;
+        }
+        // The peer listens from when it has our answer, so the dialling waited for its ACK.
+        for session in self.board.streams_of(key) {
+            self.dial_if_active(session, out);
+        }
+    }
+}
+
+// We offer.
+impl Engine {
+    pub(super) fn offered_stream(&self, proposed: &Proposed) -> OfferedStream {
+        OfferedStream {
+            terms: self.terms(proposed.local.clone()),
+            direction: Direction::new(proposed.sends, proposed.receives),
+            reachable: true,
+            file: proposed.file.clone(),
+        }
+    }
+
+    /// A call of ours is answered.
+    pub(super) fn answered(&mut self, now: Now, key: CallKey, peer_tag: String, body: Option<Body>, out: &mut Outbox<Output>) {
+        self.tell(key, Happening::Answered(peer_tag), out);
+        let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
+        let wanted = !offered.added.is_empty();
+        let agreed = match read_description(body) {
+            Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
+            _ => Vec::new(),
+        };
+        let Some(session) = agreed.first().copied() else {
+            if wanted {
+                self.tell(key, Happening::NoMedia, out);
+            }
+            return;
+        };
+        if let Some((path, info)) = self.local_files.remove(&key)
+            && let Some(Purpose::Client(order)) = self.board.calls.get(&key).map(|call| call.purpose)
+        {
+            let size = info.size.unwrap_or_default();
+            self.pushes.insert(session, (Sender::Client(order), Source::Local(path), info, size));
+            self.start_sending(now, session, out);
+        }
+    }
+
+    /// A `<play>` needs a stream of its own: a re-INVITE offers one, one re-INVITE at a time.
+    pub(super) fn reoffer(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
+        let Some((key, object)) = self.plays.get(&primitive).and_then(|play| Some((play.call, play.object.clone()?))) else {
+            return;
+        };
+        let transfer_id = self.mint.token(16);
+        let local = self.mint_uri();
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        if call.offered.is_some() {
+            return call.reoffers.push(primitive);
+        }
+        let mut info = object.envelope().file.clone();
+        info.size = Some(object.envelope().size());
+        info.digests = vec![object.envelope().sha1().clone()];
+        info.transfer_id = Some(transfer_id);
+        let Some(previous) = call.description.clone() else { return };
+        let proposed = Proposed { local, sends: true, receives: false, file: Some(file_offer(info)) };
+        let offered_stream = self.offered_stream(&proposed);
+        let description = sdp::reoffer(&previous, &self.finished_lines(key), Some(&offered_stream));
+        let path = &offered_stream.terms.path;
+        let index = description.media.iter().position(|media| media.value("path") == Some(&MsrpUri::print_path(path)));
+        let Some(index) = index else { return };
+        let body = Body::new(SDP_TYPE, description.to_bytes());
+        let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
+        call.offered = Some(Offered { description, added: vec![(index, proposed)], purpose: Some(primitive) });
+        self.command(now, sip::Command::Reinvite { call: key, body }, out);
+    }
+
+    /// Which m= lines have done their file; they may be used again (RFC 3264 §8.1).
+    fn finished_lines(&self, key: CallKey) -> Vec<usize> {
+        let Some(call) = self.board.calls.get(&key) else { return Vec::new() };
+        let spent = |slot: &Option<SessionKey>| {
+            slot.and_then(|session| self.board.streams.get(&session)).is_none_or(|stream| stream.spent)
+        };
+        call.streams.iter().enumerate().filter(|(_, slot)| spent(slot)).map(|(index, _)| index).collect()
+    }
+
+    pub(super) fn reoffer_answered(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
+        let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
+        let purpose = offered.purpose;
+        let description = offered.description.clone();
+        let agreed = match read_description(body) {
+            Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
+            _ => Vec::new(),
+        };
+        if let Some(call) = self.board.calls.get_mut(&key) {
+            call.description = Some(description);
+        }
+        match (purpose, agreed.first()) {
+            (Some(primitive), Some(session)) => self.play_on(now, primitive, *session, out),
+            (Some(primitive), None) => self.reoffer_failed(now, primitive, "the peer refused the stream", out),
+            (None, _) => {}
+        }
+        self.next_reoffer(now, key, out);
+    }
+
+    pub(super) fn reoffer_refused(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
+        let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
+        if let Some(primitive) = offered.purpose {
+            self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
+        }
+        self.next_reoffer(now, key, out);
+    }
+
+    fn reoffer_failed(&mut self, now: Now, primitive: PrimitiveKey, why: &str, out: &mut Outbox<Output>) {
+        self.play_failed(now, primitive, "nostream", "ft.rejected.451", Some((451, why.to_owned())), out);
+    }
+
+    fn next_reoffer(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let next = self.board.calls.get_mut(&key).filter(|call| !call.reoffers.is_empty()).map(|call| call.reoffers.remove(0));
+        if let Some(primitive) = next {
+            self.choose_stream(now, primitive, out);
+        }
+    }
+
+    /// Brings to life what an answer took of our offer, and returns it.
+    fn agree(
+        &mut self,
+        _now: Now,
+        key: CallKey,
+        offered: Offered,
+        answer: &Description,
+        out: &mut Outbox<Output>,
+    ) -> Vec<SessionKey> {
+        let agreed = match sdp::read_answer(&offered.description, answer) {
+            Ok(agreed) => agreed,
+            Err(error) => {
+                tracing::warn!(call = key.0, %error, "the answer does not fit our offer");
+                return Vec::new();
+            }
+        };
+        let mut sessions = Vec::new();
+        for (index, proposed) in offered.added {
+            let Some(stream) = agreed.get(index).and_then(Option::as_ref) else { continue };
+            let session = self.board.add_stream(index, agreed_stream(key, proposed, stream));
+            self.dial_if_active(session, out);
+            sessions.push(session);
+        }
+        sessions
+    }
+
+    /// RFC 5547 §8.5: what an OPTIONS is told.
+    pub(super) fn capability_description(&mut self) -> Body {
+        let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
+        let terms = Terms { path: Vec::new(), ..self.terms(self.mint_uri()) };
+        let description = sdp::capabilities(&local, &terms);
+        Body::new(SDP_TYPE, description.to_bytes())
+    }
+}
+
+fn agreed_stream(call: CallKey, mut proposed: Proposed, agreed: &AgreedStream) -> Stream {
+    proposed.sends &= agreed.direction.sends();
+    proposed.receives &= agreed.direction.receives();
+    Stream::new(call, proposed, agreed.terms.clone(), agreed.role)
+}
+
+fn file_offer(info: FileInfo) -> FileOffer {
+    FileOffer { info, ..FileOffer::default() }
+}
+
+/// F-3: these users are where application servers send their control dialogs.
+fn is_control_user(user: &str) -> bool {
+    user.eq_ignore_ascii_case("control") || user.eq_ignore_ascii_case("msml")
+}
+
+/// The session description of a message, if it has one.
+fn read_description(body: Option<Body>) -> Result<Option<Description>, Refusal> {
+    let Some(body) = body.filter(|body| !body.octets.is_empty()) else { return Ok(None) };
+    let octets = match body.media_type().as_str() {
+        SDP_TYPE => body.octets,
+        kind if kind.starts_with("multipart/") => match sip::multipart::find(&body, SDP_TYPE) {
+            Some(part) => part.octets,
+            None => return Ok(None),
+        },
+        kind => return Err(Refusal { status: 415, warning: format!("a body of type {kind} is not understood here") }),
+    };
+    match Description::parse(&octets) {
+        Ok(description) => Ok(Some(description)),
+        // RFC 3261 §21.4.1: the reason names the fault.
+        Err(error) => Err(Refusal { status: 400, warning: format!("bad session description: {error}") }),
+    }
+}
+
+/// What a pull is answered with: the whole selector of the chosen file, and the caller's own transfer id.
+fn pulled_file(asked: &FileOffer, object: &Committed) -> FileOffer {
+    let envelope = object.envelope();
+    let mut info = envelope.file.clone();
+    info.size = Some(envelope.size());
+    info.digests = vec![envelope.sha1().clone()];
+    info.transfer_id.clone_from(&asked.info.transfer_id);
+    file_offer(info)
+}
+
+fn refusal_text(streams: &[StreamOffer]) -> String {
+    let reason = streams.iter().find_map(|stream| match &stream.wish {
+        Wish::Unsupported(why) => Some(why.to_string()),
+        Wish::Pull(_) => Some("no object of the box matches the file selector".to_owned()),
+        Wish::Push(_) => Some("the file is larger than max-size or its type is not accepted".to_owned()),
+        Wish::Session(_) => None,
+    });
+    reason.unwrap_or_else(|| "no m=message stream was offered".to_owned())
+}

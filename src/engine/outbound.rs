@@ -1,0 +1,349 @@
+//! Files going out: `<play>`, the stream it goes by, and a command's own push.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::client::{Happening, OrderId};
+use super::core::{Engine, Errand, Output, Query, Timer};
+use super::link::{Command, Source};
+use super::receipt::file_variables;
+use crate::model::{FileInfo, Instant, Now, Outbox};
+use crate::msml::{self, End, PlayFile, PrimitiveKey};
+use crate::msrp::{FailureReport, OutboundKey, OutboundSpec, SendFailure, SessionKey};
+use crate::sip::CallKey;
+use crate::spool::Committed;
+
+/// A `<play>` at work: its files, one after the other.
+#[derive(Debug)]
+pub(super) struct Play {
+    pub(super) call: CallKey,
+    files: VecDeque<PlayFile>,
+    held: bool,
+    since: Instant,
+    octets: u64,
+    variables: Vec<(String, String)>,
+    pub(super) object: Option<Committed>,
+    media_type: String,
+    sending: Option<OutboundKey>,
+}
+
+/// Who hears of a message going out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// A `<play>`.
+    Primitive(PrimitiveKey),
+    /// A client command.
+    Client(OrderId),
+    /// A pull that needs nobody (RFC 5547 §8.3.2).
+    Nobody,
+}
+
+/// One message going out.
+#[derive(Debug)]
+pub(super) struct Sending {
+    pub(super) session: SessionKey,
+    pub(super) sender: Sender,
+    pub(super) octets: u64,
+}
+
+impl Engine {
+    /// A `<play>` starts on this connection.
+    pub(super) fn play(&mut self, now: Now, primitive: PrimitiveKey, conn: &str, work: msml::Play, out: &mut Outbox<Output>) {
+        let call = self.board.by_tag(conn).filter(|call| !self.board.streams_of(*call).is_empty());
+        let play = Play {
+            call: call.unwrap_or(CallKey(0)),
+            files: work.files.into(),
+            held: work.suspended,
+            since: now.instant,
+            octets: 0,
+            variables: Vec::new(),
+            object: None,
+            media_type: String::new(),
+            sending: None,
+        };
+        self.plays.insert(primitive, play);
+        if call.is_none() {
+            let failure = (441, "the connection has no message stream".to_owned());
+            return self.play_failed(now, primitive, "nostream", "ft.rejected.441", Some(failure), out);
+        }
+        self.msml(now, msml::Input::Started { primitive }, out);
+        self.next_file(now, primitive, out);
+    }
+
+    fn next_file(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
+        let Some(play) = self.plays.get(&primitive) else { return };
+        let Some(file) = play.files.front() else {
+            return self.play_done(now, primitive, out);
+        };
+        if play.held {
+            return;
+        }
+        let query = Query::Object(file.uri.clone());
+        let ticket = self.errand(Errand::Play(primitive));
+        out.push(Output::Find(ticket, query));
+    }
+
+    pub(super) fn play_found(
+        &mut self,
+        now: Now,
+        primitive: PrimitiveKey,
+        result: Result<Option<Committed>, String>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(play) = self.plays.get_mut(&primitive) else { return };
+        let Some(file) = play.files.pop_front() else { return };
+        let object = match result {
+            Ok(Some(object)) => object,
+            Ok(None) => {
+                let failure = (430, format!("there is no object {}", file.uri));
+                return self.play_failed(now, primitive, "notfound", "ft.rejected.430", Some(failure), out);
+            }
+            Err(why) => {
+                let failure = (434, format!("{} cannot be opened: {why}", file.uri));
+                return self.play_failed(now, primitive, "storage", "ft.storage", Some(failure), out);
+            }
+        };
+        let own = object.envelope().file.media_type.clone();
+        play.media_type = file.media_type.or(own).unwrap_or_else(|| OCTET_STREAM.to_owned());
+        play.object = Some(object);
+        self.choose_stream(now, primitive, out);
+    }
+
+    /// Design: a free stream that may send and whose peer takes the type; else a re-INVITE with a stream of its own.
+    pub(super) fn choose_stream(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
+        let Some(play) = self.plays.get(&primitive) else { return };
+        let Some(object) = &play.object else { return };
+        let size = object.envelope().size();
+        let streams = self.board.streams_of(play.call);
+        let free: Vec<SessionKey> =
+            streams.into_iter().filter(|key| self.board.streams[key].free_to_send()).collect();
+        if free.is_empty() {
+            return self.reoffer(now, primitive, out);
+        }
+        let Some(session) = free.iter().copied().find(|key| self.board.streams[key].peer.accept(&play.media_type)) else {
+            let failure = (450, format!("the peer does not accept {}", play.media_type));
+            return self.play_failed(now, primitive, "badtype", "ft.badtype", Some(failure), out);
+        };
+        // RFC 5547 §8.7: never more than the peer's max-size.
+        if !self.board.streams[&session].peer.accept_size(size) {
+            let failure = (521, format!("{size} octets are more than the peer's max-size"));
+            return self.play_failed(now, primitive, "toolarge", "ft.toolarge", Some(failure), out);
+        }
+        self.play_on(now, primitive, session, out);
+    }
+
+    /// The play has its stream; it goes as soon as the peer is connected.
+    pub(super) fn play_on(&mut self, now: Now, primitive: PrimitiveKey, session: SessionKey, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        stream.player = Some(primitive);
+        self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
+        self.dial_if_active(session, out);
+        self.start_sending(now, session, out);
+    }
+
+    /// Sends what waits for this stream, if its peer is there.
+    pub(super) fn start_sending(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get(&session) else { return };
+        let Some(link) = stream.link.filter(|_| stream.sending.is_none() && !stream.spent) else { return };
+        let (sender, source, info, size) = if let Some(primitive) = stream.player {
+            let Some((play, object)) = self.plays.get(&primitive).and_then(|play| Some((play, play.object.clone()?))) else {
+                return;
+            };
+            let mut info = object.envelope().file.clone();
+            info.media_type = Some(play.media_type.clone());
+            let size = object.envelope().size();
+            (Sender::Primitive(primitive), Source::Object(object), info, size)
+        } else if let Some((sender, source, info, size)) = self.pushes.remove(&session) {
+            (sender, source, *info, size)
+        } else {
+            return;
+        };
+        let message = OutboundKey(self.number());
+        let spec = self.outbound(message, session, &info, size);
+        tracing::info!(message_id = %spec.message_id, octets = size, name = info.name.as_deref(), "sending");
+        let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
+        stream.sending = Some(message);
+        stream.player = None;
+        self.sendings.insert(message, Sending { session, sender, octets: size });
+        if let Sender::Primitive(primitive) = sender
+            && let Some(play) = self.plays.get_mut(&primitive)
+        {
+            play.sending = Some(message);
+        }
+        out.push(Output::Link(link, Command::Send(spec, source)));
+    }
+
+    fn outbound(&mut self, message: OutboundKey, session: SessionKey, info: &FileInfo, size: u64) -> OutboundSpec {
+        let disposition = info.disposition.as_deref().unwrap_or("attachment");
+        let headers = info.name.iter().map(|name| {
+            ("Content-Disposition".to_owned(), format!("{disposition}; filename={}; size={size}", quoted(name)))
+        });
+        OutboundSpec {
+            message,
+            session,
+            message_id: self.mint.token(22),
+            total: size,
+            content_type: info.media_type.clone().unwrap_or_else(|| OCTET_STREAM.to_owned()),
+            headers: headers.collect(),
+            success_report: true,
+            failure_report: FailureReport::Yes,
+            chunk: self.policy.chunk,
+            skip: 0,
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, message: OutboundKey, octets: u64, out: &mut Outbox<Output>) {
+        let Some(Sender::Client(order)) = self.sendings.get(&message).map(|sending| sending.sender) else { return };
+        out.push(Output::Happened(order, Happening::Sent(octets)));
+    }
+
+    /// Every chunk was answered with 200 and the success REPORT is in: only now is it delivered.
+    pub(super) fn delivered(&mut self, now: Now, message: OutboundKey, out: &mut Outbox<Output>) {
+        let Some(sending) = self.sent(message) else { return };
+        match sending.sender {
+            Sender::Primitive(primitive) => {
+                let Some(play) = self.plays.get_mut(&primitive) else { return };
+                let took = now.instant.since(play.since);
+                play.sending = None;
+                play.octets += sending.octets;
+                if let Some(object) = play.object.take() {
+                    play.variables = file_variables(&object, took);
+                }
+                self.next_file(now, primitive, out);
+            }
+            Sender::Client(order) => out.push(Output::Happened(order, Happening::Delivered)),
+            Sender::Nobody => {}
+        }
+    }
+
+    pub(super) fn send_failed(&mut self, now: Now, message: OutboundKey, why: &SendFailure, octets: u64, out: &mut Outbox<Output>) {
+        let Some(sending) = self.sent(message) else { return };
+        tracing::warn!(?why, octets, "the message did not get through");
+        match sending.sender {
+            Sender::Primitive(primitive) => {
+                let (reason, result) = send_result(why);
+                self.play_failed(now, primitive, &reason, &result, None, out);
+            }
+            Sender::Client(order) => out.push(Output::Happened(order, Happening::SendFailed(*why))),
+            Sender::Nobody => {}
+        }
+    }
+
+    fn sent(&mut self, message: OutboundKey) -> Option<Sending> {
+        let sending = self.sendings.remove(&message)?;
+        if let Some(stream) = self.board.streams.get_mut(&sending.session) {
+            stream.sending = None;
+            stream.spent |= stream.file.is_some();
+        }
+        Some(sending)
+    }
+
+    /// Pause, resume or terminate from the application.
+    pub(super) fn order_play(&mut self, now: Now, primitive: PrimitiveKey, order: msml::Order, out: &mut Outbox<Output>) {
+        let Some(play) = self.plays.get_mut(&primitive) else { return };
+        let message = play.sending;
+        let link = message
+            .and_then(|message| self.sendings.get(&message))
+            .and_then(|sending| self.board.streams.get(&sending.session)?.link);
+        match (order, message.zip(link)) {
+            (msml::Order::Pause, target) => {
+                play.held = true;
+                out_to(out, target, Command::PauseSend);
+            }
+            (msml::Order::Resume, Some(target)) => {
+                play.held = false;
+                out_to(out, Some(target), Command::ResumeSend);
+            }
+            (msml::Order::Resume, None) => {
+                play.held = false;
+                if play.object.is_none() {
+                    self.next_file(now, primitive, out);
+                }
+            }
+            (msml::Order::Terminate { .. }, Some(target)) => out_to(out, Some(target), Command::Abort),
+            (msml::Order::Terminate { .. }, None) => {
+                self.play_failed(now, primitive, "terminated", "ft.aborted.local", None, out);
+            }
+        }
+    }
+
+    fn play_done(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
+        let Some(play) = self.plays.remove(&primitive) else { return };
+        let mut variables = play.variables;
+        variables.push(("play.amt".to_owned(), now.instant.since(play.since).as_millis().to_string()));
+        variables.push(("ft.result".to_owned(), "ft.success".to_owned()));
+        let end = End { name: "play.complete".to_owned(), variables, failure: None };
+        self.msml(now, msml::Input::Ended { primitive, end }, out);
+    }
+
+    pub(super) fn play_failed(
+        &mut self,
+        now: Now,
+        primitive: PrimitiveKey,
+        reason: &str,
+        result: &str,
+        failure: Option<(u16, String)>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(play) = self.plays.remove(&primitive) else { return };
+        for stream in self.board.streams.values_mut().filter(|stream| stream.player == Some(primitive)) {
+            stream.player = None;
+        }
+        if let Some(call) = self.board.calls.get_mut(&play.call) {
+            call.reoffers.retain(|waiting| *waiting != primitive);
+        }
+        let took: Duration = now.instant.since(play.since);
+        let variables = vec![
+            ("play.amt".to_owned(), took.as_millis().to_string()),
+            ("ft.bytes".to_owned(), play.octets.to_string()),
+            ("ft.result".to_owned(), result.to_owned()),
+        ];
+        let end = End { name: format!("play.failed.{reason}"), variables, failure };
+        self.msml(now, msml::Input::Ended { primitive, end }, out);
+    }
+
+    /// The peer's connection did not come in time.
+    pub(super) fn nobody_connected(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        if self.board.streams.get(&session).is_some_and(|stream| stream.link.is_none()) {
+            self.connect_failed(now, session, out);
+        }
+    }
+
+    /// There is no connection: what waited for one, or used it, has failed.
+    pub(super) fn connect_failed(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        if let Some(player) = self.board.streams.get(&session).and_then(|stream| stream.player) {
+            self.play_failed(now, player, "noconnection", "ft.disconnected", None, out);
+        }
+        if let Some((Sender::Client(order), ..)) = self.pushes.remove(&session) {
+            out.push(Output::Happened(order, Happening::SendFailed(SendFailure::ConnectionLost)));
+        }
+    }
+}
+
+fn out_to(out: &mut Outbox<Output>, target: Option<(OutboundKey, super::link::LinkId)>, command: fn(OutboundKey) -> Command) {
+    if let Some((message, link)) = target {
+        out.push(Output::Link(link, command(message)));
+    }
+}
+
+/// REASON and `ft.result` of a failed `<play>`.
+fn send_result(why: &SendFailure) -> (String, String) {
+    match why {
+        SendFailure::Status(status) | SendFailure::Report(status) => {
+            (format!("rejected.{}", status.0), format!("ft.rejected.{}", status.0))
+        }
+        SendFailure::Timeout => ("timeout".to_owned(), "ft.timeout.idle".to_owned()),
+        SendFailure::ConnectionLost | SendFailure::Unbound | SendFailure::TooManySessions => ("disconnected".to_owned(), "ft.disconnected".to_owned()),
+        SendFailure::Source => ("storage".to_owned(), "ft.storage".to_owned()),
+        SendFailure::Aborted => ("terminated".to_owned(), "ft.aborted.local".to_owned()),
+    }
+}
+
+/// RFC 2183 §2: a quoted string; control characters have no place in a header.
+fn quoted(name: &str) -> String {
+    let clean: String = name.chars().filter(|letter| !letter.is_control()).collect();
+    format!("\"{}\"", clean.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// What a file is called whose type nobody knows.
+const OCTET_STREAM: &str = "application/octet-stream";

@@ -1,0 +1,425 @@
+//! Files coming in: who asked for them, where they go, and the commit before anything is reported.
+
+use std::time::Duration;
+
+use super::call::{Parties, Purpose, Waiting};
+use super::client::{Happening, OrderId};
+use super::core::{Engine, Errand, Output, Ticket, Timer};
+use super::failure::ReceiveFailure;
+use super::link::{Command, Grant, LinkId};
+use super::policy::Unattended;
+use crate::model::{DigestAlgorithm, FileInfo, Instant, Now, ObjectUri, Outbox};
+use crate::msml::{self, End, PrimitiveKey, Record};
+use crate::msrp::{Arrival, InboundKey, SessionKey, StatusCode};
+use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed, StagePlan};
+
+/// Who hears of a received file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A `<record>`.
+    Primitive(PrimitiveKey),
+    /// A client command.
+    Client(OrderId),
+    /// Nobody: filed by the Request-URI.
+    Nobody,
+}
+
+/// One message that has its grant.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) owner: Owner,
+    pub(super) session: SessionKey,
+    pub(super) since: Instant,
+    pub(super) octets: u64,
+    pub(super) draft: Box<EnvelopeDraft>,
+    /// `terminate` was asked for while the commit was already under way.
+    pub(super) sealed: bool,
+}
+
+/// A `<record>` at work.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    pub(super) session: SessionKey,
+    pub(super) work: Record,
+    pub(super) held: bool,
+    pub(super) message: Option<(LinkId, InboundKey)>,
+}
+
+// What the application wants.
+impl Engine {
+    /// A `<record>` starts on this connection.
+    pub(super) fn record(&mut self, now: Now, primitive: PrimitiveKey, conn: &str, work: Record, out: &mut Outbox<Output>) {
+        let streams = self.board.by_tag(conn).map(|call| self.board.streams_of(call)).unwrap_or_default();
+        let free = streams.iter().copied().find(|key| self.board.streams[key].free_to_receive());
+        let Some(session) = free else {
+            let failure = if streams.is_empty() {
+                (441, "the connection has no message stream".to_owned())
+            } else {
+                (451, "no message stream of the connection can receive".to_owned())
+            };
+            return self.record_failed(now, primitive, "nostream", "ft.rejected.451", Some(failure), 0, out);
+        };
+        let first = work.first_timeout;
+        let held = work.suspended;
+        self.recorders.insert(primitive, Recorder { session, work, held, message: None });
+        let stream = self.board.streams.get_mut(&session).expect("free streams were looked up in the table");
+        stream.recorder = Some(primitive);
+        self.msml(now, msml::Input::Started { primitive }, out);
+        if let Some(first) = first {
+            self.wake(now, first, Timer::First(primitive));
+        }
+        self.grant_waiting(now, session, out);
+    }
+
+    /// Pause, resume or terminate from the application.
+    pub(super) fn order_record(&mut self, now: Now, primitive: PrimitiveKey, order: msml::Order, out: &mut Outbox<Output>) {
+        let Some(recorder) = self.recorders.get_mut(&primitive) else { return };
+        let (session, message) = (recorder.session, recorder.message);
+        match order {
+            msml::Order::Pause => {
+                recorder.held = true;
+                if let Some((link, message)) = message {
+                    out.push(Output::Link(link, Command::Hold(message)));
+                }
+            }
+            msml::Order::Resume => {
+                recorder.held = false;
+                match message {
+                    Some((link, message)) => out.push(Output::Link(link, Command::Resume(message))),
+                    None => self.grant_waiting(now, session, out),
+                }
+            }
+            msml::Order::Terminate { discard } => match message {
+                // A sealed file is past stopping: its commit decides, and the exit tells.
+                Some(key) if self.receipts.get(&key).is_some_and(|receipt| receipt.sealed) => {}
+                Some((link, message)) => out.push(Output::Link(link, Command::Stop { message, discard })),
+                None => self.record_over(now, primitive, &ReceiveFailure::Terminated, 0, Duration::ZERO, out),
+            },
+        }
+    }
+}
+
+// What the peer brings.
+impl Engine {
+    /// A message begins. Nothing past its first head has been read, and nothing will be until it has a grant.
+    pub(super) fn arrived(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        session: SessionKey,
+        message: InboundKey,
+        head: Box<Arrival>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(stream) = self.board.streams.get_mut(&session) else {
+            return out.push(Output::Link(link, Command::Reject(message, StatusCode::NO_SUCH_SESSION)));
+        };
+        if stream.receiving.is_some() || stream.waiting.is_some() || stream.spent {
+            // One file per file stream (RFC 5547 §8.7), one message at a time on a plain one.
+            return out.push(Output::Link(link, Command::Reject(message, StatusCode::STOP_SENDING)));
+        }
+        stream.waiting = Some(Waiting { link, message, head, since: now.instant });
+        self.grant_waiting(now, session, out);
+        if self.board.streams.get(&session).is_some_and(|stream| stream.waiting.is_some()) {
+            self.wake(now, self.policy.hold, Timer::Hold(session, message));
+        }
+    }
+
+    /// Gives the waiting message of this stream its grant, if anybody wants it.
+    fn grant_waiting(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get(&session) else { return };
+        let Some((waiting, call)) = stream.waiting.as_ref().zip(self.board.calls.get(&stream.call)) else { return };
+        let wanted = match (stream.recorder, call.purpose) {
+            (Some(primitive), _) => {
+                let recorder = &self.recorders[&primitive];
+                (!recorder.held).then(|| (Owner::Primitive(primitive), recorder.work.dest.clone(), recorder.work.idle_timeout))
+            }
+            (None, Purpose::Client(order)) => client_box().map(|dest| (Owner::Client(order), dest, None)),
+            (None, Purpose::Service) if self.policy.unattended == Unattended::Deposit => {
+                unattended_box(&call.parties.user).map(|dest| (Owner::Nobody, dest, None))
+            }
+            (None, Purpose::Service) => None,
+        };
+        let Some((owner, dest, idle)) = wanted else { return };
+        let limit = stream.file.as_ref().and_then(|file| file.info.size).unwrap_or(u64::MAX).min(self.policy.max_size);
+        let draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
+        let (link, message, since) = (waiting.link, waiting.message, waiting.since);
+        tracing::info!(call_id = %call.parties.call_id, message_id = %waiting.head.message_id, to = %dest, "receiving");
+        let plan = plan(&call.parties, &draft, dest, stream.file.is_some());
+        let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
+        stream.waiting = None;
+        stream.receiving = Some((link, message));
+        if let Owner::Primitive(primitive) = owner {
+            let recorder = self.recorders.get_mut(&primitive).expect("a stream's recorder is in the table");
+            recorder.message = Some((link, message));
+        }
+        self.receipts.insert((link, message), Receipt { owner, session, since, octets: 0, draft, sealed: false });
+        out.push(Output::Link(link, Command::Receive(Box::new(Grant { message, plan, limit, idle }))));
+    }
+
+    /// `msrp.hold` is over and no `<record>` came.
+    pub(super) fn held_too_long(&mut self, now: Now, session: SessionKey, message: InboundKey, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        let Some(waiting) = stream.waiting.take_if(|waiting| waiting.message == message) else { return };
+        let held_ms = now.instant.since(waiting.since).as_millis();
+        tracing::warn!(message_id = %waiting.head.message_id, held_ms, "nobody recorded the message: refused with 413");
+        out.push(Output::Link(waiting.link, Command::Reject(message, StatusCode::STOP_SENDING)));
+    }
+
+    /// `prespeech` is over and no octet came.
+    pub(super) fn nothing_came(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
+        let Some(recorder) = self.recorders.get(&primitive) else { return };
+        match recorder.message {
+            None => self.record_over(now, primitive, &ReceiveFailure::First, 0, Duration::ZERO, out),
+            Some(key) if self.receipts.get(&key).is_some_and(|receipt| receipt.octets == 0) => {
+                out.push(Output::Link(key.0, Command::Stop { message: key.1, discard: true }));
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn received(&mut self, link: LinkId, message: InboundKey, octets: u64, out: &mut Outbox<Output>) {
+        let Some(receipt) = self.receipts.get_mut(&(link, message)) else { return };
+        receipt.octets = octets;
+        if let Owner::Client(order) = receipt.owner {
+            out.push(Output::Happened(order, Happening::Received(octets)));
+        }
+    }
+
+    /// The file is whole and checked: from here to the commit nothing can stop it but the disk.
+    pub(super) fn sealed(&mut self, link: LinkId, message: InboundKey, sealed: Box<Sealed>, out: &mut Outbox<Output>) {
+        let Some(receipt) = self.receipts.get_mut(&(link, message)) else { return };
+        receipt.sealed = true;
+        let draft = receipt.draft.clone();
+        let ticket = self.errand(Errand::Commit(link, message));
+        out.push(Output::Commit(ticket, sealed, draft));
+    }
+
+    pub(super) fn committed(&mut self, now: Now, ticket: Ticket, result: Result<Committed, CommitError>, out: &mut Outbox<Output>) {
+        let Some(Errand::Commit(link, message)) = self.errands.remove(&ticket) else { return };
+        let Some(receipt) = self.receipts.remove(&(link, message)) else { return };
+        self.free(&receipt);
+        let took = now.instant.since(receipt.since);
+        match result {
+            Ok(object) => {
+                out.push(Output::Link(link, Command::Committed(message, object.clone())));
+                self.tell_committed(now, &receipt, object, took, out);
+            }
+            Err(error) => {
+                let why = ReceiveFailure::from(&error);
+                out.push(Output::Link(link, Command::Failed(message, why.clone())));
+                self.tell_lost(now, &receipt, &why, took, out);
+            }
+        }
+        self.maybe_left(now, receipt.session, out);
+    }
+
+    pub(super) fn lost(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        message: InboundKey,
+        why: &ReceiveFailure,
+        octets: u64,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(mut receipt) = self.receipts.remove(&(link, message)) else { return };
+        receipt.octets = octets;
+        self.free(&receipt);
+        let took = now.instant.since(receipt.since);
+        self.tell_lost(now, &receipt, why, took, out);
+        self.maybe_left(now, receipt.session, out);
+    }
+
+    /// The link died with this message on it, or its session is over.
+    pub(super) fn receipt_cut(&mut self, now: Now, key: (LinkId, InboundKey), out: &mut Outbox<Output>) {
+        if self.receipts.get(&key).is_some_and(|receipt| !receipt.sealed) {
+            let octets = self.receipts[&key].octets;
+            self.lost(now, key.0, key.1, &ReceiveFailure::Disconnected, octets, out);
+        }
+    }
+
+    /// The stream can take the next message, unless it was made for one file.
+    fn free(&mut self, receipt: &Receipt) {
+        let Some(stream) = self.board.streams.get_mut(&receipt.session) else { return };
+        stream.receiving = None;
+        stream.spent |= stream.file.is_some();
+        stream.recorder = None;
+    }
+
+    fn tell_committed(&mut self, now: Now, receipt: &Receipt, object: Committed, took: Duration, out: &mut Outbox<Output>) {
+        let envelope = object.envelope();
+        tracing::info!(object = %envelope.id, uri = %envelope.uri, call_id = receipt.draft.call_id,
+            message_id = receipt.draft.message_id, octets = envelope.size(), "committed");
+        match receipt.owner {
+            Owner::Primitive(primitive) => {
+                self.recorders.remove(&primitive);
+                let mut variables = file_variables(&object, took);
+                variables.push(("record.len".to_owned(), took.as_millis().to_string()));
+                variables.push(("record.recordid".to_owned(), envelope.uri.to_string()));
+                variables.push(("ft.result".to_owned(), "ft.success".to_owned()));
+                let end = End { name: "record.complete".to_owned(), variables, failure: None };
+                self.msml(now, msml::Input::Ended { primitive, end }, out);
+            }
+            Owner::Client(order) => out.push(Output::Happened(order, Happening::Committed(object))),
+            Owner::Nobody => {}
+        }
+    }
+
+    fn tell_lost(&mut self, now: Now, receipt: &Receipt, why: &ReceiveFailure, took: Duration, out: &mut Outbox<Output>) {
+        tracing::warn!(call_id = receipt.draft.call_id, message_id = receipt.draft.message_id,
+            octets = receipt.octets, why = %why, "the file did not arrive");
+        match receipt.owner {
+            Owner::Primitive(primitive) => self.record_over(now, primitive, why, receipt.octets, took, out),
+            Owner::Client(order) => out.push(Output::Happened(order, Happening::ReceiveFailed(why.clone()))),
+            Owner::Nobody => {}
+        }
+    }
+
+    /// Ends a `<record>` that brought no object.
+    pub(super) fn record_over(
+        &mut self,
+        now: Now,
+        primitive: PrimitiveKey,
+        why: &ReceiveFailure,
+        octets: u64,
+        took: Duration,
+        out: &mut Outbox<Output>,
+    ) {
+        if let Some(recorder) = self.recorders.remove(&primitive)
+            && let Some(stream) = self.board.streams.get_mut(&recorder.session)
+        {
+            stream.recorder = None;
+        }
+        let variables = vec![
+            ("record.len".to_owned(), took.as_millis().to_string()),
+            ("ft.bytes".to_owned(), octets.to_string()),
+            ("ft.result".to_owned(), why.result().to_owned()),
+        ];
+        let end = End { name: format!("record.failed.{}", why.reason()), variables, failure: None };
+        self.msml(now, msml::Input::Ended { primitive, end }, out);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn record_failed(
+        &mut self,
+        now: Now,
+        primitive: PrimitiveKey,
+        reason: &str,
+        result: &str,
+        failure: Option<(u16, String)>,
+        octets: u64,
+        out: &mut Outbox<Output>,
+    ) {
+        let variables = vec![("ft.bytes".to_owned(), octets.to_string()), ("ft.result".to_owned(), result.to_owned())];
+        let end = End { name: format!("record.failed.{reason}"), variables, failure };
+        self.msml(now, msml::Input::Ended { primitive, end }, out);
+    }
+}
+
+/// The box into which a client's own node takes what is sent to it.
+fn client_box() -> Option<ObjectUri> {
+    ObjectUri::mailbox("inbox").ok()
+}
+
+/// The box that a Request-URI's user part names.
+fn unattended_box(user: &str) -> Option<ObjectUri> {
+    let user = percent_encoding::percent_decode_str(user).decode_utf8().ok()?;
+    ObjectUri::mailbox(&user).ok()
+}
+
+/// What the envelope will say, from the call, the file selector and the first chunk's head.
+fn draft(parties: &Parties, selector: Option<&FileInfo>, head: &Arrival) -> EnvelopeDraft {
+    let mut file = selector.cloned().unwrap_or_default();
+    file.media_type = Some(head.content_type.clone());
+    if file.name.is_none() {
+        file.name = head.disposition.as_deref().and_then(disposition_filename);
+    }
+    EnvelopeDraft {
+        from: Some(parties.from.clone()),
+        to: Some(parties.to.clone()),
+        call_id: Some(parties.call_id.clone()),
+        message_id: Some(head.message_id.clone()),
+        file,
+        icon: None,
+        expires: None,
+    }
+}
+
+/// Where the octets go. A peer that comes back with the same identity and Message-ID goes on where it stopped
+/// (RFC 4975 §5.4); what a file selector declared is checked when the stage is sealed.
+fn plan(parties: &Parties, draft: &EnvelopeDraft, object: ObjectUri, file_stream: bool) -> StagePlan {
+    let message_id = draft.message_id.clone().unwrap_or_default();
+    StagePlan {
+        resume_key: Some(format!("{}\n{message_id}\n{object}", parties.from)),
+        object,
+        declared: if file_stream { draft.file.clone() } else { FileInfo::default() },
+        overwrite: false,
+        call_id: draft.call_id.clone(),
+        message_id: draft.message_id.clone(),
+    }
+}
+
+/// `filename` of a Content-Disposition (RFC 2183 §2.3), quoted or not. It is data; it never becomes a path.
+fn disposition_filename(disposition: &str) -> Option<String> {
+    let (_, parameters) = disposition.split_once(';')?;
+    let at = parameters.to_ascii_lowercase().find("filename=")?;
+    let value = parameters[at + "filename=".len()..].trim_start();
+    let name = match value.strip_prefix('"') {
+        Some(quoted) => unquoted(quoted),
+        None => value.split([';', ' ']).next().unwrap_or_default().to_owned(),
+    };
+    (!name.is_empty()).then_some(name)
+}
+
+fn unquoted(quoted: &str) -> String {
+    let mut name = String::new();
+    let mut letters = quoted.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => break,
+            '\\' => name.extend(letters.next()),
+            letter => name.push(letter),
+        }
+    }
+    name
+}
+
+/// The `ft.*` variables of an object.
+pub(super) fn file_variables(object: &Committed, took: Duration) -> Vec<(String, String)> {
+    let envelope = object.envelope();
+    let info = &envelope.file;
+    let millis = took.as_millis().max(1) as u64;
+    let mut variables = vec![
+        ("ft.uri", envelope.uri.to_string()),
+        ("ft.size", envelope.size().to_string()),
+        ("ft.bytes", envelope.size().to_string()),
+        ("ft.hash", format!("{}:{}", DigestAlgorithm::Sha256.name(), envelope.sha256().hex())),
+        ("ft.duration", took.as_millis().to_string()),
+        ("ft.rate", (envelope.size().saturating_mul(1000) / millis).to_string()),
+        ("ft.objects", "1".to_owned()),
+    ];
+    let optional = [
+        ("ft.name", &info.name),
+        ("ft.type", &info.media_type),
+        ("ft.disposition", &info.disposition),
+        ("ft.date", &info.created),
+        ("ft.transferid", &info.transfer_id),
+    ];
+    variables.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filename_is_read_from_every_usual_form_of_content_disposition() {
+        let name = |text: &str| disposition_filename(text);
+        assert_eq!(name("attachment; filename=\"a \\\"b\\\".wav\"; size=3").as_deref(), Some("a \"b\".wav"));
+        assert_eq!(name("render; FileName=x.png; size=1").as_deref(), Some("x.png"));
+        assert_eq!(name("attachment"), None);
+        assert_eq!(name("attachment; filename="), None);
+    }
+}
