@@ -1,2 +1,4 @@
 //! Restante: an MSML-driven store-and-forward file transfer server.
+pub mod io;
 pub mod model;
+pub mod spool;

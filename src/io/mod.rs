@@ -1,0 +1,3 @@
+//! The only door to the world: everything that touches a file, a socket or a clock.
+
+pub mod files;
