@@ -8,3 +8,6 @@ pub mod msml;
 pub mod msrp;
 pub mod sdp;
 pub mod sip;
+pub mod io;
+pub mod model;
+pub mod spool;

@@ -9,3 +9,6 @@ pub mod entropy;
 mod guard;
 pub mod log;
 pub mod metrics;
+//! The only door to the world: everything that touches a file, a socket or a clock.
+
+pub mod files;
