@@ -8,6 +8,4 @@ pub mod msml;
 pub mod msrp;
 pub mod sdp;
 pub mod sip;
-pub mod io;
-pub mod model;
 pub mod spool;

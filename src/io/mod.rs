@@ -6,9 +6,7 @@
 pub mod admin;
 pub mod clock;
 pub mod entropy;
+pub mod files;
 mod guard;
 pub mod log;
 pub mod metrics;
-//! The only door to the world: everything that touches a file, a socket or a clock.
-
-pub mod files;
