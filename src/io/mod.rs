@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod clock;
 pub mod entropy;
+pub mod files;
 mod guard;
 pub mod log;
 pub mod metrics;

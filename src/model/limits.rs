@@ -79,3 +79,24 @@ pub const HTTP_CONNECTIONS: usize = 64;
 
 /// How long one HTTP connection may last, whatever it does: nobody can hold a place for ever.
 pub const HTTP_CONNECTION_LIFE: Duration = Duration::from_secs(60);
+
+/// Octets of an icon in an envelope (RFC 5547 §6 `file-icon`): a preview picture, written there in hexadecimal.
+pub const ICON_OCTETS: usize = 64 * 1024;
+
+/// Stages alive or waiting to be resumed; each is two small files and about 1 KiB of memory.
+pub const STAGES: usize = 20_000;
+
+/// A stage nobody has come back for in this much uptime is removed: phones retry within minutes, people within a day.
+pub const STAGE_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// The record of a deletion stays this long, so that an operator can still see by whom.
+pub const TOMBSTONE_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Octets one write may read back to let the running digests catch up after a hole was filled: about a millisecond.
+pub const CATCH_UP_OCTETS: u64 = 1024 * 1024;
+
+/// Objects one file selector may pick; a caller wants one.
+pub const SELECTED_OBJECTS: usize = 64;
+
+/// Objects in one page of a listing.
+pub const LISTED_OBJECTS: usize = 1000;

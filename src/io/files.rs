@@ -1,0 +1,137 @@
+//! The spool's file system calls on a real directory.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
+
+use crate::spool::{File, Files, Lock, Mode};
+
+/// A directory of the host, and nothing outside it: paths come from the spool's layout, which has no `..`.
+#[derive(Clone, Debug)]
+pub struct HostFiles {
+    root: PathBuf,
+}
+
+impl HostFiles {
+    /// The tree under `root`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// As reported by the operating system.
+    pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
+        let root = root.into();
+        if !root.is_dir() {
+            fs::create_dir_all(&root)?;
+            if let Some(parent) = root.canonicalize()?.parent() {
+                fs::File::open(parent)?.sync_all()?;
+            }
+        }
+        Ok(Self { root })
+    }
+
+    /// The tree under a directory that must be there.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] if it is not.
+    pub fn existing(root: impl Into<PathBuf>) -> io::Result<Self> {
+        let root = root.into();
+        fs::read_dir(&root)?;
+        Ok(Self { root })
+    }
+
+    /// Where the tree begins.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+impl Files for HostFiles {
+    fn create_dir(&self, dir: &str) -> io::Result<()> {
+        match fs::create_dir(self.path(dir)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result,
+        }
+    }
+
+    fn open(&self, path: &str, mode: Mode) -> io::Result<Box<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        match mode {
+            Mode::Create => options.read(true).write(true).create_new(true).mode(0o640),
+            Mode::Write => options.read(true).write(true),
+            Mode::Read => options.read(true),
+        };
+        Ok(Box::new(HostFile(options.open(self.path(path))?)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        fs::remove_file(self.path(path))
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        // A name that is not UTF-8 is not one of the spool's.
+        let name = |entry: io::Result<fs::DirEntry>| entry.map(|entry| OsString::into_string(entry.file_name()).ok());
+        fs::read_dir(self.path(dir))?.filter_map(|entry| name(entry).transpose()).collect()
+    }
+
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        fs::File::open(self.path(dir))?.sync_all()
+    }
+
+    fn free_octets(&self) -> io::Result<u64> {
+        let stat = statvfs(&self.root)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn lock(&self, path: &str) -> io::Result<Box<dyn Lock>> {
+        let mut options = fs::OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o640).open(self.path(path))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Box::new(HostLock { _file: file }))
+    }
+}
+
+struct HostFile(fs::File);
+
+impl File for HostFile {
+    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(octets, offset)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.0.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data() // fdatasync also writes the length, and nothing of a spool file's other metadata matters
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn reserve(&self, octets: u64) -> io::Result<()> {
+        Ok(fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, octets)?)
+    }
+}
+
+struct HostLock {
+    _file: fs::File,
+}
+
+impl Lock for HostLock {}

@@ -1,0 +1,133 @@
+//! Published objects: finding their envelopes, checking them, and getting what is damaged out of the way.
+
+use std::io;
+
+use crate::model::limits::ENVELOPE_OCTETS;
+
+use super::envelope::Envelope;
+use super::error::SpoolError;
+use super::files::{File, Files, Mode, read_small};
+use super::index::Index;
+use super::layout::{CORRUPT, INDEX_FILES, Id, QUEUED};
+use super::receipt::Committed;
+use super::record::Unreadable;
+use super::shared::{Shared, locked};
+
+/// Octets of an envelope's file: the limit is over the whole record.
+pub(super) fn read_envelope(files: &dyn Files, id: Id) -> io::Result<Result<Envelope, Unreadable>> {
+    match read_small(files, &id.envelope(), ENVELOPE_OCTETS) {
+        Ok(octets) => Ok(Envelope::decode(id, &octets)),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(Err(Unreadable::Damaged)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Err(Unreadable::Damaged)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Asks the index. If SQLite fails, the cache is made anew in memory and asked again.
+///
+/// # Errors
+/// [`SpoolError::Index`] if memory fails too; [`SpoolError::Io`] if `queued/` can't be listed.
+pub(super) fn ask<T>(shared: &Shared, question: impl Fn(&mut Index) -> rusqlite::Result<T>) -> Result<T, SpoolError> {
+    let mut index = locked(&shared.index);
+    match question(&mut index) {
+        Ok(answer) => Ok(answer),
+        Err(error) => {
+            tracing::warn!(%error, "the index failed; it goes on in memory and is made anew at the next start");
+            *index = rebuilt(shared.files.as_ref())?;
+            Ok(question(&mut index)?)
+        }
+    }
+}
+
+/// An index in memory of what is published.
+pub(super) fn rebuilt(files: &dyn Files) -> Result<Index, SpoolError> {
+    let mut index = Index::in_memory();
+    index.connect()?;
+    index.begin_batch()?;
+    let mut replaced = Vec::new();
+    for name in files.list(QUEUED).map_err(SpoolError::io("listing the queue"))? {
+        let Some(id) = Id::parse(&name) else { continue };
+        if let Ok(Ok(envelope)) = read_envelope(files, id) {
+            index.publish(&envelope)?;
+            replaced.extend(envelope.replaces);
+        }
+    }
+    for id in replaced {
+        index.forget(&id)?;
+    }
+    index.end_batch()?;
+    Ok(index)
+}
+
+/// Opens the index the spool was given; one that can't be used is removed and made anew.
+pub(super) fn connect(files: &dyn Files, mut index: Index) -> Result<Index, SpoolError> {
+    let Err(error) = index.connect() else { return Ok(index) };
+    tracing::warn!(%error, "the index can't be used and is made anew");
+    for name in INDEX_FILES {
+        let _ = files.remove(name); // what is not there need not go
+    }
+    if index.connect().is_err() {
+        index = Index::in_memory();
+        index.connect()?;
+    }
+    Ok(index)
+}
+
+/// The object of this id.
+///
+/// # Errors
+/// [`SpoolError::Gone`], [`SpoolError::Corrupt`], [`SpoolError::Newer`] and [`SpoolError::Io`].
+pub(super) fn load(shared: &Shared, id: Id) -> Result<Committed, SpoolError> {
+    match read_envelope(shared.files.as_ref(), id) {
+        Ok(Ok(envelope)) => Ok(Committed::published(envelope)),
+        Ok(Err(Unreadable::Newer)) => Err(SpoolError::Newer { id: id.to_string() }),
+        Ok(Err(Unreadable::Damaged)) => Err(quarantine(shared, id, "the envelope does not pass its checksum")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SpoolError::Gone { id: id.to_string() }),
+        Err(error) => Err(SpoolError::io("reading an envelope")(error)),
+    }
+}
+
+/// The body of an object, if it has the length its envelope gives.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn open_body(shared: &Shared, id: Id, size: u64) -> Result<Box<dyn File>, SpoolError> {
+    let file = match shared.files.open(&id.body(), Mode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            load(shared, id)?; // deleted meanwhile: gone, not damaged
+            return Err(quarantine(shared, id, "the body is missing"));
+        }
+        Err(error) => return Err(SpoolError::io("opening a body")(error)),
+    };
+    match file.size() {
+        Ok(length) if length == size => Ok(file),
+        Ok(_) => Err(quarantine(shared, id, "the body has another length than its envelope says")),
+        Err(error) => Err(SpoolError::io("measuring a body")(error)),
+    }
+}
+
+/// Moves an object that does not pass its checks to `corrupt/`, where it is kept and never served.
+pub(super) fn quarantine(shared: &Shared, id: Id, what: &'static str) -> SpoolError {
+    let corrupt = SpoolError::Corrupt { id: id.to_string(), what };
+    let known = read_envelope(shared.files.as_ref(), id).ok().and_then(Result::ok);
+    let call_id = known.as_ref().and_then(|envelope| envelope.call_id.as_deref());
+    let message_id = known.as_ref().and_then(|envelope| envelope.message_id.as_deref());
+    tracing::error!(object = %id, call_id, message_id, what, "object is damaged");
+    if shared.writable().is_err() {
+        return corrupt;
+    }
+    for (from, to) in [(id.envelope(), id.corrupt("envelope")), (id.body(), id.corrupt("body"))] {
+        match shared.files.rename(&from, &to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::error!(object = %id, %error, "not moved to corrupt/");
+            }
+            _ => {}
+        }
+    }
+    for dir in [CORRUPT, QUEUED] {
+        let _ = shared.sync_dir(dir); // it is judged again at the next start
+    }
+    let _ = ask(shared, |index| index.forget(id.as_str())); // likewise
+    corrupt
+}

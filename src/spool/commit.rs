@@ -1,0 +1,156 @@
+//! The commit point and the end of an object, each a fixed order of steps of which every prefix is safe.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::limits::ENVELOPE_OCTETS;
+use crate::model::{Now, Wall};
+
+use super::catalog::{ask, load};
+use super::envelope::{Envelope, EnvelopeDraft, Facts};
+use super::error::{CommitError, SpoolError, is_full};
+use super::layout::{Id, QUEUED, STATE};
+use super::receipt::{Committed, Sealed};
+use super::record::{self, Kind, Unreadable};
+use super::shared::Shared;
+
+/// Publishes a sealed file.
+///
+/// # Errors
+/// Each says what becomes of the octets.
+pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Result<Committed, CommitError> {
+    let shared = &sealed.live.shared().clone();
+    let id = sealed.live.id();
+    shared.writable()?;
+    let name = shared.claim(&sealed.object);
+    let replaces = ask(shared, |index| index.find(&sealed.object))?;
+    if replaces.is_some() && !sealed.overwrite {
+        discard(shared, &mut sealed);
+        return Err(CommitError::Exists(sealed.object.clone()));
+    }
+    let facts = Facts {
+        id,
+        uri: sealed.object.clone(),
+        size: sealed.size,
+        sha1: sealed.sha1,
+        sha256: sealed.sha256,
+        stored: now.wall,
+        replaces,
+    };
+    let Some(envelope) = Envelope::new(draft, facts) else {
+        discard(shared, &mut sealed);
+        return Err(CommitError::EnvelopeTooLarge { limit: ENVELOPE_OCTETS });
+    };
+    let arrival = sealed.arrival.as_mut().expect("a sealed file has its octets");
+    if let Err(error) = settle(shared, id, arrival.dirty.then_some(arrival.file.as_ref()), &envelope) {
+        undo(shared, id);
+        arrival.broken = is_full(&error);
+        let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
+        tracing::warn!(object = %id, call_id, message_id, %error, "not committed");
+        return Err(if is_full(&error) { CommitError::Full } else { SpoolError::io("committing")(error).into() });
+    }
+    let journal = sealed.arrival.take().and_then(|arrival| arrival.journal);
+    if journal.is_some() {
+        shared.remove_quietly(&id.journal());
+    }
+    // It is committed: from here on nothing may fail any more, only be left to the next start.
+    if let Err(error) = ask(shared, |index| index.publish(&envelope)) {
+        tracing::error!(object = %id, %error, "committed, but not in the index");
+    }
+    if let Some(replaced) = replaces
+        && let Err(error) = bury(shared, replaced, "replaced", now.wall)
+    {
+        tracing::warn!(object = %replaced, by = %id, %error, "replaced, but not yet removed");
+    }
+    drop(name);
+    Ok(Committed::published(envelope))
+}
+
+/// The order of design section 6. The last line is the commit point.
+fn settle(shared: &Shared, id: Id, unsynced: Option<&dyn super::files::File>, envelope: &Envelope) -> io::Result<()> {
+    if let Some(body) = unsynced {
+        shared.sync(body)?;
+    }
+    shared.files.rename(&id.stage(), &id.body())?;
+    shared.sync_dir(&id.shard())?;
+    shared.write_small(&id.envelope_draft(), &envelope.encode())?;
+    shared.files.rename(&id.envelope_draft(), &id.envelope())?;
+    shared.sync_dir(QUEUED)
+}
+
+/// Takes back what an unfinished commit has done, as far as the disk lets us; recovery does the rest.
+fn undo(shared: &Shared, id: Id) {
+    shared.remove_quietly(&id.envelope());
+    shared.remove_quietly(&id.envelope_draft());
+    match shared.files.rename(&id.body(), &id.stage()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => tracing::warn!(object = %id, %error, "not taken back"),
+        _ => {}
+    }
+}
+
+fn discard(shared: &Shared, sealed: &mut Sealed) {
+    sealed.arrival = None;
+    shared.remove_stage(sealed.live.id());
+}
+
+/// What has become of an object.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) state: String,
+    #[serde(default)]
+    pub(super) by: String,
+    #[serde(default)]
+    pub(super) at: u64,
+}
+
+/// The state that outlives its object.
+pub(super) const DELETED: &str = "deleted";
+
+impl State {
+    pub(super) fn decode(octets: &[u8]) -> Result<Self, Unreadable> {
+        serde_json::from_slice(record::decode(Kind::State, octets)?).map_err(|_| Unreadable::Damaged)
+    }
+}
+
+/// Ends an object: first the durable word that it is deleted and by whom, then the files.
+///
+/// # Errors
+/// [`SpoolError`] if the word could not be made durable; the object is then still there.
+pub(super) fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), SpoolError> {
+    shared.writable()?;
+    let state = State { state: DELETED.to_owned(), by: by.to_owned(), at: at.micros() };
+    let json = serde_json::to_vec(&state).expect("a state is strings and numbers");
+    let tombstone = || {
+        shared.write_small(&id.state_draft(), &record::encode(Kind::State, &json))?;
+        shared.files.rename(&id.state_draft(), &id.state())?;
+        shared.sync_dir(STATE)
+    };
+    tombstone().map_err(|error| {
+        shared.remove_quietly(&id.state_draft());
+        SpoolError::io("writing down a deletion")(error)
+    })?;
+    remove_buried(shared, id);
+    Ok(())
+}
+
+/// Removes the files of an object that is deleted. What fails is done again at the next start.
+pub(super) fn remove_buried(shared: &Shared, id: Id) {
+    shared.remove_quietly(&id.envelope()); // first: an envelope without its body would look like damage
+    shared.remove_quietly(&id.body());
+    if let Err(error) = ask(shared, |index| index.forget(id.as_str())) {
+        tracing::error!(object = %id, %error, "deleted, but still in the index");
+    }
+}
+
+/// Deletes an object by the wish of `by`.
+///
+/// # Errors
+/// [`SpoolError::Gone`] if somebody else was faster, or as [`bury`].
+pub(super) fn delete(shared: &Shared, object: &Committed, by: &str, at: Wall) -> Result<(), SpoolError> {
+    let envelope = object.envelope();
+    let id = Id::parse(&envelope.id).ok_or_else(|| SpoolError::Gone { id: envelope.id.clone() })?;
+    let _name = shared.claim(&envelope.uri);
+    load(shared, id)?;
+    bury(shared, id, by, at)
+}

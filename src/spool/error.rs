@@ -1,0 +1,139 @@
+//! What can go wrong, by the step it happens in.
+
+use std::io;
+
+use crate::model::ObjectUri;
+
+/// The spool as a whole, or an object in it, could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// Another process serves this spool.
+    #[error("another process has this spool open: stop it, or use another --spool")]
+    Locked,
+    /// The directory holds objects, but no VERSION file.
+    #[error("the directory is in use and has no VERSION file: it is not a spool")]
+    NotASpool,
+    /// VERSION names a format this release does not know.
+    #[error("the spool has format {found:?} and this release knows {known}: use the release that wrote it")]
+    Version {
+        /// What VERSION says.
+        found: String,
+        /// The version of this release.
+        known: u32,
+    },
+    /// The object does not pass its checks. It is not served, and lies under `corrupt/` if this handle may write.
+    #[error("object {id} is damaged: {what}")]
+    Corrupt {
+        /// The object.
+        id: String,
+        /// Which check failed.
+        what: &'static str,
+    },
+    /// The envelope was written by a later release.
+    #[error("object {id} was written by a later release")]
+    Newer {
+        /// The object.
+        id: String,
+    },
+    /// There is no such object, or not any more.
+    #[error("object {id} is gone")]
+    Gone {
+        /// The object.
+        id: String,
+    },
+    /// This handle may only read, or a sync has failed and nothing is written any more.
+    #[error("the spool takes nothing: {why}")]
+    NotWritable {
+        /// What happened.
+        why: String,
+    },
+    /// The file system refused.
+    #[error("{doing}: {error}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// What the operating system said.
+        error: io::Error,
+    },
+    /// SQLite failed twice, the second time in memory.
+    #[error("the index can't even be kept in memory: {0}")]
+    Index(#[from] rusqlite::Error),
+}
+
+impl SpoolError {
+    pub(super) const fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Io { doing, error }
+    }
+}
+
+/// Octets could not be taken into a stage.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The sender goes past the size it declared, or past what can be counted.
+    #[error("octets up to {end} of a file declared as {declared}")]
+    Overrun {
+        /// The declared size in octets.
+        declared: u64,
+        /// Where the octets would end.
+        end: u64,
+    },
+    /// The sender skips about too much.
+    #[error("more than {limit} separate pieces")]
+    TooManyHoles {
+        /// The limit.
+        limit: usize,
+    },
+    /// The same file has been offered again, and the new stage has all that was received.
+    #[error("a newer session has taken this stage over")]
+    TakenOver,
+    /// The name is in use and may not be replaced.
+    #[error("{0} exists")]
+    Exists(ObjectUri),
+    /// The disk has no room above what is kept in reserve.
+    #[error("no room for {octets} octets")]
+    Full {
+        /// How many octets were wanted.
+        octets: u64,
+    },
+    /// Too many stages are alive or wait to be resumed.
+    #[error("more than {limit} stages")]
+    TooManyStages {
+        /// The limit.
+        limit: usize,
+    },
+    /// An earlier error of this stage left its octets in doubt.
+    #[error("this stage has failed before")]
+    Broken,
+    /// A sync failed: what was written since the one before may be lost, whatever a later one says.
+    #[error("sync: {0}")]
+    Sync(io::Error),
+    /// The spool as a whole.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+/// A sealed file did not become an object.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The name has come into use meanwhile and may not be replaced. The octets are discarded.
+    #[error("{0} exists")]
+    Exists(ObjectUri),
+    /// The envelope would be longer than its limit. The octets are discarded.
+    #[error("the envelope would be longer than {limit} octets, or its icon too big")]
+    EnvelopeTooLarge {
+        /// The limit in octets.
+        limit: usize,
+    },
+    /// The disk has no room. A stage with a resume key waits for its sender.
+    #[error("no room for the envelope")]
+    Full,
+    /// The spool or its disk. A stage with a resume key waits for its sender.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+/// No room on the disk, whichever way the operating system puts it.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}

@@ -1,0 +1,97 @@
+//! The few file-system calls the spool is built on, so that a model of a disk can stand in for the disk.
+
+use std::io;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// For reading and writing; it must not exist yet.
+    Create,
+    /// For reading and writing; it must exist.
+    Write,
+    /// For reading; it must exist.
+    Read,
+}
+
+/// One directory tree. Paths are relative to its root, separated by `/`, and are made by the spool's layout alone.
+///
+/// Nothing here is durable by itself: octets are after [`File::sync`], names after [`Files::sync_dir`] of the
+/// directory that holds them. A rename becomes durable as a whole, at the latest with a sync of its target directory.
+///
+/// # Errors
+/// Every call reports what the operating system said, with its [`io::ErrorKind`].
+pub trait Files: Send + Sync {
+    /// Makes a directory whose parent exists; one that is already there is fine.
+    fn create_dir(&self, dir: &str) -> io::Result<()>;
+
+    /// Opens a file.
+    fn open(&self, path: &str, mode: Mode) -> io::Result<Box<dyn File>>;
+
+    /// Moves a file, replacing what has the name `to`.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, path: &str) -> io::Result<()>;
+
+    /// The names in a directory, in no order.
+    fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+
+    /// Makes the names in a directory durable; `""` is the root.
+    fn sync_dir(&self, dir: &str) -> io::Result<()>;
+
+    /// Octets that may still be written to this tree.
+    fn free_octets(&self) -> io::Result<u64>;
+
+    /// Takes the exclusive lock of this name until the result is dropped; [`io::ErrorKind::WouldBlock`] if another
+    /// process has it.
+    fn lock(&self, path: &str) -> io::Result<Box<dyn Lock>>;
+}
+
+/// An open file. All access is positional, so that no call depends on the one before it.
+///
+/// # Errors
+/// As for [`Files`].
+pub trait File: Send + Sync {
+    /// Writes all of `octets` at `offset`.
+    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Reads at `offset`; zero octets mean the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Makes octets and length durable. After an error nothing is known of what was written since the last success,
+    /// and trying again proves nothing.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Length in octets.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Reserves room for `octets` without changing the length. [`io::ErrorKind::Unsupported`] where that is unknown.
+    fn reserve(&self, octets: u64) -> io::Result<()>;
+}
+
+/// A lock that is held until it is dropped.
+pub trait Lock: Send + Sync {}
+
+/// Fills `buffer` from `offset`; [`io::ErrorKind::UnexpectedEof`] if the file ends before.
+pub(super) fn read_exact_at(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            octets => filled += octets,
+        }
+    }
+    Ok(())
+}
+
+/// A small file whole; [`io::ErrorKind::FileTooLarge`] if it is longer than `limit` octets.
+pub(super) fn read_small(files: &dyn Files, path: &str, limit: usize) -> io::Result<Vec<u8>> {
+    let file = files.open(path, Mode::Read)?;
+    let length = usize::try_from(file.size()?).unwrap_or(usize::MAX);
+    if length > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut octets = vec![0; length];
+    read_exact_at(file.as_ref(), &mut octets, 0)?;
+    Ok(octets)
+}

@@ -1,0 +1,140 @@
+//! Which octets of a stage are durable, in a file beside it, so that a stage outlives the process.
+//!
+//! ```text
+//! 0      slot A, padded with spaces     the younger of the two slots that pass their checksum counts
+//! 4096   slot B, padded with spaces
+//! 8192   the plan: written once
+//! ```
+//! A slot is only written after the octets it speaks of have been synced, and never the slot that counts.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::limits::{ENVELOPE_OCTETS, HOLES_PER_MESSAGE};
+use crate::model::{Digest, DigestAlgorithm, FileInfo, Ranges};
+
+use super::files::{File, Files, Mode, read_small};
+use super::layout::Id;
+use super::record::{self, Kind};
+
+/// Octets of a slot: 64 ranges of two 20-digit numbers fit.
+const SLOT_OCTETS: usize = 4096;
+
+/// Why a stage exists, as far as a later offer has to agree with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Plan {
+    /// SHA-256 of the resume key: of bounded length, and no identity is left on disk.
+    pub(super) resume: Option<String>,
+    /// Declared size in octets.
+    size: Option<u64>,
+    /// Declared SHA-1.
+    sha1: Option<String>,
+    /// Declared SHA-256.
+    sha256: Option<String>,
+}
+
+impl Plan {
+    pub(super) fn new(resume: Option<String>, declared: &FileInfo) -> Self {
+        let hex = |algorithm| declared.digest(algorithm).map(Digest::hex);
+        Self { resume, size: declared.size, sha1: hex(DigestAlgorithm::Sha1), sha256: hex(DigestAlgorithm::Sha256) }
+    }
+
+    /// Declared size in octets.
+    pub(super) const fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// Whether nothing that both declare speaks against one and the same file.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        fn same<T: PartialEq>(one: Option<&T>, two: Option<&T>) -> bool {
+            one.is_none() || two.is_none() || one == two
+        }
+        same(self.size.as_ref(), other.size.as_ref())
+            && same(self.sha1.as_ref(), other.sha1.as_ref())
+            && same(self.sha256.as_ref(), other.sha256.as_ref())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Slot {
+    turn: u64,
+    ranges: Vec<(u64, u64)>,
+}
+
+/// An open journal.
+pub(super) struct Journal {
+    file: Box<dyn File>,
+    turn: u64,
+}
+
+impl Journal {
+    /// Makes the journal of a new stage. Nothing of it is durable yet.
+    ///
+    /// # Errors
+    /// As reported by the file system.
+    pub(super) fn create(files: &dyn Files, id: Id, plan: &Plan) -> io::Result<Self> {
+        let file = files.open(&id.journal(), Mode::Create)?;
+        let json = serde_json::to_vec(plan).expect("a plan is strings and numbers");
+        file.write_at(&record::encode(Kind::Plan, &json), 2 * SLOT_OCTETS as u64)?;
+        Ok(Self { file, turn: 0 })
+    }
+
+    /// Opens a journal that was read before.
+    ///
+    /// # Errors
+    /// As reported by the file system.
+    pub(super) fn reopen(files: &dyn Files, id: Id, turn: u64) -> io::Result<Self> {
+        Ok(Self { file: files.open(&id.journal(), Mode::Write)?, turn })
+    }
+
+    /// How many slots have been written.
+    pub(super) const fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// Writes down that `durable` is durable; the claim counts from the next sync of [`Journal::file`] on.
+    ///
+    /// # Errors
+    /// As reported by the file; the claim before this one still stands.
+    pub(super) fn claim(&mut self, durable: &Ranges) -> io::Result<()> {
+        let turn = self.turn + 1;
+        let slot = Slot { turn, ranges: durable.pieces().to_vec() };
+        let json = serde_json::to_vec(&slot).expect("a slot is numbers");
+        let mut octets = record::encode(Kind::Ranges, &json);
+        assert!(octets.len() <= SLOT_OCTETS, "a stage has at most {HOLES_PER_MESSAGE} pieces");
+        octets.resize(SLOT_OCTETS, b' ');
+        self.file.write_at(&octets, (turn % 2) * SLOT_OCTETS as u64)?;
+        self.turn = turn;
+        Ok(())
+    }
+
+    /// The file to sync.
+    pub(super) fn file(&self) -> &dyn File {
+        self.file.as_ref()
+    }
+}
+
+/// What a journal says after a restart.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) plan: Plan,
+    pub(super) durable: Ranges,
+    pub(super) turn: u64,
+}
+
+/// Reads the journal of `id`; `None` if it proves nothing.
+pub(super) fn read(files: &dyn Files, id: Id) -> Option<Claim> {
+    let octets = read_small(files, &id.journal(), 2 * SLOT_OCTETS + ENVELOPE_OCTETS).ok()?;
+    let plan = serde_json::from_slice(record::decode(Kind::Plan, octets.get(2 * SLOT_OCTETS..)?).ok()?).ok()?;
+    let slot = |at: usize| -> Option<Slot> {
+        let json = record::decode(Kind::Ranges, octets.get(at..at + SLOT_OCTETS)?).ok()?;
+        serde_json::from_slice(json).ok()
+    };
+    let slot = [slot(0), slot(SLOT_OCTETS)].into_iter().flatten().max_by_key(|slot| slot.turn)?;
+    let mut durable = Ranges::new();
+    for (start, end) in slot.ranges {
+        durable.insert(start, end, HOLES_PER_MESSAGE).ok()?;
+    }
+    Some(Claim { plan, durable, turn: slot.turn })
+}

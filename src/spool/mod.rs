@@ -1,0 +1,29 @@
+#![doc = include_str!("../../spool/README.md")]
+
+mod arrival;
+mod catalog;
+mod commit;
+mod envelope;
+mod error;
+mod files;
+mod hashes;
+mod index;
+mod journal;
+mod layout;
+mod receipt;
+mod record;
+pub mod recover;
+mod shared;
+mod stage;
+mod store;
+mod sweep;
+
+pub use envelope::{Envelope, EnvelopeDraft, Icon};
+pub use error::{CommitError, SpoolError, StageError};
+pub use files::{File, Files, Lock, Mode};
+pub use index::Index;
+pub use receipt::{Committed, Sealed};
+pub use recover::Recovery;
+pub use stage::{SealError, Stage};
+pub use store::{Body, Check, Query, Spool, SpoolStatus, StagePlan};
+pub use sweep::Swept;

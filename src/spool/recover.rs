@@ -1,0 +1,372 @@
+//! What a start finds: every id is judged by what there is of it, and nothing is guessed.
+
+use std::collections::HashMap;
+use std::io;
+
+use crate::model::Now;
+use crate::model::limits::ENVELOPE_OCTETS;
+
+use super::arrival::Parked;
+use super::catalog::{ask, quarantine, read_envelope};
+use super::commit::{DELETED, State, bury, remove_buried};
+use super::envelope::Envelope;
+use super::error::SpoolError;
+use super::files::{Mode, read_small};
+use super::hashes::Hashes;
+use super::journal;
+use super::layout::{CORRUPT, DATA, Id, JOURNAL, LETTERS, QUEUED, STAGE, STATE, shard, split};
+use super::record::Unreadable;
+use super::shared::{Holder, Shared, locked};
+
+/// What a published envelope turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvelopeFact {
+    /// The index has it: it was read and checked when it was entered, and it never changes.
+    Known,
+    /// It passes its checks; the body should have this many octets.
+    Sound(u64),
+    /// It does not pass its checks.
+    Damaged,
+    /// A later release wrote it.
+    Newer,
+}
+
+/// All there is of one id after a crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// `queued/<id>`.
+    pub envelope: Option<EnvelopeFact>,
+    /// `data/<shard>/<id>` is there.
+    pub body: bool,
+    /// Its length in octets, where somebody had to look.
+    pub length: Option<u64>,
+    /// `stage/<id>` is there.
+    pub stage: bool,
+    /// `stage/<id>.ranges` is there and proves something.
+    pub journal: bool,
+    /// `state/<id>` says that the object is deleted.
+    pub deleted: bool,
+}
+
+/// What follows from the facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// A committed object.
+    Keep,
+    /// Committed by a later release: left alone and not served.
+    Newer,
+    /// Deleted, and the deletion was interrupted: it is finished.
+    Bury,
+    /// The envelope is damaged: to `corrupt/`.
+    EnvelopeDamaged,
+    /// The envelope stands alone: to `corrupt/`.
+    BodyMissing,
+    /// The body has another length than its envelope says: to `corrupt/`.
+    BodyTorn,
+    /// A commit failed and was taken back, and the envelope came again: it is removed, the stage stays.
+    Undone,
+    /// A commit was interrupted before its commit point: the body goes back to being a stage.
+    Reclaim,
+    /// A body without envelope and journal. Nothing was reported of it; it is kept under `corrupt/` in case an envelope
+    /// was lost to something else than a crash.
+    Orphan,
+    /// A stage that its sender may resume.
+    Resumable,
+    /// A stage of which nothing was reported: removed.
+    Leftover,
+    /// Nothing that needs a decision.
+    Nothing,
+}
+
+/// The law of recovery, in the order in which it decides.
+pub const fn judge(facts: &Facts) -> Verdict {
+    use EnvelopeFact::{Damaged, Known, Newer, Sound};
+    if facts.deleted {
+        return if facts.envelope.is_some() || facts.body { Verdict::Bury } else { Verdict::Nothing };
+    }
+    match facts.envelope {
+        Some(Newer) => return Verdict::Newer,
+        Some(Damaged) => return Verdict::EnvelopeDamaged,
+        Some(Known | Sound(_)) if !facts.body && facts.stage => return Verdict::Undone,
+        Some(Known | Sound(_)) if !facts.body => return Verdict::BodyMissing,
+        Some(Known) => return Verdict::Keep,
+        Some(Sound(size)) => {
+            return match facts.length {
+                Some(length) if length == size => Verdict::Keep,
+                _ => Verdict::BodyTorn,
+            };
+        }
+        None => {}
+    }
+    match (facts.body, facts.stage, facts.journal) {
+        (true, _, true) => Verdict::Reclaim,
+        (true, _, false) => Verdict::Orphan,
+        (false, true, true) => Verdict::Resumable,
+        (false, true, false) => Verdict::Leftover,
+        (false, false, _) => Verdict::Nothing,
+    }
+}
+
+/// What a start has found and done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Objects that are there.
+    pub objects: u64,
+    /// Stages that wait for their senders.
+    pub resumable: u64,
+    /// Files that were removed because nothing was ever reported of them.
+    pub swept: u64,
+    /// Every id that was not simply kept, with its verdict.
+    pub verdicts: Vec<(String, Verdict)>,
+}
+
+/// What the directories say of one id.
+#[derive(Clone, Copy, Default)]
+struct Traces {
+    envelope: bool,
+    known: bool,
+    body: bool,
+    stage: bool,
+    journal: bool,
+    state: bool,
+}
+
+/// Judges every id and does what follows from it. The index agrees with `queued/` afterwards.
+///
+/// # Errors
+/// [`SpoolError::Io`] if the disk can't be read; nothing that is unreadable for that reason is judged.
+pub(super) fn recover(shared: &Shared, now: Now) -> Result<Recovery, SpoolError> {
+    let mut recovery = Recovery::default();
+    let traces = survey(shared, &mut recovery)?;
+    ask(shared, |index| index.begin_batch())?;
+    let mut replaced = Vec::new();
+    for (id, traces) in &traces {
+        let (facts, envelope) = inspect(shared, *id, *traces)?;
+        let mut verdict = judge(&facts);
+        if verdict == Verdict::Keep && ask(shared, |index| index.is_replaced(*id))? {
+            verdict = Verdict::Bury;
+            bury(shared, *id, "replaced", now.wall)?;
+        }
+        carry_out(shared, *id, verdict, *traces, envelope.as_ref())?;
+        replaced.extend(envelope.and_then(|envelope| Id::parse(envelope.replaces.as_deref()?)));
+        match verdict {
+            Verdict::Keep => recovery.objects += 1,
+            Verdict::Resumable | Verdict::Reclaim => recovery.resumable += 1,
+            Verdict::Leftover => recovery.swept += 1,
+            _ => {}
+        }
+        if !matches!(verdict, Verdict::Keep | Verdict::Nothing) {
+            recovery.verdicts.push((id.to_string(), verdict));
+        }
+    }
+    // A commit replaced an object and was interrupted before it could remove it.
+    for id in replaced {
+        if traces.get(&id).is_some_and(|traces| traces.envelope) && !is_buried(shared, id)? {
+            bury(shared, id, "replaced", now.wall)?;
+            recovery.objects = recovery.objects.saturating_sub(1);
+            recovery.verdicts.push((id.to_string(), Verdict::Bury));
+        }
+    }
+    ask(shared, |index| index.end_batch())?;
+    recovery.verdicts.sort();
+    Ok(recovery)
+}
+
+/// Lists all directories once, and removes what is never more than a draft.
+fn survey(shared: &Shared, recovery: &mut Recovery) -> Result<HashMap<Id, Traces>, SpoolError> {
+    let list = |dir: &str| shared.files.list(dir).map_err(SpoolError::io("listing the spool"));
+    let mut traces: HashMap<Id, Traces> = HashMap::new();
+    for id in list(QUEUED)?.iter().filter_map(|name| Id::parse(name)) {
+        traces.entry(id).or_default().envelope = true;
+    }
+    for letter in LETTERS {
+        for id in list(&shard(*letter))?.iter().filter_map(|name| Id::parse(name)) {
+            traces.entry(id).or_default().body = true;
+        }
+    }
+    for id in list(STATE)?.iter().filter_map(|name| Id::parse(name)) {
+        traces.entry(id).or_default().state = true;
+    }
+    for name in list(STAGE)? {
+        match split(&name) {
+            Some((id, "")) => traces.entry(id).or_default().stage = true,
+            Some((id, JOURNAL)) => traces.entry(id).or_default().journal = true,
+            Some(_) => {
+                shared.remove_quietly(&format!("{STAGE}/{name}"));
+                recovery.swept += 1;
+            }
+            None => {} // not ours, and not under a name we would ever use
+        }
+    }
+    for id in ask(shared, |index| index.ids())? {
+        match traces.get_mut(&id).filter(|traces| traces.envelope) {
+            Some(traces) => traces.known = true,
+            None => ask(shared, |index| index.forget(id.as_str()))?,
+        }
+    }
+    Ok(traces)
+}
+
+/// Looks closer where the names alone don't decide.
+fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Envelope>), SpoolError> {
+    let mut facts = Facts { body: traces.body, stage: traces.stage, ..Facts::default() };
+    let mut found = None;
+    if traces.envelope && traces.known {
+        facts.envelope = Some(EnvelopeFact::Known);
+    } else if traces.envelope {
+        let read = read_envelope(shared.files.as_ref(), id).map_err(SpoolError::io("reading an envelope"))?;
+        facts.envelope = Some(match read {
+            Ok(envelope) => EnvelopeFact::Sound(found.insert(envelope).size()),
+            Err(Unreadable::Damaged) => EnvelopeFact::Damaged,
+            Err(Unreadable::Newer) => EnvelopeFact::Newer,
+        });
+        if traces.body {
+            let body = shared.files.open(&id.body(), Mode::Read).and_then(|file| file.size());
+            facts.length = Some(body.map_err(SpoolError::io("measuring a body"))?);
+        }
+    }
+    facts.journal = traces.journal && journal::read(shared.files.as_ref(), id).is_some();
+    facts.deleted = traces.state && is_buried(shared, id)?;
+    Ok((facts, found))
+}
+
+/// Whether `state/<id>` says that the object is deleted. A state we can't read says nothing of the kind.
+fn is_buried(shared: &Shared, id: Id) -> Result<bool, SpoolError> {
+    match read_small(shared.files.as_ref(), &id.state(), ENVELOPE_OCTETS) {
+        Ok(octets) => match State::decode(&octets) {
+            Ok(state) => Ok(state.state == DELETED),
+            Err(Unreadable::Newer) => Ok(false),
+            Err(Unreadable::Damaged) => {
+                tracing::error!(object = %id, "the state does not pass its checksum");
+                rename(shared, &id.state(), &id.corrupt("state"))?;
+                Ok(false)
+            }
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(SpoolError::io("reading a state")(error)),
+    }
+}
+
+fn carry_out(
+    shared: &Shared,
+    id: Id,
+    verdict: Verdict,
+    traces: Traces,
+    envelope: Option<&Envelope>,
+) -> Result<(), SpoolError> {
+    if !matches!(verdict, Verdict::Keep | Verdict::Resumable | Verdict::Nothing) {
+        let call_id = envelope.and_then(|envelope| envelope.call_id.as_deref());
+        let message_id = envelope.and_then(|envelope| envelope.message_id.as_deref());
+        tracing::warn!(object = %id, call_id, message_id, ?verdict, "found at start");
+    }
+    match verdict {
+        Verdict::Keep => {
+            if let Some(envelope) = envelope {
+                ask(shared, |index| index.publish(envelope))?;
+            }
+        }
+        Verdict::Newer => {}
+        Verdict::Bury => remove_buried(shared, id),
+        Verdict::EnvelopeDamaged => drop(quarantine(shared, id, "the envelope does not pass its checksum")),
+        Verdict::BodyMissing => drop(quarantine(shared, id, "the body is missing")),
+        Verdict::BodyTorn => drop(quarantine(shared, id, "the body has another length than its envelope says")),
+        Verdict::Undone => {
+            shared.remove_quietly(&id.envelope());
+            shared.sync_dir(QUEUED).map_err(SpoolError::io("taking a commit back"))?;
+            ask(shared, |index| index.forget(id.as_str()))?;
+            return adopt(shared, id);
+        }
+        Verdict::Reclaim => {
+            rename(shared, &id.body(), &id.stage())?;
+            shared.sync_dir(STAGE).map_err(SpoolError::io("taking a body back"))?;
+            return adopt(shared, id);
+        }
+        Verdict::Orphan => {
+            rename(shared, &id.body(), &id.corrupt("orphan"))?;
+            shared.sync_dir(CORRUPT).map_err(SpoolError::io("setting an orphan aside"))?;
+        }
+        Verdict::Resumable => return adopt(shared, id),
+        Verdict::Leftover | Verdict::Nothing => {}
+    }
+    if traces.stage || traces.journal {
+        shared.remove_stage(id); // the object is settled without it
+    }
+    Ok(())
+}
+
+/// Lets a stage wait for its sender with what its journal proves; one that proves nothing is removed.
+fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
+    let claim = journal::read(shared.files.as_ref(), id);
+    let Some((key, claim)) = claim.and_then(|claim| Some((claim.plan.resume.clone()?, claim))) else {
+        shared.remove_stage(id);
+        return Ok(());
+    };
+    let parked = Parked {
+        id,
+        plan: claim.plan,
+        received: claim.durable.clone(),
+        durable: claim.durable,
+        hashes: Hashes::default(),
+        turn: Some(claim.turn),
+        since: None,
+    };
+    let mut desk = locked(&shared.desk);
+    let older = match desk.holders.get(&key) {
+        Some(Holder::Parked(other)) if other.id > id => Some(id),
+        Some(Holder::Parked(other)) => Some(other.id),
+        _ => None,
+    };
+    if older != Some(id) {
+        desk.holders.insert(key, Holder::Parked(parked));
+    }
+    drop(desk);
+    if let Some(older) = older {
+        shared.remove_stage(older); // the sender has begun again since
+    }
+    Ok(())
+}
+
+fn rename(shared: &Shared, from: &str, to: &str) -> Result<(), SpoolError> {
+    shared.files.rename(from, to).map_err(SpoolError::io("moving a file of an unfinished commit"))
+}
+
+/// Makes the tree of a new spool, the version last: a directory without it is not a spool yet.
+///
+/// # Errors
+/// [`SpoolError::NotASpool`], [`SpoolError::Version`] and [`SpoolError::Io`].
+pub(super) fn prepare(shared: &Shared) -> Result<(), SpoolError> {
+    use super::layout::{DIRECTORIES, VERSION, VERSION_DRAFT, VERSION_FILE};
+    let files = shared.files.as_ref();
+    if check_version(files)? {
+        return Ok(());
+    }
+    if files.list(QUEUED).is_ok_and(|names| !names.is_empty()) {
+        return Err(SpoolError::NotASpool);
+    }
+    let make = || {
+        DIRECTORIES.iter().try_for_each(|dir| files.create_dir(dir))?;
+        LETTERS.iter().try_for_each(|letter| files.create_dir(&shard(*letter)))?;
+        shared.sync_dir(DATA)?;
+        shared.remove_quietly(VERSION_DRAFT);
+        shared.write_small(VERSION_DRAFT, format!("restante-spool {VERSION}\n").as_bytes())?;
+        files.rename(VERSION_DRAFT, VERSION_FILE)?;
+        shared.sync_dir("")
+    };
+    make().map_err(SpoolError::io("making a new spool"))
+}
+
+/// Whether VERSION is there and ours.
+///
+/// # Errors
+/// [`SpoolError::Version`] if it is another release's; [`SpoolError::Io`].
+pub(super) fn check_version(files: &dyn super::files::Files) -> Result<bool, SpoolError> {
+    use super::layout::{VERSION, VERSION_FILE};
+    match read_small(files, VERSION_FILE, 256) {
+        Ok(octets) if octets == format!("restante-spool {VERSION}\n").into_bytes() => Ok(true),
+        Ok(octets) => {
+            Err(SpoolError::Version { found: String::from_utf8_lossy(&octets).trim().to_owned(), known: VERSION })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(SpoolError::io("reading VERSION")(error)),
+    }
+}

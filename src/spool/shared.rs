@@ -1,0 +1,218 @@
+//! What all handles of one spool share: the files, the desk where stages are known, and the spool's health.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::model::{Mint, ObjectUri};
+
+use super::arrival::{Arrival, Parked};
+use super::error::{SpoolError, is_full};
+use super::files::{File, Files, Lock, Mode};
+use super::index::Index;
+use super::layout::Id;
+
+pub(super) struct Shared {
+    pub(super) files: Arc<dyn Files>,
+    pub(super) index: Mutex<Index>,
+    pub(super) mint: Mutex<Mint>,
+    pub(super) desk: Mutex<Desk>,
+    pub(super) reserve_octets: AtomicU64,
+    pub(super) sync_errors: AtomicU64,
+    /// Names that are being committed, replaced or deleted right now.
+    naming: Mutex<HashSet<ObjectUri>>,
+    named: Condvar,
+    failure: Mutex<Option<String>>,
+    /// Held by the one process that writes; `None` if this handle only reads.
+    lock: Option<Box<dyn Lock>>,
+}
+
+/// Where stages are known by id and by resume key.
+#[derive(Default)]
+pub(super) struct Desk {
+    /// How many values in memory use the files of an id.
+    live: HashMap<Id, usize>,
+    /// Who has, or had, the octets of a resume key.
+    pub(super) holders: HashMap<String, Holder>,
+}
+
+/// The holder of a resume key.
+pub(super) enum Holder {
+    /// A session that may still be writing.
+    Live(Weak<Mutex<Option<Arrival>>>),
+    /// Nobody; the stage waits.
+    Parked(Parked),
+}
+
+impl Desk {
+    /// Stages alive or waiting.
+    pub(super) fn stages(&self) -> usize {
+        self.live.len() + self.parked().count()
+    }
+
+    /// Stages that wait.
+    pub(super) fn parked(&self) -> impl Iterator<Item = &Parked> {
+        self.holders.values().filter_map(|holder| match holder {
+            Holder::Parked(parked) => Some(parked),
+            Holder::Live(_) => None,
+        })
+    }
+
+    /// Ids whose files belong to somebody.
+    pub(super) fn owned(&self) -> HashSet<Id> {
+        self.live.keys().copied().chain(self.parked().map(|parked| parked.id)).collect()
+    }
+}
+
+impl Shared {
+    pub(super) fn new(files: Arc<dyn Files>, index: Index, mint: Mint, lock: Option<Box<dyn Lock>>) -> Self {
+        Self {
+            files,
+            index: Mutex::new(index),
+            mint: Mutex::new(mint),
+            desk: Mutex::default(),
+            reserve_octets: AtomicU64::new(0),
+            sync_errors: AtomicU64::new(0),
+            naming: Mutex::default(),
+            named: Condvar::new(),
+            failure: Mutex::default(),
+            lock,
+        }
+    }
+
+    /// Syncs a file. An error is remembered for good: what the kernel dropped it will not report twice. A full disk is
+    /// different: the octets of this one file are lost, and the next file finds out by itself.
+    pub(super) fn sync(&self, file: &dyn File) -> io::Result<()> {
+        file.sync().inspect_err(|error| self.fail("a file", error))
+    }
+
+    /// Syncs a directory, as [`Shared::sync`] does a file.
+    pub(super) fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        self.files.sync_dir(dir).inspect_err(|error| self.fail(dir, error))
+    }
+
+    fn fail(&self, what: &str, error: &io::Error) {
+        self.sync_errors.fetch_add(1, Ordering::Relaxed);
+        if is_full(error) {
+            return;
+        }
+        let why = format!("sync of {what}: {error}");
+        tracing::error!(why, "the spool takes nothing more until it is opened again");
+        locked(&self.failure).get_or_insert(why);
+    }
+
+    /// Why nothing may be written any more.
+    pub(super) fn failure(&self) -> Option<String> {
+        if self.lock.is_none() {
+            return Some("it was opened for reading only".to_owned());
+        }
+        locked(&self.failure).clone()
+    }
+
+    /// # Errors
+    /// [`SpoolError::NotWritable`] after a failed sync, or if this handle only reads.
+    pub(super) fn writable(&self) -> Result<(), SpoolError> {
+        self.failure().map_or(Ok(()), |why| Err(SpoolError::NotWritable { why }))
+    }
+
+    /// Makes a small file with these octets and syncs it; its name is not durable yet.
+    pub(super) fn write_small(&self, path: &str, octets: &[u8]) -> io::Result<()> {
+        let file = self.files.open(path, Mode::Create)?;
+        file.write_at(octets, 0)?;
+        self.sync(file.as_ref())
+    }
+
+    /// Removes a file that may be missing; what can't be removed now is swept later.
+    pub(super) fn remove_quietly(&self, path: &str) {
+        match self.files.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => tracing::warn!(path, %error, "not removed"),
+            _ => {}
+        }
+    }
+
+    /// Removes everything a stage has left.
+    pub(super) fn remove_stage(&self, id: Id) {
+        self.remove_quietly(&id.journal()); // first: octets without a journal claim nothing
+        self.remove_quietly(&id.stage());
+    }
+
+    /// Lets a stage wait for its sender, or removes it if no sender could ever name it.
+    pub(super) fn park(&self, arrival: Arrival) {
+        let Some(key) = arrival.plan.resume.clone() else {
+            return self.remove_stage(arrival.id);
+        };
+        let id = arrival.id;
+        let holder = Holder::Parked(arrival.park());
+        let before = locked(&self.desk).holders.insert(key, holder);
+        if let Some(Holder::Parked(older)) = before
+            && older.id != id
+        {
+            self.remove_stage(older.id);
+        }
+    }
+
+    /// Waits until nobody else is about to change what this name means.
+    pub(super) fn claim(&self, uri: &ObjectUri) -> NameClaim<'_> {
+        let mut naming = locked(&self.naming);
+        while !naming.insert(uri.clone()) {
+            naming = self.named.wait(naming).unwrap_or_else(PoisonError::into_inner);
+        }
+        NameClaim { shared: self, uri: uri.clone() }
+    }
+}
+
+/// The right to change what a name means, until it is dropped.
+pub(super) struct NameClaim<'a> {
+    shared: &'a Shared,
+    uri: ObjectUri,
+}
+
+impl Drop for NameClaim<'_> {
+    fn drop(&mut self) {
+        locked(&self.shared.naming).remove(&self.uri);
+        self.shared.named.notify_all();
+    }
+}
+
+/// The files of an id belong to a value in memory as long as this lives.
+pub(super) struct Live {
+    shared: Arc<Shared>,
+    id: Id,
+}
+
+impl Live {
+    pub(super) fn new(shared: &Arc<Shared>, id: Id) -> Self {
+        Self::enter(shared, &mut locked(&shared.desk), id)
+    }
+
+    /// As [`Live::new`], for a caller that has the desk: between two owners of an id the sweep must not see it free.
+    pub(super) fn enter(shared: &Arc<Shared>, desk: &mut Desk, id: Id) -> Self {
+        *desk.live.entry(id).or_default() += 1;
+        Self { shared: Arc::clone(shared), id }
+    }
+
+    pub(super) const fn id(&self) -> Id {
+        self.id
+    }
+
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let mut desk = locked(&self.shared.desk);
+        let Some(users) = desk.live.get_mut(&self.id) else { return };
+        *users -= 1;
+        if *users == 0 {
+            desk.live.remove(&self.id);
+        }
+    }
+}
+
+/// Locks a mutex. Nothing panics half-way through a change while it holds one, so the state is whole in any case.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

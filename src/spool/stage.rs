@@ -1,0 +1,225 @@
+//! A file that is still arriving, in the hands of one session.
+
+use std::sync::{Arc, Mutex};
+
+use crate::model::{Digest, FileInfo, ObjectUri, Ranges};
+
+use super::arrival::Arrival;
+use super::error::{SpoolError, StageError};
+use super::journal::Journal;
+use super::layout::STAGE;
+use super::receipt::Sealed;
+use super::shared::{Live, Shared, locked};
+
+/// Where octets go before anything is promised of them.
+///
+/// Dropped, it waits for its sender as after [`Stage::suspend`], except that a power cut may cost what was not synced.
+/// A stage without a resume key is then removed.
+pub struct Stage {
+    live: Live,
+    /// Empty once a newer session has taken the octets over.
+    slot: Arc<Mutex<Option<Arrival>>>,
+    object: ObjectUri,
+    overwrite: bool,
+}
+
+/// A stage could not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// Octets are missing. The stage is given back.
+    #[error("octets from {from} on are missing")]
+    Hole {
+        /// The first missing octet, counted from zero.
+        from: u64,
+        /// The stage, as it was.
+        stage: Box<Stage>,
+    },
+    /// More or fewer octets than declared. The stage is discarded.
+    #[error("{received} octets of a file declared as {declared}")]
+    Size {
+        /// The declared size in octets.
+        declared: u64,
+        /// What arrived.
+        received: u64,
+    },
+    /// The octets are not those that were declared. The stage is discarded.
+    #[error("{} is {measured:?}, declared {declared:?}", declared.algorithm().name())]
+    Digest {
+        /// The digest that was declared.
+        declared: Digest,
+        /// The digest of what arrived.
+        measured: Digest,
+    },
+    /// The stage could not be used; only what was synced is kept.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+}
+
+impl Stage {
+    pub(super) fn new(live: Live, arrival: Arrival, object: ObjectUri, overwrite: bool) -> Self {
+        Self { live, slot: Arc::new(Mutex::new(Some(arrival))), object, overwrite }
+    }
+
+    pub(super) const fn slot(&self) -> &Arc<Mutex<Option<Arrival>>> {
+        &self.slot
+    }
+
+    /// The id the object will have.
+    pub fn id(&self) -> String {
+        self.live.id().to_string()
+    }
+
+    /// The name the object will have; minted if the plan named a box.
+    pub const fn object(&self) -> &ObjectUri {
+        &self.object
+    }
+
+    /// Which octets are in the stage; none once it was taken over.
+    pub fn received(&self) -> Ranges {
+        locked(&self.slot).as_ref().map_or_else(Ranges::new, |arrival| arrival.received.clone())
+    }
+
+    /// How many octets came twice and differed. The last ones count.
+    pub fn conflicts(&self) -> u64 {
+        locked(&self.slot).as_ref().map_or(0, |arrival| arrival.conflicts)
+    }
+
+    /// Takes octets that belong at `offset`, counted from zero. They are not durable yet.
+    ///
+    /// # Errors
+    /// [`StageError::Overrun`] and [`StageError::TooManyHoles`] change nothing; after [`StageError::Full`] or an I/O
+    /// error the stage is broken and only [`Stage::suspend`] and [`Stage::discard`] make sense.
+    pub fn write(&mut self, offset: u64, octets: &[u8]) -> Result<(), StageError> {
+        locked(&self.slot).as_mut().ok_or(StageError::TakenOver)?.write(offset, octets)
+    }
+
+    /// Makes all that was written durable, and the knowledge of it too: from now on these octets survive a crash and
+    /// may be reported (RFC 4975 §7.1.3). Returns how many octets from zero on are durable.
+    ///
+    /// # Errors
+    /// [`StageError::Sync`] if the disk failed: the stage is broken, and the spool takes nothing more.
+    pub fn sync(&mut self) -> Result<u64, StageError> {
+        let mut slot = locked(&self.slot);
+        let arrival = slot.as_mut().ok_or(StageError::TakenOver)?;
+        if arrival.broken {
+            return Err(StageError::Broken);
+        }
+        if arrival.dirty {
+            persist(self.live.shared(), arrival).inspect_err(|_| arrival.broken = true)?;
+        }
+        Ok(arrival.durable.prefix())
+    }
+
+    /// Declares the file complete with `total` octets and checks it against what was expected.
+    ///
+    /// # Errors
+    /// Each says what becomes of the stage.
+    pub fn seal(self, total: u64, expected: &FileInfo) -> Result<Sealed, SealError> {
+        let mut slot = locked(&self.slot);
+        let arrival = slot.as_mut().ok_or(StageError::TakenOver)?;
+        let declared = expected.size.unwrap_or(total);
+        let received = arrival.received.end().max(total);
+        if declared != received {
+            drop(slot);
+            self.discard();
+            return Err(SealError::Size { declared, received });
+        }
+        if !arrival.received.covers(total) {
+            let from = arrival.received.prefix();
+            drop(slot);
+            return Err(SealError::Hole { from, stage: Box::new(self) });
+        }
+        let measured = measure(arrival, total).inspect_err(|_| arrival.broken = true)?;
+        if measured.length != total {
+            drop(slot);
+            self.discard();
+            return Err(SealError::Size { declared: total, received: measured.length });
+        }
+        for measured in [Digest::sha1(measured.sha1), Digest::sha256(measured.sha256)] {
+            if let Some(declared) = expected.digest(measured.algorithm()).filter(|declared| **declared != measured) {
+                drop(slot);
+                self.discard();
+                return Err(SealError::Digest { declared: declared.clone(), measured });
+            }
+        }
+        let arrival = slot.take();
+        drop(slot);
+        Ok(Sealed {
+            live: Live::new(self.live.shared(), self.live.id()),
+            arrival,
+            object: self.object.clone(),
+            overwrite: self.overwrite,
+            size: total,
+            sha1: measured.sha1,
+            sha256: measured.sha256,
+        })
+    }
+
+    /// Keeps octets and ranges so that a later offer with the same resume key goes on where this one stopped.
+    ///
+    /// # Errors
+    /// As [`Stage::sync`]; what was durable before is kept even so.
+    pub fn suspend(mut self) -> Result<(), StageError> {
+        self.sync().map(|_| ())
+    }
+
+    /// Removes the octets.
+    pub fn discard(self) {
+        if let Some(arrival) = locked(&self.slot).take() {
+            self.live.shared().remove_stage(arrival.id);
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(arrival) = locked(&self.slot).take() {
+            self.live.shared().park(arrival);
+        }
+    }
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stage({} {})", self.live.id(), self.object)
+    }
+}
+
+/// First the octets, then the claim; and with the first claim the names of both files.
+fn persist(shared: &Shared, arrival: &mut Arrival) -> Result<(), StageError> {
+    let journal_error = |error| StageError::from(SpoolError::io("writing the ranges of a stage")(error));
+    shared.sync(arrival.file.as_ref()).map_err(StageError::Sync)?;
+    let first = arrival.journal.is_none();
+    if first {
+        let journal = Journal::create(shared.files.as_ref(), arrival.id, &arrival.plan).map_err(journal_error)?;
+        arrival.journal = Some(journal);
+    }
+    let journal = arrival.journal.as_mut().expect("it was made above");
+    journal.claim(&arrival.received).map_err(journal_error)?;
+    shared.sync(journal.file()).map_err(StageError::Sync)?;
+    if first {
+        shared.sync_dir(STAGE).map_err(StageError::Sync)?;
+    }
+    arrival.durable = arrival.received.clone();
+    arrival.dirty = false;
+    Ok(())
+}
+
+struct Measured {
+    length: u64,
+    sha1: [u8; 20],
+    sha256: [u8; 32],
+}
+
+/// Both digests of the whole file, reading again only what did not come in order. The file may be longer if a crash
+/// cost us the knowledge of its end and the sender has changed its mind since.
+fn measure(arrival: &mut Arrival, total: u64) -> Result<Measured, StageError> {
+    if arrival.broken {
+        return Err(StageError::Broken);
+    }
+    let file = arrival.file.as_ref();
+    arrival.hashes.catch_up(file, total).map_err(SpoolError::io("reading a stage back"))?;
+    let length = file.size().map_err(SpoolError::io("measuring a stage"))?;
+    let (sha1, sha256) = arrival.hashes.clone().finish();
+    Ok(Measured { length, sha1, sha256 })
+}

@@ -1,0 +1,408 @@
+//! The spool as its callers see it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::limits::{LISTED_OBJECTS, SELECTED_OBJECTS, STAGES};
+use crate::model::{Digest, FileInfo, Mint, Now, ObjectUri};
+
+use super::arrival::Arrival;
+use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt};
+use super::commit;
+use super::envelope::{Envelope, EnvelopeDraft};
+use super::error::{CommitError, SpoolError, StageError, is_full};
+use super::files::{File, Files};
+use super::hashes::Hashes;
+use super::index::Index;
+use super::journal::Plan;
+use super::layout::{CORRUPT, Id, LOCK_FILE};
+use super::receipt::{Committed, Sealed};
+use super::recover::{Recovery, check_version, prepare, recover};
+use super::shared::{Holder, Live, Shared, locked};
+use super::stage::Stage;
+use super::sweep::{self, Swept};
+
+/// Declared sizes from here on are reserved on the disk; below, the reserve of the whole spool is room enough.
+const RESERVED_FROM_OCTETS: u64 = 1024 * 1024;
+
+/// A durable spool. All calls block; clones are cheap and share everything.
+#[derive(Clone)]
+pub struct Spool {
+    shared: Arc<Shared>,
+}
+
+/// What is to arrive, and where it belongs.
+#[derive(Clone, Debug)]
+pub struct StagePlan {
+    /// The object, or a box in which the name is minted.
+    pub object: ObjectUri,
+    /// What a sender would say again when it comes back for the same file: its identity with the Message-ID, say.
+    pub resume_key: Option<String>,
+    /// What the sender declares.
+    pub declared: FileInfo,
+    /// Whether an object of that name may be replaced.
+    pub overwrite: bool,
+    /// Call-ID of the SIP dialog, for the log.
+    pub call_id: Option<String>,
+    /// Message-ID of the MSRP message, for the log.
+    pub message_id: Option<String>,
+}
+
+impl StagePlan {
+    /// A plan for an object or a box, with nothing declared.
+    pub fn new(object: ObjectUri) -> Self {
+        let declared = FileInfo::default();
+        Self { object, resume_key: None, declared, overwrite: false, call_id: None, message_id: None }
+    }
+}
+
+/// Which objects to list.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Only those of this box.
+    pub mailbox: Option<String>,
+    /// Only those whose ids sort after this one; the last id of the page before.
+    pub cursor: Option<String>,
+    /// How many at most; bounded by [`LISTED_OBJECTS`].
+    pub limit: Option<usize>,
+}
+
+/// What became of an object's octets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// They are what they were at the commit.
+    Sound,
+    /// They are not. The object lies under `corrupt/` now, if this handle may write.
+    Damaged {
+        /// Which check failed.
+        what: &'static str,
+    },
+}
+
+/// How the spool is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpoolStatus {
+    /// Octets the disk has left.
+    pub free_octets: u64,
+    /// Committed objects.
+    pub objects: u64,
+    /// Stages alive or waiting for their senders.
+    pub stages: u64,
+    /// Files set aside under `corrupt/`.
+    pub corrupt: u64,
+    /// Syncs that failed since the start.
+    pub sync_errors: u64,
+    /// Whether new stages are taken.
+    pub writable: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+impl Spool {
+    /// Opens the spool in a directory tree, making it if the tree is empty: takes the lock, checks the version, judges
+    /// everything that is there, and brings the index in line.
+    ///
+    /// # Errors
+    /// [`SpoolError::Locked`], [`SpoolError::NotASpool`], [`SpoolError::Version`], [`SpoolError::Io`].
+    pub fn open(files: Arc<dyn Files>, index: Index, mint: Mint, now: Now) -> Result<(Self, Recovery), SpoolError> {
+        let lock = files.lock(LOCK_FILE).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => SpoolError::Locked,
+            _ => SpoolError::io("taking the lock")(error),
+        })?;
+        check_version(files.as_ref())?;
+        let index = connect(files.as_ref(), index)?;
+        let shared = Arc::new(Shared::new(files, index, mint, Some(lock)));
+        prepare(&shared)?;
+        let recovery = recover(&shared, now)?;
+        Ok((Self { shared }, recovery))
+    }
+
+    /// Opens the spool for reading, beside a server that may be running. Nothing on the disk changes.
+    ///
+    /// # Errors
+    /// [`SpoolError::NotASpool`], [`SpoolError::Version`], [`SpoolError::Io`].
+    pub fn read_only(files: Arc<dyn Files>) -> Result<Self, SpoolError> {
+        if !check_version(files.as_ref())? {
+            return Err(SpoolError::NotASpool);
+        }
+        let index = rebuilt(files.as_ref())?;
+        Ok(Self { shared: Arc::new(Shared::new(files, index, Mint::from_number(0), None)) })
+    }
+
+    /// Keeps this many octets of the disk free: below, no new stage is taken.
+    pub fn set_reserve(&self, octets: u64) {
+        self.shared.reserve_octets.store(octets, Ordering::Relaxed);
+    }
+
+    /// A stage for a file that is about to arrive. If an earlier offer with the same resume key left octets, the stage
+    /// has them, and a session that still writes there is shut out at once.
+    ///
+    /// # Errors
+    /// [`StageError::Exists`], [`StageError::Full`], [`StageError::TooManyStages`], [`StageError::Spool`].
+    pub fn stage(&self, plan: StagePlan, now: Now) -> Result<Stage, StageError> {
+        let shared = &self.shared;
+        shared.writable()?;
+        self.refuse_duplicate(&plan)?;
+        let wanted = Plan::new(plan.resume_key.as_deref().map(fingerprint), &plan.declared);
+        let (live, arrival) = match self.resumed(&wanted) {
+            Some(arrival) => arrival,
+            None => self.begun(&wanted, now)?,
+        };
+        let object = match plan.object.name() {
+            Some(_) => plan.object,
+            None => plan.object.with_name(live.id().as_str()).expect("an id is a legal name"),
+        };
+        let stage = Stage::new(live, arrival, object, plan.overwrite);
+        if let Some(key) = wanted.resume {
+            let holder = Holder::Live(Arc::downgrade(stage.slot()));
+            locked(&shared.desk).holders.insert(key, holder);
+        }
+        tracing::debug!(object = stage.id(), call_id = plan.call_id, message_id = plan.message_id, "stage opened");
+        Ok(stage)
+    }
+
+    fn refuse_duplicate(&self, plan: &StagePlan) -> Result<(), StageError> {
+        let is_taken = || ask(&self.shared, |index| index.find(&plan.object));
+        if plan.object.name().is_none() || plan.overwrite || is_taken()?.is_none() {
+            return Ok(());
+        }
+        let uri = plan.object.clone();
+        tracing::warn!(%uri, call_id = plan.call_id, message_id = plan.message_id, "refused: the object exists");
+        Err(StageError::Exists(uri))
+    }
+
+    /// The octets an earlier offer left, if they can still be used.
+    fn resumed(&self, wanted: &Plan) -> Option<(Live, Arrival)> {
+        let shared = &self.shared;
+        let mut desk = locked(&shared.desk);
+        let (live, parked) = match desk.holders.remove(wanted.resume.as_ref()?)? {
+            Holder::Parked(parked) => (Live::enter(shared, &mut desk, parked.id), parked),
+            Holder::Live(slot) => {
+                drop(desk); // a session holds its slot while it writes, and may ask for the desk meanwhile
+                let slot = slot.upgrade()?;
+                let mut slot = locked(&slot);
+                let arrival = slot.take()?;
+                let live = Live::new(shared, arrival.id);
+                if !arrival.broken && arrival.plan.agrees(wanted) {
+                    return Some((live, arrival));
+                }
+                (live, arrival.park())
+            }
+        };
+        if parked.plan.agrees(wanted) {
+            match parked.resume(shared.files.as_ref()) {
+                Ok(arrival) => return Some((live, arrival)),
+                Err(error) => tracing::warn!(object = %live.id(), %error, "stage not resumed"),
+            }
+        }
+        shared.remove_stage(live.id());
+        None
+    }
+
+    fn begun(&self, wanted: &Plan, now: Now) -> Result<(Live, Arrival), StageError> {
+        let shared = &self.shared;
+        if locked(&shared.desk).stages() >= STAGES {
+            return Err(StageError::TooManyStages { limit: STAGES });
+        }
+        let octets = wanted.size().unwrap_or(0);
+        let free = shared.files.free_octets().map_err(SpoolError::io("asking for free space"))?;
+        if free.saturating_sub(shared.reserve_octets.load(Ordering::Relaxed)) < octets.max(1) {
+            return Err(StageError::Full { octets });
+        }
+        let live = Live::new(shared, Id::mint(&mut locked(&shared.mint), now.wall));
+        let begun = Arrival::begin(shared.files.as_ref(), live.id(), wanted.clone());
+        let reserved = begun.and_then(|arrival| match octets {
+            RESERVED_FROM_OCTETS.. => reserve(arrival, octets),
+            _ => Ok(arrival),
+        });
+        match reserved {
+            Ok(arrival) => Ok((live, arrival)),
+            Err(error) => {
+                shared.remove_stage(live.id());
+                let full = is_full(&error);
+                Err(if full { StageError::Full { octets } } else { SpoolError::io("making a stage")(error).into() })
+            }
+        }
+    }
+
+    /// Makes a sealed file an object: durable, complete, and visible from now on.
+    ///
+    /// # Errors
+    /// Each says what becomes of the octets.
+    pub fn commit(&self, sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Result<Committed, CommitError> {
+        commit::publish(sealed, draft, now)
+    }
+
+    /// The object of this name.
+    ///
+    /// # Errors
+    /// [`SpoolError::Corrupt`] if it is there and may not be served; [`SpoolError::Io`].
+    pub fn find(&self, uri: &ObjectUri) -> Result<Option<Committed>, SpoolError> {
+        match ask(&self.shared, |index| index.find(uri))? {
+            Some(id) => self.loaded(id),
+            None => Ok(None),
+        }
+    }
+
+    /// The object of this id.
+    ///
+    /// # Errors
+    /// As [`Spool::find`].
+    pub fn find_id(&self, id: &str) -> Result<Option<Committed>, SpoolError> {
+        Id::parse(id).map_or(Ok(None), |id| self.loaded(id))
+    }
+
+    fn loaded(&self, id: Id) -> Result<Option<Committed>, SpoolError> {
+        match load(&self.shared, id) {
+            Ok(object) => Ok(Some(object)),
+            Err(SpoolError::Gone { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The objects of a box that a file selector picks (RFC 5547 §6: all of name, type, size and hash that it gives),
+    /// the youngest first. Damaged ones are left out.
+    ///
+    /// # Errors
+    /// [`SpoolError::Index`], [`SpoolError::Io`].
+    pub fn select(&self, mailbox: &str, selector: &FileInfo) -> Result<Vec<Committed>, SpoolError> {
+        let mut picked = Vec::new();
+        for id in ask(&self.shared, |index| index.select(mailbox, selector, SELECTED_OBJECTS))? {
+            match self.loaded(id) {
+                Ok(Some(object)) if is_type(object.envelope(), selector) => picked.push(object),
+                Ok(_) | Err(SpoolError::Corrupt { .. } | SpoolError::Newer { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(picked)
+    }
+
+    /// One page of envelopes in the order of their ids, from the index and without icons: for people to look at. Only
+    /// [`Spool::find`] proves that an object is there.
+    ///
+    /// # Errors
+    /// [`SpoolError::Index`], [`SpoolError::Io`].
+    pub fn list(&self, query: &Query) -> Result<Vec<Envelope>, SpoolError> {
+        let limit = query.limit.unwrap_or(LISTED_OBJECTS).min(LISTED_OBJECTS);
+        let cursor = query.cursor.as_deref().unwrap_or("");
+        ask(&self.shared, |index| index.list(query.mailbox.as_deref(), cursor, limit))
+    }
+
+    /// Opens the body of an object.
+    ///
+    /// # Errors
+    /// [`SpoolError::Gone`], [`SpoolError::Corrupt`] if its length is wrong, [`SpoolError::Io`].
+    pub fn read(&self, object: &Committed) -> Result<Body, SpoolError> {
+        let envelope = object.envelope();
+        let id = Id::parse(&envelope.id).ok_or_else(|| SpoolError::Gone { id: envelope.id.clone() })?;
+        let size = envelope.size();
+        Ok(Body { file: open_body(&self.shared, id, size)?, size })
+    }
+
+    /// Deletes an object; `by` is written down beside the time.
+    ///
+    /// # Errors
+    /// [`SpoolError::Gone`] if somebody was faster; [`SpoolError`] if the deletion could not be made durable.
+    pub fn delete(&self, object: &Committed, by: &str, now: Now) -> Result<(), SpoolError> {
+        commit::delete(&self.shared, object, by, now.wall)
+    }
+
+    /// Reads an object whole and compares it with its envelope.
+    ///
+    /// # Errors
+    /// [`SpoolError::Gone`] if there is no such object; [`SpoolError::Io`] if the disk can't be read.
+    pub fn verify(&self, id: &str) -> Result<Check, SpoolError> {
+        let checked = || {
+            let object = self.find_id(id)?.ok_or_else(|| SpoolError::Gone { id: id.to_owned() })?;
+            let body = self.read(&object)?;
+            let mut hashes = Hashes::default();
+            hashes.catch_up(body.file.as_ref(), body.size).map_err(SpoolError::io("reading a body"))?;
+            let (sha1, sha256) = hashes.finish();
+            let envelope = object.envelope();
+            if (&Digest::sha1(sha1), &Digest::sha256(sha256)) == (envelope.sha1(), envelope.sha256()) {
+                return Ok(());
+            }
+            let id = Id::parse(id).ok_or_else(|| SpoolError::Gone { id: id.to_owned() })?;
+            Err(quarantine(&self.shared, id, "the body does not have the digests its envelope says"))
+        };
+        match checked() {
+            Ok(()) => Ok(Check::Sound),
+            Err(SpoolError::Corrupt { what, .. }) => Ok(Check::Damaged { what }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How the spool is.
+    pub fn status(&self) -> SpoolStatus {
+        let shared = &self.shared;
+        let reserve = shared.reserve_octets.load(Ordering::Relaxed);
+        let (free, unknown) = match shared.files.free_octets() {
+            Ok(octets) => (octets, None),
+            Err(error) => (0, Some(format!("free space is unknown: {error}"))),
+        };
+        let low = || (free <= reserve).then(|| format!("{free} octets are free and {reserve} are kept in reserve"));
+        let reason = shared.failure().or(unknown).or_else(low);
+        SpoolStatus {
+            free_octets: free,
+            objects: locked(&shared.index).objects(),
+            stages: locked(&shared.desk).stages() as u64,
+            corrupt: shared.files.list(CORRUPT).map_or(0, |names| names.len() as u64),
+            sync_errors: shared.sync_errors.load(Ordering::Relaxed),
+            writable: reason.is_none(),
+            reason,
+        }
+    }
+
+    /// Removes what is too old or belongs to nobody. Once an hour is often enough.
+    ///
+    /// # Errors
+    /// [`SpoolError`] if the disk can't be read or written.
+    pub fn sweep(&self, now: Now) -> Result<Swept, SpoolError> {
+        sweep::sweep(&self.shared, now)
+    }
+}
+
+/// The open body of a committed object. A deletion meanwhile does not take it away.
+pub struct Body {
+    file: Box<dyn File>,
+    size: u64,
+}
+
+impl Body {
+    /// Length in octets.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Reads at `offset`; zero octets mean the end.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SpoolError> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let want = buffer.len().min(left);
+        self.file.read_at(&mut buffer[..want], offset).map_err(SpoolError::io("reading a body"))
+    }
+}
+
+fn reserve(arrival: Arrival, octets: u64) -> io::Result<Arrival> {
+    match arrival.file.reserve(octets) {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+        _ => Ok(arrival), // where room can't be reserved, the reserve of the whole spool has to do
+    }
+}
+
+fn fingerprint(key: &str) -> String {
+    Digest::sha256(Sha256::digest(key).into()).hex()
+}
+
+/// RFC 5547 §6: the type of a selector has to match without regard to case; parameters only if it has some.
+fn is_type(envelope: &Envelope, selector: &FileInfo) -> bool {
+    let Some(wanted) = selector.media_type.as_deref() else { return true };
+    let Some(is) = envelope.file.media_type.as_deref() else { return false };
+    let is = if wanted.contains(';') { is } else { is.split(';').next().unwrap_or_default().trim() };
+    is.eq_ignore_ascii_case(wanted.trim())
+}

@@ -1,0 +1,106 @@
+//! What time takes away: stages nobody came back for, drafts nobody finished, the memory of deletions.
+
+use std::time::Duration;
+
+use crate::model::limits::{ENVELOPE_OCTETS, STAGE_KEPT, TOMBSTONE_KEPT};
+use crate::model::{Now, Wall};
+
+use super::commit::{DELETED, State};
+use super::error::SpoolError;
+use super::files::{Mode, read_small};
+use super::layout::{Id, LETTERS, QUEUED, STAGE, STATE, shard, split};
+use super::shared::{Holder, Shared, locked};
+
+/// What a sweep has removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Stages nobody came back for.
+    pub stages: u64,
+    /// Files of the stage that belong to nobody.
+    pub leftovers: u64,
+    /// Records of old deletions.
+    pub tombstones: u64,
+}
+
+/// Removes what is too old or belongs to nobody.
+///
+/// # Errors
+/// [`SpoolError`] if the disk can't be read or written; what is left is swept the next time.
+pub(super) fn sweep(shared: &Shared, now: Now) -> Result<Swept, SpoolError> {
+    shared.writable()?;
+    Ok(Swept {
+        stages: old_stages(shared, now),
+        leftovers: leftovers(shared)?,
+        tombstones: tombstones(shared, now.wall)?,
+    })
+}
+
+/// By uptime, not by the calendar: a clock that jumps must not cost anybody a stage.
+fn old_stages(shared: &Shared, now: Now) -> u64 {
+    let mut old = Vec::new();
+    let mut desk = locked(&shared.desk);
+    desk.holders.retain(|_, holder| match holder {
+        Holder::Live(slot) => slot.strong_count() > 0,
+        Holder::Parked(parked) => {
+            let since = *parked.since.get_or_insert(now.instant);
+            let keep = now.instant - since <= STAGE_KEPT;
+            if !keep {
+                old.push(parked.id);
+            }
+            keep
+        }
+    });
+    for id in &old {
+        tracing::warn!(object = %id, "stage removed: its sender did not come back");
+        shared.remove_stage(*id);
+    }
+    old.len() as u64
+}
+
+/// Whatever lies in the stage and belongs to no stage, sealed file or running commit.
+fn leftovers(shared: &Shared) -> Result<u64, SpoolError> {
+    let names = shared.files.list(STAGE).map_err(SpoolError::io("listing the stage"))?;
+    // After the listing: a stage is entered at the desk before its first file is made. A deletion's draft never is.
+    let owned = locked(&shared.desk).owned();
+    let mut swept = 0;
+    for name in names {
+        let Some((id, suffix)) = split(&name) else { continue };
+        if suffix != ".state" && !owned.contains(&id) {
+            shared.remove_quietly(&format!("{STAGE}/{name}"));
+            swept += 1;
+        }
+    }
+    Ok(swept)
+}
+
+/// A deletion may be forgotten when the removal of its object is durable too.
+fn tombstones(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
+    let files = shared.files.as_ref();
+    let mut old = Vec::new();
+    for id in files.list(STATE).map_err(SpoolError::io("listing states"))?.iter().filter_map(|name| Id::parse(name)) {
+        let Ok(octets) = read_small(files, &id.state(), ENVELOPE_OCTETS) else { continue };
+        let is_there = |path: &str| files.open(path, Mode::Read).is_ok();
+        if let Ok(state) = State::decode(&octets)
+            && state.state == DELETED
+            && is_old(Wall::from_micros(state.at), now, TOMBSTONE_KEPT)
+            && !is_there(&id.envelope())
+            && !is_there(&id.body())
+        {
+            old.push(id);
+        }
+    }
+    if old.is_empty() {
+        return Ok(0);
+    }
+    shared.sync_dir(QUEUED).map_err(SpoolError::io("making deletions final"))?;
+    for letter in LETTERS {
+        shared.sync_dir(&shard(*letter)).map_err(SpoolError::io("making deletions final"))?;
+    }
+    old.iter().for_each(|id| shared.remove_quietly(&id.state()));
+    Ok(old.len() as u64)
+}
+
+/// Long enough ago for nobody to ask any more.
+fn is_old(at: Wall, now: Wall, kept: Duration) -> bool {
+    u128::from(now.micros().saturating_sub(at.micros())) > kept.as_micros()
+}
