@@ -21,7 +21,7 @@ impl Settings {
             text += &format!("# [[{PEERS}]]\n");
             let example = PEER_KEYS.iter().map(|key| entry(key, &mut Peer::default(), &mut Peer::default()));
             for line in example.collect::<String>().lines() {
-                text += &format!("{}{line}\n", if line.starts_with('#') { "" } else { "# " });
+                text += &format!("{}{line}\n", if line.is_empty() || line.starts_with('#') { "" } else { "# " });
             }
         }
         for peer in &self.control.peers {
@@ -39,7 +39,7 @@ fn entry<T>(key: &Key<T>, mine: &mut T, defaults: &mut T) -> String {
     let default = (key.field)(defaults).shown();
     let default = default.map_or_else(|| "unset".to_owned(), |default| literal(&default));
     let line = value.map_or_else(|| format!("# {} =", key.name), |value| format!("{} = {}", key.name, literal(&value)));
-    format!("# {} ({kind}; default: {default})\n{line}\n", key.meaning)
+    format!("\n# {}\n# {kind}; default: {default}\n{line}\n", key.meaning)
 }
 
 /// TOML's spelling of a value.

@@ -146,7 +146,7 @@ impl Scalar for PathBuf {
     }
 }
 
-const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("s", 1000), ("m", 60_000), ("ms", 1)];
 const SIZE_UNITS: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
 /// `24h` with `[("h", 3_600_000), ..]`: the number times its unit.
@@ -157,7 +157,7 @@ fn in_units(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
-/// The shortest exact text: the largest unit that divides `amount`.
+/// The first unit of the list that divides `amount` gives the text.
 fn with_unit(amount: u64, units: &[(&str, u64)]) -> String {
     let (smallest, _) = units[units.len() - 1];
     let exact = units.iter().find(|(_, factor)| amount != 0 && amount.is_multiple_of(*factor));

@@ -11,7 +11,7 @@ use crate::model::Mint;
 /// (RFC 4975 §14.1).
 pub fn mint() -> io::Result<Mint> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(io::Error::from)?;
+    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(Mint::new(seed))
 }
 

@@ -100,6 +100,7 @@ pub const HTTP_CONNECTIONS: usize = 64;
 
 /// How long one HTTP connection may last, whatever it does: nobody can hold a place for ever.
 pub const HTTP_CONNECTION_LIFE: Duration = Duration::from_secs(60);
+
 /// Octets of an icon in an envelope (RFC 5547 §6 `file-icon`): a preview picture, written there in hexadecimal.
 pub const ICON_OCTETS: usize = 64 * 1024;
 

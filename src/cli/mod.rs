@@ -1,0 +1,63 @@
+//! The commands: what is typed, what is told, and how it ends.
+//!
+//! ```text
+//! arguments ─▶ Command ─▶ command::run(args, voice) ─▶ Ok: exit 0
+//!                          │  stdout: results           Failure: exit 1, or 2 if it was typed wrong
+//!                          └─ stderr: progress, errors with what to do next
+//! ```
+//!
+//! One file a command, each with its `Args` and its `run`. Nothing here knows a protocol.
+
+mod config;
+mod settings;
+mod voice;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use voice::{Failure, Voice};
+
+/// MSML-driven store-and-forward file transfer: MSRP in, a durable spool, MSRP out.
+#[derive(Parser)]
+#[command(name = "restante", version, about, max_term_width = 110, arg_required_else_help = true)]
+struct Restante {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    voice: Voice,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Look at the configuration: what is wrong with it, what is in force
+    Config(config::Args),
+}
+
+/// Runs the command that was typed.
+pub(crate) fn main() -> ExitCode {
+    let Restante { command, voice } = Restante::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(command, voice)),
+        Err(error) => Err(Failure::new(format!("the runtime doesn't start: {error}"))),
+    };
+    outcome.map_or_else(|failure| failure.tell(voice), |()| ExitCode::SUCCESS)
+}
+
+async fn run(command: Command, voice: Voice) -> Result<(), Failure> {
+    match command {
+        Command::Config(args) => config::run(&args, voice),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_arguments_is_consistent() {
+        Restante::command().debug_assert();
+    }
+}

@@ -1,0 +1,85 @@
+//! Flags that change the configuration, and the reading of file and environment.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use restante::config::{ConfigError, Host, Listen, Origin, Settings, Sources};
+
+use super::voice::Failure;
+
+/// Read when no `--config` is given and it's there.
+const DEFAULT_FILE: &str = "restante.toml";
+
+/// The flags.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SettingsArgs {
+    /// Configuration file; without it ./restante.toml is read if there is one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of the spool
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+    /// Where to listen for SIP, udp:HOST:PORT or tcp:HOST:PORT; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    sip: Vec<Listen>,
+    /// Where to listen for MSRP, tcp:HOST:PORT; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    msrp: Vec<Listen>,
+    /// Where to serve /livez, /readyz and /metrics
+    #[arg(long, value_name = "HOST:PORT")]
+    http: Option<Host>,
+}
+
+impl SettingsArgs {
+    /// Everything put together: file, `RESTANTE_SECTION__KEY` variables, flags.
+    ///
+    /// # Errors
+    /// Every fault of the configuration in one message.
+    pub(crate) fn load(&self) -> Result<Settings, Failure> {
+        Settings::load(&self.sources()?).map_err(|errors| failure(&errors))
+    }
+
+    /// What there is to be read.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn sources(&self) -> Result<Sources, Failure> {
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Ok(Sources { file: self.file()?, variables: variables.collect(), flags: self.flags() })
+    }
+
+    fn file(&self) -> Result<Option<(String, String)>, Failure> {
+        let path = self.config.as_deref().unwrap_or_else(|| Path::new(DEFAULT_FILE));
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(Some((path.display().to_string(), text))),
+            Err(error) if self.config.is_none() && error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::new(format!("{}: {error}", path.display()))
+                .next("`restante config print` writes a file to begin with")),
+        }
+    }
+
+    fn flags(&self) -> Vec<(String, &'static str, Vec<String>)> {
+        let listen = |addresses: &[Listen]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let spool = self.spool.iter().map(|path| path.display().to_string()).collect();
+        let http = self.http.iter().map(ToString::to_string).collect();
+        let all = [
+            ("--spool", "spool.path", spool),
+            ("--sip", "sip.listen", listen(&self.sip)),
+            ("--msrp", "msrp.listen", listen(&self.msrp)),
+            ("--http", "http.listen", http),
+        ];
+        let given = all.into_iter().filter(|(_, _, values): &(_, _, Vec<_>)| !values.is_empty());
+        given.map(|(flag, key, values)| (flag.to_owned(), key, values)).collect()
+    }
+}
+
+/// One message for all errors; it's a matter of usage if only flags are wrong.
+pub(crate) fn failure(errors: &[ConfigError]) -> Failure {
+    let what = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let typed = errors.iter().all(|error| matches!(error.origin, Origin::Flag(_)));
+    let failure = if typed { Failure::usage(what) } else { Failure::new(what) };
+    failure.next("`restante config print` shows every key with its type, default and meaning")
+}
