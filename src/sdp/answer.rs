@@ -151,7 +151,7 @@ fn accepted(stream: &StreamOffer, media: &Media, local: &LocalStream) -> Option<
         }
         (Wish::Pull(_), Some(file)) => {
             let (selector, description) = file.print_pulled();
-            line.attributes.push(selector);
+            line.attributes.extend(selector.or_else(|| media.attribute(SELECTOR).cloned()));
             line.attributes.extend(copies(media, &[TRANSFER_ID]));
             line.attributes.extend(description);
             line.attributes.extend(copies(media, &[RANGE]));

@@ -219,7 +219,7 @@ impl Description {
     pub fn succeeding(mut self, previous: &Self) -> Self {
         self.origin = previous.origin.clone();
         if self != *previous {
-            self.origin.version += 1;
+            self.origin.version = self.origin.version.saturating_add(1);
         }
         self
     }
@@ -228,11 +228,9 @@ impl Description {
 fn attribute(parsed: &sdp_rs::lines::Attribute) -> Attribute {
     let line = parsed.to_string();
     let line = line.strip_prefix("a=").unwrap_or(&line);
-    match line.split_once(':') {
-        // RFC 8866 §9 has no space after the colon, a sample of RFC 4976 has (P15).
-        Some((name, value)) => Attribute::valued(name, value.trim_start_matches(' ').to_owned()),
-        None => Attribute::flag(line),
-    }
+    // RFC 8866 §9 has no space after the colon, a sample of RFC 4976 has (P15).
+    let (name, value) = line.split_once(':').map_or((line, ""), |(name, value)| (name, value.trim_start_matches(' ')));
+    Attribute { name: name.to_owned(), value: (!value.is_empty()).then(|| value.to_owned()) }
 }
 
 fn media(parsed: sdp_rs::MediaDescription, connection: Option<Address>) -> Media {
@@ -282,6 +280,135 @@ impl fmt::Display for Attribute {
         match &self.value {
             Some(value) => write!(f, "a={}:{value}\r\n", self.name),
             None => write!(f, "a={}\r\n", self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::limits::{SDP_MEDIA, SDP_OCTETS};
+    use proptest::prelude::*;
+
+    const PLAIN: &str = "v=0\r\no=- 71 3 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+        m=message 2855 TCP/MSRP *\r\na=sendonly\r\na=accept-types:*\r\n";
+
+    fn parsed(text: &str) -> Description {
+        Description::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    // M8866-5-01 M3264-5-02
+    #[test]
+    fn what_has_nothing_odd_about_it_is_printed_as_it_was_read() {
+        assert_eq!(parsed(PLAIN).to_string(), PLAIN);
+    }
+
+    // M8866-5-03 M8866-5-04 M8866-5.3-02 M8866-5.7-02 M8866-5.7-03 M8866-5.8-01 M8866-5.12-01 M8866-5.13-01 M8866-9-01
+    #[test]
+    fn what_is_harmless_is_tolerated() {
+        let odd = "s=\no=dana 7 8 IN IP6 phone.example.net\nv=0\nc=IN IP4 192.0.2.9/127\nb=XX:1\nu=http://x.example/\n\
+            k=clear:x\nt=1 2\nt=3 4\nr=7d 1h 0 25h\nz=1 -1h\n\na=foo:bar\na=ptime:soon\nm=audio 0 RTP/AVP 0 8\n\
+            a=rtpmap:nonsense\nm=message 9 TCP/MSRP *\na=accept-types: text/plain\ni=a picture\nc=IN IP6 2001:db8::5";
+        let read = parsed(odd);
+        assert_eq!(read.origin.address, Address::Name("phone.example.net".to_owned()));
+        assert_eq!((read.origin.session_id, read.origin.version), (7, 8));
+        assert_eq!(read.connection, Some("192.0.2.9".parse().expect("an address")));
+        assert_eq!(read.times, [(1, 2), (3, 4)]);
+        assert_eq!(read.attributes, [Attribute::valued("foo", "bar".to_owned())]);
+        assert_eq!((read.media[0].port, read.media[0].formats.as_str()), (0, "0 8"));
+        assert_eq!(read.media[1].value("accept-types"), Some("text/plain"));
+        assert_eq!(read.media[1].connection, Some("2001:db8::5".parse().expect("an address")));
+        assert!(read.to_string().contains("\r\ns=-\r\n"));
+        assert!(read.to_string().contains("\r\nc=IN IP6 2001:db8::5\r\n"));
+    }
+
+    // M8866-5-02 M8866-5.2-01 M8866-5.3-01 M8866-5.7-01 M3264-5-01
+    #[test]
+    fn what_is_no_description_is_refused_with_its_reason() {
+        let missing = |letter| SdpError::Missing { letter };
+        let many = PLAIN.to_owned() + &"m=message 0 TCP/MSRP *\r\n".repeat(SDP_MEDIA);
+        for (text, error) in [
+            (String::new(), missing('v')),
+            (PLAIN.replace("s=-\r\n", ""), missing('s')),
+            (PLAIN.replace("t=0 0\r\n", ""), missing('t')),
+            (PLAIN.replace("c=IN IP4 192.0.2.7\r\n", ""), missing('c')),
+            (PLAIN.replace("s=-", "s=-\r\ns=-"), SdpError::Repeated { letter: 's' }),
+            (PLAIN.replace("s=-", "q=1"), SdpError::UnknownType { letter: 'q' }),
+            (PLAIN.replace("o=- 71", "o=71"), SdpError::Origin),
+            (PLAIN.replace("71 3", "71 three"), SdpError::Origin),
+            (PLAIN.replace("71 3", "71 99999999999999999999"), SdpError::Origin),
+            (PLAIN.replace("o=- 71 3 IN IP4 192.0.2.7", "o=- 71 3 IN IP4 a/b"), SdpError::Address),
+            (PLAIN.replace("s=-", "s=-\0"), SdpError::Line { number: 3 }),
+            (PLAIN.replace("a=sendonly", "sendonly"), SdpError::Line { number: 7 }),
+            (PLAIN.replace("a=sendonly", "s=again"), SdpError::Line { number: 7 }),
+            (PLAIN.replace("TCP/MSRP *", "TCP/MSRP"), SdpError::Line { number: 6 }),
+            (PLAIN.replace("TCP/MSRP *", "TCP/MSRP "), SdpError::Line { number: 6 }),
+            (many, SdpError::TooManyMedia { limit: SDP_MEDIA }),
+            ("a".repeat(SDP_OCTETS + 1), SdpError::TooLarge { limit: SDP_OCTETS }),
+        ] {
+            assert_eq!(Description::parse(text.as_bytes()), Err(error), "{text}");
+        }
+        assert_eq!(Description::parse(b"v=\xFF"), Err(SdpError::NotUtf8));
+        for port in ["70000", "-1", "x", "2855/x"] {
+            let text = PLAIN.replace("2855", port);
+            assert!(matches!(Description::parse(text.as_bytes()), Err(SdpError::Syntax { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn repeat_times_beyond_every_calendar_are_passed_over() {
+        for line in ["r=604800 3600 0922337203685477580", "r=9223372036854775807d 1 1", "z=1 9223372036854775807h"] {
+            let text = PLAIN.replace("t=0 0\r\n", &format!("t=0 0\r\n{line}\r\n"));
+            assert_eq!(parsed(&text), parsed(PLAIN));
+        }
+    }
+
+    // M3264-8-02 M3264-8-03 M4975-8.4-03
+    #[test]
+    fn a_successor_has_a_new_version_only_if_something_changed() {
+        let first = parsed(PLAIN);
+        let same = parsed(&PLAIN.replace("o=- 71 3", "o=- 5 6")).succeeding(&first);
+        assert_eq!(same, first);
+        let changed = parsed(&PLAIN.replace("sendonly", "inactive")).succeeding(&first);
+        assert_eq!((changed.origin.session_id, changed.origin.version), (71, 4));
+    }
+
+    /// Lines that are right, that are almost right, and those sdp-rs cannot stand.
+    fn line() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("m=message 2855 TCP/MSRP *".to_owned()),
+            Just("m=audio 4000 RTP/AVP 0".to_owned()),
+            Just("c=IN IP4 192.0.2.1".to_owned()),
+            Just("a=file-selector:name:\"x y\" size:3".to_owned()),
+            "t=[0-9]{1,20} [0-9]{1,20}",
+            "[rz]=[0-9]{1,25}[smhd]? -?[0-9]{1,25}[smhd]?( [0-9]{1,25}[smhd]?)?",
+            "k=(clear|base64|uri|prompt|x)(:[a-z]{0,4})?",
+            "a=(ptime|rtpmap|orient|type|framerate|quality|sendrecv|setup|path|x)(:\\PC{0,9})?",
+            "[a-z]=\\PC{0,20}",
+            "\\PC{0,10}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_description_makes_the_parser_panic_and_what_is_read_is_printed_alike(
+            lines in prop::collection::vec(line(), 0..12),
+            at in 0..9usize,
+            ending in prop_oneof![Just("\r\n"), Just("\n")],
+        ) {
+            let mut text: Vec<String> = PLAIN.lines().map(str::to_owned).collect();
+            text.splice(at.min(text.len())..at.min(text.len()), lines);
+            if let Ok(read) = Description::parse(text.join(ending).as_bytes()) {
+                prop_assert_eq!(Description::parse(&read.to_bytes()), Ok(read));
+            }
+        }
+
+        #[test]
+        fn no_changed_octet_makes_the_parser_panic(at in 0..PLAIN.len(), octet: u8, cut in 0..200usize) {
+            let mut octets = PLAIN.as_bytes().to_vec();
+            octets[at] = octet;
+            octets.truncate(cut.max(at + 1));
+            let _ = Description::parse(&octets);
         }
     }
 }

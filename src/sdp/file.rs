@@ -75,7 +75,7 @@ impl FileOffer {
         info.disposition = media.value("file-disposition").map(str::to_owned);
         for word in words(media.value("file-date").unwrap_or_default()) {
             let Some((kind, date)) = word.split_once(':') else { continue };
-            let slot = match kind {
+            let slot = match kind.to_ascii_lowercase().as_str() {
                 "creation" => &mut info.created,
                 "modification" => &mut info.modified,
                 "read" => &mut info.read,
@@ -104,7 +104,7 @@ impl FileOffer {
 
     /// What RFC 5547 §8.2.2 has in an offer to receive a file: selector, id, range.
     pub(super) fn print_pull(&self) -> Vec<Attribute> {
-        let mut attributes = vec![print_selector(&self.info)];
+        let mut attributes = Vec::from_iter(print_selector(&self.info));
         attributes.extend(self.info.transfer_id.as_ref().map(|id| Attribute::valued(TRANSFER_ID, id.clone())));
         attributes.extend(self.range.map(|range| Attribute::valued(RANGE, range.to_string())));
         attributes
@@ -112,7 +112,7 @@ impl FileOffer {
 
     /// What we add to an answer when a file is pulled from us. RFC 5547 §8.3.2: type and hash help the receiver; name,
     /// size and dates come with the file, in its Content-Disposition.
-    pub(super) fn print_pulled(&self) -> (Attribute, Vec<Attribute>) {
+    pub(super) fn print_pulled(&self) -> (Option<Attribute>, Vec<Attribute>) {
         let known = FileInfo {
             media_type: self.info.media_type.clone(),
             digests: self.info.digests.clone(),
@@ -156,7 +156,7 @@ fn read_selector(text: &str) -> Result<FileInfo, FileError> {
     let mut info = FileInfo::default();
     for word in words(text) {
         let (kind, value) = word.split_once(':').ok_or(FileError::Selector)?;
-        match kind {
+        match kind.to_ascii_lowercase().as_str() {
             "name" => info.name = Some(decode(value)).filter(|name| !name.is_empty()),
             "size" => info.size = Some(number(value).ok_or(FileError::Selector)?),
             "type" => info.media_type = Some(content_type(value).ok_or(FileError::Selector)?),
@@ -172,8 +172,8 @@ fn read_selector(text: &str) -> Result<FileInfo, FileError> {
     if empty { Err(FileError::Selector) } else { Ok(info) }
 }
 
-/// The selector of a file. What SDP cannot say of it is left out.
-fn print_selector(info: &FileInfo) -> Attribute {
+/// The selector of a file. What SDP cannot say of it is left out; if that is everything, there is none.
+fn print_selector(info: &FileInfo) -> Option<Attribute> {
     let mut words = Vec::new();
     words.extend(info.name.as_ref().filter(|name| !name.is_empty()).map(|name| format!("name:{}", quote(name))));
     words.extend(info.media_type.as_deref().and_then(type_selector).map(|text| format!("type:{text}")));
@@ -184,9 +184,136 @@ fn print_selector(info: &FileInfo) -> Attribute {
         digests.sort_by_key(|digest| digest.algorithm());
         words.extend(digests.iter().map(|digest| format!("hash:{}:{}", digest.algorithm().name(), digest.colons())));
     }
-    Attribute::valued(SELECTOR, words.join(" "))
+    (!words.is_empty()).then(|| Attribute::valued(SELECTOR, words.join(" ")))
 }
 
 fn number(digits: &str) -> Option<u64> {
     digits.bytes().all(|octet| octet.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sdp::msrp::{Direction, Setup, Terms, media_line};
+    use proptest::prelude::*;
+
+    fn read(attributes: &[(&str, &str)]) -> Result<Option<FileOffer>, FileError> {
+        let mut media = media_line(&Terms::default(), Direction::SendOnly, Setup::ActPass);
+        media.attributes =
+            attributes.iter().map(|(name, value)| Attribute::valued(name, (*value).to_owned())).collect();
+        FileOffer::read(&media)
+    }
+
+    fn selected(selector: &str) -> FileInfo {
+        read(&[(SELECTOR, selector)]).expect("a selector").expect("a file").info
+    }
+
+    // M5547-6-06 M5547-6-07 M5547-6-08
+    #[test]
+    fn a_name_is_quoted_and_what_could_be_structure_is_encoded() {
+        for (name, printed) in [
+            ("my picture.jpg", "\"my picture.jpg\""),
+            ("a\"b%c.txt", "\"a%22b%25c.txt\""),
+            ("a/b\\c", "\"a%2Fb%5Cc\""),
+            ("été\r\na=x", "\"été%0D%0Aa=x\""),
+        ] {
+            let info = FileInfo { name: Some(name.to_owned()), size: Some(1), ..FileInfo::default() };
+            let printed = format!("name:{printed} size:1");
+            assert_eq!(print_selector(&info), Some(Attribute::valued(SELECTOR, printed.clone())));
+            assert_eq!(selected(&printed), info);
+        }
+    }
+
+    // M5547-6-09 M5547-6-13 M8866-5-05
+    #[test]
+    fn a_selector_is_read_as_data_however_hostile_its_name() {
+        assert_eq!(selected("name:\"..%2F..%2Fetc%2Fpasswd%00\"").name.as_deref(), Some("../../etc/passwd\0"));
+        assert_eq!(selected("name:\"size:1 hash:x\" size:2").name.as_deref(), Some("size:1 hash:x"));
+        assert_eq!(selected("name:\"100%.txt\"").name.as_deref(), Some("100%.txt"));
+        assert_eq!(selected("name:\"%2525\"").name.as_deref(), Some("%25"), "decoded once");
+        assert_eq!(selected("name:plain.txt").name.as_deref(), Some("plain.txt"));
+        let sha1 = Digest::sha1([0xAB; 20]);
+        let sha256 = Digest::sha256([1; 32]);
+        let hashes =
+            format!("hash:sha-256:{} hash:md5:00 hash:SHA-1:{}", sha256.colons(), sha1.colons().to_lowercase());
+        assert_eq!(selected(&hashes).digests, [sha256, sha1]);
+    }
+
+    // M5547-6-04 M5547-8.3.1-08
+    #[test]
+    fn a_selector_or_range_that_means_nothing_refuses_the_file() {
+        for bad in
+            ["size:", "size:-1", "size:x", "type:jpeg", "hash:sha-1:00", "hash:sha-1", "x", "name:\"\"", "hash:md5:00"]
+        {
+            assert_eq!(read(&[(SELECTOR, bad)]), Err(FileError::Selector), "{bad}");
+        }
+        for bad in ["", "10-5", "0-5", "5", "a-b", "-5", "5-", "+1-5", "1-99999999999999999999"] {
+            assert_eq!(read(&[(SELECTOR, "size:1"), (RANGE, bad)]), Err(FileError::Range), "{bad}");
+        }
+        assert_eq!(read(&[(TRANSFER_ID, "x")]), Ok(None));
+    }
+
+    // M5547-6-21 M5547-6-22 M5547-6-23 M5547-8.3.2-17
+    #[test]
+    fn a_range_is_one_based_and_inclusive_and_has_to_lie_in_the_file() {
+        let range = |text| read(&[(SELECTOR, "size:9"), (RANGE, text)]).expect("a file").and_then(|file| file.range);
+        assert_eq!(range("5001-9000").and_then(|range| range.of(9000)), Some(5000..9000));
+        assert_eq!(range("5001-9000").and_then(|range| range.of(8999)), None);
+        assert_eq!(range("1-*").and_then(|range| range.of(0)), Some(0..0));
+        assert_eq!(range("3-*").and_then(|range| range.of(1)), None);
+        assert_eq!(FileRange::from_offset(4000).to_string(), "4001-*");
+    }
+
+    // M5547-6-16 M5547-6-17 M5547-6-18 M5547-6-19
+    #[test]
+    fn dates_are_quoted_once_each_and_their_zone_is_a_number() {
+        let dates = "creation:\"Mon, 2 Nov 2026 10:00:00 GMT\" read:\"x\" creation:\"later\"";
+        let mut file = read(&[(SELECTOR, "size:9"), ("file-date", dates)]).expect("a file").expect("a file");
+        assert_eq!(file.info.created.as_deref(), Some("Mon, 2 Nov 2026 10:00:00 GMT"));
+        assert_eq!(file.info.read.as_deref(), Some("x"));
+        file.info.modified = Some("Tue, 3 Nov 2026 10:00:00 -0330".to_owned());
+        let printed = "creation:\"Mon, 2 Nov 2026 10:00:00 +0000\" modification:\"Tue, 3 Nov 2026 10:00:00 -0330\"";
+        assert_eq!(file.print_dates(), Some(Attribute::valued("file-date", printed.to_owned())));
+        file.info.created = Some("x\"\r\na=evil:1 +0000".to_owned());
+        file.info.modified = None;
+        assert_eq!(file.print_dates(), None);
+    }
+
+    // M5547-6-12
+    #[test]
+    fn hashes_are_printed_only_with_sha_1_among_them_and_first() {
+        let (sha1, sha256) = (Digest::sha1([1; 20]), Digest::sha256([2; 32]));
+        let both = FileInfo { digests: vec![sha256.clone(), sha1.clone()], size: Some(1), ..FileInfo::default() };
+        let printed = format!("size:1 hash:sha-1:{} hash:sha-256:{}", sha1.colons(), sha256.colons());
+        assert_eq!(print_selector(&both), Some(Attribute::valued(SELECTOR, printed)));
+        let one = FileInfo { digests: vec![sha256], ..FileInfo::default() };
+        assert_eq!(print_selector(&one), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_selector_that_is_printed_is_read_back(
+            name in prop_oneof!["\\PC{1,20}", "[\"%/\\\\ .:\\x00-\\x20a-f0-9]{1,20}"],
+            size in prop::option::of(any::<u64>()),
+            kind in prop::option::of("[a-z]{1,5}/[a-z.+-]{1,9}"),
+            parameter in prop::option::of("[\"%/\\\\ ;=a-f0-9é]{1,9}"),
+            sha1 in prop::option::of(any::<[u8; 20]>()),
+        ) {
+            let media_type = kind.map(|kind| match &parameter {
+                Some(value) if is_token(value) => format!("{kind};x={value}"),
+                Some(value) => format!("{kind};x=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
+                None => kind,
+            });
+            let digests = sha1.map(Digest::sha1).into_iter().collect();
+            let info = FileInfo { name: Some(name), size, media_type, digests, ..FileInfo::default() };
+            let printed = print_selector(&info).and_then(|attribute| attribute.value).expect("it has a name");
+            prop_assert!(!printed.contains(char::is_control), "{}", printed);
+            prop_assert_eq!(selected(&printed), info);
+        }
+
+        #[test]
+        fn no_selector_makes_the_reader_panic(text in "((name|size|type|hash)?:?\\PC{0,9} ?){0,4}") {
+            let _ = read(&[(SELECTOR, &text), ("file-date", &text), (RANGE, &text)]);
+        }
+    }
 }

@@ -205,3 +205,88 @@ pub(super) fn media_line(terms: &Terms, direction: Direction, setup: Setup) -> M
 }
 
 const DISCARD_PORT: u16 = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn media(attributes: &[(&str, &str)]) -> Media {
+        let mut media = media_line(&Terms::default(), Direction::SendRecv, Setup::ActPass);
+        media.attributes =
+            attributes.iter().map(|(name, value)| Attribute::valued(name, (*value).to_owned())).collect();
+        media
+    }
+
+    // M3264-6.1-02 M3264-6.1-03
+    #[test]
+    fn a_direction_leaves_of_our_wish_what_the_peer_allows() {
+        use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
+        for (ours, peer, rest) in [
+            (SendRecv, SendRecv, SendRecv),
+            (SendRecv, SendOnly, RecvOnly),
+            (SendRecv, RecvOnly, SendOnly),
+            (SendRecv, Inactive, Inactive),
+            (RecvOnly, SendRecv, RecvOnly),
+            (RecvOnly, RecvOnly, Inactive),
+            (SendOnly, SendRecv, SendOnly),
+        ] {
+            assert_eq!(ours.facing(peer), rest, "{ours:?} facing {peer:?}");
+        }
+    }
+
+    // M8866-6.7-01 M8866-6.7-02 M8866-6.7-03
+    #[test]
+    fn the_first_direction_counts_and_the_sessions_is_the_default() {
+        let (send, receive) = (Attribute::flag("sendonly"), Attribute::flag("recvonly"));
+        assert_eq!(Direction::read(&[], &[]), Direction::SendRecv);
+        assert_eq!(Direction::read(&[], std::slice::from_ref(&send)), Direction::SendOnly);
+        assert_eq!(Direction::read(&[receive.clone(), send.clone()], &[send]), Direction::RecvOnly);
+    }
+
+    // M6135-4.2.1-02 M6135-4.2.1-04
+    #[test]
+    fn holdconn_is_as_good_as_no_setup() {
+        assert_eq!(Setup::read(&media(&[("setup", "Passive")])), Some(Setup::Passive));
+        assert_eq!(Setup::read(&media(&[("setup", "holdconn")])), None);
+        assert_eq!(Setup::read(&media(&[])), None);
+    }
+
+    // M4975-8.2-01 M4975-8.2-02 M4975-8.3-01
+    #[test]
+    fn a_path_is_used_only_if_its_uris_can_be() {
+        for (path, usable) in [
+            ("msrp://192.0.2.7:2855/s1;tcp", true),
+            ("msrp://relay.example.org:2855/r1;tcp msrp://192.0.2.7:2855/s1;tcp", true),
+            ("msrp://relay.example.org:2855/r1;tcp msrp://x.invalid:80/s1;ws", true),
+            ("msrp://host.example.org/s1;tcp", false),
+            ("msrp://192.0.2.7:2855;tcp", false),
+            ("msrp://192.0.2.7:2855/s1;ws", false),
+            ("msrps://192.0.2.7:2855/s1;tcp", false),
+            ("sip:dana@example.org", false),
+            ("", false),
+        ] {
+            assert_eq!(Terms::read(&media(&[("path", path)])).is_some(), usable, "{path}");
+        }
+    }
+
+    // M4975-8.6-08 M4975-8.6-09 M4975-8.6-11 M4975-8.6-12
+    #[test]
+    fn a_type_is_accepted_whatever_its_case_and_parameters() {
+        let media = media(&[
+            ("path", "msrp://192.0.2.7:2855/s1;tcp"),
+            ("accept-types", "message/CPIM text/plain;x=\"a b\" image/*"),
+            ("accept-wrapped-types", "*"),
+            ("max-size", "1000"),
+        ]);
+        let terms = Terms::read(&media).expect("usable terms");
+        assert_eq!(terms.accept_types, ["message/CPIM", "text/plain;x=\"a b\"", "image/*"]);
+        for accepted in ["message/cpim", "Text/Plain; charset=utf-8", "image/png"] {
+            assert!(terms.accept(accepted), "{accepted}");
+        }
+        for refused in ["video/mp4", "imagex/png", "text/plainer", ""] {
+            assert!(!terms.accept(refused), "{refused}");
+            assert!(terms.accept_wrapped(refused), "{refused}");
+        }
+        assert!(terms.accept_size(1000) && !terms.accept_size(1001));
+    }
+}

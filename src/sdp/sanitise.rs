@@ -65,6 +65,9 @@ fn sections(text: &str) -> Result<Vec<Section<'_>>, SdpError> {
             return Err(SdpError::UnknownType { letter }); // RFC 8866 §5: ignore the whole description
         }
         if letter == 'm' {
+            if value.split(' ').take(4).filter(|field| !field.is_empty()).count() < 4 {
+                return Err(malformed);
+            }
             sections.push(Section::default());
         }
         if sections.len() > SDP_MEDIA + 1 {
