@@ -69,3 +69,74 @@ fn describe() {
     describe_gauge!(SESSIONS, "MSRP sessions alive");
     describe_gauge!(DIALOGS, "SIP dialogs alive");
 }
+
+/// Octets of file content came in.
+pub(super) fn received(octets: usize) {
+    metrics::counter!(TRANSFER_OCTETS, "direction" => "in").increment(octets as u64);
+}
+
+/// Octets of file content went out.
+pub(super) fn sent(octets: usize) {
+    metrics::counter!(TRANSFER_OCTETS, "direction" => "out").increment(octets as u64);
+}
+
+/// An MSRP request or response went out: `word` is its method or status, `head` begins with its head.
+pub(super) fn msrp_sent(word: &str, head: &[u8]) {
+    match word {
+        "SEND" => metrics::counter!(CHUNKS, "result" => "sent").increment(1),
+        "REPORT" => {
+            let status = report_status(head).unwrap_or("unknown").to_owned();
+            metrics::counter!(REPORTS, "kind" => "sent", "status" => status).increment(1);
+        }
+        code => {
+            let result = if code == "200" { "accepted" } else { "refused" };
+            metrics::counter!(CHUNKS, "result" => result).increment(1);
+            metrics::counter!(MSRP_RESPONSES, "code" => code.to_owned()).increment(1);
+        }
+    }
+}
+
+/// The code of a `Status: 000 200 OK` line.
+fn report_status(head: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(head).ok()?;
+    let (_, status) = text.split_once("\r\nStatus: 000 ")?;
+    status.get(..3)
+}
+
+/// A SIP message goes out; final responses are counted by method and code.
+pub(super) fn sip_sent(octets: &[u8]) {
+    let Some(line) = octets.strip_prefix(b"SIP/2.0 ") else { return };
+    let Some(code) = line.get(..3).and_then(|code| std::str::from_utf8(code).ok()).filter(|code| !code.starts_with('1'))
+    else {
+        return;
+    };
+    let method = memchr::memmem::find(octets, b"\r\nCSeq: ")
+        .and_then(|at| octets[at + 8..].split(|octet| *octet == b'\r').next())
+        .and_then(|value| value.rsplit(|octet| *octet == b' ').next())
+        .and_then(|method| std::str::from_utf8(method).ok())
+        .unwrap_or("unknown");
+    // A peer invents methods, not time series.
+    let known = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO"].into_iter().find(|known| *known == method);
+    metrics::counter!(SIP_RESPONSES, "method" => known.unwrap_or("other"), "code" => code.to_owned()).increment(1);
+}
+
+/// How many things are alive.
+pub(super) fn census(census: crate::engine::Census) {
+    metrics::gauge!(DIALOGS).set(census.calls as f64);
+    metrics::gauge!(SESSIONS).set(census.sessions as f64);
+    metrics::gauge!(TRANSFERS_ACTIVE, "direction" => "in").set(census.receiving as f64);
+    metrics::gauge!(TRANSFERS_ACTIVE, "direction" => "out").set(census.sending as f64);
+}
+
+/// A commit took this long.
+pub(super) fn committed(took: std::time::Duration) {
+    metrics::histogram!(COMMIT_SECONDS).record(took.as_secs_f64());
+}
+
+/// What the spool says of itself.
+pub(super) fn spool(status: &crate::spool::SpoolStatus) {
+    metrics::gauge!(SPOOL_OBJECTS).set(status.objects as f64);
+    metrics::gauge!(SPOOL_STAGES).set(status.stages as f64);
+    metrics::gauge!(SPOOL_FREE_OCTETS).set(status.free_octets as f64);
+    metrics::counter!(FSYNC_ERRORS).absolute(status.sync_errors);
+}

@@ -5,8 +5,12 @@
 
 pub mod admin;
 pub mod clock;
+mod driver;
 pub mod entropy;
 pub mod files;
 mod guard;
 pub mod log;
 pub mod metrics;
+pub mod node;
+mod signalling;
+mod stream;

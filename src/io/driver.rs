@@ -1,0 +1,248 @@
+//! The engine's task: it performs what the engine wants, and nothing else.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::{mpsc, oneshot};
+
+use super::metrics;
+use super::signalling::{Signalling, Wire};
+use super::stream::{self, Shared};
+use crate::engine::{Command, Engine, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket};
+use crate::model::{Mint, Outbox};
+use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
+use crate::sip;
+use crate::spool::{EnvelopeDraft, Sealed};
+
+/// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
+const UNREAD_HAPPENINGS: usize = 4096;
+
+/// How long connecting to a peer's MSRP address may take.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often the gauges are set.
+const CENSUS: Duration = Duration::from_secs(1);
+
+/// From outside of the engine's task.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// A client wants a call of its own and hears of it here.
+    Listen(oneshot::Sender<(OrderId, mpsc::Receiver<Happening>)>),
+    /// An MSRP connection came in.
+    Accepted(TcpStream),
+    /// One of ours stands, or does not.
+    Dialled(SessionKey, Result<TcpStream, String>),
+    /// Take no new work, and answer when the work at hand is done.
+    Drain(oneshot::Sender<()>),
+}
+
+/// Makes links and knows how to reach them.
+pub(super) struct Driver {
+    pub(super) engine: Engine,
+    pub(super) shared: Shared,
+    pub(super) signalling: Signalling,
+    pub(super) mint: Mint,
+    pub(super) msrp: msrp::Config,
+    /// Instead of what SDP says: for a demonstration that puts something on the wire.
+    pub(super) msrp_via: Option<SocketAddr>,
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) links: HashMap<LinkId, mpsc::Sender<Command>>,
+    pub(super) listeners: HashMap<OrderId, mpsc::Sender<Happening>>,
+    pub(super) next_link: u64,
+    pub(super) next_order: u64,
+    pub(super) drained: Option<oneshot::Sender<()>>,
+}
+
+/// The driver's ears.
+pub(super) struct Ears {
+    pub(super) engine: mpsc::Receiver<Input>,
+    pub(super) wire: mpsc::Receiver<Wire>,
+    pub(super) requests: mpsc::Receiver<Request>,
+}
+
+impl Driver {
+    /// Runs until the node stops.
+    pub(super) async fn run(mut self, mut ears: Ears) {
+        let stop = self.shared.stop.clone();
+        let mut census = tokio::time::interval(CENSUS);
+        loop {
+            let deadline = self.engine.deadline().map(|deadline| self.shared.clock.at(deadline));
+            tokio::select! {
+                input = ears.engine.recv() => match input {
+                    Some(input) => self.handle(input),
+                    None => return,
+                },
+                wire = ears.wire.recv() => match wire {
+                    Some(wire) => self.wire(wire),
+                    None => return,
+                },
+                request = ears.requests.recv() => match request {
+                    Some(request) => self.request(request),
+                    None => return,
+                },
+                () = sleep_until(deadline), if deadline.is_some() => self.handle(Input::Timeout),
+                _ = census.tick() => metrics::census(self.engine.census()),
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    fn wire(&mut self, wire: Wire) {
+        match wire {
+            Wire::Up(flow, sender) => self.signalling.up(flow, sender),
+            Wire::Sip(input) => {
+                match &input {
+                    sip::Input::FlowClosed(id) => self.signalling.down(*id),
+                    sip::Input::TransportFailed { remote, .. } => self.signalling.forget_dial(*remote),
+                    _ => {}
+                }
+                self.handle(Input::Sip(input));
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request) {
+        match request {
+            Request::Listen(answer) => {
+                self.next_order += 1;
+                let id = OrderId(self.next_order);
+                let (sender, receiver) = mpsc::channel(UNREAD_HAPPENINGS);
+                self.listeners.insert(id, sender);
+                let _ = answer.send((id, receiver));
+            }
+            Request::Accepted(stream) => drop(self.link(stream)),
+            Request::Dialled(session, connected) => {
+                let link = connected.map(|stream| self.link(stream));
+                self.handle(Input::Dialled(session, link));
+            }
+            Request::Drain(done) => {
+                self.drained = Some(done);
+                self.handle(Input::Drain);
+            }
+        }
+    }
+
+    /// Puts a stream to work as a link.
+    fn link(&mut self, stream: TcpStream) -> LinkId {
+        self.next_link += 1;
+        let id = LinkId(self.next_link);
+        let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()));
+        let (sender, receiver) = mpsc::channel(stream::UNREAD_COMMANDS);
+        self.links.insert(id, sender);
+        tokio::spawn(stream::serve(id, stream, link, receiver, self.shared.clone()));
+        id
+    }
+
+    fn handle(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        let mut outputs = Outbox::new();
+        while let Some(input) = inputs.pop_front() {
+            if let Input::Notice(link, Notice::Closed) = &input {
+                self.links.remove(link);
+            }
+            self.engine.handle(self.shared.clock.now(), input, &mut outputs);
+            while let Some(output) = outputs.pop() {
+                inputs.extend(self.perform(output));
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output) -> Option<Input> {
+        match output {
+            Output::Transmit { flow, transport, remote, octets } => {
+                metrics::sip_sent(&octets);
+                if self.signalling.send(flow, transport, remote, octets) {
+                    return None;
+                }
+                return Some(Input::Sip(sip::Input::TransportFailed { flow, transport, remote }));
+            }
+            Output::CloseFlow(flow) => self.signalling.close(flow),
+            Output::Link(link, command) => self.command(link, command),
+            Output::Dial(session, uri) => self.dial(session, uri),
+            Output::Find(ticket, query) => self.find(ticket, query),
+            Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
+            Output::Happened(order, happening) => self.happened(order, happening),
+            Output::Drained => {
+                if let Some(drained) = self.drained.take() {
+                    let _ = drained.send(());
+                }
+            }
+        }
+        None
+    }
+
+    fn command(&mut self, link: LinkId, command: Command) {
+        let Some(sender) = self.links.get(&link) else { return };
+        if let Err(error) = sender.try_send(command) {
+            tracing::warn!(link = link.0, %error, "the MSRP link does not listen any more: closing it");
+            self.links.remove(&link);
+        }
+    }
+
+    fn dial(&self, session: SessionKey, uri: MsrpUri) {
+        let (requests, via) = (self.requests.clone(), self.msrp_via);
+        tokio::spawn(async move {
+            let connected = match tokio::time::timeout(DIAL_TIMEOUT, connect(&uri, via)).await {
+                Ok(connected) => connected.map_err(|error| format!("{uri}: {error}")),
+                Err(_) => Err(format!("{uri}: no answer within {} s", DIAL_TIMEOUT.as_secs())),
+            };
+            let _ = requests.send(Request::Dialled(session, connected)).await;
+        });
+    }
+
+    fn find(&self, ticket: Ticket, query: Query) {
+        let (spool, engine) = (self.shared.spool.clone(), self.shared.engine.clone());
+        tokio::task::spawn_blocking(move || {
+            let found = match query {
+                Query::Object(uri) => spool.find(&uri),
+                // RFC 5547 §8.3.2: a selector that picks several picks none.
+                Query::Select(mailbox, selector) => spool
+                    .select(mailbox.box_name(), &selector)
+                    .map(|found| <[_; 1]>::try_from(found).ok().map(|[object]| object)),
+            };
+            let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
+        });
+    }
+
+    fn commit(&self, ticket: Ticket, sealed: Box<Sealed>, draft: Box<EnvelopeDraft>) {
+        let (spool, engine, clock) = (self.shared.spool.clone(), self.shared.engine.clone(), self.shared.clock);
+        tokio::task::spawn_blocking(move || {
+            let now = clock.now();
+            let committed = spool.commit(*sealed, *draft, now);
+            metrics::committed(clock.now().instant - now.instant);
+            let _ = engine.blocking_send(Input::Committed(ticket, committed));
+        });
+    }
+
+    fn happened(&mut self, order: OrderId, happening: Happening) {
+        let over = matches!(happening, Happening::Ended(_));
+        if let Some(listener) = self.listeners.get(&order)
+            && let Err(error) = listener.try_send(happening)
+        {
+            tracing::warn!(order = order.0, %error, "the client command does not listen");
+        }
+        if over {
+            self.listeners.remove(&order);
+        }
+    }
+}
+
+async fn connect(uri: &MsrpUri, via: Option<SocketAddr>) -> std::io::Result<TcpStream> {
+    let address = match via {
+        Some(via) => via,
+        None => {
+            let host = uri.host.trim_start_matches('[').trim_end_matches(']');
+            let mut addresses = lookup_host((host, uri.port.unwrap_or(MSRP_PORT))).await?;
+            addresses.next().ok_or(std::io::ErrorKind::NotFound)?
+        }
+    };
+    TcpStream::connect(address).await
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline).await;
+    }
+}

@@ -1,0 +1,379 @@
+//! A whole node: spool, engine, sockets and the operator's door, started from settings and stopped in good order.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::admin::{self, Addresses, Admin, Readiness, Token};
+use super::clock::Clock;
+use super::driver::{Driver, Ears, Request};
+use super::files::HostFiles;
+use super::signalling::Signalling;
+use super::stream::Shared;
+use super::{entropy, metrics};
+use crate::config::{self, Settings};
+use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId, Peer, Policy, Unattended};
+use crate::model::Mint;
+use crate::msml::{self, DialogIdStyle, ExitStyle, Interpreter, Style};
+use crate::msrp;
+use crate::sdp::Address;
+use crate::sip::{self, Endpoint, Transport};
+use crate::spool::{Index, Recovery, Spool, SpoolError};
+
+/// Inputs that may wait for the engine; a full queue slows sockets down.
+const UNREAD_INPUTS: usize = 1024;
+
+/// How often the spool is asked how it is.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often what is too old is swept.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// What a node needs besides its settings.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether the operator's HTTP door is opened; a client command has none.
+    pub http: bool,
+    /// Connects MSRP here whatever SDP says: for a demonstration that puts something on the wire.
+    pub msrp_via: Option<SocketAddr>,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address can't be listened on, a file can't be read.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The spool's directory can't be used.
+    #[error("the spool {path} cannot be used: {error}")]
+    Spool {
+        /// Its directory.
+        path: String,
+        /// What is wrong.
+        error: SpoolError,
+    },
+    /// A setting makes no sense together with the machine.
+    #[error("{0}")]
+    Settings(String),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    addresses: Addresses,
+    bound: Bound,
+    recovery: Recovery,
+    readiness: Readiness,
+    spool: Spool,
+    clock: Clock,
+    engine: mpsc::Sender<Input>,
+    requests: mpsc::Sender<Request>,
+    stop: CancellationToken,
+    tasks: tokio_util::task::TaskTracker,
+}
+
+/// The addresses that were really bound.
+#[derive(Clone, Debug, Default)]
+struct Bound {
+    sip: Vec<(Transport, SocketAddr)>,
+    msrp: Vec<SocketAddr>,
+    http: Option<SocketAddr>,
+}
+
+impl Node {
+    /// Opens the spool, binds every socket and starts to serve.
+    ///
+    /// # Errors
+    /// [`StartError`] names the address, file or setting.
+    pub async fn start(settings: &Settings, options: Options) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let mut mint = entropy::mint()?;
+        let (spool, recovery) = open_spool(settings, mint.fork(), clock)?;
+        let stop = CancellationToken::new();
+        let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
+        let (wire, wire_ears) = mpsc::channel(UNREAD_INPUTS);
+        let (requests, request_ears) = mpsc::channel(UNREAD_INPUTS);
+        let (signalling, sip) = Signalling::open(&settings.sip.listen, wire, stop.clone()).await?;
+        let mut bound = Bound { sip, ..Bound::default() };
+        for listen in &settings.msrp.listen {
+            let listener = bind(&listen.authority()).await?;
+            bound.msrp.push(listener.local_addr()?);
+            tokio::spawn(accept(listener, requests.clone(), stop.clone()));
+        }
+        let policy = policy(settings, &bound)?;
+        let endpoint = Endpoint::new(sip_config(settings), mint.fork());
+        let interpreter = Interpreter::new(msml_config(settings), mint.fork());
+        let driver = Driver {
+            engine: Engine::new(policy, endpoint, interpreter, mint.fork()),
+            shared: Shared { spool: spool.clone(), clock, engine: engine.clone(), stop: stop.clone() },
+            signalling,
+            mint,
+            msrp: msrp::Config::default(),
+            msrp_via: options.msrp_via,
+            requests: requests.clone(),
+            links: HashMap::new(),
+            listeners: HashMap::new(),
+            next_link: 0,
+            next_order: 0,
+            drained: None,
+        };
+        let tasks = tokio_util::task::TaskTracker::new();
+        tasks.spawn(driver.run(Ears { engine: engine_ears, wire: wire_ears, requests: request_ears }));
+        let readiness = Readiness::new();
+        if options.http {
+            bound.http = Some(open_door(settings, &readiness, stop.clone()).await?);
+        }
+        tasks.spawn(watch(spool.clone(), readiness.clone(), clock, stop.clone()));
+        let addresses = bound.addresses();
+        readiness.listening(addresses.clone());
+        tracing::info!(sip = ?addresses.sip, msrp = ?addresses.msrp, http = %addresses.http, "listening");
+        Ok(Self { addresses, bound, recovery, readiness, spool, clock, engine, requests, stop, tasks })
+    }
+
+    /// The addresses that are really listened on.
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The first address on which SIP is listened for by this transport.
+    pub fn sip_address(&self, transport: Transport) -> Option<SocketAddr> {
+        self.bound.sip.iter().find(|(kind, _)| *kind == transport).map(|(_, address)| *address)
+    }
+
+    /// The first address on which MSRP is listened for.
+    pub fn msrp_address(&self) -> Option<SocketAddr> {
+        self.bound.msrp.first().copied()
+    }
+
+    /// What was found in the spool at the start.
+    pub const fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// Its spool.
+    pub const fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// Its clock.
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// A call of one's own on this node.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn line(&self) -> io::Result<Line> {
+        let (answer, listening) = oneshot::channel();
+        let gone = || io::Error::new(io::ErrorKind::NotConnected, "the node has stopped");
+        self.requests.send(Request::Listen(answer)).await.map_err(|_| gone())?;
+        let (id, happenings) = listening.await.map_err(|_| gone())?;
+        Ok(Line { id, happenings, engine: self.engine.clone() })
+    }
+
+    /// Takes no new calls, waits at most `patience` for what is under way, and stops. Files that are still arriving stay
+    /// in their stages, where their senders can go on. Returns whether everything under way was finished.
+    pub async fn drain(self, patience: Duration) -> bool {
+        self.readiness.object("server", "draining");
+        let (done, drained) = oneshot::channel();
+        let asked = self.requests.send(Request::Drain(done)).await.is_ok();
+        let finished = asked && matches!(tokio::time::timeout(patience, drained).await, Ok(Ok(())));
+        self.stop().await;
+        finished
+    }
+
+    /// Stops at once.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(STOP_PATIENCE, self.tasks.wait()).await;
+    }
+}
+
+/// How long stopping may take before the process goes anyway: what is durable is durable.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// One call that a command places, from its first order to [`Happening::Ended`].
+#[derive(Debug)]
+pub struct Line {
+    id: OrderId,
+    happenings: mpsc::Receiver<Happening>,
+    engine: mpsc::Sender<Input>,
+}
+
+impl Line {
+    /// Places the call.
+    pub async fn call(&self, target: String, from: String, remote: SocketAddr, transport: Transport, media: CallMedia) {
+        self.order(Order::Call { id: self.id, target, from, remote, transport, media }).await;
+    }
+
+    /// Sends an MSML document on it; `token` comes back with the response.
+    pub async fn msml(&self, token: u64, document: String) {
+        self.order(Order::Info(self.id, token, document)).await;
+    }
+
+    /// Hangs up.
+    pub async fn hang_up(&self) {
+        self.order(Order::Bye(self.id)).await;
+    }
+
+    /// What happens next; `None` when the node has stopped or the call was over before.
+    pub async fn next(&mut self) -> Option<Happening> {
+        self.happenings.recv().await
+    }
+
+    async fn order(&self, order: Order) {
+        // A stopped node shows in `next`, which then ends.
+        let _ = self.engine.send(Input::Order(order)).await;
+    }
+}
+
+impl Bound {
+    fn addresses(&self) -> Addresses {
+        let name = |transport| if transport == Transport::Udp { "udp" } else { "tcp" };
+        Addresses {
+            sip: self.sip.iter().map(|(transport, address)| format!("{}:{address}", name(*transport))).collect(),
+            msrp: self.msrp.iter().map(|address| format!("tcp:{address}")).collect(),
+            http: self.http.map(|address| address.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+async fn bind(authority: &str) -> io::Result<TcpListener> {
+    TcpListener::bind(authority)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on tcp:{authority}: {error}")))
+}
+
+fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, Recovery), StartError> {
+    let path = &settings.spool.path;
+    let failed = |error| StartError::Spool { path: path.display().to_string(), error };
+    let files = HostFiles::new(path)
+        .map_err(|error| failed(SpoolError::Io { doing: "making its directory", error }))?;
+    let index = Index::open(path.join("index.sqlite"));
+    let (spool, recovery) = Spool::open(Arc::new(files), index, mint, clock.now()).map_err(failed)?;
+    spool.set_reserve(settings.spool.reserve);
+    for (id, verdict) in &recovery.verdicts {
+        tracing::warn!(%id, ?verdict, "found at start");
+    }
+    tracing::info!(objects = recovery.objects, resumable = recovery.resumable, swept = recovery.swept, "spool open");
+    Ok((spool, recovery))
+}
+
+async fn accept(listener: TcpListener, requests: mpsc::Sender<Request>, stop: CancellationToken) {
+    loop {
+        let accepted: io::Result<(TcpStream, SocketAddr)> = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                if requests.send(Request::Accepted(stream)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "MSRP accept failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn open_door(settings: &Settings, readiness: &Readiness, stop: CancellationToken) -> Result<SocketAddr, StartError> {
+    let listener = bind(&settings.http.listen.to_string()).await?;
+    let address = listener.local_addr()?;
+    let token = settings.http.token_file.as_deref().map(Token::read).transpose()?;
+    let admin = Admin { readiness: readiness.clone(), metrics: metrics::install(), token };
+    tokio::spawn(async move {
+        if let Err(error) = admin::serve(listener, admin, stop.cancelled_owned()).await {
+            tracing::error!(%error, "the HTTP door broke");
+        }
+    });
+    Ok(address)
+}
+
+/// Keeps readiness and gauges true, and sweeps.
+async fn watch(spool: Spool, readiness: Readiness, clock: Clock, stop: CancellationToken) {
+    let (mut look, mut sweep) = (tokio::time::interval(LOOK), tokio::time::interval(SWEEP));
+    loop {
+        tokio::select! {
+            _ = look.tick() => {
+                let status = tokio::task::block_in_place(|| spool.status());
+                metrics::spool(&status);
+                match &status.reason {
+                    Some(why) => readiness.object("spool", why.clone()),
+                    None => readiness.clear("spool"),
+                }
+            }
+            _ = sweep.tick() => {
+                if let Err(error) = tokio::task::block_in_place(|| spool.sweep(clock.now())) {
+                    tracing::warn!(%error, "sweeping failed");
+                }
+            }
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
+    let none = || StartError::Settings("msrp.listen is empty: files need at least one address".to_owned());
+    let first = bound.msrp.first().ok_or_else(none)?;
+    let advertise = settings.msrp.advertise.as_ref();
+    if advertise.is_none() && first.ip().is_unspecified() {
+        let why = "msrp.listen is on every address of the machine: msrp.advertise has to say which one peers are told";
+        return Err(StartError::Settings(why.to_owned()));
+    }
+    let name = advertise.map_or_else(|| first.ip().to_string(), |host| host.name.clone());
+    let address = name.parse::<IpAddr>().map_or_else(|_| Address::Name(name.clone()), Address::Ip);
+    let control = &settings.control;
+    Ok(Policy {
+        msrp_host: if name.contains(':') { format!("[{name}]") } else { name },
+        msrp_port: advertise.and_then(|host| host.port).unwrap_or_else(|| first.port()),
+        address,
+        hold: settings.msrp.hold,
+        chunk: usize::try_from(settings.msrp.chunk).unwrap_or(usize::MAX),
+        max_size: settings.msrp.max_size,
+        accept_types: settings.msrp.accept_types.clone(),
+        trusted: control.trusted.clone(),
+        unattended: match control.unattended {
+            config::Unattended::Hold => Unattended::Hold,
+            config::Unattended::Deposit => Unattended::Deposit,
+        },
+        peers: control.peers.iter().map(peer).collect(),
+        answer_timeout: settings.sip.answer_timeout,
+    })
+}
+
+fn peer(peer: &config::Peer) -> Peer {
+    let dialogid = match peer.dialogid {
+        config::DialogId::Child => DialogIdStyle::Child,
+        config::DialogId::Sibling => DialogIdStyle::Sibling,
+    };
+    let exit = match peer.exit {
+        config::Exit::Repeat => ExitStyle::Repeat,
+        config::Exit::Empty => ExitStyle::Empty,
+    };
+    Peer { network: peer.network, user_agent: peer.user_agent.clone(), style: Style { dialogid, exit } }
+}
+
+fn sip_config(settings: &Settings) -> sip::Config {
+    let advertise = settings.sip.advertise.as_ref().map(ToString::to_string);
+    sip::Config {
+        advertise_udp: advertise.clone(),
+        advertise_tcp: advertise,
+        user_agent: format!("{}/{}", settings.node.name, env!("CARGO_PKG_VERSION")),
+        ..sip::Config::default()
+    }
+}
+
+fn msml_config(settings: &Settings) -> msml::Config {
+    msml::Config { strict: settings.control.validation == config::Validation::Strict, ..msml::Config::default() }
+}

@@ -1,0 +1,299 @@
+//! One MSRP byte stream: the task that reads, writes and keeps its stages and sources.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::Clock;
+use super::metrics;
+use crate::engine::link::{self, Command, Link, LinkId, Notice, Output, Source};
+use crate::engine::{Input, LinkId as Id};
+use crate::model::{FileInfo, Outbox};
+use crate::msrp::{InboundKey, OutboundKey};
+use crate::spool::{Body, Spool, Stage};
+
+/// Octets asked of the socket at a time: one chunk of the usual size with its head.
+const READ_OCTETS: usize = 128 * 1024;
+
+/// Commands of the engine that may wait for a link; more means that the link has stopped working.
+pub(super) const UNREAD_COMMANDS: usize = 1024;
+
+/// A stream that has said goodbye flushes for this long at most.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// What every link of a node shares.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) spool: Spool,
+    pub(super) clock: Clock,
+    pub(super) engine: mpsc::Sender<Input>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Where an outgoing message's octets are read.
+enum Reading {
+    Object(Body),
+    Local(File),
+}
+
+/// One stream at work.
+struct Task {
+    id: Id,
+    link: Link,
+    shared: Shared,
+    stages: HashMap<InboundKey, Stage>,
+    sources: HashMap<OutboundKey, Reading>,
+    outgoing: VecDeque<Bytes>,
+    outputs: Outbox<Output>,
+    notices: VecDeque<Notice>,
+    closing: bool,
+}
+
+/// Serves one stream until either side ends it. The engine's last word from here is always [`Notice::Closed`].
+pub(super) async fn serve(id: LinkId, stream: TcpStream, link: Link, mut commands: mpsc::Receiver<Command>, shared: Shared) {
+    let _ = stream.set_nodelay(true);
+    keep_alive(&stream);
+    let (mut reader, mut writer) = stream.into_split();
+    let stop = shared.stop.clone();
+    let mut task = Task {
+        id,
+        link,
+        shared,
+        stages: HashMap::new(),
+        sources: HashMap::new(),
+        outgoing: VecDeque::new(),
+        outputs: Outbox::new(),
+        notices: VecDeque::new(),
+        closing: false,
+    };
+    let mut buffer = BytesMut::new();
+    while !task.closing {
+        if task.tell_engine().await.is_err() {
+            break;
+        }
+        let deadline = task.link.deadline().map(|deadline| task.shared.clock.at(deadline));
+        tokio::select! {
+            read = read(&mut reader, &mut buffer), if task.link.wants_octets() => match read {
+                Ok(octets) if !octets.is_empty() => task.handle(link::Input::Octets(octets)),
+                _ => break,
+            },
+            written = write(&mut writer, &task.outgoing), if !task.outgoing.is_empty() => match written {
+                Ok(octets) if octets > 0 => task.sent(octets),
+                _ => break,
+            },
+            command = commands.recv() => match command {
+                Some(command) => task.handle(link::Input::Command(command)),
+                None => break,
+            },
+            () = sleep_until(deadline), if deadline.is_some() => task.handle(link::Input::Timeout),
+            () = stop.cancelled() => break,
+        }
+    }
+    let _ = tokio::time::timeout(FLUSH, task.flush(&mut writer)).await;
+    task.handle(link::Input::Closed);
+    // Whatever is still open waits on disk for its sender.
+    let stages: Vec<Stage> = task.stages.drain().map(|(_, stage)| stage).collect();
+    tokio::task::block_in_place(|| stages.into_iter().for_each(suspend));
+    let _ = task.tell_engine().await;
+}
+
+async fn read(reader: &mut OwnedReadHalf, buffer: &mut BytesMut) -> io::Result<Bytes> {
+    buffer.reserve(READ_OCTETS);
+    reader.read_buf(buffer).await?;
+    Ok(buffer.split().freeze())
+}
+
+async fn write(writer: &mut OwnedWriteHalf, outgoing: &VecDeque<Bytes>) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); 16];
+    let count = outgoing.len().min(slices.len());
+    for (slice, octets) in slices.iter_mut().zip(outgoing) {
+        *slice = IoSlice::new(octets);
+    }
+    writer.write_vectored(&slices[..count]).await
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline).await;
+    }
+}
+
+/// A peer behind a NAT that forgot it would block its own return with 506: dead connections are noticed in a minute.
+fn keep_alive(stream: &TcpStream) {
+    let probes = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&probes.with_retries(3));
+}
+
+fn suspend(stage: Stage) {
+    if let Err(error) = stage.suspend() {
+        tracing::warn!(%error, "a partial file could not be kept for its sender");
+    }
+}
+
+impl Task {
+    /// One input and everything that follows from it. Disk work is done here and now, on a thread the runtime gives up
+    /// for it: a stream's octets are in its stage before it reads more, which is all the back-pressure there is.
+    fn handle(&mut self, input: link::Input) {
+        let now = self.shared.clock.now();
+        self.link.handle(now, input, &mut self.outputs);
+        while let Some(output) = self.outputs.pop() {
+            if let Some(input) = self.perform(output) {
+                let now = self.shared.clock.now();
+                self.link.handle(now, input, &mut self.outputs);
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output) -> Option<link::Input> {
+        match output {
+            Output::Transmit(octets) => {
+                count_sent(&octets);
+                self.outgoing.push_back(octets);
+                None
+            }
+            Output::Open(message, plan) => {
+                let opened = on_disk(|| self.shared.spool.stage(plan, self.shared.clock.now()));
+                Some(link::Input::Staged(message, opened.map(|stage| self.keep(message, stage))))
+            }
+            Output::Write(message, offset, octets) => {
+                metrics::received(octets.len());
+                let stage = self.stages.get_mut(&message)?;
+                let written = on_disk(|| stage.write(offset, &octets));
+                Some(link::Input::Written(message, octets.len(), written))
+            }
+            Output::Sync(message) => {
+                let stage = self.stages.get_mut(&message)?;
+                let synced = on_disk(|| stage.sync());
+                Some(link::Input::Synced(message, synced))
+            }
+            Output::Seal(message, total, expected) => self.seal(message, total, &expected),
+            Output::Suspend(message) => {
+                let stage = self.stages.remove(&message)?;
+                on_disk(|| suspend(stage));
+                None
+            }
+            Output::Discard(message) => {
+                let stage = self.stages.remove(&message)?;
+                on_disk(|| stage.discard());
+                None
+            }
+            Output::Source(message, source) => {
+                match on_disk(|| self.open(&source)) {
+                    Ok(reading) => drop(self.sources.insert(message, reading)),
+                    Err(why) => tracing::warn!(?source, %why, "cannot open what was to be sent"),
+                }
+                None
+            }
+            Output::Fetch(message, offset, octets) => {
+                let fetched = on_disk(|| self.fetch(message, offset, octets));
+                Some(link::Input::Fetched(message, offset, fetched))
+            }
+            Output::Release(message) => {
+                self.sources.remove(&message);
+                None
+            }
+            Output::Notice(notice) => {
+                self.notices.push_back(notice);
+                None
+            }
+            Output::Close => {
+                self.closing = true;
+                None
+            }
+        }
+    }
+
+    fn keep(&mut self, message: InboundKey, stage: Stage) -> crate::model::Ranges {
+        let received = stage.received();
+        self.stages.insert(message, stage);
+        received
+    }
+
+    fn seal(&mut self, message: InboundKey, total: u64, expected: &FileInfo) -> Option<link::Input> {
+        let stage = self.stages.remove(&message)?;
+        let sealed = on_disk(|| stage.seal(total, expected));
+        Some(link::Input::Sealed(message, sealed.map(Box::new)))
+    }
+
+    fn open(&self, source: &Source) -> Result<Reading, String> {
+        match source {
+            Source::Object(object) => {
+                self.shared.spool.read(object).map(Reading::Object).map_err(|error| error.to_string())
+            }
+            Source::Local(path) => File::open(path).map(Reading::Local).map_err(|error| format!("{path}: {error}")),
+        }
+    }
+
+    fn fetch(&self, message: OutboundKey, offset: u64, octets: usize) -> Option<Bytes> {
+        let mut buffer = vec![0; octets];
+        let read = match self.sources.get(&message)? {
+            Reading::Object(body) => body.read_at(offset, &mut buffer).map_err(|error| error.to_string()),
+            Reading::Local(file) => file.read_at(&mut buffer, offset).map_err(|error| error.to_string()),
+        };
+        match read {
+            Ok(0) => None,
+            Ok(length) => {
+                buffer.truncate(length);
+                metrics::sent(length);
+                Some(Bytes::from(buffer))
+            }
+            Err(why) => {
+                tracing::error!(%why, "cannot read what is being sent");
+                None
+            }
+        }
+    }
+
+    fn sent(&mut self, octets: usize) {
+        let mut left = octets;
+        while left > 0 {
+            let Some(front) = self.outgoing.front_mut() else { break };
+            let taken = left.min(front.len());
+            front.advance(taken);
+            left -= taken;
+            if front.is_empty() {
+                self.outgoing.pop_front();
+            }
+        }
+        self.handle(link::Input::Sent(octets));
+    }
+
+    async fn flush(&mut self, writer: &mut OwnedWriteHalf) -> io::Result<()> {
+        while let Some(octets) = self.outgoing.pop_front() {
+            writer.write_all(&octets).await?;
+        }
+        writer.shutdown().await
+    }
+
+    /// Hands over what the engine has to know; a busy engine slows the link down, never the other way round.
+    async fn tell_engine(&mut self) -> Result<(), mpsc::error::SendError<Input>> {
+        while let Some(notice) = self.notices.pop_front() {
+            self.shared.engine.send(Input::Notice(self.id, notice)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Disk work, on a thread that the runtime replaces meanwhile.
+fn on_disk<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
+}
+
+/// Counts responses and REPORTs by looking at the start of what goes out.
+fn count_sent(octets: &[u8]) {
+    let Some(line) = octets.strip_prefix(b"MSRP ") else { return };
+    let line = &line[..line.iter().take(128).position(|octet| *octet == b'\r').unwrap_or(0)];
+    let Some(word) = line.split(|octet| *octet == b' ').nth(1).and_then(|word| std::str::from_utf8(word).ok()) else {
+        return;
+    };
+    metrics::msrp_sent(word, octets);
+}
