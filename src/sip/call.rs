@@ -1,0 +1,208 @@
+//! One call as the endpoint remembers it: the SIP dialog, and what is owed by whom.
+//!
+//! ```text
+//!  INVITE in --> Ringing --Accept--> Up --Bye, no ACK--> Closing --BYE answered--> gone
+//!                   |                ^|                                             ^
+//!                   +-Refuse, CANCEL-|+--BYE in, 481 or 408 to a request of ours----+
+//!                                    |                                              |
+//!  Invite ---------> Calling ---2xx--+                                              |
+//!                   +-300-699, timeout, Cancel--------------------------------------+
+//! ```
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::api::{Body, EndReason, Flow, FlowId, Transport};
+use super::dialog::Dialog;
+use super::layer::{ClientId, Hop, ServerId};
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The peer's INVITE waits for the owner.
+    Ringing,
+    /// Our INVITE waits for the peer.
+    Calling,
+    /// Answered with 2xx.
+    Up,
+    /// Our BYE is sent; the reason is what [`super::Event::Ended`] will say.
+    Closing(EndReason),
+}
+
+/// What a call may be woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Alarm {
+    /// The 2xx has to be sent again (RFC 3261 §13.3.1.4).
+    RepeatSuccess,
+    /// The ACK will not come any more.
+    AckOverdue,
+    /// A provisional response each minute keeps proxies waiting (RFC 3261 §13.3.1).
+    Remind,
+    /// The owner, or the INVITE's Expires, has run out of time.
+    Unanswered,
+    /// The cancelled INVITE gets no final response either (RFC 3261 §9.1).
+    CancelOverdue,
+    /// The wait after 491 is over (RFC 3261 §14.1).
+    Retry,
+}
+
+/// All alarms of a call.
+pub(super) const ALARMS: [Alarm; 6] =
+    [Alarm::RepeatSuccess, Alarm::AckOverdue, Alarm::Remind, Alarm::Unanswered, Alarm::CancelOverdue, Alarm::Retry];
+
+/// How the peer is reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path {
+    /// The flow of its last message, while it lives.
+    pub(super) flow: Option<FlowId>,
+    /// Its transport.
+    pub(super) transport: Transport,
+    /// Its address.
+    pub(super) remote: SocketAddr,
+    /// Ours, if a message came in on it.
+    pub(super) local: Option<SocketAddr>,
+}
+
+impl From<Flow> for Path {
+    fn from(flow: Flow) -> Self {
+        Self { flow: Some(flow.id), transport: flow.transport, remote: flow.remote, local: Some(flow.local) }
+    }
+}
+
+/// The peer's INVITE or re-INVITE that the owner has not answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    /// Its transaction.
+    pub(super) id: ServerId,
+    /// Whether it began the call.
+    pub(super) first: bool,
+}
+
+/// Our 2xx that is not acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unacked {
+    /// The INVITE's transaction.
+    pub(super) id: ServerId,
+    /// Its CSeq number.
+    pub(super) seq: u32,
+    /// Whether the 2xx carries the offer.
+    pub(super) offered: bool,
+    /// Time to the next copy.
+    pub(super) interval: Duration,
+}
+
+/// Whether our INVITE is being given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cancel {
+    /// No.
+    Unwanted,
+    /// RFC 3261 §9.1: the CANCEL waits for a provisional response.
+    Wanted,
+    /// The CANCEL is out.
+    Sent,
+}
+
+/// Our INVITE or re-INVITE under way.
+#[derive(Clone, Debug)]
+pub(super) struct Inviting {
+    /// Its transaction.
+    pub(super) id: ClientId,
+    /// Its CSeq number.
+    pub(super) seq: u32,
+    /// The offer, kept for a retry after 491.
+    pub(super) offer: Option<Body>,
+    /// Whether a provisional response came.
+    pub(super) provisional: bool,
+    /// Whether we want it no more.
+    pub(super) cancel: Cancel,
+}
+
+/// The one request of ours, besides INVITE, that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The INFO with this token.
+    Info(u64),
+    /// The BYE.
+    Bye,
+}
+
+/// The last ACK to a 2xx, repeated for every copy of that 2xx.
+#[derive(Clone, Debug)]
+pub(super) struct LastAck {
+    /// The INVITE's CSeq number.
+    pub(super) seq: u32,
+    /// The ACK.
+    pub(super) octets: Bytes,
+    /// Where it went.
+    pub(super) hop: Hop,
+}
+
+/// The BYE that waits for the INFOs before it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HangUp {
+    /// Its body.
+    pub(super) body: Option<Body>,
+    /// Its Reason header.
+    pub(super) reason: Option<String>,
+}
+
+/// A call.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The SIP dialog.
+    pub(super) dialog: Dialog,
+    /// Whether we called, and so own the Call-ID.
+    pub(super) caller: bool,
+    /// Where it stands.
+    pub(super) phase: Phase,
+    /// How the peer is reached.
+    pub(super) path: Path,
+    /// The peer's INVITE under way.
+    pub(super) waiting: Option<Waiting>,
+    /// Our 2xx under way.
+    pub(super) unacked: Option<Unacked>,
+    /// Our INVITE under way.
+    pub(super) inviting: Option<Inviting>,
+    /// The CSeq number of a 2xx whose ACK the owner owes.
+    pub(super) ack_owed: Option<u32>,
+    /// The last ACK to a 2xx.
+    pub(super) last_ack: Option<LastAck>,
+    /// The re-INVITE that waits for its turn.
+    pub(super) reinvite: Option<Body>,
+    /// INFOs that wait for theirs.
+    pub(super) infos: VecDeque<(u64, Body)>,
+    /// The BYE that waits for its.
+    pub(super) hang_up: Option<HangUp>,
+    /// The request under way.
+    pub(super) sent: Option<Sent>,
+}
+
+impl Call {
+    /// A call with nothing under way.
+    pub(super) const fn new(dialog: Dialog, caller: bool, path: Path) -> Self {
+        let phase = if caller { Phase::Calling } else { Phase::Ringing };
+        Self {
+            dialog,
+            caller,
+            phase,
+            path,
+            waiting: None,
+            unacked: None,
+            inviting: None,
+            ack_owed: None,
+            last_ack: None,
+            reinvite: None,
+            infos: VecDeque::new(),
+            hang_up: None,
+            sent: None,
+        }
+    }
+
+    /// Whether requests of ours may leave: answered, and no ACK outstanding that has to come first.
+    pub(super) const fn may_send(&self) -> bool {
+        matches!(self.phase, Phase::Up) && self.unacked.is_none() && self.ack_owed.is_none() && self.sent.is_none()
+    }
+}

@@ -1,0 +1,145 @@
+//! The SIP dialog (RFC 3261 §12): what both sides agreed on, and the next request from it.
+
+use rsip::{Headers, Method, Request, Response, Uri};
+
+use super::address::{self, NameAddr, is_loose};
+use super::build::{Outline, request};
+use super::message::{self, header, text, value, values};
+
+/// Call-ID and our tag. The peer's tag is compared apart, for before the first 2xx there may be several.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct DialogId {
+    /// Call-ID.
+    pub(super) call_id: String,
+    /// Our tag.
+    pub(super) tag: String,
+}
+
+/// The state of RFC 3261 §12.
+#[derive(Clone, Debug)]
+pub(super) struct Dialog {
+    /// Call-ID and our tag.
+    pub(super) id: DialogId,
+    /// Our From or To value with our tag.
+    local: String,
+    /// The peer's with its tag.
+    remote: String,
+    /// The peer's tag; `None` for a peer of RFC 2543, and before the first response.
+    pub(super) remote_tag: Option<String>,
+    local_seq: u32,
+    remote_seq: Option<u32>,
+    /// The peer's Contact.
+    pub(super) target: Uri,
+    routes: Vec<String>,
+}
+
+impl Dialog {
+    /// RFC 3261 §12.1.1: the callee's side.
+    pub(super) fn callee(invite: &Request, tag: &str) -> Self {
+        let headers = &invite.headers;
+        let remote = text(headers, "From");
+        Self {
+            id: DialogId { call_id: text(headers, "Call-ID").to_owned(), tag: tag.to_owned() },
+            local: format!("{};tag={tag}", text(headers, "To")),
+            remote: remote.to_owned(),
+            remote_tag: address::tag(remote).map(str::to_owned),
+            local_seq: 0,
+            remote_seq: Some(message::cseq_number(headers)),
+            // RFC 2543 callers may leave Contact away; their From is the next best.
+            target: contact(headers).or_else(|| named_uri(remote)).unwrap_or_else(|| invite.uri.clone()),
+            routes: values(headers, "Record-Route").map(str::to_owned).collect(),
+        }
+    }
+
+    /// The caller's side before any response.
+    pub(super) fn caller(invite: &Request, tag: &str) -> Self {
+        let headers = &invite.headers;
+        Self {
+            id: DialogId { call_id: text(headers, "Call-ID").to_owned(), tag: tag.to_owned() },
+            local: text(headers, "From").to_owned(),
+            remote: text(headers, "To").to_owned(),
+            remote_tag: None,
+            local_seq: message::cseq_number(headers),
+            remote_seq: None,
+            target: invite.uri.clone(),
+            routes: Vec::new(),
+        }
+    }
+
+    /// RFC 3261 §12.1.2: the same once the 2xx is there.
+    pub(super) fn answered(mut self, response: &Response) -> Self {
+        let headers = &response.headers;
+        let remote = text(headers, "To");
+        remote.clone_into(&mut self.remote);
+        self.remote_tag = address::tag(remote).map(str::to_owned);
+        self.routes = values(headers, "Record-Route").map(str::to_owned).collect();
+        self.routes.reverse();
+        self.refresh(headers);
+        self
+    }
+
+    /// RFC 3261 §12.2: a request or 2xx that refreshes the target.
+    pub(super) fn refresh(&mut self, headers: &Headers) {
+        if let Some(target) = contact(headers) {
+            self.target = target;
+        }
+    }
+
+    /// RFC 3261 §12.2.2: whether a request comes in order; then it is the last one.
+    pub(super) fn in_order(&mut self, seq: u32) -> bool {
+        let in_order = self.remote_seq.is_none_or(|last| seq >= last);
+        if in_order {
+            self.remote_seq = Some(seq);
+        }
+        in_order
+    }
+
+    /// Whether this tag is the peer's.
+    pub(super) fn is_peer(&self, tag: Option<&str>) -> bool {
+        self.remote_tag.as_deref() == tag
+    }
+
+    /// The next request; its CSeq is one higher than the last one's.
+    pub(super) fn next(&mut self, method: Method, via: &str) -> Request {
+        self.local_seq += 1;
+        self.request(method, self.local_seq, via)
+    }
+
+    /// RFC 3261 §13.2.2.4: the ACK to a 2xx has the INVITE's CSeq number.
+    pub(super) fn ack(&self, seq: u32, via: &str) -> Request {
+        self.request(Method::Ack, seq, via)
+    }
+
+    /// RFC 3261 §12.2.1.1: with loose routes the target is the Request-URI; a strict first route takes its place.
+    fn request(&self, method: Method, seq: u32, via: &str) -> Request {
+        let first = self.first_route();
+        let (uri, routes) = match first {
+            Some(first) if !is_loose(&first) => {
+                let last = format!("<{}>", self.target);
+                (first, self.routes[1..].iter().cloned().chain([last]).collect())
+            }
+            _ => (self.target.clone(), self.routes.clone()),
+        };
+        let (from, to, call_id) = (self.local.as_str(), self.remote.as_str(), self.id.call_id.as_str());
+        let mut request = request(Outline { method, uri, via, from, to, call_id, seq });
+        routes.iter().for_each(|route| request.headers.push(header("Route", route)));
+        request
+    }
+
+    fn first_route(&self) -> Option<Uri> {
+        self.routes.first().and_then(|route| named_uri(route))
+    }
+
+    /// The URI whose host gets the next request.
+    pub(super) fn next_hop(&self) -> Uri {
+        self.first_route().unwrap_or_else(|| self.target.clone())
+    }
+}
+
+fn named_uri(value: &str) -> Option<Uri> {
+    address::uri(NameAddr::parse(value)?.uri).ok()
+}
+
+fn contact(headers: &Headers) -> Option<Uri> {
+    named_uri(value(headers, "Contact")?)
+}

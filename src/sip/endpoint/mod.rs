@@ -1,0 +1,331 @@
+//! The endpoint: flows in, calls and events out.
+
+mod alarms;
+mod answers;
+mod outcomes;
+mod requests;
+mod sending;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use rsip::{Headers, Method, Response, SipMessage};
+
+use super::address::{self, Via, destination};
+use super::api::{Body, CallKey, Command, Config, EndReason, Event, Flow, FlowId, Input, Output, Reason, Transport};
+use super::call::{ALARMS, Alarm, Call, Path, Sent, Waiting};
+use super::dialog::{Dialog, DialogId};
+use super::layer::{Hop, Layer, ServerId};
+use super::message::{header, method_name, text, value, values};
+use super::parse::{Fault, parse};
+use super::stream::{Frame, Stream};
+use super::timers::Timers;
+use super::{SipError, build, serialise};
+use crate::model::limits::SIP_FLOWS;
+use crate::model::{Instant, Machine, Mint, Now, Outbox};
+
+/// What we serve, for Allow (RFC 3261 §20.5).
+const METHODS: [Method; 6] = [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info];
+
+/// Letters of a tag, branch or Call-ID: 130 random bits.
+const TOKEN_LETTERS: usize = 22;
+
+/// Keys of calls we received have this bit.
+const RECEIVED: u64 = 1 << 63;
+
+/// Seconds for Retry-After when we are full.
+const FULL_RETRY_SECS: u32 = 10;
+
+/// A SIP user agent, client and server.
+#[derive(Debug)]
+pub struct Endpoint {
+    config: Config,
+    mint: Mint,
+    layer: Layer,
+    streams: BTreeMap<FlowId, (Flow, Stream)>,
+    calls: BTreeMap<CallKey, Call>,
+    dialogs: HashMap<DialogId, CallKey>,
+    /// Requests that wait for the owner, with their call.
+    owed: BTreeMap<ServerId, Option<CallKey>>,
+    alarms: Timers<(CallKey, Alarm)>,
+    received: u64,
+    draining: Option<u32>,
+}
+
+/// A response of ours, before its headers are put together.
+#[derive(Debug, Default)]
+struct Reply {
+    status: u16,
+    reason: Option<String>,
+    headers: Vec<(String, String)>,
+    body: Option<Body>,
+}
+
+impl Reply {
+    fn status(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+impl Machine for Endpoint {
+    type Input = Input;
+    type Output = Output;
+    type Reason = Reason;
+
+    fn handle(&mut self, now: Now, input: Input, out: &mut Outbox<Output>) {
+        match input {
+            Input::Octets { flow, octets } => match flow.transport {
+                Transport::Udp => self.message(now, flow, &octets, out),
+                Transport::Tcp => self.stream(now, flow, &octets, out),
+            },
+            Input::FlowClosed(id) => self.flow_closed(now, id, out),
+            Input::TransportFailed { flow, transport, remote } => {
+                self.transport_failed(now, Hop { flow, transport, remote }, out);
+            }
+            Input::Timeout => {}
+            Input::Command(command) => self.command(now, command, out),
+        }
+        while let Some(report) = self.layer.fire(now, out) {
+            report.into_iter().for_each(|report| self.outcome(now, report, out));
+        }
+        while let Some((call, alarm)) = self.alarms.pop_due(now.instant) {
+            self.alarm(now, call, alarm, out);
+        }
+    }
+
+    fn deadline(&self) -> Option<(Instant, Reason)> {
+        let call = self.alarms.next().map(|(at, (_, alarm))| match alarm {
+            Alarm::RepeatSuccess | Alarm::AckOverdue => (at, Reason::Acknowledgement),
+            _ => (at, Reason::Call),
+        });
+        self.layer.deadline().into_iter().chain(call).min_by_key(|(at, _)| *at)
+    }
+}
+
+impl Endpoint {
+    /// An endpoint without calls. The mint makes tags, branches and Call-IDs.
+    pub fn new(config: Config, mint: Mint) -> Self {
+        Self {
+            layer: Layer::new(&config),
+            config,
+            mint,
+            streams: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            dialogs: HashMap::new(),
+            owed: BTreeMap::new(),
+            alarms: Timers::new(),
+            received: 0,
+            draining: None,
+        }
+    }
+
+    /// Calls alive.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Transactions alive.
+    pub fn transactions(&self) -> usize {
+        self.layer.len()
+    }
+
+    fn command(&mut self, now: Now, command: Command, out: &mut Outbox<Output>) {
+        match command {
+            Command::Ring { call } => self.provisional(now, call, 180, out),
+            Command::Accept { call, body } => self.accept(now, call, body, out),
+            Command::Refuse { call, status, reason, retry_after, warning } => {
+                let mut reply = Reply { status, reason, ..Reply::default() };
+                reply.headers.extend(retry_after.map(|secs| ("Retry-After".to_owned(), secs.to_string())));
+                let warning =
+                    warning.map(|text| format!("399 {} \"{}\"", self.config.user, text.replace(['"', '\\'], "'")));
+                reply.headers.extend(warning.map(|warning| ("Warning".to_owned(), warning)));
+                self.refuse_call(now, call, reply, out);
+            }
+            Command::Answer { request, status, reason, body, headers } => {
+                self.answer(now, ServerId(request.0), Reply { status, reason, headers, body }, out);
+            }
+            Command::Ack { call, body } => self.late_ack(now, call, body, out),
+            Command::Reinvite { call, body } => self.want_reinvite(now, call, body, out),
+            Command::Info { call, token, body } => self.want_info(now, call, token, body, out),
+            Command::Bye { call, body, reason } => self.hang_up(now, call, body, reason, out),
+            Command::Cancel { call } => self.cancel(now, call, out),
+            Command::Drain { retry_after } => self.draining = Some(retry_after),
+            invite @ Command::Invite { .. } => self.invite(now, invite, out),
+            Command::Options { token, target, remote, transport } => {
+                self.options(now, token, &target, Hop { flow: None, transport, remote }, out);
+            }
+        }
+    }
+
+    fn stream(&mut self, now: Now, flow: Flow, octets: &[u8], out: &mut Outbox<Output>) {
+        if !self.streams.contains_key(&flow.id) && self.streams.len() >= SIP_FLOWS {
+            return out.push(Output::Close(flow.id));
+        }
+        self.streams.entry(flow.id).or_insert_with(|| (flow, Stream::default())).1.push(octets);
+        while let Some(frame) = self.streams.get_mut(&flow.id).and_then(|(_, stream)| stream.next()) {
+            match frame {
+                Frame::Message(octets) => self.message(now, flow, &octets, out),
+                // RFC 5626 §3.5.1: one CRLF for two.
+                Frame::Ping => out.push(Hop::from(flow).transmit(Bytes::from_static(b"\r\n"))),
+                Frame::Broken { error, head } => {
+                    let headers = parse(&head).err().and_then(|fault| fault.headers);
+                    let headers = headers.or_else(|| match parse(&head) {
+                        Ok(SipMessage::Request(request)) if request.method != Method::Ack => Some(request.headers),
+                        _ => None,
+                    });
+                    self.reject(flow, Fault { error, headers }, out);
+                    out.push(Output::Close(flow.id));
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, now: Now, flow: Flow, octets: &[u8], out: &mut Outbox<Output>) {
+        match parse(octets) {
+            Ok(SipMessage::Request(request)) => self.request(now, flow, request, out),
+            Ok(SipMessage::Response(response)) => self.response(now, flow, response, out),
+            Err(fault) => self.reject(flow, fault, out),
+        }
+    }
+
+    /// Answers a request that is not sound, and forgets it: a copy of it gets the same again.
+    fn reject(&mut self, flow: Flow, fault: Fault, out: &mut Outbox<Output>) {
+        let Fault { error, headers: Some(headers) } = fault else { return };
+        let mut reply = Reply { status: error.status(), reason: Some(error.to_string()), ..Reply::default() };
+        if matches!(error, SipError::UnknownMethod { .. }) {
+            reply = reply.with("Allow", allow());
+        }
+        self.reply_once(flow, headers, reply, out);
+    }
+
+    /// A response without a transaction.
+    fn reply_once(&mut self, flow: Flow, mut headers: Headers, reply: Reply, out: &mut Outbox<Output>) {
+        if value(&headers, "Via").is_none() {
+            return;
+        }
+        let hop = arrived(flow, &mut headers);
+        let tag = self.mint.token(TOKEN_LETTERS);
+        let response = self.compose(&headers, &tag, reply);
+        out.push(hop.transmit(serialise::response(&response)));
+    }
+
+    fn compose(&self, request: &Headers, tag: &str, reply: Reply) -> Response {
+        let mut response = build::reply(request, reply.status, reply.reason.as_deref(), Some(tag));
+        response.headers.push(header("Server", &self.config.user_agent));
+        reply.headers.iter().for_each(|(name, value)| response.headers.push(header(name, value)));
+        if let Some(body) = reply.body {
+            build::put_body(&mut response.headers, &mut response.body, body);
+        }
+        response
+    }
+
+    /// Answers the request of a transaction, with the tag of its call or a new one.
+    fn reply(&mut self, now: Now, id: ServerId, call: Option<CallKey>, reply: Reply, out: &mut Outbox<Output>) {
+        let Some(request) = self.layer.request(id) else { return };
+        let tag = call.and_then(|call| self.calls.get(&call)).map(|call| call.dialog.id.tag.clone());
+        let tag = tag.unwrap_or_else(|| self.mint.token(TOKEN_LETTERS));
+        let response = self.compose(&request.headers, &tag, reply);
+        self.layer.respond(now, id, &response, out);
+    }
+
+    fn flow_closed(&mut self, now: Now, id: FlowId, out: &mut Outbox<Output>) {
+        for call in self.calls.values_mut().filter(|call| call.path.flow == Some(id)) {
+            call.path.flow = None;
+        }
+        if let Some((flow, _)) = self.streams.remove(&id) {
+            self.transport_failed(now, Hop::from(flow), out);
+        }
+    }
+
+    fn transport_failed(&mut self, now: Now, hop: Hop, out: &mut Outbox<Output>) {
+        for report in self.layer.transport_failed(now, hop, out) {
+            self.outcome(now, report, out);
+        }
+    }
+
+    /// Forgets a call, gives everything that waits for it an end, and says so.
+    fn end(&mut self, now: Now, key: CallKey, why: EndReason, out: &mut Outbox<Output>) {
+        // RFC 3261 §15.1.2: requests that still wait get 487.
+        let owed: Vec<ServerId> = self.owed.iter().filter(|(_, call)| **call == Some(key)).map(|(id, _)| *id).collect();
+        for id in owed {
+            self.owed.remove(&id);
+            self.reply(now, id, Some(key), Reply::status(487), out);
+        }
+        let Some(call) = self.calls.remove(&key) else { return };
+        self.dialogs.remove(&call.dialog.id);
+        ALARMS.into_iter().for_each(|alarm| self.alarms.clear((key, alarm)));
+        let sent = call.sent.and_then(|sent| if let Sent::Info(token) = sent { Some(token) } else { None });
+        for token in sent.into_iter().chain(call.infos.into_iter().map(|(token, _)| token)) {
+            out.push(Output::Event(Event::InfoAnswered { call: key, token, status: 481, body: None }));
+        }
+        let inviting = call.inviting.is_some() && call.phase != super::call::Phase::Calling;
+        if inviting || call.reinvite.is_some() {
+            out.push(Output::Event(Event::ReinviteRefused { call: key, status: 481 }));
+        }
+        out.push(Output::Event(Event::Ended { call: key, why }));
+    }
+
+    /// `HOST:PORT` of ours as peers should see it.
+    fn authority(&self, transport: Transport, local: Option<SocketAddr>) -> String {
+        let advertised = match transport {
+            Transport::Udp => &self.config.advertise_udp,
+            Transport::Tcp => &self.config.advertise_tcp,
+        };
+        let local = || local.map_or_else(|| "localhost".to_owned(), |local| local.to_string());
+        advertised.clone().unwrap_or_else(local)
+    }
+
+    /// A Via value with a new branch; RFC 3581 §3: with an empty rport.
+    fn via(&mut self, transport: Transport, local: Option<SocketAddr>) -> String {
+        let branch = self.mint.token(TOKEN_LETTERS);
+        format!("SIP/2.0/{} {};rport;branch=z9hG4bK{branch}", transport.name(), self.authority(transport, local))
+    }
+
+    fn contact(&self, path: &Path) -> String {
+        let authority = self.authority(path.transport, path.local);
+        let transport = if path.transport == Transport::Tcp { ";transport=tcp" } else { "" };
+        format!("<sip:{}@{authority}{transport}>", self.config.user)
+    }
+}
+
+/// Where a dialog's next request goes: on its live TCP connection, else to the route or target if that is numeric,
+/// else where the last message came from.
+fn next_hop(path: &Path, dialog: &Dialog) -> Hop {
+    let Path { flow, transport, remote, .. } = *path;
+    if transport == Transport::Tcp && flow.is_some() {
+        return Hop { flow, transport, remote };
+    }
+    let uri = dialog.next_hop();
+    let Some((remote, wanted)) = destination(&uri) else { return Hop { flow, transport, remote } };
+    let wanted = if address::uri_param(&uri, "transport").is_some() { wanted } else { transport };
+    Hop { flow: flow.filter(|_| wanted == transport), transport: wanted, remote }
+}
+
+/// Completes the top Via and says where the response goes (RFC 3261 §18.2, RFC 3581 §4).
+fn arrived(flow: Flow, headers: &mut Headers) -> Hop {
+    let top = text(headers, "Via").to_owned();
+    let Some(via) = Via::parse(&top) else { return Hop::from(flow) };
+    let others: Vec<String> = values(headers, "Via").skip(1).map(str::to_owned).collect();
+    headers.retain(|field| !matches!(field, rsip::Header::Via(_)));
+    headers.push(header("Via", &via.arrived(&top, flow.remote)));
+    others.iter().for_each(|via| headers.push(header("Via", via)));
+    let sent_by = SocketAddr::new(flow.remote.ip(), via.sent_by_port());
+    let remote = if flow.transport == Transport::Udp && via.wants_rport() { flow.remote } else { sent_by };
+    Hop { flow: Some(flow.id), transport: flow.transport, remote }
+}
+
+fn allow() -> String {
+    METHODS.map(method_name).join(", ")
+}
+
+impl From<Flow> for Hop {
+    fn from(flow: Flow) -> Self {
+        Self { flow: Some(flow.id), transport: flow.transport, remote: flow.remote }
+    }
+}

@@ -1,0 +1,267 @@
+//! Requests of peers: inspected in the order of RFC 3261 §8.2, then matched with their dialog.
+
+use std::sync::Arc;
+
+use rsip::{Method, Request};
+
+use super::{Alarm, Endpoint, FULL_RETRY_SECS, METHODS, RECEIVED, Reply, TOKEN_LETTERS, Waiting, allow, arrived};
+use crate::model::{Now, Outbox};
+use crate::sip::address::{NameAddr, tag};
+use crate::sip::api::{CallKey, EndReason, Event, Flow, Invite, Output, RequestKey};
+use crate::sip::call::{Call, Path, Phase};
+use crate::sip::dialog::{Dialog, DialogId};
+use crate::sip::layer::{Arrival, ServerId};
+use crate::sip::message::{body, cseq_number, pairs, text, tokens, value, values};
+
+/// RFC 3261 §14.2: Retry-After of the 500 to an overlapping INVITE is 0 to 10 seconds.
+const OVERLAP_SECS_MAX: u64 = 10;
+
+impl Endpoint {
+    pub(super) fn request(&mut self, now: Now, flow: Flow, mut request: Request, out: &mut Outbox<Output>) {
+        let hop = arrived(flow, &mut request.headers);
+        match self.layer.arrive(now, hop, request, out) {
+            Arrival::Absorbed => {}
+            Arrival::Ack(request) => self.acknowledged(now, flow, &request, out),
+            Arrival::Full(request) => {
+                let reply = Reply::status(503).with("Retry-After", FULL_RETRY_SECS.to_string());
+                self.reply_once(flow, request.headers, reply, out);
+            }
+            Arrival::Merged(id) => self.reply(now, id, None, Reply::status(482), out),
+            Arrival::New(id) => {
+                let Some(request) = self.layer.request(id) else { return };
+                match self.inspect(&request) {
+                    Err(reply) => self.reply(now, id, None, reply, out),
+                    Ok(()) => self.dispatch(now, flow, id, &request, out),
+                }
+            }
+        }
+    }
+
+    /// RFC 3261 §8.2.1 to §8.2.3: what can be refused without knowing the dialog.
+    fn inspect(&self, request: &Request) -> Result<(), Reply> {
+        let headers = &request.headers;
+        if !METHODS.contains(&request.method) {
+            return Err(Reply::status(405).with("Allow", allow()));
+        }
+        // RFC 3261 §8.2.2.3: Require means nothing in CANCEL.
+        let required: Vec<&str> = tokens(headers, "Require").collect();
+        if request.method != Method::Cancel && !required.is_empty() {
+            return Err(Reply::status(420).with("Unsupported", required.join(", ")));
+        }
+        if tokens(headers, "Content-Encoding").any(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            return Err(Reply::status(415).with("Accept-Encoding", "identity"));
+        }
+        let spoken = matches!(request.method, Method::Invite | Method::Info);
+        let optional = text(headers, "Content-Disposition").to_ascii_lowercase().contains("handling=optional");
+        let body = body(headers, &request.body).filter(|_| spoken && !optional);
+        if body.is_some_and(|body| !self.config.accept.contains(&body.media_type())) {
+            return Err(Reply::status(415).with("Accept", self.config.accept.join(", ")));
+        }
+        let accepts = |range: &str| ["application/sdp", "application/*", "*/*"].contains(&range);
+        let media_range = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let mut ranges = tokens(headers, "Accept").map(media_range).peekable();
+        if request.method == Method::Invite && ranges.peek().is_some() && !ranges.any(|range| accepts(&range)) {
+            return Err(Reply::status(406));
+        }
+        match value(headers, "Info-Package").filter(|_| request.method == Method::Info) {
+            Some(package) if !self.wants(package) => {
+                Err(Reply::status(469).with("Recv-Info", self.config.packages.join(", ")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// RFC 6086 §7.2: names are compared octet by octet, without their parameters.
+    fn wants(&self, package: &str) -> bool {
+        let name = package.split(';').next().unwrap_or_default().trim();
+        self.config.packages.iter().any(|wanted| wanted == name)
+    }
+
+    fn dispatch(&mut self, now: Now, flow: Flow, id: ServerId, request: &Arc<Request>, out: &mut Outbox<Output>) {
+        let in_dialog = tag(text(&request.headers, "To")).is_some();
+        match request.method {
+            Method::Cancel => self.cancelled(now, id, request, out),
+            _ if in_dialog => match self.find(request) {
+                Some(call) => self.in_dialog(now, flow, id, call, request, out),
+                None => self.reply(now, id, None, Reply::status(481), out),
+            },
+            Method::Invite | Method::Options if self.draining.is_some() => {
+                let secs = self.draining.unwrap_or_default();
+                self.reply(now, id, None, Reply::status(503).with("Retry-After", secs.to_string()), out);
+            }
+            Method::Invite => self.invited(now, flow, id, request, out),
+            Method::Options => self.asked(flow, id, None, request, out),
+            // RFC 3261 §12.2.2, §15.1.2: BYE and INFO live in dialogs alone.
+            _ => self.reply(now, id, None, Reply::status(481), out),
+        }
+    }
+
+    /// The call of a request with a To tag. Before the first 2xx any fork of our INVITE may speak (RFC 6086 §4.2.1).
+    fn find(&self, request: &Request) -> Option<CallKey> {
+        let ours = tag(text(&request.headers, "To"))?.to_owned();
+        let id = DialogId { call_id: text(&request.headers, "Call-ID").to_owned(), tag: ours };
+        let key = *self.dialogs.get(&id)?;
+        let call = self.calls.get(&key)?;
+        let theirs = tag(text(&request.headers, "From"));
+        (call.phase == Phase::Calling || call.dialog.is_peer(theirs)).then_some(key)
+    }
+
+    fn invited(&mut self, now: Now, flow: Flow, id: ServerId, request: &Arc<Request>, out: &mut Outbox<Output>) {
+        if self.calls.len() >= self.config.calls_max {
+            let reply = Reply::status(503).with("Retry-After", FULL_RETRY_SECS.to_string());
+            return self.reply(now, id, None, reply, out);
+        }
+        self.received += 1;
+        let key = CallKey(RECEIVED | self.received);
+        let tag = self.mint.token(TOKEN_LETTERS);
+        let dialog = Dialog::callee(request, &tag);
+        self.dialogs.insert(dialog.id.clone(), key);
+        let mut call = Call::new(dialog, false, Path::from(flow));
+        call.waiting = Some(Waiting { id, first: true });
+        self.calls.insert(key, call);
+        self.await_owner(now, key, id, request);
+        let headers = &request.headers;
+        let uri = |name| NameAddr::parse(text(headers, name)).map(|addr| addr.uri.to_owned()).unwrap_or_default();
+        let invite = Invite {
+            request_uri: request.uri.to_string(),
+            uri_user: request.uri.user().unwrap_or_default().to_owned(),
+            from: uri("From"),
+            to: uri("To"),
+            call_id: text(headers, "Call-ID").to_owned(),
+            source: flow.remote,
+            transport: flow.transport,
+            headers: pairs(headers),
+            body: body(headers, &request.body),
+        };
+        out.push(Output::Event(Event::Invited { call: key, tag, invite: Box::new(invite) }));
+    }
+
+    /// From now on the owner owes an answer to this INVITE.
+    fn await_owner(&mut self, now: Now, key: CallKey, id: ServerId, request: &Request) {
+        self.owed.insert(id, Some(key));
+        let expires = value(&request.headers, "Expires").and_then(|secs| secs.trim().parse::<u32>().ok());
+        let expires = expires.map(|secs| std::time::Duration::from_secs(secs.into()));
+        let within = expires.map_or(self.config.answer_within, |expires| expires.min(self.config.answer_within));
+        self.alarms.set((key, Alarm::Unanswered), now.instant + within);
+        self.alarms.set((key, Alarm::Remind), now.instant + super::alarms::REMIND_EVERY);
+    }
+
+    fn in_dialog(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        id: ServerId,
+        key: CallKey,
+        request: &Arc<Request>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        // RFC 3261 §12.2.2: a lower CSeq is out of order. Forks of our INVITE count each for itself.
+        if call.phase != Phase::Calling && !call.dialog.in_order(cseq_number(&request.headers)) {
+            return self.reply(now, id, Some(key), Reply::status(500), out);
+        }
+        call.path = Path::from(flow);
+        let closing = matches!(call.phase, Phase::Closing(_));
+        match request.method {
+            Method::Bye => self.hung_up(now, id, key, request, out),
+            _ if closing => self.reply(now, id, Some(key), Reply::status(481), out),
+            Method::Invite => self.reinvited(now, id, key, request, out),
+            Method::Options => self.asked(flow, id, Some(key), request, out),
+            _ => {
+                self.owed.insert(id, Some(key));
+                let headers = &request.headers;
+                out.push(Output::Event(Event::Info {
+                    call: key,
+                    request: RequestKey(id.0),
+                    body: body(headers, &request.body),
+                    source: flow.remote,
+                    info_package: value(headers, "Info-Package").map(str::to_owned),
+                }));
+            }
+        }
+    }
+
+    fn reinvited(&mut self, now: Now, id: ServerId, key: CallKey, request: &Arc<Request>, out: &mut Outbox<Output>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        if call.waiting.is_some() {
+            // RFC 3261 §14.2: the one before it has no final response yet.
+            let secs = self.mint.number() % (OVERLAP_SECS_MAX + 1);
+            let reply = Reply::status(500).with("Retry-After", secs.to_string());
+            return self.reply(now, id, Some(key), reply, out);
+        }
+        // RFC 3261 §14.2: ours is under way; or our offer in a 2xx has no answer yet, which is the same.
+        if call.inviting.is_some() || call.unacked.is_some_and(|unacked| unacked.offered) {
+            return self.reply(now, id, Some(key), Reply::status(491), out);
+        }
+        // A later INVITE shows that the 2xx arrived, though its ACK did not.
+        if call.unacked.take().is_some() {
+            self.stop_repeating(key);
+            out.push(Output::Event(Event::Acked { call: key, body: None }));
+        }
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.waiting = Some(Waiting { id, first: false });
+        }
+        self.await_owner(now, key, id, request);
+        out.push(Output::Event(Event::Reinvited { call: key, body: body(&request.headers, &request.body) }));
+    }
+
+    fn asked(&mut self, flow: Flow, id: ServerId, call: Option<CallKey>, request: &Request, out: &mut Outbox<Output>) {
+        self.owed.insert(id, call);
+        out.push(Output::Event(Event::Options {
+            request: RequestKey(id.0),
+            call,
+            request_uri: request.uri.to_string(),
+            accept: tokens(&request.headers, "Accept").map(str::to_owned).collect(),
+            source: flow.remote,
+        }));
+    }
+
+    fn hung_up(&mut self, now: Now, id: ServerId, key: CallKey, request: &Request, out: &mut Outbox<Output>) {
+        let Some(call) = self.calls.get(&key) else { return };
+        let why = match call.phase {
+            // RFC 3261 §15: the callee does not hang up before it has answered.
+            Phase::Calling => return self.reply(now, id, Some(key), Reply::status(481), out),
+            Phase::Closing(why) => why,
+            Phase::Ringing | Phase::Up => EndReason::ByeReceived,
+        };
+        self.reply(now, id, Some(key), Reply::status(200), out);
+        out.push(Output::Event(Event::Bye { call: key, body: body(&request.headers, &request.body) }));
+        self.end(now, key, why, out);
+    }
+
+    /// RFC 3261 §9.2.
+    fn cancelled(&mut self, now: Now, id: ServerId, request: &Request, out: &mut Outbox<Output>) {
+        let Some(invite) = self.layer.cancelled_by(request) else {
+            return self.reply(now, id, None, Reply::status(481), out);
+        };
+        let call = self.owed.get(&invite).copied().flatten();
+        self.reply(now, id, call, Reply::status(200), out);
+        // After the final response a CANCEL changes nothing.
+        if let Some(call) = call {
+            self.give_up_waiting(now, call, out);
+        }
+    }
+
+    fn acknowledged(&mut self, now: Now, flow: Flow, request: &Request, out: &mut Outbox<Output>) {
+        let Some(key) = self.find(request) else { return };
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let seq = cseq_number(&request.headers);
+        if call.unacked.take_if(|unacked| unacked.seq == seq).is_none() {
+            return;
+        }
+        call.path = Path::from(flow);
+        self.stop_repeating(key);
+        out.push(Output::Event(Event::Acked { call: key, body: body(&request.headers, &request.body) }));
+        self.pump(now, key, out);
+    }
+
+    pub(super) fn stop_repeating(&mut self, key: CallKey) {
+        self.alarms.clear((key, Alarm::RepeatSuccess));
+        self.alarms.clear((key, Alarm::AckOverdue));
+    }
+
+    /// Whether a request asks for the list of our INFO packages (RFC 6086 §5.2.3).
+    pub(super) fn recv_info(&self, request: &Request) -> Option<String> {
+        values(&request.headers, "Recv-Info").next().map(|_| self.config.packages.join(", "))
+    }
+}

@@ -1,0 +1,277 @@
+//! Requests of ours: calls, and what waits for its turn inside them.
+
+use bytes::Bytes;
+use rsip::{Headers, Method, Request};
+
+use super::{Alarm, Endpoint, TOKEN_LETTERS, allow, next_hop};
+use crate::model::limits::SIP_QUEUED_REQUESTS;
+use crate::model::{Now, Outbox};
+use crate::sip::address;
+use crate::sip::api::{Body, CallKey, Command, EndReason, Event, Output, Transport};
+use crate::sip::build::{self, Outline};
+use crate::sip::call::{Call, Cancel, HangUp, Inviting, LastAck, Path, Phase, Sent};
+use crate::sip::dialog::Dialog;
+use crate::sip::layer::{ClientId, Hop, Purpose};
+use crate::sip::message::header;
+use crate::sip::serialise;
+
+/// RFC 3261 §18.1.1: a request that is longer must not leave by UDP.
+const UDP_OCTETS_MAX: usize = 1300;
+
+impl Endpoint {
+    /// Begins a call.
+    pub(super) fn invite(&mut self, now: Now, command: Command, out: &mut Outbox<Output>) {
+        let Command::Invite { call: key, target, from, to, remote, transport, body, headers } = command else { return };
+        if self.calls.contains_key(&key) {
+            return;
+        }
+        let path = Path { flow: None, transport, remote, local: None };
+        let tag = self.mint.token(TOKEN_LETTERS);
+        let call_id = self.mint.token(TOKEN_LETTERS);
+        let via = self.via(transport, None);
+        let Ok(uri) = address::uri(&target) else { return no_call(key, 416, out) };
+        if self.layer.is_full() || self.calls.len() >= self.config.calls_max {
+            return no_call(key, 503, out);
+        }
+        let (from, to) = (format!("{};tag={tag}", bracketed(&from)), bracketed(&to));
+        let outline =
+            Outline { method: Method::Invite, uri, via: &via, from: &from, to: &to, call_id: &call_id, seq: 1 };
+        let mut request = build::request(outline);
+        self.describe(&mut request.headers, &path);
+        headers.iter().for_each(|(name, value)| request.headers.push(header(name, value)));
+        let dialog = Dialog::caller(&request, &tag);
+        self.dialogs.insert(dialog.id.clone(), key);
+        self.calls.insert(key, Call::new(dialog, true, path));
+        let hop = Hop { flow: None, transport, remote };
+        let id = self.send(now, Purpose::Invite(key), hop, request, body.clone(), out);
+        let inviting = Inviting { id, seq: 1, offer: body, provisional: false, cancel: Cancel::Unwanted };
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.inviting = Some(inviting);
+        }
+    }
+
+    /// RFC 3261 §13.2.1: what every INVITE of ours says of us.
+    fn describe(&self, headers: &mut Headers, path: &Path) {
+        headers.push(header("Contact", &self.contact(path)));
+        headers.push(header("Allow", &allow()));
+        headers.push(header("Supported", ""));
+        headers.push(header("Accept", &self.config.accept.join(", ")));
+    }
+
+    /// Adds what all requests share and hands it to the transaction layer.
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        purpose: Purpose,
+        mut hop: Hop,
+        mut request: Request,
+        body: Option<Body>,
+        out: &mut Outbox<Output>,
+    ) -> ClientId {
+        request.headers.push(header("User-Agent", &self.config.user_agent));
+        if let Some(body) = body {
+            build::put_body(&mut request.headers, &mut request.body, body);
+        }
+        let large = || serialise::request(&request).len() > UDP_OCTETS_MAX;
+        if hop.transport == Transport::Udp && self.config.large_by_tcp && large() {
+            hop = Hop { flow: None, transport: Transport::Tcp, remote: hop.remote };
+            let via = self.via(hop.transport, None);
+            request.headers.retain(|field| !matches!(field, rsip::Header::Via(_)));
+            request.headers.push(header("Via", &via));
+        }
+        self.layer.begin(now, purpose, hop, request, out)
+    }
+
+    /// OPTIONS outside any dialog.
+    pub(super) fn options(&mut self, now: Now, token: u64, target: &str, hop: Hop, out: &mut Outbox<Output>) {
+        let refuse = |status| Event::OptionsAnswered { token, status, headers: Vec::new(), body: None };
+        let Ok(uri) = address::uri(target) else { return out.push(Output::Event(refuse(416))) };
+        if self.layer.is_full() {
+            return out.push(Output::Event(refuse(503)));
+        }
+        let via = self.via(hop.transport, None);
+        let contact = self.contact(&Path { flow: None, transport: hop.transport, remote: hop.remote, local: None });
+        let from = format!("{contact};tag={}", self.mint.token(TOKEN_LETTERS));
+        let (to, call_id) = (bracketed(target), self.mint.token(TOKEN_LETTERS));
+        let outline =
+            Outline { method: Method::Options, uri, via: &via, from: &from, to: &to, call_id: &call_id, seq: 1 };
+        let mut request = build::request(outline);
+        request.headers.push(header("Accept", &self.config.accept.join(", ")));
+        self.send(now, Purpose::Options(token), hop, request, None, out);
+    }
+
+    /// The ACK that the owner owes to a 2xx with an offer.
+    pub(super) fn late_ack(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
+        let Some(seq) = self.calls.get_mut(&key).and_then(|call| call.ack_owed.take()) else { return };
+        self.send_ack(key, seq, body, out);
+        self.pump(now, key, out);
+    }
+
+    /// ACK to a 2xx: a request of its own, without a transaction (RFC 3261 §13.2.2.4).
+    pub(super) fn send_ack(&mut self, key: CallKey, seq: u32, body: Option<Body>, out: &mut Outbox<Output>) {
+        let Some(call) = self.calls.get(&key) else { return };
+        let hop = next_hop(&call.path, &call.dialog);
+        let local = call.path.local;
+        let via = self.via(hop.transport, local);
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let octets = ack(&call.dialog, seq, &via, body);
+        call.last_ack = Some(LastAck { seq, octets: octets.clone(), hop });
+        out.push(hop.transmit(octets));
+    }
+
+    pub(super) fn want_reinvite(&mut self, now: Now, key: CallKey, body: Body, out: &mut Outbox<Output>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        call.reinvite = Some(body);
+        self.pump(now, key, out);
+    }
+
+    pub(super) fn want_info(&mut self, now: Now, key: CallKey, token: u64, body: Body, out: &mut Outbox<Output>) {
+        let refuse = |status| Output::Event(Event::InfoAnswered { call: key, token, status, body: None });
+        let Some(call) = self.calls.get_mut(&key) else { return out.push(refuse(481)) };
+        // M6086-4.2.1-05: no INFO once the dialog is being ended.
+        if matches!(call.phase, Phase::Closing(_)) || call.hang_up.is_some() {
+            return out.push(refuse(481));
+        }
+        if call.infos.len() >= SIP_QUEUED_REQUESTS {
+            return out.push(refuse(503));
+        }
+        call.infos.push_back((token, body));
+        self.pump(now, key, out);
+    }
+
+    /// Ends a call in the way its phase asks for.
+    pub(super) fn hang_up(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        body: Option<Body>,
+        reason: Option<String>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        match call.phase {
+            Phase::Ringing => self.refuse_call(now, key, super::Reply::status(480), out),
+            Phase::Calling => self.cancel(now, key, out),
+            Phase::Closing(_) => {}
+            Phase::Up => {
+                call.hang_up.get_or_insert(HangUp { body, reason });
+                if call.ack_owed.is_some() {
+                    self.late_ack(now, key, None, out);
+                } else {
+                    self.pump(now, key, out);
+                }
+            }
+        }
+    }
+
+    /// RFC 3261 §9.1: the CANCEL leaves once a provisional response is there.
+    pub(super) fn cancel(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let Some(call) = self.calls.get_mut(&key).filter(|call| call.phase == Phase::Calling) else { return };
+        let Some(inviting) = &mut call.inviting else { return };
+        if inviting.cancel == Cancel::Sent {
+            return;
+        }
+        inviting.cancel = Cancel::Wanted;
+        if !inviting.provisional {
+            return;
+        }
+        inviting.cancel = Cancel::Sent;
+        let Some((invite, hop)) = self.layer.sent(inviting.id) else { return };
+        let cancel = build::cancel(invite);
+        self.layer.begin(now, Purpose::Cancel(key), hop, cancel, out);
+        self.alarms.set((key, Alarm::CancelOverdue), now.instant + self.layer.timeout());
+    }
+
+    /// Sends what may leave now: the re-INVITE beside everything, INFOs one by one, the BYE after them.
+    pub(super) fn pump(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        self.pump_reinvite(now, key, out);
+        let Some(call) = self.calls.get_mut(&key).filter(|call| call.may_send()) else { return };
+        if let Some((token, body)) = call.infos.pop_front() {
+            call.sent = Some(Sent::Info(token));
+            let Some((request, hop)) = self.next_request(key, Method::Info) else { return };
+            self.send(now, Purpose::Info(key, token), hop, request, Some(body), out);
+        } else if let Some(hang_up) = call.hang_up.take() {
+            self.send_bye(now, key, hang_up, EndReason::ByeSent, out);
+        }
+    }
+
+    /// RFC 3261 §14.1: no second INVITE in either direction.
+    fn pump_reinvite(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let free = call.phase == Phase::Up && call.inviting.is_none() && call.waiting.is_none();
+        if !free || call.unacked.is_some() || call.ack_owed.is_some() || call.hang_up.is_some() {
+            return;
+        }
+        let Some(body) = call.reinvite.take() else { return };
+        self.alarms.clear((key, Alarm::Retry));
+        let Some((mut request, hop)) = self.next_request(key, Method::Invite) else { return };
+        let Some(path) = self.calls.get(&key).map(|call| call.path) else { return };
+        self.describe(&mut request.headers, &path);
+        let seq = crate::sip::message::cseq_number(&request.headers);
+        let id = self.send(now, Purpose::Reinvite(key), hop, request, Some(body.clone()), out);
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.inviting = Some(Inviting { id, seq, offer: Some(body), provisional: false, cancel: Cancel::Unwanted });
+        }
+    }
+
+    /// BYE at once; what still waits is dropped when the call ends.
+    pub(super) fn send_bye(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        hang_up: HangUp,
+        why: EndReason,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some((mut request, hop)) = self.next_request(key, Method::Bye) else { return };
+        if let Some(reason) = &hang_up.reason {
+            request.headers.push(header("Reason", reason)); // RFC 3326
+        }
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.phase = Phase::Closing(why);
+            call.sent.get_or_insert(Sent::Bye);
+        }
+        self.send(now, Purpose::Bye(key), hop, request, hang_up.body, out);
+    }
+
+    /// The dialog's next request and its way.
+    fn next_request(&mut self, key: CallKey, method: Method) -> Option<(Request, Hop)> {
+        let call = self.calls.get(&key)?;
+        let (hop, local) = (next_hop(&call.path, &call.dialog), call.path.local);
+        let via = self.via(hop.transport, local);
+        let call = self.calls.get_mut(&key)?;
+        Some((call.dialog.next(method, &via), hop))
+    }
+
+    /// RFC 3261 §13.2.2.4: a 2xx that nobody wants any more, or another fork's, gets ACK and BYE.
+    pub(super) fn dismiss(&mut self, now: Now, mut dialog: Dialog, seq: u32, path: &Path, out: &mut Outbox<Output>) {
+        if self.layer.is_full() {
+            return;
+        }
+        let hop = next_hop(path, &dialog);
+        let via = self.via(hop.transport, path.local);
+        out.push(hop.transmit(ack(&dialog, seq, &via, None)));
+        let via = self.via(hop.transport, path.local);
+        let bye = dialog.next(Method::Bye, &via);
+        self.send(now, Purpose::Courtesy, hop, bye, None, out);
+    }
+}
+
+fn ack(dialog: &Dialog, seq: u32, via: &str, body: Option<Body>) -> Bytes {
+    let mut ack = dialog.ack(seq, via);
+    if let Some(body) = body {
+        build::put_body(&mut ack.headers, &mut ack.body, body);
+    }
+    serialise::request(&ack)
+}
+
+fn no_call(key: CallKey, status: u16, out: &mut Outbox<Output>) {
+    let reason = String::new();
+    out.push(Output::Event(Event::Refused { call: key, status, reason, retry_after: None, contacts: Vec::new() }));
+    out.push(Output::Event(Event::Ended { call: key, why: EndReason::Refused(status) }));
+}
+
+/// RFC 3261 §20: without brackets the URI's parameters would become the header's.
+fn bracketed(uri: &str) -> String {
+    if uri.contains('<') { uri.to_owned() } else { format!("<{uri}>") }
+}

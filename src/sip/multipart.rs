@@ -1,0 +1,121 @@
+//! Multipart bodies (RFC 5621, RFC 2046 §5.1) taken apart.
+
+use bytes::Bytes;
+
+use super::api::Body;
+use super::message;
+use super::normalise::{head, head_end};
+
+/// Parts of one multipart body, nested ones included.
+const PARTS_MAX: usize = 32;
+
+/// Multiparts inside multiparts.
+const DEPTH_MAX: usize = 4;
+
+/// The parts of a body in order, nested multiparts opened; the body itself if it is no multipart.
+pub fn parts(body: &Body) -> Vec<Body> {
+    let mut found = Vec::new();
+    collect(body, DEPTH_MAX, &mut found);
+    found
+}
+
+/// The first part of this media type (without parameters, in lower case).
+pub fn part(body: &Body, media_type: &str) -> Option<Body> {
+    parts(body).into_iter().find(|part| part.media_type() == media_type)
+}
+
+fn collect(body: &Body, depth: usize, found: &mut Vec<Body>) {
+    let multipart = body.media_type().starts_with("multipart/");
+    let boundary = boundary(&body.content_type).filter(|_| multipart && depth > 0);
+    let Some(boundary) = boundary else {
+        if !multipart && found.len() < PARTS_MAX {
+            found.push(body.clone());
+        }
+        return;
+    };
+    for section in sections(&body.octets, &boundary) {
+        if found.len() >= PARTS_MAX {
+            return;
+        }
+        if let Some(part) = read(section) {
+            collect(&part, depth - 1, found);
+        }
+    }
+}
+
+/// The `boundary` parameter of a Content-Type.
+fn boundary(content_type: &str) -> Option<String> {
+    let (_, list) = content_type.split_once(';')?;
+    let params = super::syntax::params(list.trim())?;
+    let (_, value) = params.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("boundary"))?;
+    value.map(|value| value.trim_matches('"').to_owned()).filter(|boundary| !boundary.is_empty())
+}
+
+/// The octets between the delimiter lines; the CRLF before a delimiter belongs to it.
+fn sections(octets: &Bytes, boundary: &str) -> Vec<Bytes> {
+    let delimiter = format!("--{boundary}");
+    let mut sections = Vec::new();
+    let mut begun: Option<usize> = None;
+    for at in memchr::memmem::find_iter(octets, delimiter.as_bytes()) {
+        let starts_line = at == 0 || octets[..at].ends_with(b"\r\n");
+        let rest = &octets[at + delimiter.len()..];
+        let last = rest.starts_with(b"--");
+        let line_end = memchr::memmem::find(rest, b"\r\n");
+        // RFC 2046 §5.1.1: white space may follow the delimiter.
+        let padded = line_end.is_some_and(|end| rest[..end].iter().all(|octet| matches!(octet, b' ' | b'\t')));
+        if !starts_line || !(last || padded) {
+            continue;
+        }
+        if let Some(start) = begun {
+            sections.push(octets.slice(start..at.saturating_sub(2).max(start)));
+        }
+        begun = line_end.map(|end| at + delimiter.len() + end + 2);
+        if last {
+            break;
+        }
+    }
+    sections
+}
+
+fn read(section: Bytes) -> Option<Body> {
+    // RFC 2046 §5.1: a part without headers begins with the empty line; its type is text/plain.
+    let (end, start) = match section.strip_prefix(b"\r\n") {
+        Some(_) => (0, 2),
+        None => head_end(&section, 0)?,
+    };
+    let fields = [b"\r\n", &section[..end]].concat();
+    let head = head(&fields).ok()?;
+    Some(Body {
+        content_type: message::value(&head.headers, "Content-Type").unwrap_or("text/plain").to_owned(),
+        disposition: message::value(&head.headers, "Content-Disposition").map(str::to_owned),
+        octets: section.slice(start..),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_parts_come_in_order_and_their_octets_unchanged() {
+        // M5621-4.2-01, M6086-4.3.1-02, M4475-3.1.1.11-01
+        let text = "preamble\r\n--one\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--one\r\n\
+            Content-Type: multipart/alternative; boundary=\"two\"\r\n\r\n--two\r\n\r\nplain\0--two\r\n--two--\r\n--one \r\n\
+            content-type: application/msml+xml\r\nContent-Disposition: render\r\n\r\n<msml/>\r\n--one--\r\nepilogue";
+        let body = Body::new("multipart/mixed;boundary=one", text);
+        let parts = parts(&body);
+        let seen: Vec<_> = parts.iter().map(|part| (part.media_type(), &part.octets[..])).collect();
+        let (sdp, plain, msml): (&[u8], &[u8], &[u8]) = (b"v=0\r\n", b"plain\0--two", b"<msml/>");
+        let want = [("application/sdp", sdp), ("text/plain", plain), ("application/msml+xml", msml)];
+        assert_eq!(seen, want.map(|(name, octets)| (name.to_owned(), octets)));
+        assert_eq!(parts[2].disposition.as_deref(), Some("render"));
+    }
+
+    #[test]
+    fn a_multipart_that_cannot_be_opened_has_no_parts_and_another_body_is_its_own_part() {
+        assert!(parts(&Body::new("multipart/mixed", "--x\r\n\r\na\r\n--x--")).is_empty());
+        assert!(part(&Body::new("multipart/mixed;boundary=x", "no delimiter"), "text/plain").is_none());
+        let plain = Body::new("Application/SDP; x=y", "v=0");
+        assert_eq!(part(&plain, "application/sdp"), Some(plain));
+    }
+}
