@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::{Host, Listen, Network, Transport};
+use super::address::{Host, Listen, Transport};
+use crate::model::Network;
 use super::value::Choice;
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.

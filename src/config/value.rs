@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::{Host, Listen, Network};
+use super::address::{Host, Listen};
+use crate::model::Network;
 
 /// A value as a file, a variable or a flag gave it, before a key gives it a meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]

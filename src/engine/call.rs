@@ -113,7 +113,7 @@ pub(super) struct Waiting {
 
 impl Stream {
     /// A stream that both sides have just agreed on.
-    pub(super) const fn new(call: CallKey, agreed: Proposed, peer: Terms, role: Role) -> Self {
+    pub(super) fn new(call: CallKey, agreed: Proposed, peer: Terms, role: Role) -> Self {
         Self {
             call,
             local: agreed.local,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::call::Purpose;
 use super::client::Happening;
 use super::core::{Engine, Output};
-use crate::model::{Now, Outbox};
+use crate::model::{Machine, Now, Outbox};
 use crate::msml;
 use crate::sip::{self, Body, CallKey, RequestKey};
 

@@ -12,7 +12,7 @@ use super::link::{Command, LinkId, Notice, Source};
 use super::outbound::{Play, Sender, Sending};
 use super::policy::Policy;
 use super::receipt::{Receipt, Recorder};
-use crate::model::{FileInfo, Instant, Mint, Now, ObjectUri, Outbox};
+use crate::model::{FileInfo, Instant, Machine, Mint, Now, ObjectUri, Outbox};
 use crate::msml::{Interpreter, PrimitiveKey};
 use crate::msrp::{InboundKey, MsrpUri, OutboundKey, SessionKey};
 use crate::sip::{self, CallKey, Endpoint, FlowId, Transport};

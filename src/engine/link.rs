@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::failure::ReceiveFailure;
 use crate::model::{FileInfo, Instant, Now, Outbox, Ranges};
 use crate::msrp::{
-    self, AbortReason, Arrival, Connection, InboundKey, KnockId, MsrpUri, OutboundKey, OutboundSpec, SendFailure,
+    self, AbortReason, Arrival, Connection, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure,
     SessionKey, SessionSpec, StatusCode,
 };
 use crate::spool::{Committed, SealError, Sealed, StageError, StagePlan};
@@ -147,9 +147,9 @@ pub enum Notice {
         /// To be named in the answer.
         knock: KnockId,
         /// The request's To-Path.
-        to_path: Vec<MsrpUri>,
+        to_path: Path,
         /// The request's From-Path.
-        from_path: Vec<MsrpUri>,
+        from_path: Path,
     },
     /// The peer has shown up in this session.
     Greeted(SessionKey),

@@ -29,7 +29,7 @@ pub mod policy;
 mod receipt;
 
 pub use self::client::{CallMedia, Happening, Order, OrderId};
-pub use self::core::{Engine, Input, Output, Query, Ticket};
+pub use self::core::{Census, Engine, Input, Output, Query, Ticket};
 pub use failure::ReceiveFailure;
 pub use link::{Command, Grant, Link, LinkId, Notice, Source};
 pub use policy::{Peer, Policy, Unattended};

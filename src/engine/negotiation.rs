@@ -450,7 +450,8 @@ impl Engine {
     /// RFC 5547 §8.5: what an OPTIONS is told.
     pub(super) fn capability_description(&mut self) -> Body {
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
-        let terms = Terms { path: Vec::new(), ..self.terms(self.mint_uri()) };
+        let uri = self.mint_uri();
+        let terms = self.terms(uri);
         let description = sdp::capabilities(&local, &terms);
         Body::new(SDP_TYPE, description.to_bytes())
     }
@@ -476,7 +477,7 @@ fn read_description(body: Option<Body>) -> Result<Option<Description>, Refusal> 
     let Some(body) = body.filter(|body| !body.octets.is_empty()) else { return Ok(None) };
     let octets = match body.media_type().as_str() {
         SDP_TYPE => body.octets,
-        kind if kind.starts_with("multipart/") => match sip::multipart::find(&body, SDP_TYPE) {
+        kind if kind.starts_with("multipart/") => match sip::multipart::part(&body, SDP_TYPE) {
             Some(part) => part.octets,
             None => return Ok(None),
         },

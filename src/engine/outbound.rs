@@ -19,12 +19,19 @@ pub(super) struct Play {
     pub(super) call: CallKey,
     files: VecDeque<PlayFile>,
     held: bool,
-    since: Instant,
+    /// When the first file began to go out.
+    started: Option<Instant>,
     octets: u64,
     variables: Vec<(String, String)>,
     pub(super) object: Option<Committed>,
     media_type: String,
     sending: Option<OutboundKey>,
+}
+
+impl Play {
+    fn took(&self, now: Now) -> Duration {
+        self.started.map_or(Duration::ZERO, |started| now.instant.since(started))
+    }
 }
 
 /// Who hears of a message going out.
@@ -54,7 +61,7 @@ impl Engine {
             call: call.unwrap_or(CallKey(0)),
             files: work.files.into(),
             held: work.suspended,
-            since: now.instant,
+            started: None,
             octets: 0,
             variables: Vec::new(),
             object: None,
@@ -169,6 +176,7 @@ impl Engine {
             && let Some(play) = self.plays.get_mut(&primitive)
         {
             play.sending = Some(message);
+            play.started.get_or_insert(now.instant);
         }
         out.push(Output::Link(link, Command::Send(spec, source)));
     }
@@ -203,7 +211,7 @@ impl Engine {
         match sending.sender {
             Sender::Primitive(primitive) => {
                 let Some(play) = self.plays.get_mut(&primitive) else { return };
-                let took = now.instant.since(play.since);
+                let took = play.took(now);
                 play.sending = None;
                 play.octets += sending.octets;
                 if let Some(object) = play.object.take() {
@@ -269,8 +277,9 @@ impl Engine {
 
     fn play_done(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
         let Some(play) = self.plays.remove(&primitive) else { return };
+        let took = play.took(now);
         let mut variables = play.variables;
-        variables.push(("play.amt".to_owned(), now.instant.since(play.since).as_millis().to_string()));
+        variables.push(("play.amt".to_owned(), took.as_millis().to_string()));
         variables.push(("ft.result".to_owned(), "ft.success".to_owned()));
         let end = End { name: "play.complete".to_owned(), variables, failure: None };
         self.msml(now, msml::Input::Ended { primitive, end }, out);
@@ -292,7 +301,7 @@ impl Engine {
         if let Some(call) = self.board.calls.get_mut(&play.call) {
             call.reoffers.retain(|waiting| *waiting != primitive);
         }
-        let took: Duration = now.instant.since(play.since);
+        let took: Duration = play.took(now);
         let variables = vec![
             ("play.amt".to_owned(), took.as_millis().to_string()),
             ("ft.bytes".to_owned(), play.octets.to_string()),

@@ -68,7 +68,7 @@ impl Engine {
         if let Some(first) = first {
             self.wake(now, first, Timer::First(primitive));
         }
-        self.grant_waiting(now, session, out);
+        self.grant_waiting(session, out);
     }
 
     /// Pause, resume or terminate from the application.
@@ -86,7 +86,7 @@ impl Engine {
                 recorder.held = false;
                 match message {
                     Some((link, message)) => out.push(Output::Link(link, Command::Resume(message))),
-                    None => self.grant_waiting(now, session, out),
+                    None => self.grant_waiting(session, out),
                 }
             }
             msml::Order::Terminate { discard } => match message {
@@ -119,14 +119,14 @@ impl Engine {
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::STOP_SENDING)));
         }
         stream.waiting = Some(Waiting { link, message, head, since: now.instant });
-        self.grant_waiting(now, session, out);
+        self.grant_waiting(session, out);
         if self.board.streams.get(&session).is_some_and(|stream| stream.waiting.is_some()) {
             self.wake(now, self.policy.hold, Timer::Hold(session, message));
         }
     }
 
     /// Gives the waiting message of this stream its grant, if anybody wants it.
-    fn grant_waiting(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+    fn grant_waiting(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
         let Some((waiting, call)) = stream.waiting.as_ref().zip(self.board.calls.get(&stream.call)) else { return };
         let wanted = match (stream.recorder, call.purpose) {

@@ -64,7 +64,6 @@ pub enum StartError {
 }
 
 /// A running node.
-#[derive(Debug)]
 pub struct Node {
     addresses: Addresses,
     bound: Bound,
