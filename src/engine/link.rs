@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::failure::ReceiveFailure;
-use crate::model::{FileInfo, Instant, Now, Outbox, Ranges};
+use crate::model::{FileInfo, Instant, Machine, Now, Outbox, Ranges};
 use crate::msrp::{
     self, AbortReason, Arrival, Connection, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure,
     SessionKey, SessionSpec, StatusCode,

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::api::{Body, EndReason, Flow, FlowId, Transport};
 use super::dialog::Dialog;
+use super::event::EndReason;
+use super::flow::{Body, Flow, FlowId, Transport};
 use super::layer::{ClientId, Hop, ServerId};
 
 /// Where a call stands.

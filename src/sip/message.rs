@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rsip::headers::UntypedHeader as _;
 use rsip::{Header, Headers, Method, StatusCode};
 
-use super::api::Body;
 use super::error::SipError;
+use super::flow::Body;
 
 /// One row per rsip header gives both directions: from a name to the variant and from the variant to its full name.
 macro_rules! known_headers {
@@ -148,6 +148,14 @@ pub(super) fn body(headers: &Headers, octets: &[u8]) -> Option<Body> {
         disposition: value(headers, "Content-Disposition").map(str::to_owned),
         octets: Bytes::copy_from_slice(octets),
     })
+}
+
+/// The Retry-After of a response, in seconds.
+pub(super) fn retry_after(headers: &Headers) -> Option<u32> {
+    let value = value(headers, "Retry-After")?;
+    // RFC 3261 §20.33: a comment or parameters may follow.
+    let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
 }
 
 /// A status with a reason phrase of its own; rsip's printed form has no spaces ("BusyHere").

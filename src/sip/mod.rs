@@ -1,12 +1,15 @@
 //! SIP over UDP and TCP, as user agent client and server.
 mod address;
-mod api;
 mod build;
 mod call;
 mod check;
+mod command;
+mod config;
 mod dialog;
 mod endpoint;
 mod error;
+mod event;
+mod flow;
 mod layer;
 mod message;
 pub mod multipart;
@@ -18,11 +21,11 @@ mod syntax;
 mod timers;
 mod transaction;
 
-pub use api::{
-    Body, CallKey, Command, Config, EndReason, Event, Flow, FlowId, Input, Invite, Output, Reason, RequestKey,
-    Transport,
-};
+pub use command::{Command, Input, Output};
+pub use config::Config;
 pub use endpoint::Endpoint;
 pub use error::SipError;
+pub use event::{EndReason, Event, Invite, Reason};
+pub use flow::{Body, CallKey, Flow, FlowId, RequestKey, Transport};
 pub use parse::{Fault, parse};
 pub use rsip::{Request, Response, SipMessage};

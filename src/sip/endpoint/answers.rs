@@ -4,8 +4,10 @@ use rsip::{Method, Request};
 
 use super::{Alarm, Endpoint, Reply, Waiting, allow};
 use crate::model::{Now, Outbox};
-use crate::sip::api::{Body, CallKey, EndReason, Event, Output};
 use crate::sip::call::{Phase, Unacked};
+use crate::sip::command::Output;
+use crate::sip::event::{EndReason, Event};
+use crate::sip::flow::{Body, CallKey};
 use crate::sip::layer::ServerId;
 use crate::sip::message::{cseq_number, values};
 

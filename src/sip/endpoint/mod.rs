@@ -13,9 +13,12 @@ use bytes::Bytes;
 use rsip::{Headers, Method, Response, SipMessage};
 
 use super::address::{self, Via, destination};
-use super::api::{Body, CallKey, Command, Config, EndReason, Event, Flow, FlowId, Input, Output, Reason, Transport};
 use super::call::{ALARMS, Alarm, Call, Path, Sent, Waiting};
+use super::command::{Command, Input, Output};
+use super::config::Config;
 use super::dialog::{Dialog, DialogId};
+use super::event::{EndReason, Event, Reason};
+use super::flow::{Body, CallKey, Flow, FlowId, Transport};
 use super::layer::{Hop, Layer, ServerId};
 use super::message::{header, method_name, text, value, values};
 use super::parse::{Fault, parse};

@@ -7,9 +7,11 @@ use rsip::{Method, Request};
 use super::{Alarm, Endpoint, FULL_RETRY_SECS, METHODS, RECEIVED, Reply, TOKEN_LETTERS, Waiting, allow, arrived};
 use crate::model::{Now, Outbox};
 use crate::sip::address::{NameAddr, tag};
-use crate::sip::api::{CallKey, EndReason, Event, Flow, Invite, Output, RequestKey};
 use crate::sip::call::{Call, Path, Phase};
+use crate::sip::command::Output;
 use crate::sip::dialog::{Dialog, DialogId};
+use crate::sip::event::{EndReason, Event, Invite};
+use crate::sip::flow::{CallKey, Flow, RequestKey};
 use crate::sip::layer::{Arrival, ServerId};
 use crate::sip::message::{body, cseq_number, pairs, text, tokens, value, values};
 

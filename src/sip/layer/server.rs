@@ -9,7 +9,7 @@ use rsip::{Method, Request, Response};
 use super::{Alarm, Arrival, Hop, Layer, ServerId};
 use crate::model::{Now, Outbox};
 use crate::sip::address::{Via, tag};
-use crate::sip::api::Output;
+use crate::sip::command::Output;
 use crate::sip::message::{cseq_number, method_name, text};
 use crate::sip::transaction::{Act, Timer, invite_server, request_server};
 use crate::sip::{build, serialise};
