@@ -355,6 +355,14 @@ mod tests {
         }
     }
 
+    // M8866-5.7-02
+    #[test]
+    fn every_media_line_may_have_its_own_address() {
+        let line = "m=message 2855 TCP/MSRP *\r\nc=IN IP4 198.51.100.4\r\na=sendonly\r\n";
+        let text = PLAIN.to_owned() + line + line;
+        assert_eq!(parsed(&text).to_string(), text);
+    }
+
     #[test]
     fn repeat_times_beyond_every_calendar_are_passed_over() {
         for line in ["r=604800 3600 0922337203685477580", "r=9223372036854775807d 1 1", "z=1 9223372036854775807h"] {
@@ -389,7 +397,43 @@ mod tests {
         ]
     }
 
+    fn address() -> impl Strategy<Value = Address> {
+        prop_oneof![
+            any::<IpAddr>().prop_map(Address::Ip),
+            "[a-z]{1,8}(\\.[a-z0-9-]{1,8}){1,2}\\.org".prop_map(Address::Name),
+        ]
+    }
+
+    fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
+        let attribute = ("x-[a-z-]{1,9}", prop::option::of("[!-~é][ -~é]{0,20}"))
+            .prop_map(|(name, value)| Attribute { name, value });
+        prop::collection::vec(attribute, 0..4)
+    }
+
+    fn media_lines() -> impl Strategy<Value = Vec<Media>> {
+        let fields = ("[a-z]{1,9}", any::<u16>(), any::<Option<u8>>(), "[A-Z]{1,4}/[A-Z]{1,4}", "[*0-9]( [0-9]){0,2}");
+        let media = (fields, prop::option::of(address()), attributes()).prop_map(|(fields, connection, attributes)| {
+            let (kind, port, ports, protocol, formats) = fields;
+            Media { kind, port, ports, protocol, formats, connection, attributes }
+        });
+        prop::collection::vec(media, 0..4)
+    }
+
     proptest! {
+        #[test]
+        fn what_is_built_is_read_back(
+            numbers: (u64, u64),
+            addresses in (address(), address()),
+            times in prop::collection::vec(any::<(u64, u64)>(), 1..3),
+            attributes in attributes(),
+            media in media_lines(),
+        ) {
+            let (session_id, version) = numbers;
+            let origin = Origin { username: "-".to_owned(), session_id, version, address: addresses.0 };
+            let built = Description { origin, connection: Some(addresses.1), times, attributes, media };
+            prop_assert_eq!(Description::parse(&built.to_bytes()), Ok(built));
+        }
+
         #[test]
         fn no_description_makes_the_parser_panic_and_what_is_read_is_printed_alike(
             lines in prop::collection::vec(line(), 0..12),
