@@ -158,7 +158,10 @@ impl FromStr for MsrpUri {
 }
 
 fn host_and_port(authority: &str) -> Result<(String, Option<u16>), MsrpUriError> {
-    let host_end = authority.find(']').map_or_else(|| authority.find(':'), |bracket| Some(bracket + 1));
+    let host_end = match authority.starts_with('[') {
+        true => Some(authority.find(']').ok_or(MsrpUriError::Host)? + 1),
+        false => authority.find(':'),
+    };
     let (host, port) = authority.split_at(host_end.unwrap_or(authority.len()));
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => None,
