@@ -2,6 +2,8 @@
 //!
 //! Erin's phone is `phone.example.net`, Restante is `store.example.org`.
 
+#[path = "flows_5547/msrp.rs"]
+mod msrp;
 #[path = "flows_5547/texts.rs"]
 mod texts;
 
