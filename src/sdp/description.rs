@@ -1,11 +1,10 @@
 //! One session description: parsed from a peer's octets, printed as RFC 8866 §9 orders its lines.
 
 use std::fmt;
-use std::net::IpAddr;
-use std::str::FromStr;
 
 use sdp_rs::SessionDescription;
 
+use super::address::Address;
 use super::error::SdpError;
 use super::sanitise::{Sanitised, sanitise};
 use crate::model::Mint;
@@ -64,49 +63,6 @@ impl LocalSession {
             address: self.address.clone(),
         };
         Description { origin, connection: Some(self.address.clone()), times, attributes: Vec::new(), media }
-    }
-}
-
-/// A host: an address, or the name of one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Address {
-    /// IPv4 or IPv6.
-    Ip(IpAddr),
-    /// A fully qualified domain name.
-    Name(String),
-}
-
-impl Address {
-    pub(super) const NONE: Self = Self::Ip(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-}
-
-impl FromStr for Address {
-    type Err = SdpError;
-
-    fn from_str(text: &str) -> Result<Self, SdpError> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Ip(address));
-        }
-        if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
-            return Err(SdpError::Address);
-        }
-        Ok(Self::Name(text.to_owned()))
-    }
-}
-
-impl From<IpAddr> for Address {
-    fn from(address: IpAddr) -> Self {
-        Self::Ip(address)
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(IpAddr::V4(address)) => write!(f, "IN IP4 {address}"),
-            Self::Ip(IpAddr::V6(address)) => write!(f, "IN IP6 {address}"),
-            Self::Name(name) => write!(f, "IN IP4 {name}"),
-        }
     }
 }
 
@@ -289,6 +245,7 @@ mod tests {
     use super::*;
     use crate::model::limits::{SDP_MEDIA, SDP_OCTETS};
     use proptest::prelude::*;
+    use std::net::IpAddr;
 
     const PLAIN: &str = "v=0\r\no=- 71 3 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
         m=message 2855 TCP/MSRP *\r\na=sendonly\r\na=accept-types:*\r\n";
@@ -353,6 +310,15 @@ mod tests {
             let text = PLAIN.replace("2855", port);
             assert!(matches!(Description::parse(text.as_bytes()), Err(SdpError::Syntax { .. })), "{text}");
         }
+    }
+
+    // M3264-5-02 M3264-9-01
+    #[test]
+    fn each_session_has_a_number_of_its_own_that_fits() {
+        let mut mint = Mint::from_number(1);
+        let ids: Vec<u64> = (0..64).map(|_| LocalSession::new(Address::NONE, &mut mint).session_id).collect();
+        assert!(ids.iter().all(|id| *id < 1 << 62));
+        assert!(ids.iter().enumerate().all(|(index, id)| !ids[..index].contains(id)));
     }
 
     // M8866-5.7-02

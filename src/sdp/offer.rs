@@ -57,7 +57,7 @@ pub fn capabilities(local: &LocalSession, terms: &Terms) -> Description {
 
 /// The next offer of a session: `previous` is what we said last, as offerer or answerer.
 ///
-/// The lines of `finished` get port 0 and keep their file's selector and id (RFC 5547 §8.1, §8.4). The `added` stream
+/// The lines of `finished`, to which those belong that the peer has refused, get port 0 and keep their file's selector and id (RFC 5547 §8.1, §8.4). The `added` stream
 /// takes the first line with port 0, else a new one at the end (RFC 3264 §8.1); its index is where its path is.
 /// Without change the version stays, as for a session refresh.
 pub fn reoffer(previous: &Description, finished: &[usize], added: Option<&OfferedStream>) -> Description {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::description::Address;
+use super::address::Address;
 use super::error::SdpError;
 use crate::model::limits::{SDP_MEDIA, SDP_OCTETS};
 
