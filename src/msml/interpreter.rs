@@ -6,7 +6,8 @@ use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
 use super::dialog::{Dialog, Identity};
 use super::document::{Action, Document, Script};
-use super::fault::{Code, quoted};
+use super::event::is_in_class;
+use super::fault::{Code, Fault, quoted};
 use super::ledger::{DialogKey, Ledger, Turn};
 use super::object::{DialogId, Identifier, Root};
 use super::parse::check;
@@ -104,7 +105,7 @@ impl Interpreter {
             Ok(document) => document,
             Err(faults) => {
                 verdict.code = faults.first().map_or(Code::BadRequest, |fault| fault.code);
-                verdict.description = faults.first().map(super::fault::Fault::description);
+                verdict.description = faults.first().map(Fault::description);
                 return verdict;
             }
         };
@@ -242,7 +243,7 @@ impl Interpreter {
         }
         let key = self.find(target)?;
         let Some(inner) = target.inner.as_deref() else {
-            if super::event::is_in_class(event, "terminate") {
+            if is_in_class(event, "terminate") {
                 self.on_dialog(now, key, out, |dialog, turn| dialog.terminate(event, turn));
             }
             return Ok(());
@@ -337,12 +338,9 @@ impl Interpreter {
 
 fn no_such(target: &Identifier) -> Refusal {
     let root = match &target.root {
-        Root::Connection(name) => format!("connection conn:{}", quoted(name)),
-        Root::Conference(name) => format!("conference conf:{}", quoted(name)),
+        Root::Connection(name) => format!("conn:{name}"),
+        Root::Conference(name) => format!("conf:{name}"),
     };
-    let object = match &target.dialog {
-        Some(dialog) => format!("dialog {} on {root}", quoted(dialog)),
-        None => root,
-    };
-    (Code::NoSuchObject, format!("there is no {object}"))
+    let whole = target.dialog.as_ref().map_or_else(|| root.clone(), |dialog| format!("{root}/dialog:{dialog}"));
+    (Code::NoSuchObject, format!("there is no {}", quoted(&whole)))
 }
