@@ -338,6 +338,20 @@ fn a_lost_connection_ends_its_dialogs_and_only_control_dialogs_hear_of_it() {
     assert_eq!(talk.interpreter.dialogs(), 0);
 }
 
+#[test]
+fn a_connection_that_returns_under_its_old_tag_keeps_its_dialogs_apart_from_the_old_ones() {
+    let mut talk = Talk::new();
+    let connected = Input::Connected { conn: "TagOfAlice".to_owned(), context: ALICE };
+    talk.ask(&dialog(RECORD));
+    talk.tell(connected.clone());
+    assert!(talk.ask(&dialog(RECORD))[0].starts_with("<result response=\"431\">"));
+    talk.tell(Input::Disconnected { conn: "TagOfAlice".to_owned() });
+    talk.tell(connected);
+    assert_eq!(talk.ask(&dialog(RECORD))[0], STARTED);
+    assert_eq!(talk.ended(1, "record.failed.disconnected", &[]), [gone(9)]);
+    assert_eq!(talk.ask(&format!("<dialogend id=\"{ID}\"/>")), [OK, &format!("order 2: {STOP}")]);
+}
+
 // SIP-6
 #[test]
 fn events_for_a_control_dialog_that_is_gone_are_marked_as_lost() {

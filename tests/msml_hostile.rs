@@ -232,7 +232,7 @@ impl World {
             }
             13..=20 => {
                 let name = dice.pick(&["record.complete", "play.failed.x"]).to_owned();
-                let failure = (choice % 8 == 0).then(|| (441, "no stream".to_owned()));
+                let failure = choice.is_multiple_of(8).then(|| (441, "no stream".to_owned()));
                 self.end(choice.into(), End { name, variables: vec![], failure });
             }
             21..=24 => {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::document::{Deed, Kind, Primitive, Send, Step, primitives};
+use super::document::{Deed, Kind, Primitive, Send, Step, is_target, primitives};
 use super::event::is_in_class;
 use super::ledger::{DialogKey, Turn};
 use super::object::DialogId;
@@ -76,9 +76,7 @@ impl Dialog {
 
     /// Whether an outside `<send>` can mean `target`.
     pub(super) fn has_target(&self, target: &str) -> bool {
-        let (class, id) = target.split_once('.').map_or((target, None), |(class, id)| (class, Some(id)));
-        let class = if class == "collect" { "dtmf" } else { class };
-        target == "group" || self.cast.iter().any(|one| one.0 == class && (id.is_none() || id == one.1.as_deref()))
+        target == "group" || self.cast.iter().any(|(class, id)| is_target(target, class, id.as_deref()))
     }
 
     /// Goes on until something has to be waited for. True when the dialog is over and has said so.
@@ -132,7 +130,7 @@ impl Dialog {
             }
             return;
         }
-        let members = self.crew.iter().filter(|running| running.primitive.is_target(target));
+        let members = self.crew.iter().filter(|running| running.is_target(target));
         for key in members.map(|running| running.key).collect::<Vec<_>>() {
             self.react(key, turn, |running, now| running.deliver(event, now));
         }

@@ -275,11 +275,16 @@ impl Interpreter {
 
     fn connected(&mut self, conn: String, context: ContextId) {
         self.ledger.context_lives(context);
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.context = context; // said twice: its dialogs stay
+            return;
+        }
         let lowered = conn.to_ascii_lowercase();
         if lowered != conn {
             self.lowered.entry(lowered).or_default().push(conn.clone());
         }
-        self.connections.insert(conn, Connection { context, dialogs: BTreeMap::new() });
+        let connection = Connection { context, dialogs: BTreeMap::new() };
+        self.connections.insert(conn, connection);
     }
 
     fn disconnected(&mut self, now: Instant, conn: &str, out: &mut Outbox<Output>) {
@@ -329,8 +334,10 @@ impl Interpreter {
         if !dialog.settle(&mut turn) {
             return;
         }
-        if let Some(connection) = self.connections.get_mut(&dialog.id().conn) {
-            connection.dialogs.remove(&dialog.id().name);
+        let DialogId { conn, name } = dialog.id();
+        // A connection of the same tag may have come since; its dialogs are others.
+        if let Some(connection) = self.connections.get_mut(conn).filter(|c| c.dialogs.get(name) == Some(&key)) {
+            connection.dialogs.remove(name);
         }
         self.dialogs.remove(&key);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::model::Instant;
 
-use super::document::{Kind, Primitive};
+use super::document::{Kind, Primitive, is_target};
 use super::event::{Meaning, meaning};
 use super::port::{End, Order, Play, PrimitiveKey, Work};
 
@@ -98,6 +98,11 @@ impl Running {
     /// Whether it only waits for what cannot come.
     pub(super) fn is_inert(&self) -> bool {
         matches!(self.primitive.kind, Kind::Collect(_))
+    }
+
+    /// Whether a `<send>` to `target` means it.
+    pub(super) fn is_target(&self, target: &str) -> bool {
+        is_target(target, self.primitive.kind.class(), self.primitive.id.as_deref())
     }
 
     /// Its stream is there: waiting for it does not count.
