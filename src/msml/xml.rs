@@ -333,7 +333,7 @@ impl<'a> Tree<'a> {
     fn finish(mut self) -> Result<Element, Fault> {
         self.at.advance(self.text, self.text.len());
         if let Some(element) = self.open.last() {
-            let message = format!("the document ends inside <{}>, opened at {}", element.name, element.position);
+            let message = format!("the document ends inside {}, opened at {}", quoted(&element.name), element.position);
             return Err(self.refuse(message));
         }
         let position = self.at.position;
