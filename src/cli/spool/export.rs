@@ -1,7 +1,7 @@
 //! `restante spool export`: objects as plain files, each checked on its way, with a list of what they are.
 
 use std::fs;
-use std::path::{self, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use object_store::local::LocalFileSystem;
@@ -76,7 +76,7 @@ fn chosen(store: &Store, args: &Args) -> Result<Vec<Committed>, Failure> {
     found.filter_map(Result::transpose).collect()
 }
 
-fn target(directory: &path::Path) -> Result<LocalFileSystem, Failure> {
+fn target(directory: &std::path::Path) -> Result<LocalFileSystem, Failure> {
     let refused = |why: String| Failure::new(format!("{}: {why}", directory.display()));
     fs::create_dir_all(directory).map_err(|error| refused(error.to_string()))?;
     // Without it nothing is synced, and an export is often the last copy before a disk is wiped.
