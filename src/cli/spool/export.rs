@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::super::progress::Progress;
 use super::super::settings::Place;
 use super::super::voice::{Failure, Voice};
-use super::{Store, failure, object};
+use super::object;
+use super::store::{Store, failure};
 
 /// Octets that are in memory at once.
 const PART_OCTETS: usize = 8 * 1024 * 1024;
@@ -62,8 +63,7 @@ pub(super) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     if voice.json {
         return voice.result(&list);
     }
-    let place = super::shown(&args.to);
-    let text = format!("{} objects, {total} octets, are in {}", objects.len(), place.display());
+    let text = format!("{} objects, {total} octets, are in {}", objects.len(), args.to.display());
     if voice.quiet { Ok(()) } else { voice.result(&text) }
 }
 
