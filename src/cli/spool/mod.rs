@@ -1,0 +1,70 @@
+//! `restante spool list|show|verify|export`: looks into a spool, also while a server runs on it. Nothing in it changes.
+
+mod export;
+mod object;
+mod store;
+mod verify;
+
+use clap::Subcommand;
+
+use super::settings::Place;
+use super::voice::{Failure, Voice};
+use store::Store;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the objects, oldest first
+    List {
+        /// Only those of this box
+        #[arg(long = "box", value_name = "BOX")]
+        mailbox: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show everything that is known of one object
+    Show {
+        /// spool:/BOX/NAME or an id
+        object: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Read objects whole and compare them with their digests; exit code 1 if any is damaged
+    Verify(verify::Args),
+    /// Copy objects into a directory
+    Export(export::Args),
+}
+
+pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
+    match &args.action {
+        Action::List { mailbox, place } => list(&Store::open(place)?, mailbox.as_deref(), voice),
+        Action::Show { object, place } => show(&Store::open(place)?, object, voice),
+        Action::Verify(args) => verify::run(args, voice),
+        Action::Export(args) => export::run(args, voice).await,
+    }
+}
+
+fn list(store: &Store, mailbox: Option<&str>, voice: Voice) -> Result<(), Failure> {
+    let all = store.all(mailbox)?;
+    if voice.json {
+        return voice.result(&all.iter().map(|envelope| format!("{}\n", object::json(envelope))).collect::<String>());
+    }
+    if all.is_empty() && !voice.quiet {
+        let place = mailbox.map_or_else(|| "the spool".to_owned(), |mailbox| format!("box {mailbox}"));
+        eprintln!("{place} is empty");
+    }
+    voice.result(&object::table(&all))
+}
+
+fn show(store: &Store, name: &str, voice: Voice) -> Result<(), Failure> {
+    let object = store.one(name)?;
+    if voice.json {
+        return voice.result(&object::json(object.envelope()).to_string());
+    }
+    voice.result(&object::page(object.envelope()))
+}
