@@ -98,16 +98,13 @@ impl Engine {
     fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
         let streams = sdp::read_offer(&offer);
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
-        let wanted: Vec<(usize, Query)> = streams
-            .iter()
-            .zip(&verdicts)
-            .filter(|(_, verdict)| verdict.is_none())
-            .filter_map(|(stream, _)| Some((stream.index, self.pull_query(key, stream)?)))
-            .collect();
-        let waits = wanted.len();
         let mut pending = Pending { offer, streams, verdicts, pulled: HashMap::new() };
-        if waits == 0 {
-            pending.verdicts.iter_mut().for_each(|verdict| drop(verdict.get_or_insert(Verdict::Reject)));
+        let mut wanted = Vec::new();
+        for (stream, verdict) in pending.streams.iter().zip(&mut pending.verdicts).filter(|(_, verdict)| verdict.is_none()) {
+            match self.pull_query(key, stream) {
+                Some(query) => wanted.push((stream.index, query)),
+                None => *verdict = Some(Verdict::Reject),
+            }
         }
         self.offers.insert(key, pending);
         for (index, query) in wanted {
