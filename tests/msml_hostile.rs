@@ -2,8 +2,8 @@
 
 mod msml;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -179,6 +179,50 @@ fn strict_validation_and_the_schemas_agree_on_generated_documents() {
         let checked = check(text.as_bytes(), true);
         assert_eq!(checked.is_ok(), valid.contains(path), "{text}\n{checked:?}");
         assert!(checked.is_err() || check(text.as_bytes(), false).is_ok(), "strict accepts more than lenient: {text}");
+    }
+}
+
+/// The files that libxml2 cannot read, or `None` where xmllint is not installed.
+fn ill_formed(paths: &[PathBuf]) -> Option<BTreeSet<PathBuf>> {
+    let said = msml::xmllint(&["--nonet"], paths)?;
+    let errors = said.lines().filter(|line| line.contains("error"));
+    let names = errors.filter_map(|line| line.split_once(".xml:"));
+    Some(names.map(|(name, _)| PathBuf::from(format!("{name}.xml"))).collect())
+}
+
+/// A good fixture after one to three slips of the finger.
+fn damaged(seeds: &[String], mint: &mut Mint) -> String {
+    let slips: Vec<char> = "<<>>&&\"\"''==  //!!??--[]::;;##x0aA1.\n\t]]\u{e9}\u{d7}".chars().collect();
+    let mut below = |bound: usize| usize::try_from(mint.number() % bound as u64).expect("an index");
+    let mut text: Vec<char> = seeds[below(seeds.len())].chars().collect();
+    for _ in 0..=below(3) {
+        let (at, slip) = (below(text.len()), slips[below(slips.len())]);
+        match below(3) {
+            0 => text[at] = slip,
+            1 => text.insert(at, slip),
+            _ => drop(text.remove(at)),
+        }
+    }
+    text.into_iter().collect()
+}
+
+// S11: quick-xml alone accepts much that is not XML
+#[test]
+fn what_another_parser_finds_not_well_formed_we_refuse_with_400() {
+    let good = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/msml/good");
+    let entries = std::fs::read_dir(good).expect("fixtures").map(|entry| entry.expect("an entry").path());
+    let mut paths: Vec<PathBuf> = entries.collect();
+    paths.sort();
+    let seeds: Vec<String> = paths.iter().map(|path| std::fs::read_to_string(path).expect("a fixture")).collect();
+    let (mut mint, folder) = (Mint::from_number(11), tempfile::tempdir().expect("a temporary folder"));
+    let paths: Vec<PathBuf> = (0..2000).map(|n| folder.path().join(format!("{n}.xml"))).collect();
+    paths.iter().for_each(|path| std::fs::write(path, damaged(&seeds, &mut mint)).expect("a file"));
+    let Some(ill) = ill_formed(&paths) else { return };
+    assert!((500..1900).contains(&ill.len()), "{} of 2000 are not well-formed: a poor mixture", ill.len());
+    for path in ill {
+        let text = std::fs::read(&path).expect("a file");
+        let faults = check(&text, false).expect_err(&String::from_utf8_lossy(&text));
+        assert_eq!(faults[0].code.number(), 400, "{}", String::from_utf8_lossy(&text));
     }
 }
 
