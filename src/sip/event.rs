@@ -98,6 +98,8 @@ pub enum Event {
         call: CallKey,
         /// Our From tag.
         tag: String,
+        /// The peer's To tag: MSML's connection id when the peer is a media server.
+        peer_tag: String,
         /// The peer's Contact URI.
         contact: String,
         /// 200-299.

@@ -29,3 +29,6 @@ pub use event::{EndReason, Event, Invite, Reason};
 pub use flow::{Body, CallKey, Flow, FlowId, RequestKey, Transport};
 pub use parse::{Fault, parse};
 pub use rsip::{Request, Response, SipMessage};
+
+#[cfg(test)]
+mod tests;

@@ -127,8 +127,10 @@ impl Endpoint {
         }
         let status = response.status_code.code();
         let body = body(&response.headers, &response.body);
-        let tag = self.calls.get(&key).map(|call| call.dialog.id.tag.clone()).unwrap_or_default();
-        out.push(Output::Event(Event::Answered { call: key, tag, contact, status, body }));
+        let tags = self.calls.get(&key).map(|call| (call.dialog.id.tag.clone(), call.dialog.remote_tag.clone()));
+        let (tag, peer_tag) = tags.unwrap_or_default();
+        let peer_tag = peer_tag.unwrap_or_default();
+        out.push(Output::Event(Event::Answered { call: key, tag, peer_tag, contact, status, body }));
         self.pump(now, key, out);
     }
 
