@@ -207,9 +207,9 @@ fn reason_phrase(code: u16) -> &'static str {
         513 => "Message Too Large",
         603 => "Decline",
         606 => "Not Acceptable",
-        400..=499 => "Request Failure",
-        500..=599 => "Server Failure",
-        600..=699 => "Global Failure",
+        code if code >= 600 => "Global Failure",
+        code if code >= 500 => "Server Failure",
+        code if code >= 400 => "Request Failure",
         _ => "Progress",
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use rsip::{Headers, Method, Response, SipMessage};
 
 use super::address::{self, Via, destination};
-use super::call::{ALARMS, Alarm, Call, Path, Sent, Waiting};
+use super::call::{ALARMS, Alarm, Call, Path, Phase, Sent, Waiting};
 use super::command::{Command, Input, Output};
 use super::config::Config;
 use super::dialog::{Dialog, DialogId};
@@ -21,7 +21,7 @@ use super::event::{EndReason, Event, Reason};
 use super::flow::{Body, CallKey, Flow, FlowId, Transport};
 use super::layer::{Hop, Layer, ServerId};
 use super::message::{header, method_name, text, value, values};
-use super::parse::{Fault, parse};
+use super::parse::{Fault, answerable, parse};
 use super::stream::{Frame, Stream};
 use super::timers::Timers;
 use super::{SipError, build, serialise};
@@ -49,8 +49,6 @@ pub struct Endpoint {
     streams: BTreeMap<FlowId, (Flow, Stream)>,
     calls: BTreeMap<CallKey, Call>,
     dialogs: HashMap<DialogId, CallKey>,
-    /// Requests that wait for the owner, with their call.
-    owed: BTreeMap<ServerId, Option<CallKey>>,
     alarms: Timers<(CallKey, Alarm)>,
     received: u64,
     draining: Option<u32>,
@@ -121,7 +119,6 @@ impl Endpoint {
             streams: BTreeMap::new(),
             calls: BTreeMap::new(),
             dialogs: HashMap::new(),
-            owed: BTreeMap::new(),
             alarms: Timers::new(),
             received: 0,
             draining: None,
@@ -177,11 +174,7 @@ impl Endpoint {
                 // RFC 5626 §3.5.1: one CRLF for two.
                 Frame::Ping => out.push(Hop::from(flow).transmit(Bytes::from_static(b"\r\n"))),
                 Frame::Broken { error, head } => {
-                    let headers = parse(&head).err().and_then(|fault| fault.headers);
-                    let headers = headers.or_else(|| match parse(&head) {
-                        Ok(SipMessage::Request(request)) if request.method != Method::Ack => Some(request.headers),
-                        _ => None,
-                    });
+                    let headers = answerable(&head);
                     self.reject(flow, Fault { error, headers }, out);
                     out.push(Output::Close(flow.id));
                 }
@@ -254,10 +247,9 @@ impl Endpoint {
 
     /// Forgets a call, gives everything that waits for it an end, and says so.
     fn end(&mut self, now: Now, key: CallKey, why: EndReason, out: &mut Outbox<Output>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
         // RFC 3261 §15.1.2: requests that still wait get 487.
-        let owed: Vec<ServerId> = self.owed.iter().filter(|(_, call)| **call == Some(key)).map(|(id, _)| *id).collect();
-        for id in owed {
-            self.owed.remove(&id);
+        for id in std::mem::take(&mut call.owed) {
             self.reply(now, id, Some(key), Reply::status(487), out);
         }
         let Some(call) = self.calls.remove(&key) else { return };
@@ -267,8 +259,10 @@ impl Endpoint {
         for token in sent.into_iter().chain(call.infos.into_iter().map(|(token, _)| token)) {
             out.push(Output::Event(Event::InfoAnswered { call: key, token, status: 481, body: None }));
         }
-        let inviting = call.inviting.is_some() && call.phase != super::call::Phase::Calling;
-        if inviting || call.reinvite.is_some() {
+        if let Some(inviting) = &call.inviting {
+            self.layer.abandon(inviting.id);
+        }
+        if call.phase != Phase::Calling && (call.inviting.is_some() || call.reinvite.is_some()) {
             out.push(Output::Event(Event::ReinviteRefused { call: key, status: 481 }));
         }
         out.push(Output::Event(Event::Ended { call: key, why }));

@@ -124,6 +124,11 @@ impl Layer {
         self.clients.get(&id).map(|client| (&client.request, client.hop))
     }
 
+    /// Forgets a request whose outcome no longer matters (RFC 3261 §9.1): an INVITE may ring for ever.
+    pub(in crate::sip) fn abandon(&mut self, id: ClientId) {
+        self.close_client(id);
+    }
+
     /// Tells every transaction on this hop that its transport failed.
     pub(in crate::sip) fn transport_failed(&mut self, now: Now, failed: Hop, out: &mut Outbox<Output>) -> Vec<Report> {
         let on_hop = |hop: &Hop| {

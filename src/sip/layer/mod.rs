@@ -3,6 +3,7 @@
 mod client;
 mod server;
 
+pub(super) use server::Owed;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;

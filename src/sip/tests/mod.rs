@@ -1,0 +1,9 @@
+//! The room as a whole: two endpoints on a bad network, and one endpoint that is spoken to by hand.
+
+mod calls;
+mod hand;
+mod network;
+mod refusals;
+mod streams;
+mod timing;
+mod torture;
