@@ -72,7 +72,7 @@ async fn deposit(world: &World, transport: Transport) -> (Vec<(String, String)>,
             Happening::Answered(tag) => {
                 let dest = ObjectUri::mailbox("bob").expect("a box");
                 let names = ["record.end", "record.recordid", "record.len", "ft.hash", "ft.size", "ft.result"];
-                line.msml(1, msml::record_request(&format!("conn:{tag}"), "d", &dest, Duration::from_secs(60), &names)).await;
+                line.msml(1, msml::record_request(&tag, "d", &dest, Duration::from_secs(60), &names)).await;
             }
             Happening::InfoAnswered(1, 200, Some(body)) => assert!(body.contains("response=\"200\""), "{body}"),
             Happening::Delivered => delivered = true,
@@ -105,7 +105,7 @@ async fn retrieve(world: &World, uri: &ObjectUri, transport: Transport) -> (Vec<
         match next(&mut line).await {
             Happening::Answered(tag) => {
                 let names = ["play.end", "play.amt", "ft.hash"];
-                line.msml(1, msml::play_request(&format!("conn:{tag}"), "p", std::slice::from_ref(uri), &names)).await;
+                line.msml(1, msml::play_request(&tag, "p", std::slice::from_ref(uri), &names)).await;
             }
             Happening::InfoAnswered(1, 200, Some(body)) => assert!(body.contains("response=\"200\""), "{body}"),
             Happening::Committed(object) => {

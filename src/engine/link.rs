@@ -362,7 +362,13 @@ impl Link {
         }
     }
 
-    fn sealed(&mut self, now: Now, message: InboundKey, result: Result<Box<Sealed>, SealError>, out: &mut Outbox<Output>) {
+    fn sealed(
+        &mut self,
+        now: Now,
+        message: InboundKey,
+        result: Result<Box<Sealed>, SealError>,
+        out: &mut Outbox<Output>,
+    ) {
         match result {
             Ok(sealed) => out.push(Output::Notice(Notice::Sealed(message, sealed))),
             Err(error) => {

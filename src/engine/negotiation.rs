@@ -11,8 +11,8 @@ use crate::model::{FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, PrimitiveKey};
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::{
-    self, AgreedStream, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, StreamOffer, Terms,
-    Verdict, Wish,
+    self, AgreedStream, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, StreamOffer,
+    Terms, Verdict, Wish,
 };
 use crate::sip::{self, Body, CallKey, Invite};
 use crate::spool::Committed;
@@ -84,8 +84,7 @@ impl Engine {
 
     /// An INVITE without an offer gets ours: a control dialog nothing, anybody else a message session.
     fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
-        let proposed =
-            (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
+        let proposed = (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
@@ -100,7 +99,9 @@ impl Engine {
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
         let mut pending = Pending { offer, streams, verdicts, pulled: HashMap::new() };
         let mut wanted = Vec::new();
-        for (stream, verdict) in pending.streams.iter().zip(&mut pending.verdicts).filter(|(_, verdict)| verdict.is_none()) {
+        for (stream, verdict) in
+            pending.streams.iter().zip(&mut pending.verdicts).filter(|(_, verdict)| verdict.is_none())
+        {
             match self.pull_query(key, stream) {
                 Some(query) => wanted.push((stream.index, query)),
                 None => *verdict = Some(Verdict::Reject),
@@ -255,8 +256,12 @@ impl Engine {
         if let Some(session) = have {
             self.drop_stream(now, session, out);
         }
-        let proposed =
-            Proposed { local: uri, sends: local.direction.sends(), receives: local.direction.receives(), file: local.file };
+        let proposed = Proposed {
+            local: uri,
+            sends: local.direction.sends(),
+            receives: local.direction.receives(),
+            file: local.file,
+        };
         // RFC 5547 §8.3.1: a pushed file is the one of the offer.
         let file = match &offered.wish {
             Wish::Push(file) => Some(file.clone()),
@@ -320,7 +325,14 @@ impl Engine {
     }
 
     /// A call of ours is answered.
-    pub(super) fn answered(&mut self, now: Now, key: CallKey, peer_tag: String, body: Option<Body>, out: &mut Outbox<Output>) {
+    pub(super) fn answered(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        peer_tag: String,
+        body: Option<Body>,
+        out: &mut Outbox<Output>,
+    ) {
         self.tell(key, Happening::Answered(peer_tag), out);
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let wanted = !offered.added.is_empty();
@@ -345,7 +357,8 @@ impl Engine {
 
     /// A `<play>` needs a stream of its own: a re-INVITE offers one, one re-INVITE at a time.
     pub(super) fn reoffer(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
-        let Some((key, object)) = self.plays.get(&primitive).and_then(|play| Some((play.call, play.object.clone()?))) else {
+        let Some((key, object)) = self.plays.get(&primitive).and_then(|play| Some((play.call, play.object.clone()?)))
+        else {
             return;
         };
         let transfer_id = self.mint.token(16);
@@ -412,7 +425,8 @@ impl Engine {
     }
 
     fn next_reoffer(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
-        let next = self.board.calls.get_mut(&key).filter(|call| !call.reoffers.is_empty()).map(|call| call.reoffers.remove(0));
+        let next =
+            self.board.calls.get_mut(&key).filter(|call| !call.reoffers.is_empty()).map(|call| call.reoffers.remove(0));
         if let Some(primitive) = next {
             self.choose_stream(now, primitive, out);
         }
