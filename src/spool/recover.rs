@@ -376,3 +376,67 @@ pub(super) fn check_version(files: &dyn Files) -> Result<bool, SpoolError> {
         Err(error) => Err(SpoolError::io("reading VERSION")(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_facts() -> Vec<Facts> {
+        let envelopes = [None, Some(EnvelopeFact::Known), Some(EnvelopeFact::Sound(7)), Some(EnvelopeFact::Damaged)];
+        let envelopes = envelopes.into_iter().chain([Some(EnvelopeFact::Newer)]);
+        let lengths = [None, Some(7), Some(8)]; // of the body, if it is there
+        let flags = 0..8u8;
+        envelopes
+            .flat_map(|envelope| lengths.map(|length| (envelope, length)))
+            .flat_map(|(envelope, length)| {
+                flags.clone().map(move |flags| Facts {
+                    envelope,
+                    body: length.is_some(),
+                    length,
+                    stage: flags & 1 > 0,
+                    journal: flags & 2 > 0,
+                    deleted: flags & 4 > 0,
+                })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_a_checked_envelope_with_its_whole_body_and_no_deletion_is_kept() {
+        for facts in all_facts() {
+            let whole = match facts.envelope {
+                Some(EnvelopeFact::Known) => facts.body, // its length is looked at whenever it is read
+                Some(EnvelopeFact::Sound(size)) => facts.length == Some(size),
+                _ => false,
+            };
+            assert_eq!(judge(&facts) == Verdict::Keep, whole && !facts.deleted, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_reported_range_is_never_thrown_away() {
+        for facts in all_facts().into_iter().filter(|facts| facts.journal && !facts.deleted && facts.envelope.is_none())
+        {
+            let expected = match (facts.body, facts.stage) {
+                (true, _) => Verdict::Reclaim,
+                (false, true) => Verdict::Resumable,
+                (false, false) => Verdict::Nothing,
+            };
+            assert_eq!(judge(&facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_with_an_envelope_is_removed_but_by_a_deletion_or_a_commit_that_was_taken_back() {
+        for facts in all_facts().into_iter().filter(|facts| facts.envelope.is_some()) {
+            match judge(&facts) {
+                Verdict::Bury => assert!(facts.deleted, "{facts:?}"),
+                Verdict::Undone => assert!(facts.stage && !facts.body && !facts.deleted, "{facts:?}"),
+                Verdict::Orphan | Verdict::Leftover | Verdict::Nothing | Verdict::Reclaim | Verdict::Resumable => {
+                    panic!("{facts:?}")
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -179,7 +179,11 @@ impl Spool {
         let shared = &self.shared;
         let mut desk = locked(&shared.desk);
         let (live, parked) = match desk.holders.remove(wanted.resume.as_ref()?)? {
-            Holder::Parked(parked) => (Live::enter(shared, &mut desk, parked.id), parked),
+            Holder::Parked(parked) => {
+                let live = Live::enter(shared, &mut desk, parked.id);
+                drop(desk);
+                (live, parked)
+            }
             Holder::Live(slot) => {
                 drop(desk); // a session holds its slot while it writes, and may ask for the desk meanwhile
                 let slot = slot.upgrade()?;
