@@ -225,6 +225,8 @@ impl Endpoint {
         why: EndReason,
         out: &mut Outbox<Output>,
     ) {
+        // A re-INVITE that still waits has no session left to change.
+        self.give_up_waiting(now, key, out);
         let Some((mut request, hop)) = self.next_request(key, Method::Bye) else { return };
         if let Some(reason) = &hang_up.reason {
             request.headers.push(header("Reason", reason)); // RFC 3326
