@@ -28,7 +28,7 @@ pub enum Query {
     /// The object of this name.
     Object(ObjectUri),
     /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
-    Select(ObjectUri, FileInfo),
+    Select(ObjectUri, Box<FileInfo>),
 }
 
 /// What can happen to the engine.

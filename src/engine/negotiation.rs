@@ -118,7 +118,7 @@ impl Engine {
     /// `None`: the spool has to be asked.
     fn judge(&mut self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         if let Some(kept) = self.kept(key, stream) {
-            return Some(Verdict::Accept(kept));
+            return Some(kept);
         }
         match &stream.wish {
             Wish::Push(file) => {
@@ -144,15 +144,30 @@ impl Engine {
     }
 
     /// A line that repeats a stream we have (session timers do, RFC 4028): the same again, nothing starts anew.
-    fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<LocalStream> {
+    fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         let session = (*self.board.calls.get(&key)?.streams.get(stream.index)?)?;
         let have = self.board.streams.get(&session)?;
-        let same = have.peer.path == stream.terms.path && !matches!(stream.wish, Wish::Unsupported(_));
-        same.then(|| LocalStream {
-            terms: self.terms(have.local.clone()),
-            direction: Direction::new(have.sends, have.receives),
-            role: have.role,
-            file: have.file.clone(),
+        let file = match (&stream.wish, &have.file) {
+            (Wish::Push(file) | Wish::Pull(file), Some(ours)) => {
+                // RFC 5547 §8.1: another id is another transfer, whatever the path; the same id stays the same file.
+                if file.info.transfer_id != ours.info.transfer_id {
+                    return None;
+                }
+                if file.contradicts(&ours.info) {
+                    return Some(Verdict::Reject);
+                }
+                Some(ours.clone())
+            }
+            (Wish::Session(_), None) => None,
+            _ => return None,
+        };
+        (have.peer.path == stream.terms.path).then(|| {
+            Verdict::Accept(LocalStream {
+                terms: self.terms(have.local.clone()),
+                direction: Direction::new(have.sends, have.receives),
+                role: have.role,
+                file,
+            })
         })
     }
 
@@ -176,7 +191,7 @@ impl Engine {
         let Wish::Pull(file) = &stream.wish else { return None };
         let user = &self.board.calls.get(&key)?.parties.user;
         let user = percent_encoding::percent_decode_str(user).decode_utf8().ok()?;
-        Some(Query::Select(ObjectUri::mailbox(&user).ok()?, file.info.clone()))
+        Some(Query::Select(ObjectUri::mailbox(&user).ok()?, Box::new(file.info.clone())))
     }
 
     pub(super) fn pull_found(
@@ -361,7 +376,7 @@ impl Engine {
         else {
             return;
         };
-        let transfer_id = self.mint.token(16);
+        let transfer_id = self.mint.token(TRANSFER_ID_LETTERS);
         let local = self.mint_uri();
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         if call.offered.is_some() {
@@ -432,10 +447,10 @@ impl Engine {
         }
     }
 
-    /// Brings to life what an answer took of our offer, and returns it.
+    /// Brings to life what an answer took of our offer, and returns it; ends what the answer closes.
     fn agree(
         &mut self,
-        _now: Now,
+        now: Now,
         key: CallKey,
         offered: Offered,
         answer: &Description,
@@ -448,6 +463,12 @@ impl Engine {
                 return Vec::new();
             }
         };
+        let have = self.board.calls.get(&key).map(|call| call.streams.clone()).unwrap_or_default();
+        for (session, agreed) in have.into_iter().zip(&agreed) {
+            if let (Some(session), None) = (session, agreed) {
+                self.drop_stream(now, session, out);
+            }
+        }
         let mut sessions = Vec::new();
         for (index, proposed) in offered.added {
             let Some(stream) = agreed.get(index).and_then(Option::as_ref) else { continue };
@@ -477,6 +498,9 @@ fn agreed_stream(call: CallKey, mut proposed: Proposed, agreed: &AgreedStream) -
 fn file_offer(info: FileInfo) -> FileOffer {
     FileOffer { info, ..FileOffer::default() }
 }
+
+/// RFC 5547 §6: the id is unique without coordination; 32 letters are 190 random bits.
+pub(super) const TRANSFER_ID_LETTERS: usize = 32;
 
 /// F-3: these users are where application servers send their control dialogs.
 fn is_control_user(user: &str) -> bool {
