@@ -2,88 +2,15 @@
 
 use std::net::SocketAddr;
 
-use super::call::{Call, Offered, Parties, Proposed, Purpose};
-use super::core::{Engine, Output};
-use super::failure::ReceiveFailure;
-use super::negotiation::TRANSFER_ID_LETTERS;
+use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, TRANSFER_ID_LETTERS};
+use super::core::Engine;
+use super::order::{CallMedia, Order};
+use super::port::Output;
 use crate::model::{FileInfo, Now, Outbox};
 use crate::msrp::SendFailure;
 use crate::sdp::{self, FileOffer, LocalSession, OfferedStream};
 use crate::sip::{self, Body, CallKey, EndReason, Transport};
 use crate::spool::Committed;
-
-/// Names a command's call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OrderId(pub u64);
-
-/// What a command wants.
-#[derive(Clone, Debug)]
-pub enum Order {
-    /// Call somebody.
-    Call {
-        /// Names the call from now on.
-        id: OrderId,
-        /// Request-URI.
-        target: String,
-        /// Our own URI.
-        from: String,
-        /// Where to send the INVITE.
-        remote: SocketAddr,
-        /// By what.
-        transport: Transport,
-        /// What to offer.
-        media: CallMedia,
-    },
-    /// Send an MSML document on the call.
-    Info(OrderId, u64, String),
-    /// Hang up.
-    Bye(OrderId),
-}
-
-/// What a command's call offers.
-#[derive(Clone, Debug)]
-pub enum CallMedia {
-    /// Push this local file.
-    Push {
-        /// Its path, for the driver.
-        path: String,
-        /// What is declared of it.
-        info: Box<FileInfo>,
-    },
-    /// A plain message session on which we receive.
-    Receive,
-    /// No media: a control dialog.
-    Control,
-}
-
-/// What happened on a command's call.
-#[derive(Debug)]
-pub enum Happening {
-    /// The peer answered; this is its tag, the MSML connection id.
-    Answered(String),
-    /// The peer refused, or could not be reached.
-    Refused(u16, String),
-    /// The answer took none of what was offered.
-    NoMedia,
-    /// An INFO got its response.
-    InfoAnswered(u64, u16, Option<String>),
-    /// The peer sent an MSML document.
-    Msml(String),
-    /// So many octets of our file were answered with 200.
-    Sent(u64),
-    /// The peer has our file.
-    Delivered,
-    /// It has not.
-    SendFailed(SendFailure),
-    /// So many octets of a file have come in.
-    Received(u64),
-    /// A file came in and is committed in our spool.
-    Committed(Committed),
-    /// It did not.
-    ReceiveFailed(ReceiveFailure),
-    /// The call is over.
-    Ended(EndReason),
-}
 
 impl Engine {
     pub(super) fn order(&mut self, now: Now, order: Order, out: &mut Outbox<Output>) {
@@ -160,8 +87,3 @@ impl Engine {
     }
 }
 
-/// What our own documents are sent as.
-pub(super) const MSML_TYPE: &str = "application/msml+xml";
-
-/// The type of a session description.
-pub(super) const SDP_TYPE: &str = "application/sdp";

@@ -7,104 +7,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::call::Switchboard;
-use super::client::{Happening, Order, OrderId};
-use super::link::{Command, LinkId, Notice, Source};
-use super::outbound::{Play, Sender, Sending};
+use super::jobs::{Errand, Pending, Play, Receipt, Recorder, Sender, Sending, Timer, Turn};
+use super::link::{LinkId, Notice, Source};
+use super::order::OrderId;
 use super::policy::Policy;
-use super::receipt::{Receipt, Recorder};
+use super::port::{Census, Input, Output, Ticket};
 use crate::model::{FileInfo, Instant, Machine, Mint, Now, ObjectUri, Outbox};
 use crate::msml::{Interpreter, PrimitiveKey};
 use crate::msrp::{InboundKey, MsrpUri, OutboundKey, SessionKey};
 use crate::sip::{self, CallKey, Endpoint, FlowId, Transport};
 use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed};
-
-/// Names a question to the driver, whose answer will carry it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// A question to the spool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Query {
-    /// The object of this name.
-    Object(ObjectUri),
-    /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
-    Select(ObjectUri, Box<FileInfo>),
-}
-
-/// What can happen to the engine.
-#[derive(Debug)]
-pub enum Input {
-    /// From the SIP sockets.
-    Sip(sip::Input),
-    /// From a link.
-    Notice(LinkId, Notice),
-    /// A [`Output::Dial`] was performed.
-    Dialled(SessionKey, Result<LinkId, String>),
-    /// A [`Output::Find`] was performed.
-    Found(Ticket, Result<Option<Committed>, String>),
-    /// A [`Output::Commit`] was performed.
-    Committed(Ticket, Result<Committed, CommitError>),
-    /// A client command.
-    Order(Order),
-    /// Take no new calls; say when nothing moves any more.
-    Drain,
-    /// The deadline has passed.
-    Timeout,
-}
-
-/// What the engine wants done.
-#[derive(Debug)]
-pub enum Output {
-    /// Send a SIP message.
-    Transmit {
-        /// On this flow while it lives.
-        flow: Option<FlowId>,
-        /// By what.
-        transport: Transport,
-        /// To whom.
-        remote: SocketAddr,
-        /// The message.
-        octets: Bytes,
-    },
-    /// Close a SIP connection.
-    CloseFlow(FlowId),
-    /// Tell a link.
-    Link(LinkId, Command),
-    /// Connect to this MSRP URI for a session; answer with [`Input::Dialled`].
-    Dial(SessionKey, MsrpUri),
-    /// Ask the spool; answer with [`Input::Found`].
-    Find(Ticket, Query),
-    /// Publish a sealed file; answer with [`Input::Committed`].
-    Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
-    /// Tell a client command.
-    Happened(OrderId, Happening),
-    /// After [`Input::Drain`]: no call and no transfer is left.
-    Drained,
-}
-
-/// What a ticket was taken for.
-#[derive(Debug)]
-pub(super) enum Errand {
-    /// A primitive looks for the file it shall play.
-    Play(PrimitiveKey),
-    /// An INVITE pulls a file.
-    Pull(CallKey, usize),
-    /// A received file is being committed.
-    Commit(LinkId, InboundKey),
-}
-
-/// Why the engine wants to be woken for its own sake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Timer {
-    /// A message waits for a `<record>`.
-    Hold(SessionKey, InboundKey),
-    /// A `<record>` waits for its first message.
-    First(PrimitiveKey),
-    /// A `<play>` waits for the peer's connection.
-    Connect(SessionKey),
-    /// The peer has hung up; what is on its way may still come.
-    Leave(CallKey),
-}
 
 /// SIP, MSML and MSRP brought together. See the room's front page.
 #[derive(Debug)]
@@ -118,7 +30,7 @@ pub struct Engine {
     pub(super) recorders: HashMap<PrimitiveKey, Recorder>,
     pub(super) plays: HashMap<PrimitiveKey, Play>,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
-    pub(super) offers: HashMap<CallKey, super::negotiation::Pending>,
+    pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) errands: HashMap<Ticket, Errand>,
     /// Files that go out as soon as their stream's peer is there.
     pub(super) pushes: HashMap<SessionKey, (Sender, Source, Box<FileInfo>, u64)>,
@@ -126,7 +38,7 @@ pub struct Engine {
     pub(super) local_files: HashMap<CallKey, (String, Box<FileInfo>)>,
     pub(super) orders: HashMap<OrderId, CallKey>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
-    pub(super) agenda: VecDeque<super::control::Turn>,
+    pub(super) agenda: VecDeque<Turn>,
     pub(super) working: bool,
     timers: BTreeSet<(Instant, Timer)>,
     next: u64,
@@ -275,19 +187,6 @@ impl Engine {
             params: Vec::new(),
         }
     }
-}
-
-/// What is under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// SIP dialogs.
-    pub calls: usize,
-    /// MSRP sessions.
-    pub sessions: usize,
-    /// Files coming in.
-    pub receiving: usize,
-    /// Files going out.
-    pub sending: usize,
 }
 
 /// RFC 4975 §14.1 asks for 80 random bits; 22 letters carry 130.

@@ -3,55 +3,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::client::{Happening, OrderId};
-use super::core::{Engine, Errand, Output, Query, Timer};
+use super::core::Engine;
+use super::jobs::{Errand, Play, Sender, Sending, Timer};
 use super::link::{Command, Source};
+use super::order::Happening;
+use super::port::{Output, Query};
 use super::receipt::file_variables;
 use crate::model::{FileInfo, Instant, Now, Outbox};
 use crate::msml::{self, End, PlayFile, PrimitiveKey};
 use crate::msrp::{FailureReport, OutboundKey, OutboundSpec, SendFailure, SessionKey};
 use crate::sip::CallKey;
 use crate::spool::Committed;
-
-/// A `<play>` at work: its files, one after the other.
-#[derive(Debug)]
-pub(super) struct Play {
-    pub(super) call: CallKey,
-    files: VecDeque<PlayFile>,
-    held: bool,
-    /// When the first file began to go out.
-    started: Option<Instant>,
-    octets: u64,
-    variables: Vec<(String, String)>,
-    pub(super) object: Option<Committed>,
-    media_type: String,
-    sending: Option<OutboundKey>,
-}
-
-impl Play {
-    fn took(&self, now: Now) -> Duration {
-        self.started.map_or(Duration::ZERO, |started| now.instant.since(started))
-    }
-}
-
-/// Who hears of a message going out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sender {
-    /// A `<play>`.
-    Primitive(PrimitiveKey),
-    /// A client command.
-    Client(OrderId),
-    /// A pull that needs nobody (RFC 5547 §8.3.2).
-    Nobody,
-}
-
-/// One message going out.
-#[derive(Debug)]
-pub(super) struct Sending {
-    pub(super) session: SessionKey,
-    pub(super) sender: Sender,
-    pub(super) octets: u64,
-}
 
 impl Engine {
     /// A `<play>` starts on this connection.
