@@ -146,6 +146,29 @@ fn a_lost_connection_answers_the_info_on_it_with_503_and_the_next_one_opens_anot
 }
 
 #[test]
+fn after_491_the_owner_of_the_call_id_waits_2_to_4_seconds_whatever_else_goes_on() {
+    // M3261-14.1-03
+    let mut hand = hand();
+    let invite = call_out(&mut hand);
+    hand.udp(&response(&invite, "200 OK", "one", &["Contact: <sip:box@192.0.2.9>"]));
+    let call = CallKey(1);
+    let offer = || Body::new("application/sdp", "again");
+    let sent = hand.command(Command::Reinvite { call, body: offer() });
+    assert_eq!(kinds(&hand.udp(&again(&sent[0], "491 Request Pending"))), ["ACK"]);
+    let sent = hand.command(Command::Info { call, token: 1, body: Body::new("text/xml", "<a/>") });
+    assert!(hand.udp(&again(&sent[0], "200 OK")).is_empty(), "the answer to another request frees nothing");
+    let sent = hand.pass(SECS(4));
+    let at = times(&sent, "INVITE")[0];
+    assert!((2100..=4000).contains(&at), "{at}");
+    assert_eq!(field(&sent[0].1, "CSeq"), Some("4 INVITE"));
+}
+
+/// A response to a request inside the dialog.
+fn again(request: &str, status: &str) -> String {
+    response(request, status, "one", &[]).replace(";tag=one;tag=one", ";tag=one")
+}
+
+#[test]
 fn a_stray_response_is_dropped() {
     // M6026-8.9-01, M6026-7.2-04
     let mut hand = hand();
@@ -258,7 +281,7 @@ fn a_481_to_our_info_ends_the_dialog_and_a_469_does_not() {
         hand.udp(&response(&invite, "200 OK", "one", &["Contact: <sip:box@192.0.2.9>"]));
         let body = Body::new("application/msml+xml", "<msml/>");
         let sent = hand.command(Command::Info { call: CallKey(1), token: 1, body });
-        hand.udp(&response(&sent[0], status, "one", &[]).replace(";tag=one;tag=one", ";tag=one"));
+        hand.udp(&again(&sent[0], status));
         assert_eq!(hand.endpoint.calls(), usize::from(lives), "{status}");
         let ended = matches!(hand.events.last(), Some(Event::Ended { why: EndReason::Gone(481), .. }));
         assert_eq!(ended, !lives, "{status}");
