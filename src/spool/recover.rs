@@ -15,8 +15,8 @@ use super::files::{Files, Mode, read_small};
 use super::hashes::Hashes;
 use super::journal;
 use super::layout::{
-    CORRUPT, DATA, DIRECTORIES, Id, JOURNAL, LETTERS, QUEUED, STAGE, STATE, VERSION, VERSION_DRAFT, VERSION_FILE,
-    shard, split,
+    CORRUPT, DATA, DIRECTORIES, INDEX_FILES, Id, JOURNAL, LETTERS, LOCK_FILE, QUEUED, STAGE, STATE, VERSION,
+    VERSION_DRAFT, VERSION_FILE, shard, split,
 };
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
@@ -341,10 +341,7 @@ fn rename(shared: &Shared, from: &str, to: &str) -> Result<(), SpoolError> {
 /// [`SpoolError::NotASpool`], [`SpoolError::Version`] and [`SpoolError::Io`].
 pub(super) fn prepare(shared: &Shared) -> Result<(), SpoolError> {
     let files = shared.files.as_ref();
-    let is_new = !check_version(files)?;
-    if is_new && files.list(QUEUED).is_ok_and(|names| !names.is_empty()) {
-        return Err(SpoolError::NotASpool);
-    }
+    let is_new = !recognise(files)?;
     let make = || {
         DIRECTORIES.iter().try_for_each(|dir| files.create_dir(dir))?;
         LETTERS.iter().try_for_each(|letter| files.create_dir(&shard(*letter)))?;
@@ -361,20 +358,33 @@ pub(super) fn prepare(shared: &Shared) -> Result<(), SpoolError> {
     make().map_err(SpoolError::io("making the directories of the spool"))
 }
 
-/// Whether VERSION is there and ours.
+/// Whether this is a spool of ours; if it is not, whether it may become one. Changes nothing.
 ///
 /// # Errors
-/// [`SpoolError::Version`] if it is another release's; [`SpoolError::Io`].
-pub(super) fn check_version(files: &dyn Files) -> Result<bool, SpoolError> {
+/// [`SpoolError::Version`] if it is another release's; [`SpoolError::NotASpool`] if it is something else;
+/// [`SpoolError::Io`].
+pub(super) fn recognise(files: &dyn Files) -> Result<bool, SpoolError> {
     match read_small(files, VERSION_FILE, 256) {
-        Ok(octets) if octets == format!("restante-spool {VERSION}\n").into_bytes() => Ok(true),
+        Ok(octets) if octets == format!("restante-spool {VERSION}\n").into_bytes() => return Ok(true),
         Ok(octets) => {
             let found = String::from_utf8_lossy(&octets).trim().to_owned();
-            Err(SpoolError::Version { found, known: VERSION })
+            return Err(SpoolError::Version { found, known: VERSION });
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(SpoolError::io("reading VERSION")(error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(SpoolError::io("reading VERSION")(error)),
     }
+    let names = files.list("").map_err(SpoolError::io("listing the directory"))?;
+    let in_use = files.list(QUEUED).is_ok_and(|names| !names.is_empty());
+    if in_use || !names.iter().all(|name| may_be_found_in_a_new_spool(name)) {
+        return Err(SpoolError::NotASpool);
+    }
+    Ok(false)
+}
+
+/// What a start that was interrupted, a checkout, or a fresh file system leaves in a directory.
+fn may_be_found_in_a_new_spool(name: &str) -> bool {
+    let ours = [VERSION_DRAFT, LOCK_FILE, "README.md", "lost+found"];
+    name.starts_with('.') || ours.contains(&name) || DIRECTORIES.contains(&name) || INDEX_FILES.contains(&name)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::index::Index;
 use super::journal::Plan;
 use super::layout::{CORRUPT, Id, LOCK_FILE, ORPHAN};
 use super::receipt::{Committed, Sealed};
-use super::recover::{Recovery, check_version, prepare, recover};
+use super::recover::{Recovery, prepare, recognise, recover};
 use super::shared::{Holder, Live, Shared, locked};
 use super::stage::Stage;
 use super::sweep::{self, Swept};
@@ -108,11 +108,11 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::Locked`], [`SpoolError::NotASpool`], [`SpoolError::Version`], [`SpoolError::Io`].
     pub fn open(files: Arc<dyn Files>, index: Index, mint: Mint, now: Now) -> Result<(Self, Recovery), SpoolError> {
+        recognise(files.as_ref())?; // before anything is written
         let lock = files.lock(LOCK_FILE).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => SpoolError::Locked,
             _ => SpoolError::io("taking the lock")(error),
         })?;
-        check_version(files.as_ref())?;
         let index = connect(files.as_ref(), index)?;
         let shared = Arc::new(Shared::new(files, index, mint, Some(lock)));
         prepare(&shared)?;
@@ -125,7 +125,7 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::NotASpool`], [`SpoolError::Version`], [`SpoolError::Io`].
     pub fn read_only(files: Arc<dyn Files>) -> Result<Self, SpoolError> {
-        if !check_version(files.as_ref())? {
+        if !recognise(files.as_ref())? {
             return Err(SpoolError::NotASpool);
         }
         let index = rebuilt(files.as_ref())?;
