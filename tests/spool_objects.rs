@@ -70,7 +70,7 @@ fn under<'a>(paths: &'a [String], dir: &'a str) -> Vec<&'a String> {
 }
 
 proptest! {
-    // M4975-7.3.1: chunks may come in any order, twice, and overlapping; the last one that came counts.
+    // M4975-7.3.1-02, M4975-7.3.1-05, M4975-7.3.1-06
     #[test]
     fn any_order_of_chunks_with_repeats_and_overlaps_gives_the_octets_of_a_byte_map(
         chunks in prop::collection::vec((0usize..3000, prop::collection::vec(any::<u8>(), 1..900)), 1..25),
@@ -119,6 +119,7 @@ fn a_stage_with_a_hole_is_given_back_and_can_be_completed() {
     assert_eq!(content(&spool, &object), b"abcdef");
 }
 
+// M5547-8.3.1-09
 #[test]
 fn a_file_that_is_not_what_was_declared_is_discarded_and_can_be_sent_again() {
     let files = SimFiles::new();
