@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::order::OrderId;
 use super::link::LinkId;
+use super::order::OrderId;
 use crate::model::Instant;
 use crate::msml::{PrimitiveKey, Style};
 use crate::msrp::{Arrival, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionSpec};

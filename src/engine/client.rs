@@ -1,16 +1,12 @@
 //! Calls that our own commands place: the engine as an application server with an endpoint of its own.
 
-use std::net::SocketAddr;
-
 use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::order::{CallMedia, Order};
 use super::port::Output;
-use crate::model::{FileInfo, Now, Outbox};
-use crate::msrp::SendFailure;
+use crate::model::{Now, Outbox};
 use crate::sdp::{self, FileOffer, LocalSession, OfferedStream};
-use crate::sip::{self, Body, CallKey, EndReason, Transport};
-use crate::spool::Committed;
+use crate::sip::{self, Body, CallKey};
 
 impl Engine {
     pub(super) fn order(&mut self, now: Now, order: Order, out: &mut Outbox<Output>) {
@@ -86,4 +82,3 @@ impl Engine {
         self.sip(now, sip::Input::Command(command), out);
     }
 }
-

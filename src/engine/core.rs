@@ -1,10 +1,7 @@
 //! The engine itself: its tables, its inputs and outputs, its clock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use super::call::Switchboard;
 use super::jobs::{Errand, Pending, Play, Receipt, Recorder, Sender, Sending, Timer, Turn};
@@ -12,11 +9,11 @@ use super::link::{LinkId, Notice, Source};
 use super::order::OrderId;
 use super::policy::Policy;
 use super::port::{Census, Input, Output, Ticket};
-use crate::model::{FileInfo, Instant, Machine, Mint, Now, ObjectUri, Outbox};
+use crate::model::{FileInfo, Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{Interpreter, PrimitiveKey};
 use crate::msrp::{InboundKey, MsrpUri, OutboundKey, SessionKey};
-use crate::sip::{self, CallKey, Endpoint, FlowId, Transport};
-use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed};
+use crate::sip::{self, CallKey, Endpoint};
+use crate::spool::Committed;
 
 /// SIP, MSML and MSRP brought together. See the room's front page.
 #[derive(Debug)]

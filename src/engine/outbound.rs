@@ -1,6 +1,5 @@
 //! Files going out: `<play>`, the stream it goes by, and a command's own push.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::core::Engine;
@@ -9,8 +8,8 @@ use super::link::{Command, Source};
 use super::order::Happening;
 use super::port::{Output, Query};
 use super::receipt::file_variables;
-use crate::model::{FileInfo, Instant, Now, Outbox};
-use crate::msml::{self, End, PlayFile, PrimitiveKey};
+use crate::model::{FileInfo, Now, Outbox};
+use crate::msml::{self, End, PrimitiveKey};
 use crate::msrp::{FailureReport, OutboundKey, OutboundSpec, SendFailure, SessionKey};
 use crate::sip::CallKey;
 use crate::spool::Committed;

@@ -10,7 +10,7 @@ use super::link::{Command, Grant, LinkId};
 use super::order::Happening;
 use super::policy::Unattended;
 use super::port::{Output, Ticket};
-use crate::model::{DigestAlgorithm, FileInfo, Instant, Now, ObjectUri, Outbox};
+use crate::model::{DigestAlgorithm, FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, End, PrimitiveKey, Record};
 use crate::msrp::{Arrival, InboundKey, SessionKey, StatusCode};
 use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed, StagePlan};
