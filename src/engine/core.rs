@@ -128,6 +128,8 @@ impl Engine {
                 Timer::Hold(session, message) => self.held_too_long(now, session, message, out),
                 Timer::First(primitive) => self.nothing_came(now, primitive, out),
                 Timer::Connect(session) => self.nobody_connected(now, session, out),
+                Timer::Answer(call) => self.unanswered(now, call, out),
+                Timer::Report(message) => self.unreported(now, message, out),
                 Timer::Leave(call) => self.left(now, call, out),
             }
         }
@@ -142,7 +144,7 @@ impl Engine {
             Notice::Received(message, octets) => self.received(link, message, octets, out),
             Notice::Sealed(message, sealed) => self.sealed(link, message, sealed, out),
             Notice::Lost(message, why, octets) => self.lost(now, link, message, &why, octets, out),
-            Notice::Acknowledged(message, octets) => self.acknowledged(message, octets, out),
+            Notice::Acknowledged(message, octets) => self.acknowledged(now, message, octets, out),
             Notice::Delivered(message) => self.delivered(now, message, out),
             Notice::SendFailed(message, why, octets) => self.send_failed(now, message, &why, octets, out),
             Notice::Closed => self.link_closed(now, link, out),

@@ -32,6 +32,10 @@ pub(super) enum Timer {
     First(PrimitiveKey),
     /// A `<play>` waits for the peer's connection.
     Connect(SessionKey),
+    /// An INVITE of ours waits for its answer.
+    Answer(CallKey),
+    /// Every chunk is answered, and the success REPORT is not there yet.
+    Report(OutboundKey),
     /// The peer has hung up; what is on its way may still come.
     Leave(CallKey),
 }
