@@ -9,7 +9,9 @@
 //! One file a command, each with its `Args` and its `run`. Nothing here knows a protocol.
 
 mod config;
+mod progress;
 mod settings;
+mod spool;
 mod voice;
 
 use std::process::ExitCode;
@@ -32,6 +34,8 @@ struct Restante {
 enum Command {
     /// Look at the configuration: what is wrong with it, what is in force
     Config(config::Args),
+    /// Look into the spool, also while a server runs on it
+    Spool(spool::Args),
 }
 
 /// Runs the command that was typed.
@@ -48,6 +52,7 @@ pub(crate) fn main() -> ExitCode {
 async fn run(command: Command, voice: Voice) -> Result<(), Failure> {
     match command {
         Command::Config(args) => config::run(&args, voice),
+        Command::Spool(args) => spool::run(&args, voice).await,
     }
 }
 

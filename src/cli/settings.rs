@@ -12,15 +12,33 @@ use super::voice::Failure;
 /// Read when no `--config` is given and it's there.
 const DEFAULT_FILE: &str = "restante.toml";
 
-/// The flags.
+/// The flags of commands that look into a spool.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct SettingsArgs {
+pub(crate) struct Place {
     /// Configuration file; without it ./restante.toml is read if there is one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Directory of the spool
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
+}
+
+impl Place {
+    /// The directory of the spool, by flag, variable, file or default.
+    ///
+    /// # Errors
+    /// As [`SettingsArgs::load`].
+    pub(crate) fn spool_path(&self) -> Result<PathBuf, Failure> {
+        let args = SettingsArgs { place: self.clone(), ..SettingsArgs::default() };
+        Ok(args.load()?.spool.path)
+    }
+}
+
+/// The flags of commands that need the whole configuration.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SettingsArgs {
+    #[command(flatten)]
+    place: Place,
     /// Where to listen for SIP, udp:HOST:PORT or tcp:HOST:PORT; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     sip: Vec<Listen>,
@@ -52,10 +70,10 @@ impl SettingsArgs {
     }
 
     fn file(&self) -> Result<Option<(String, String)>, Failure> {
-        let path = self.config.as_deref().unwrap_or_else(|| Path::new(DEFAULT_FILE));
+        let path = self.place.config.as_deref().unwrap_or_else(|| Path::new(DEFAULT_FILE));
         match fs::read_to_string(path) {
             Ok(text) => Ok(Some((path.display().to_string(), text))),
-            Err(error) if self.config.is_none() && error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if self.place.config.is_none() && error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::new(format!("{}: {error}", path.display()))
                 .next("`restante config print` writes a file to begin with")),
         }
@@ -63,7 +81,7 @@ impl SettingsArgs {
 
     fn flags(&self) -> Vec<(String, &'static str, Vec<String>)> {
         let listen = |addresses: &[Listen]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let spool = self.spool.iter().map(|path| path.display().to_string()).collect();
+        let spool = self.place.spool.iter().map(|path| path.display().to_string()).collect();
         let http = self.http.iter().map(ToString::to_string).collect();
         let all = [
             ("--spool", "spool.path", spool),

@@ -1,0 +1,123 @@
+//! How far a transfer is: a bar on a terminal, now and then a line elsewhere, JSON lines for programs, or nothing.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::voice::Voice;
+
+/// Lines come after this much time, or after this much progress, whichever is first.
+const LINE_EVERY: Duration = Duration::from_secs(2);
+const LINE_EVERY_PERCENT: u64 = 5;
+
+const STYLE: &str = "{msg:<28!} [{bar:32}] {bytes:>11} of {total_bytes:<11} {bytes_per_sec:>13} {eta:>4}";
+
+/// The progress of one thing that moves octets. It goes to standard error; results stay alone on standard output.
+pub(crate) struct Progress {
+    label: String,
+    total: u64,
+    done: u64,
+    began: Instant,
+    face: Face,
+}
+
+enum Face {
+    Bar(ProgressBar),
+    Lines { json: bool, told: Instant, told_percent: u64 },
+    Silent,
+}
+
+impl Progress {
+    /// Something called `label` begins to move `total` octets.
+    pub(crate) fn new(voice: Voice, label: impl Into<String>, total: u64) -> Self {
+        let (label, now) = (label.into(), Instant::now());
+        let face = match voice {
+            Voice { json: true, .. } => Face::Lines { json: true, told: now, told_percent: 0 },
+            Voice { quiet: true, .. } => Face::Silent,
+            _ if stderr().is_terminal() => Face::Bar(bar(&label, total)),
+            _ => Face::Lines { json: false, told: now, told_percent: 0 },
+        };
+        Self { label, total, done: 0, began: now, face }
+    }
+
+    /// `done` octets are there by now.
+    pub(crate) fn at(&mut self, done: u64) {
+        self.done = done;
+        let percent = self.percent();
+        match &mut self.face {
+            Face::Bar(bar) => bar.set_position(done),
+            Face::Lines { json, told, told_percent } => {
+                if !due(told.elapsed(), percent - (*told_percent).min(percent)) {
+                    return;
+                }
+                (*told, *told_percent) = (Instant::now(), percent);
+                let json = *json;
+                self.line(json, false);
+            }
+            Face::Silent => {}
+        }
+    }
+
+    /// So many more octets are there.
+    pub(crate) fn add(&mut self, octets: u64) {
+        self.at(self.done.saturating_add(octets));
+    }
+
+    /// It is over; whether well or badly is told by others.
+    pub(crate) fn end(self) {
+        match &self.face {
+            Face::Bar(bar) => bar.finish(),
+            Face::Lines { json, .. } => self.line(*json, true),
+            Face::Silent => {}
+        }
+    }
+
+    fn percent(&self) -> u64 {
+        let percent = u128::from(self.done) * 100 / u128::from(self.total.max(1));
+        u64::try_from(percent).unwrap_or(100).min(100)
+    }
+
+    fn line(&self, json: bool, end: bool) {
+        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let text = if json {
+            let (label, octets, total) = (&self.label, self.done, self.total);
+            json!({ "progress": label, "octets": octets, "total": total, "millis": millis, "end": end }).to_string()
+        } else {
+            let (done, total) = (indicatif::BinaryBytes(self.done), indicatif::BinaryBytes(self.total));
+            format!("{}: {done} of {total} ({} %)", self.label, self.percent())
+        };
+        let _ = writeln!(stderr(), "{text}"); // progress that nobody can see is no failure
+    }
+}
+
+fn bar(label: &str, total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template(STYLE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(total).with_style(style.progress_chars("=> ")).with_message(label.to_owned())
+}
+
+fn due(elapsed: Duration, percent: u64) -> bool {
+    elapsed >= LINE_EVERY || percent >= LINE_EVERY_PERCENT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_comes_after_some_time_or_some_progress_and_not_before() {
+        assert!(due(LINE_EVERY, 0) && due(Duration::ZERO, LINE_EVERY_PERCENT));
+        assert!(!due(LINE_EVERY / 2, LINE_EVERY_PERCENT - 1));
+    }
+
+    #[test]
+    fn an_empty_file_and_one_that_grew_have_a_percentage_too() {
+        let quiet = Voice { quiet: true, json: false };
+        let mut empty = Progress::new(quiet, "empty", 0);
+        empty.at(0);
+        assert_eq!(empty.percent(), 0);
+        empty.add(u64::MAX);
+        assert_eq!(empty.percent(), 100);
+    }
+}

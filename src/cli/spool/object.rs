@@ -1,0 +1,78 @@
+//! Objects for people and for programs.
+
+use restante::spool::Envelope;
+use serde_json::{Value, json};
+
+/// The fields of an object as every JSON of ours has them.
+pub(super) fn json(envelope: &Envelope) -> Value {
+    let file = &envelope.file;
+    json!({
+        "id": envelope.id,
+        "uri": envelope.uri.to_string(),
+        "box": envelope.uri.box_name(),
+        "name": envelope.uri.name(),
+        "state": "stored",
+        "size": envelope.size(),
+        "sha256": envelope.sha256().hex(),
+        "sha1": envelope.sha1().hex(),
+        "media_type": file.media_type,
+        "file_name": file.name,
+        "disposition": file.disposition,
+        "transfer_id": file.transfer_id,
+        "message_id": envelope.message_id,
+        "call_id": envelope.call_id,
+        "from": envelope.from,
+        "to": envelope.to,
+        "created": envelope.stored.rfc3339(),
+        "expires": envelope.expires.map(|wall| wall.rfc3339()),
+    })
+}
+
+/// One line an object, in columns.
+pub(super) fn table(envelopes: &[Envelope]) -> String {
+    let head = ["ID", "STORED", "SIZE", "TYPE", "FILE", "URI"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = envelopes.iter().map(row).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<&[String; 6]> = [&head].into_iter().chain(&rows).collect();
+    let widths: [usize; 6] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    rows.iter().map(|row| line(row, &widths)).collect()
+}
+
+fn row(envelope: &Envelope) -> [String; 6] {
+    let plain = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), printable);
+    [
+        envelope.id.clone(),
+        envelope.stored.rfc3339(),
+        envelope.size().to_string(),
+        plain(&envelope.file.media_type),
+        plain(&envelope.file.name),
+        envelope.uri.to_string(),
+    ]
+}
+
+/// SIZE is aligned to the right; the last column has no padding.
+fn line(row: &[String; 6], widths: &[usize; 6]) -> String {
+    let [id, stored, size, media_type, file, uri] = row;
+    let [w_id, w_stored, w_size, w_type, w_file, _] = *widths;
+    format!("{id:w_id$}  {stored:w_stored$}  {size:>w_size$}  {media_type:w_type$}  {file:w_file$}  {uri}\n")
+}
+
+/// Everything, one field a line; fields that are not there are left out.
+pub(super) fn page(envelope: &Envelope) -> String {
+    let Value::Object(fields) = json(envelope) else { return String::new() };
+    let width = fields.keys().map(String::len).max().unwrap_or(0);
+    let line = |(key, value): (&String, &Value)| match value {
+        Value::Null => None,
+        Value::String(text) => Some(format!("{key:width$}  {}\n", printable(text))),
+        value => Some(format!("{key:width$}  {value}\n")),
+    };
+    fields.iter().filter_map(line).collect()
+}
+
+/// Names come from peers: control characters would let them write anywhere on the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,72 @@
+//! `restante spool verify`: every octet is read again.
+
+use std::collections::BTreeMap;
+
+use restante::spool::{Check, Files, SpoolError};
+use serde_json::json;
+
+use super::super::progress::Progress;
+use super::super::settings::Place;
+use super::super::voice::{Failure, Voice};
+use super::{Store, failure};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// spool:/BOX/NAME or ids; without any, everything that is published
+    objects: Vec<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(super) fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
+    let store = Store::open(&args.place)?;
+    let sizes: BTreeMap<String, u64> =
+        store.all(None)?.into_iter().map(|envelope| (envelope.id.clone(), envelope.size())).collect();
+    let ids = ids(&store, args)?;
+    let total = ids.iter().filter_map(|id| sizes.get(id)).sum();
+    let mut progress = Progress::new(voice, "verify", total);
+    let (mut lines, mut checked, mut damaged) = (String::new(), 0, 0);
+    for id in &ids {
+        let check = match store.spool.verify(id) {
+            Ok(check) => check,
+            // The running server may delete what was listed a moment ago; what was asked for by name has to be there.
+            Err(SpoolError::Gone { .. }) if args.objects.is_empty() => continue,
+            Err(error) => return Err(failure(&error)),
+        };
+        checked += 1;
+        damaged += u64::from(check != Check::Sound);
+        lines += &line(id, &check, voice);
+        progress.add(sizes.get(id).copied().unwrap_or(0));
+    }
+    progress.end();
+    voice.result(&lines)?;
+    if damaged > 0 {
+        return Err(Failure::new(format!("{damaged} of {checked} objects are damaged"))
+            .next("`restante serve` moves them to corrupt/ of the spool; bring them back from a backup"));
+    }
+    if voice.quiet || voice.json {
+        return Ok(());
+    }
+    let aside = store.spool.status().corrupt;
+    let aside = if aside > 0 { format!("; {aside} files lie in corrupt/ from before") } else { String::new() };
+    voice.result(&format!("{checked} objects are sound{aside}"))
+}
+
+/// What `queued/` has, not what the index knows: a damaged envelope is in the one and not in the other.
+fn ids(store: &Store, args: &Args) -> Result<Vec<String>, Failure> {
+    if !args.objects.is_empty() {
+        return args.objects.iter().map(|name| store.id(name)).collect();
+    }
+    let mut ids = store.files.list("queued").map_err(|error| Failure::new(format!("queued/: {error}")))?;
+    ids.sort();
+    Ok(ids)
+}
+
+fn line(id: &str, check: &Check, voice: Voice) -> String {
+    match (check, voice.json) {
+        (Check::Sound, true) => format!("{}\n", json!({ "id": id, "sound": true })),
+        (Check::Damaged { what }, true) => format!("{}\n", json!({ "id": id, "sound": false, "what": what })),
+        (Check::Sound, false) => String::new(),
+        (Check::Damaged { what }, false) => format!("damaged  {id}  {what}\n"),
+    }
+}
