@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
-use super::frame::{Flag, Path, RequestHead, StatusCode};
+use super::frame::{Flag, RequestHead, StatusCode};
 use super::header::{BYTE_RANGE, CONTENT_TYPE, FAILURE_REPORT, FROM_PATH, MESSAGE_ID, STATUS, SUCCESS_REPORT, TO_PATH};
 use super::uri::MsrpUri;
 
@@ -33,11 +33,11 @@ pub(super) fn request_head(head: &RequestHead) -> BytesMut {
         line(&mut octets, format_args!("{STATUS}: {}", text.trim_end()));
     }
     for (name, value) in &head.others {
-        line(&mut octets, format_args!("{name}: {value}"));
+        line(&mut octets, format_args!("{name}: {}", harmless(value)));
     }
     if let Some(content_type) = &head.content_type {
         // RFC 4975 §7.1: Content-Type is the last header, and a blank line follows it.
-        line(&mut octets, format_args!("{CONTENT_TYPE}: {content_type}\r\n"));
+        line(&mut octets, format_args!("{CONTENT_TYPE}: {}\r\n", harmless(content_type)));
     }
     octets
 }
@@ -76,6 +76,11 @@ pub(super) fn clash(tid: &str, before: &[u8], piece: &[u8]) -> Option<usize> {
     memmem::find(piece, &mark)
 }
 
+/// A value that came from a peer's file name or SDP must not begin a header of its own.
+fn harmless(value: &str) -> String {
+    value.replace(|c: char| c.is_ascii_control(), " ")
+}
+
 fn paths(octets: &mut BytesMut, to_path: &[MsrpUri], from_path: &[MsrpUri]) {
     line(octets, format_args!("{TO_PATH}: {}", MsrpUri::print_path(to_path)));
     line(octets, format_args!("{FROM_PATH}: {}", MsrpUri::print_path(from_path)));
@@ -85,9 +90,46 @@ fn line(octets: &mut BytesMut, text: std::fmt::Arguments<'_>) {
     octets.write_fmt(text).and_then(|()| octets.write_str("\r\n")).expect("a buffer that grows takes every octet");
 }
 
-/// A session's two paths as a request of ours has them.
-#[derive(Clone, Debug)]
-pub(super) struct Route {
-    pub(super) to_path: Path,
-    pub(super) from_path: Path,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msrp::frame::Method;
+    use proptest::prelude::*;
+
+    fn head() -> RequestHead {
+        let path = |text| MsrpUri::parse_path(text).expect("a path").into();
+        let to_path = path("msrp://relay.example.net:1/r;tcp msrp://h:1/a;tcp");
+        RequestHead::new("t1234567".to_owned(), Method::Send, to_path, path("msrp://h:2/b;tcp"))
+    }
+
+    // M4975-7.1-03 M4975-7.1-05 M4975-7.1-06 M4975-9-04
+    #[test]
+    fn content_type_is_the_last_header_and_brings_the_blank_line() {
+        let mut head = head();
+        head.content_type = Some("a/b".to_owned());
+        head.others = vec![("Content-Disposition".to_owned(), "attachment; filename=\"a\r\nX: y\"".to_owned())];
+        let expected = "MSRP t1234567 SEND\r\n\
+            To-Path: msrp://relay.example.net:1/r;tcp msrp://h:1/a;tcp\r\n\
+            From-Path: msrp://h:2/b;tcp\r\n\
+            Content-Disposition: attachment; filename=\"a  X: y\"\r\n\
+            Content-Type: a/b\r\n\r\n";
+        assert_eq!(request_head(&head), expected);
+    }
+
+    proptest! {
+        // M4975-7.1-16 M4975-7.1-17
+        #[test]
+        fn octets_up_to_a_clash_never_hold_the_mark(
+            parts in prop::collection::vec(prop_oneof![Just("-------"), Just("t1"), Just("t1-------t1234"), Just("234"), Just("x")], 0..12),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let body = parts.concat();
+            let (before, piece) = body.as_bytes().split_at(cut.index(body.len() + 1));
+            prop_assume!(memmem::find(before, b"-------t1234").is_none());
+            let fits = clash("t1234", before, piece);
+            let sent = [before, &piece[..fits.unwrap_or(piece.len())]].concat();
+            prop_assert!(memmem::find(&sent, b"-------t1234").is_none());
+            prop_assert_eq!(fits.is_none(), memmem::find(body.as_bytes(), b"-------t1234").is_none());
+        }
+    }
 }

@@ -1,0 +1,321 @@
+//! Everything that arrives on a connection: requests into chunks, chunks into messages, and an answer for each.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::model::limits::MESSAGES_PER_SESSION;
+use crate::model::{ByteRange, Outbox, Ranges};
+
+use super::frame::{FailureReport, Flag, RequestHead, StatusCode};
+use super::inbound::{self, Inbound, Stage};
+use super::port::{AbortReason, Arrival, Config, InboundKey, Output, SessionKey};
+use super::session::{Outcome, Session, Sessions};
+use super::wire::{Ask, Subject, Wire};
+
+/// What to do with the octets of the request that is being decoded.
+#[derive(Debug)]
+enum Reading {
+    /// Throw them away: the request is answered, or must not be.
+    Nothing,
+    /// There should be none.
+    Bodiless(Ask),
+    /// They belong to a message that is whole already; the chunk is answered, and reported again if it was reported.
+    Again {
+        ask: Ask,
+        report: Option<(Subject, u64)>,
+    },
+    Message(InboundKey),
+}
+
+#[derive(Debug)]
+pub(super) struct Receiver {
+    messages: BTreeMap<InboundKey, Inbound>,
+    last_key: u64,
+    reading: Reading,
+    unwritten: usize,
+}
+
+/// What a receiver works with during one input.
+pub(super) struct Desk<'a> {
+    pub(super) config: &'a Config,
+    pub(super) sessions: &'a mut Sessions,
+    pub(super) wire: &'a mut Wire,
+    pub(super) out: &'a mut Outbox<Output>,
+}
+
+impl Receiver {
+    pub(super) const fn new() -> Self {
+        Self { messages: BTreeMap::new(), last_key: 0, reading: Reading::Nothing, unwritten: 0 }
+    }
+
+    /// Whether nothing more may be decoded for now.
+    pub(super) fn is_stalled(&self, config: &Config) -> bool {
+        let waits = match &self.reading {
+            Reading::Message(key) => {
+                self.messages.get(key).is_some_and(|message| message.held || message.stage == Stage::Waiting)
+            }
+            _ => false,
+        };
+        waits || self.unwritten >= config.unwritten_octets
+    }
+
+    /// A SEND whose To-Path names this session.
+    pub(super) fn send(&mut self, key: SessionKey, head: RequestHead, desk: &mut Desk<'_>) {
+        let Some(session) = desk.sessions.get_mut(key) else { return };
+        if !session.live {
+            session.live = true;
+            desk.out.push(Output::Greeted { session: key });
+        }
+        let ask = Ask::of(&head);
+        let (Some(content_type), Some(message_id)) = (head.content_type.clone(), head.message_id.clone()) else {
+            self.reading = Reading::Bodiless(ask);
+            return;
+        };
+        if let Some(message) = self.arriving(session, &message_id) {
+            self.chunk(message, &head);
+            return;
+        }
+        match session.outcome(&message_id) {
+            // RFC 4975 §5.4: answers and reports are due for a duplicate too.
+            Some(Outcome::Committed { total }) => {
+                let (to_path, from_path) = (head.to_path, head.from_path);
+                let report = head.success_report.then(|| (Subject { to_path, from_path, message_id }, total));
+                self.reading = Reading::Again { ask, report };
+            }
+            Some(Outcome::Refused(status)) => self.refuse_request(&ask, status, desk.wire),
+            None => match refusal(session, &head, &content_type) {
+                Some(status) => self.refuse_request(&ask, status, desk.wire),
+                None => self.arrived(session, head, content_type, message_id, desk.out),
+            },
+        }
+    }
+
+    /// Answers a request at once and throws its body away.
+    pub(super) fn refuse_request(&mut self, ask: &Ask, status: StatusCode, wire: &mut Wire) {
+        wire.answer(ask, status);
+        self.reading = Reading::Nothing;
+    }
+
+    /// Throws the body of a request away that needs no answer.
+    pub(super) fn ignore_request(&mut self) {
+        self.reading = Reading::Nothing;
+    }
+
+    fn arriving(&self, session: &Session, message_id: &str) -> Option<InboundKey> {
+        let is = |key: &&InboundKey| self.messages.get(key).is_some_and(|m| m.subject.message_id == message_id);
+        session.arriving.iter().find(is).copied()
+    }
+
+    /// A further chunk of a message that arrives.
+    fn chunk(&mut self, key: InboundKey, head: &RequestHead) {
+        let Some(message) = self.messages.get_mut(&key) else { return };
+        if message.stage == Stage::Complete {
+            self.reading = Reading::Again { ask: Ask::of(head), report: None };
+            return;
+        }
+        message.open(head);
+        self.reading = Reading::Message(key);
+    }
+
+    fn arrived(
+        &mut self,
+        session: &mut Session,
+        head: RequestHead,
+        content_type: String,
+        message_id: String,
+        out: &mut Outbox<Output>,
+    ) {
+        self.last_key += 1;
+        let key = InboundKey(self.last_key);
+        let mut message = Inbound::new(session.spec.key, &head, message_id.clone());
+        message.open(&head);
+        session.arriving.push(key);
+        self.messages.insert(key, message);
+        self.reading = Reading::Message(key);
+        let disposition = head.others.iter().find(|(name, _)| name.eq_ignore_ascii_case("Content-Disposition"));
+        let head = Arrival {
+            message_id,
+            content_type,
+            disposition: disposition.map(|(_, value)| value.clone()),
+            byte_range: head.byte_range,
+            total: head.byte_range.and_then(|range| range.total),
+            success_report: head.success_report,
+            failure_report: head.failure_report,
+            others: head.others,
+        };
+        out.push(Output::Arrived { session: session.spec.key, message: key, head });
+    }
+
+    /// Body octets of the request that is being decoded.
+    pub(super) fn body(&mut self, octets: Bytes, desk: &mut Desk<'_>) {
+        match &self.reading {
+            Reading::Nothing | Reading::Again { .. } => {}
+            Reading::Bodiless(ask) => {
+                // RFC 4975 §7.1: a body needs a Content-Type.
+                desk.wire.answer(ask, StatusCode::BAD_REQUEST);
+                self.reading = Reading::Nothing;
+            }
+            Reading::Message(key) => {
+                let key = *key;
+                let Some(message) = self.messages.get_mut(&key) else { return };
+                match message.take(octets.len()) {
+                    Ok(offset) => {
+                        self.unwritten += octets.len();
+                        desk.out.push(Output::Write { message: key, offset, octets });
+                    }
+                    Err(why) => return self.give_up(key, why, desk),
+                }
+                if message.wants_sync(desk.config.report_every_octets) {
+                    desk.out.push(Output::SyncWanted { message: key });
+                }
+            }
+        }
+    }
+
+    /// The end-line of the request that is being decoded.
+    pub(super) fn end(&mut self, flag: Flag, desk: &mut Desk<'_>) {
+        match std::mem::replace(&mut self.reading, Reading::Nothing) {
+            Reading::Nothing => {}
+            Reading::Bodiless(ask) => desk.wire.answer(&ask, StatusCode::OK),
+            Reading::Again { ask, report } => {
+                desk.wire.answer(&ask, StatusCode::OK);
+                if let Some((subject, total)) = report.filter(|_| flag == Flag::Complete) {
+                    desk.wire.report(&subject, whole(total), StatusCode::OK);
+                }
+            }
+            Reading::Message(key) => {
+                let Some(message) = self.messages.get_mut(&key) else { return };
+                match message.close(flag) {
+                    Ok(()) => self.settle(key, desk),
+                    Err(why) => self.give_up(key, why, desk),
+                }
+            }
+        }
+    }
+
+    /// Answers what is written and sees whether the message is whole.
+    fn settle(&mut self, key: InboundKey, desk: &mut Desk<'_>) {
+        let Some(message) = self.messages.get_mut(&key) else { return };
+        while let Some((ask, flag)) = message.settled() {
+            // The ack ladder: 200 means that these octets are in the stage. Also for `#` (RFC 5547 §8.4).
+            desk.wire.answer(&ask, StatusCode::OK);
+            if flag == Flag::Aborted {
+                return self.abort(key, AbortReason::Sender, desk);
+            }
+        }
+        if let Some(total) = message.whole().filter(|_| message.stage == Stage::Receiving) {
+            message.stage = Stage::Complete;
+            desk.out.push(Output::Complete { message: key, total });
+        }
+    }
+
+    /// The owner takes the message.
+    pub(super) fn receive(&mut self, key: InboundKey, resume: Ranges, limit: u64, desk: &Desk<'_>) {
+        let Some(message) = self.messages.get_mut(&key).filter(|message| message.stage == Stage::Waiting) else {
+            return;
+        };
+        let max_size = desk.sessions.get(message.session).and_then(|session| session.spec.max_size);
+        message.limit = limit.min(max_size.unwrap_or(u64::MAX));
+        message.received = resume;
+        message.stage = Stage::Receiving;
+    }
+
+    pub(super) fn hold(&mut self, key: InboundKey, held: bool) {
+        if let Some(message) = self.messages.get_mut(&key) {
+            message.held = held;
+        }
+    }
+
+    pub(super) fn written(&mut self, key: InboundKey, octets: usize, desk: &mut Desk<'_>) {
+        let Some(message) = self.messages.get_mut(&key) else { return };
+        self.unwritten -= message.written(octets);
+        self.settle(key, desk);
+    }
+
+    pub(super) fn durable(&mut self, key: InboundKey, octets: u64, wire: &mut Wire) {
+        let Some(message) = self.messages.get_mut(&key) else { return };
+        if let Some(range) = message.durable(octets) {
+            wire.report(&message.subject, range, StatusCode::OK);
+        }
+    }
+
+    pub(super) fn committed(&mut self, key: InboundKey, desk: &mut Desk<'_>) {
+        let complete = self.messages.get(&key).is_some_and(|message| message.stage == Stage::Complete);
+        let Some(message) = complete.then(|| self.forget(key, desk.sessions)).flatten() else { return };
+        let total = message.received.prefix();
+        if message.success_report {
+            // RFC 4975 §7.1.3: one REPORT of the whole, also after incremental ones, for peers that know no other.
+            desk.wire.report(&message.subject, whole(total), StatusCode::OK);
+        }
+        if let Some(session) = desk.sessions.get_mut(message.session) {
+            session.remember(message.subject.message_id, Outcome::Committed { total });
+        }
+    }
+
+    /// The owner does not take the message, or no longer: tell the sender as soon as there is a way.
+    pub(super) fn refuse(&mut self, key: InboundKey, status: StatusCode, desk: &mut Desk<'_>) {
+        let Some(mut message) = self.forget(key, desk.sessions) else { return };
+        let mut answered = false;
+        for ask in message.unanswered() {
+            desk.wire.answer(&ask, status);
+            answered = true;
+        }
+        // RFC 4975 §7.1.4: once every chunk has its 200, only a REPORT can tell.
+        if !answered && message.failure_report != FailureReport::No {
+            desk.wire.report(&message.subject, message.received_range(), status);
+        }
+        if let Some(session) = desk.sessions.get_mut(message.session) {
+            session.remember(message.subject.message_id, Outcome::Refused(status));
+        }
+    }
+
+    /// The peer breaks a limit or contradicts itself.
+    fn give_up(&mut self, key: InboundKey, why: AbortReason, desk: &mut Desk<'_>) {
+        if let Some(message) = self.messages.get(&key) {
+            let (ranges, total) = (message.received.clone(), message.total());
+            desk.out.push(Output::Aborted { message: key, why, ranges, total });
+        }
+        self.refuse(key, inbound::status(why), desk);
+    }
+
+    /// The message ends unfinished and nobody needs to be told on the wire.
+    fn abort(&mut self, key: InboundKey, why: AbortReason, desk: &mut Desk<'_>) {
+        let Some(message) = self.forget(key, desk.sessions) else { return };
+        if message.stage != Stage::Complete {
+            let total = message.total();
+            desk.out.push(Output::Aborted { message: key, why, ranges: message.received, total });
+        }
+    }
+
+    /// Ends every message of a session that is over.
+    pub(super) fn unbind(&mut self, arriving: &[InboundKey], why: AbortReason, desk: &mut Desk<'_>) {
+        arriving.iter().for_each(|key| self.abort(*key, why, desk));
+    }
+
+    fn forget(&mut self, key: InboundKey, sessions: &mut Sessions) -> Option<Inbound> {
+        let message = self.messages.remove(&key)?;
+        self.unwritten -= message.unwritten();
+        if matches!(self.reading, Reading::Message(reading) if reading == key) {
+            self.reading = Reading::Nothing;
+        }
+        if let Some(session) = sessions.get_mut(message.session) {
+            session.arriving.retain(|other| *other != key);
+        }
+        Some(message)
+    }
+}
+
+const fn whole(total: u64) -> ByteRange {
+    ByteRange { start: 1, end: Some(total), total: Some(total) }
+}
+
+/// Why a new message cannot be taken, if so.
+fn refusal(session: &Session, head: &RequestHead, content_type: &str) -> Option<StatusCode> {
+    if let Some(status) = session.refusal(content_type) {
+        return Some(status);
+    }
+    let declared = head.byte_range.and_then(|range| range.total).unwrap_or(0).max(head.offset());
+    let too_large = session.spec.max_size.is_some_and(|max_size| declared > max_size);
+    (too_large || session.arriving.len() >= MESSAGES_PER_SESSION).then_some(StatusCode::STOP_SENDING)
+}
