@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Transport};
-use crate::model::Network;
 use super::value::Choice;
+use crate::model::Network;
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

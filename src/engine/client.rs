@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::call::{Call, Offered, Parties, Proposed, Purpose};
 use super::core::{Engine, Output};
 use super::failure::ReceiveFailure;
+use super::negotiation::TRANSFER_ID_LETTERS;
 use crate::model::{FileInfo, Now, Outbox};
 use crate::msrp::SendFailure;
 use crate::sdp::{self, FileOffer, LocalSession, OfferedStream};
@@ -108,7 +109,7 @@ impl Engine {
         let proposed = match &media {
             CallMedia::Push { info, .. } => {
                 let mut info = info.as_ref().clone();
-                info.transfer_id.get_or_insert_with(|| self.mint.token(16));
+                info.transfer_id.get_or_insert_with(|| self.mint.token(TRANSFER_ID_LETTERS));
                 let file = FileOffer { info, ..FileOffer::default() };
                 Some(Proposed { local: uri, sends: true, receives: false, file: Some(file) })
             }
@@ -119,7 +120,11 @@ impl Engine {
         let description = sdp::offer(&local, &streams);
         let body = Body::new(SDP_TYPE, description.to_bytes());
         let parties = Parties { user: String::new(), from: from.clone(), to: target.clone(), call_id: String::new() };
-        let offered = Offered { description: description.clone(), added: proposed.into_iter().enumerate().collect(), purpose: None };
+        let offered = Offered {
+            description: description.clone(),
+            added: proposed.into_iter().enumerate().collect(),
+            purpose: None,
+        };
         self.board.add_call(
             call,
             Call {

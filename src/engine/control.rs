@@ -13,9 +13,42 @@ use crate::sip::{self, Body, CallKey, RequestKey};
 const MSML_TYPES: [&str; 4] =
     ["application/msml+xml", "application/xml", "text/xml", "application/vnd.radisys.msml+xml"];
 
+/// An input that waits for its machine.
+#[derive(Debug)]
+pub(super) enum Turn {
+    Sip(sip::Input),
+    Msml(msml::Input),
+}
+
 impl Engine {
-    /// Feeds the SIP endpoint and performs what it says.
+    /// Feeds the SIP endpoint; what it says is performed before it hears anything else.
     pub(super) fn sip(&mut self, now: Now, input: sip::Input, out: &mut Outbox<Output>) {
+        self.agenda.push_back(Turn::Sip(input));
+        self.work(now, out);
+    }
+
+    /// Feeds the MSML interpreter, in the same manner.
+    pub(super) fn msml(&mut self, now: Now, input: msml::Input, out: &mut Outbox<Output>) {
+        self.agenda.push_back(Turn::Msml(input));
+        self.work(now, out);
+    }
+
+    /// Both machines want every output performed before their next input (see [`Machine`]), and performing one makes
+    /// inputs for either: they queue here, and only the outermost call works the queue off.
+    fn work(&mut self, now: Now, out: &mut Outbox<Output>) {
+        if std::mem::replace(&mut self.working, true) {
+            return;
+        }
+        while let Some(turn) = self.agenda.pop_front() {
+            match turn {
+                Turn::Sip(input) => self.sip_turn(now, input, out),
+                Turn::Msml(input) => self.msml_turn(now, input, out),
+            }
+        }
+        self.working = false;
+    }
+
+    fn sip_turn(&mut self, now: Now, input: sip::Input, out: &mut Outbox<Output>) {
         let mut outputs = Outbox::new();
         self.endpoint.handle(now, input, &mut outputs);
         while let Some(output) = outputs.pop() {
@@ -70,7 +103,8 @@ impl Engine {
     /// RFC 3261 §11.2, RFC 5547 §8.5: what we could do, without doing it.
     fn capabilities(&mut self, now: Now, request: RequestKey, out: &mut Outbox<Output>) {
         let body = self.capability_description();
-        let command = sip::Command::Answer { request, status: 200, reason: None, body: Some(body), headers: Vec::new() };
+        let command =
+            sip::Command::Answer { request, status: 200, reason: None, body: Some(body), headers: Vec::new() };
         self.command(now, command, out);
     }
 
@@ -119,14 +153,15 @@ impl Engine {
         self.msml(now, msml::Input::Request { context, request: token, style, body: body.octets }, out);
     }
 
-    /// Feeds the MSML interpreter and performs what it says.
-    pub(super) fn msml(&mut self, now: Now, input: msml::Input, out: &mut Outbox<Output>) {
+    fn msml_turn(&mut self, now: Now, input: msml::Input, out: &mut Outbox<Output>) {
         let mut outputs = Outbox::new();
         self.interpreter.handle(now, input, &mut outputs);
         while let Some(output) = outputs.pop() {
             match output {
                 msml::Output::Reply { request, body, .. } => self.reply(now, request, &body, out),
-                msml::Output::Event { context, name, id, body } => self.msml_event(now, context, &name, &id, &body, out),
+                msml::Output::Event { context, name, id, body } => {
+                    self.msml_event(now, context, &name, &id, &body, out)
+                }
                 msml::Output::EventLost { name, id, .. } => {
                     tracing::warn!(event = %name, dialog = %id, "the control dialog is gone: event dropped (RFC 5707 §3.1)");
                 }

@@ -1,6 +1,6 @@
 //! The engine itself: its tables, its inputs and outputs, its clock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub enum Query {
     /// The object of this name.
     Object(ObjectUri),
     /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
-    Select(ObjectUri, FileInfo),
+    Select(ObjectUri, Box<FileInfo>),
 }
 
 /// What can happen to the engine.
@@ -126,6 +126,8 @@ pub struct Engine {
     pub(super) local_files: HashMap<CallKey, (String, Box<FileInfo>)>,
     pub(super) orders: HashMap<OrderId, CallKey>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
+    pub(super) agenda: VecDeque<super::control::Turn>,
+    pub(super) working: bool,
     timers: BTreeSet<(Instant, Timer)>,
     next: u64,
     draining: bool,
@@ -151,6 +153,8 @@ impl Engine {
             local_files: HashMap::new(),
             orders: HashMap::new(),
             requests: HashMap::new(),
+            agenda: VecDeque::new(),
+            working: false,
             timers: BTreeSet::new(),
             next: 0,
             draining: false,

@@ -49,13 +49,20 @@ impl Engine {
     /// The peer of this stream listens; we connect (RFC 6135 §4.2).
     pub(super) fn dial_if_active(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
-        let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && stream.link.is_none()) else {
+        let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && stream.link.is_none())
+        else {
             return;
         };
         out.push(Output::Dial(session, hop.clone()));
     }
 
-    pub(super) fn dialled(&mut self, now: Now, session: SessionKey, result: Result<LinkId, String>, out: &mut Outbox<Output>) {
+    pub(super) fn dialled(
+        &mut self,
+        now: Now,
+        session: SessionKey,
+        result: Result<LinkId, String>,
+        out: &mut Outbox<Output>,
+    ) {
         let Some(stream) = self.board.streams.get_mut(&session) else {
             if let Ok(link) = result {
                 out.push(Output::Link(link, Command::Close));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::failure::ReceiveFailure;
-use crate::model::{FileInfo, Instant, Now, Outbox, Ranges};
+use crate::model::{FileInfo, Instant, Machine, Now, Outbox, Ranges};
 use crate::msrp::{
     self, AbortReason, Arrival, Connection, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure,
     SessionKey, SessionSpec, StatusCode,
@@ -362,7 +362,13 @@ impl Link {
         }
     }
 
-    fn sealed(&mut self, now: Now, message: InboundKey, result: Result<Box<Sealed>, SealError>, out: &mut Outbox<Output>) {
+    fn sealed(
+        &mut self,
+        now: Now,
+        message: InboundKey,
+        result: Result<Box<Sealed>, SealError>,
+        out: &mut Outbox<Output>,
+    ) {
         match result {
             Ok(sealed) => out.push(Output::Notice(Notice::Sealed(message, sealed))),
             Err(error) => {

@@ -11,8 +11,8 @@ use crate::model::{FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, PrimitiveKey};
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::{
-    self, AgreedStream, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, StreamOffer, Terms,
-    Verdict, Wish,
+    self, AgreedStream, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, StreamOffer,
+    Terms, Verdict, Wish,
 };
 use crate::sip::{self, Body, CallKey, Invite};
 use crate::spool::Committed;
@@ -84,8 +84,7 @@ impl Engine {
 
     /// An INVITE without an offer gets ours: a control dialog nothing, anybody else a message session.
     fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
-        let proposed =
-            (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
+        let proposed = (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
@@ -98,16 +97,15 @@ impl Engine {
     fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
         let streams = sdp::read_offer(&offer);
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
-        let wanted: Vec<(usize, Query)> = streams
-            .iter()
-            .zip(&verdicts)
-            .filter(|(_, verdict)| verdict.is_none())
-            .filter_map(|(stream, _)| Some((stream.index, self.pull_query(key, stream)?)))
-            .collect();
-        let waits = wanted.len();
         let mut pending = Pending { offer, streams, verdicts, pulled: HashMap::new() };
-        if waits == 0 {
-            pending.verdicts.iter_mut().for_each(|verdict| drop(verdict.get_or_insert(Verdict::Reject)));
+        let mut wanted = Vec::new();
+        for (stream, verdict) in
+            pending.streams.iter().zip(&mut pending.verdicts).filter(|(_, verdict)| verdict.is_none())
+        {
+            match self.pull_query(key, stream) {
+                Some(query) => wanted.push((stream.index, query)),
+                None => *verdict = Some(Verdict::Reject),
+            }
         }
         self.offers.insert(key, pending);
         for (index, query) in wanted {
@@ -120,7 +118,7 @@ impl Engine {
     /// `None`: the spool has to be asked.
     fn judge(&mut self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         if let Some(kept) = self.kept(key, stream) {
-            return Some(Verdict::Accept(kept));
+            return Some(kept);
         }
         match &stream.wish {
             Wish::Push(file) => {
@@ -146,15 +144,30 @@ impl Engine {
     }
 
     /// A line that repeats a stream we have (session timers do, RFC 4028): the same again, nothing starts anew.
-    fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<LocalStream> {
+    fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         let session = (*self.board.calls.get(&key)?.streams.get(stream.index)?)?;
         let have = self.board.streams.get(&session)?;
-        let same = have.peer.path == stream.terms.path && !matches!(stream.wish, Wish::Unsupported(_));
-        same.then(|| LocalStream {
-            terms: self.terms(have.local.clone()),
-            direction: Direction::new(have.sends, have.receives),
-            role: have.role,
-            file: have.file.clone(),
+        let file = match (&stream.wish, &have.file) {
+            (Wish::Push(file) | Wish::Pull(file), Some(ours)) => {
+                // RFC 5547 §8.1: another id is another transfer, whatever the path; the same id stays the same file.
+                if file.info.transfer_id != ours.info.transfer_id {
+                    return None;
+                }
+                if file.contradicts(&ours.info) {
+                    return Some(Verdict::Reject);
+                }
+                Some(ours.clone())
+            }
+            (Wish::Session(_), None) => None,
+            _ => return None,
+        };
+        (have.peer.path == stream.terms.path).then(|| {
+            Verdict::Accept(LocalStream {
+                terms: self.terms(have.local.clone()),
+                direction: Direction::new(have.sends, have.receives),
+                role: have.role,
+                file,
+            })
         })
     }
 
@@ -178,7 +191,7 @@ impl Engine {
         let Wish::Pull(file) = &stream.wish else { return None };
         let user = &self.board.calls.get(&key)?.parties.user;
         let user = percent_encoding::percent_decode_str(user).decode_utf8().ok()?;
-        Some(Query::Select(ObjectUri::mailbox(&user).ok()?, file.info.clone()))
+        Some(Query::Select(ObjectUri::mailbox(&user).ok()?, Box::new(file.info.clone())))
     }
 
     pub(super) fn pull_found(
@@ -258,8 +271,12 @@ impl Engine {
         if let Some(session) = have {
             self.drop_stream(now, session, out);
         }
-        let proposed =
-            Proposed { local: uri, sends: local.direction.sends(), receives: local.direction.receives(), file: local.file };
+        let proposed = Proposed {
+            local: uri,
+            sends: local.direction.sends(),
+            receives: local.direction.receives(),
+            file: local.file,
+        };
         // RFC 5547 §8.3.1: a pushed file is the one of the offer.
         let file = match &offered.wish {
             Wish::Push(file) => Some(file.clone()),
@@ -323,7 +340,14 @@ impl Engine {
     }
 
     /// A call of ours is answered.
-    pub(super) fn answered(&mut self, now: Now, key: CallKey, peer_tag: String, body: Option<Body>, out: &mut Outbox<Output>) {
+    pub(super) fn answered(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        peer_tag: String,
+        body: Option<Body>,
+        out: &mut Outbox<Output>,
+    ) {
         self.tell(key, Happening::Answered(peer_tag), out);
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let wanted = !offered.added.is_empty();
@@ -348,10 +372,11 @@ impl Engine {
 
     /// A `<play>` needs a stream of its own: a re-INVITE offers one, one re-INVITE at a time.
     pub(super) fn reoffer(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
-        let Some((key, object)) = self.plays.get(&primitive).and_then(|play| Some((play.call, play.object.clone()?))) else {
+        let Some((key, object)) = self.plays.get(&primitive).and_then(|play| Some((play.call, play.object.clone()?)))
+        else {
             return;
         };
-        let transfer_id = self.mint.token(16);
+        let transfer_id = self.mint.token(TRANSFER_ID_LETTERS);
         let local = self.mint_uri();
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         if call.offered.is_some() {
@@ -415,16 +440,17 @@ impl Engine {
     }
 
     fn next_reoffer(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
-        let next = self.board.calls.get_mut(&key).filter(|call| !call.reoffers.is_empty()).map(|call| call.reoffers.remove(0));
+        let next =
+            self.board.calls.get_mut(&key).filter(|call| !call.reoffers.is_empty()).map(|call| call.reoffers.remove(0));
         if let Some(primitive) = next {
             self.choose_stream(now, primitive, out);
         }
     }
 
-    /// Brings to life what an answer took of our offer, and returns it.
+    /// Brings to life what an answer took of our offer, and returns it; ends what the answer closes.
     fn agree(
         &mut self,
-        _now: Now,
+        now: Now,
         key: CallKey,
         offered: Offered,
         answer: &Description,
@@ -437,6 +463,12 @@ impl Engine {
                 return Vec::new();
             }
         };
+        let have = self.board.calls.get(&key).map(|call| call.streams.clone()).unwrap_or_default();
+        for (session, agreed) in have.into_iter().zip(&agreed) {
+            if let (Some(session), None) = (session, agreed) {
+                self.drop_stream(now, session, out);
+            }
+        }
         let mut sessions = Vec::new();
         for (index, proposed) in offered.added {
             let Some(stream) = agreed.get(index).and_then(Option::as_ref) else { continue };
@@ -466,6 +498,9 @@ fn agreed_stream(call: CallKey, mut proposed: Proposed, agreed: &AgreedStream) -
 fn file_offer(info: FileInfo) -> FileOffer {
     FileOffer { info, ..FileOffer::default() }
 }
+
+/// RFC 5547 §6: the id is unique without coordination; 32 letters are 190 random bits.
+pub(super) const TRANSFER_ID_LETTERS: usize = 32;
 
 /// F-3: these users are where application servers send their control dialogs.
 fn is_control_user(user: &str) -> bool {

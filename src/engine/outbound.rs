@@ -55,7 +55,14 @@ pub(super) struct Sending {
 
 impl Engine {
     /// A `<play>` starts on this connection.
-    pub(super) fn play(&mut self, now: Now, primitive: PrimitiveKey, conn: &str, work: msml::Play, out: &mut Outbox<Output>) {
+    pub(super) fn play(
+        &mut self,
+        now: Now,
+        primitive: PrimitiveKey,
+        conn: &str,
+        work: msml::Play,
+        out: &mut Outbox<Output>,
+    ) {
         let call = self.board.by_tag(conn).filter(|call| !self.board.streams_of(*call).is_empty());
         let play = Play {
             call: call.unwrap_or(CallKey(0)),
@@ -122,12 +129,12 @@ impl Engine {
         let Some(object) = &play.object else { return };
         let size = object.envelope().size();
         let streams = self.board.streams_of(play.call);
-        let free: Vec<SessionKey> =
-            streams.into_iter().filter(|key| self.board.streams[key].free_to_send()).collect();
+        let free: Vec<SessionKey> = streams.into_iter().filter(|key| self.board.streams[key].free_to_send()).collect();
         if free.is_empty() {
             return self.reoffer(now, primitive, out);
         }
-        let Some(session) = free.iter().copied().find(|key| self.board.streams[key].peer.accept(&play.media_type)) else {
+        let Some(session) = free.iter().copied().find(|key| self.board.streams[key].peer.accept(&play.media_type))
+        else {
             let failure = (450, format!("the peer does not accept {}", play.media_type));
             return self.play_failed(now, primitive, "badtype", "ft.badtype", Some(failure), out);
         };
@@ -153,7 +160,8 @@ impl Engine {
         let Some(stream) = self.board.streams.get(&session) else { return };
         let Some(link) = stream.link.filter(|_| stream.sending.is_none() && !stream.spent) else { return };
         let (sender, source, info, size) = if let Some(primitive) = stream.player {
-            let Some((play, object)) = self.plays.get(&primitive).and_then(|play| Some((play, play.object.clone()?))) else {
+            let Some((play, object)) = self.plays.get(&primitive).and_then(|play| Some((play, play.object.clone()?)))
+            else {
                 return;
             };
             let mut info = object.envelope().file.clone();
@@ -224,7 +232,14 @@ impl Engine {
         }
     }
 
-    pub(super) fn send_failed(&mut self, now: Now, message: OutboundKey, why: &SendFailure, octets: u64, out: &mut Outbox<Output>) {
+    pub(super) fn send_failed(
+        &mut self,
+        now: Now,
+        message: OutboundKey,
+        why: &SendFailure,
+        octets: u64,
+        out: &mut Outbox<Output>,
+    ) {
         let Some(sending) = self.sent(message) else { return };
         tracing::warn!(?why, octets, "the message did not get through");
         match sending.sender {
@@ -247,7 +262,13 @@ impl Engine {
     }
 
     /// Pause, resume or terminate from the application.
-    pub(super) fn order_play(&mut self, now: Now, primitive: PrimitiveKey, order: msml::Order, out: &mut Outbox<Output>) {
+    pub(super) fn order_play(
+        &mut self,
+        now: Now,
+        primitive: PrimitiveKey,
+        order: msml::Order,
+        out: &mut Outbox<Output>,
+    ) {
         let Some(play) = self.plays.get_mut(&primitive) else { return };
         let message = play.sending;
         let link = message
@@ -329,7 +350,11 @@ impl Engine {
     }
 }
 
-fn out_to(out: &mut Outbox<Output>, target: Option<(OutboundKey, super::link::LinkId)>, command: fn(OutboundKey) -> Command) {
+fn out_to(
+    out: &mut Outbox<Output>,
+    target: Option<(OutboundKey, super::link::LinkId)>,
+    command: fn(OutboundKey) -> Command,
+) {
     if let Some((message, link)) = target {
         out.push(Output::Link(link, command(message)));
     }
@@ -342,7 +367,9 @@ fn send_result(why: &SendFailure) -> (String, String) {
             (format!("rejected.{}", status.0), format!("ft.rejected.{}", status.0))
         }
         SendFailure::Timeout => ("timeout".to_owned(), "ft.timeout.idle".to_owned()),
-        SendFailure::ConnectionLost | SendFailure::Unbound | SendFailure::TooManySessions => ("disconnected".to_owned(), "ft.disconnected".to_owned()),
+        SendFailure::ConnectionLost | SendFailure::Unbound | SendFailure::TooManySessions => {
+            ("disconnected".to_owned(), "ft.disconnected".to_owned())
+        }
         SendFailure::Source => ("storage".to_owned(), "ft.storage".to_owned()),
         SendFailure::Aborted => ("terminated".to_owned(), "ft.aborted.local".to_owned()),
     }

@@ -66,7 +66,8 @@ impl Policy {
             .iter()
             .find(|peer| {
                 let near = peer.network.is_none_or(|network| network.contains(address));
-                let named = peer.user_agent.as_ref().is_none_or(|part| user_agent.is_some_and(|all| all.contains(part)));
+                let named =
+                    peer.user_agent.as_ref().is_none_or(|part| user_agent.is_some_and(|all| all.contains(part)));
                 near && named
             })
             .map_or_else(Style::default, |peer| peer.style)

@@ -48,7 +48,14 @@ pub(super) struct Recorder {
 // What the application wants.
 impl Engine {
     /// A `<record>` starts on this connection.
-    pub(super) fn record(&mut self, now: Now, primitive: PrimitiveKey, conn: &str, work: Record, out: &mut Outbox<Output>) {
+    pub(super) fn record(
+        &mut self,
+        now: Now,
+        primitive: PrimitiveKey,
+        conn: &str,
+        work: Record,
+        out: &mut Outbox<Output>,
+    ) {
         let streams = self.board.by_tag(conn).map(|call| self.board.streams_of(call)).unwrap_or_default();
         let free = streams.iter().copied().find(|key| self.board.streams[key].free_to_receive());
         let Some(session) = free else {
@@ -72,7 +79,13 @@ impl Engine {
     }
 
     /// Pause, resume or terminate from the application.
-    pub(super) fn order_record(&mut self, now: Now, primitive: PrimitiveKey, order: msml::Order, out: &mut Outbox<Output>) {
+    pub(super) fn order_record(
+        &mut self,
+        now: Now,
+        primitive: PrimitiveKey,
+        order: msml::Order,
+        out: &mut Outbox<Output>,
+    ) {
         let Some(recorder) = self.recorders.get_mut(&primitive) else { return };
         let (session, message) = (recorder.session, recorder.message);
         match order {
@@ -132,7 +145,8 @@ impl Engine {
         let wanted = match (stream.recorder, call.purpose) {
             (Some(primitive), _) => {
                 let recorder = &self.recorders[&primitive];
-                (!recorder.held).then(|| (Owner::Primitive(primitive), recorder.work.dest.clone(), recorder.work.idle_timeout))
+                (!recorder.held)
+                    .then(|| (Owner::Primitive(primitive), recorder.work.dest.clone(), recorder.work.idle_timeout))
             }
             (None, Purpose::Client(order)) => client_box().map(|dest| (Owner::Client(order), dest, None)),
             (None, Purpose::Service) if self.policy.unattended == Unattended::Deposit => {
@@ -158,7 +172,13 @@ impl Engine {
     }
 
     /// `msrp.hold` is over and no `<record>` came.
-    pub(super) fn held_too_long(&mut self, now: Now, session: SessionKey, message: InboundKey, out: &mut Outbox<Output>) {
+    pub(super) fn held_too_long(
+        &mut self,
+        now: Now,
+        session: SessionKey,
+        message: InboundKey,
+        out: &mut Outbox<Output>,
+    ) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         let Some(waiting) = stream.waiting.take_if(|waiting| waiting.message == message) else { return };
         let held_ms = now.instant.since(waiting.since).as_millis();
@@ -195,7 +215,13 @@ impl Engine {
         out.push(Output::Commit(ticket, sealed, draft));
     }
 
-    pub(super) fn committed(&mut self, now: Now, ticket: Ticket, result: Result<Committed, CommitError>, out: &mut Outbox<Output>) {
+    pub(super) fn committed(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        result: Result<Committed, CommitError>,
+        out: &mut Outbox<Output>,
+    ) {
         let Some(Errand::Commit(link, message)) = self.errands.remove(&ticket) else { return };
         let Some(receipt) = self.receipts.remove(&(link, message)) else { return };
         self.free(&receipt);
@@ -247,7 +273,14 @@ impl Engine {
         stream.recorder = None;
     }
 
-    fn tell_committed(&mut self, now: Now, receipt: &Receipt, object: Committed, took: Duration, out: &mut Outbox<Output>) {
+    fn tell_committed(
+        &mut self,
+        now: Now,
+        receipt: &Receipt,
+        object: Committed,
+        took: Duration,
+        out: &mut Outbox<Output>,
+    ) {
         let envelope = object.envelope();
         tracing::info!(object = %envelope.id, uri = %envelope.uri, call_id = receipt.draft.call_id,
             message_id = receipt.draft.message_id, octets = envelope.size(), "committed");
@@ -266,7 +299,14 @@ impl Engine {
         }
     }
 
-    fn tell_lost(&mut self, now: Now, receipt: &Receipt, why: &ReceiveFailure, took: Duration, out: &mut Outbox<Output>) {
+    fn tell_lost(
+        &mut self,
+        now: Now,
+        receipt: &Receipt,
+        why: &ReceiveFailure,
+        took: Duration,
+        out: &mut Outbox<Output>,
+    ) {
         tracing::warn!(call_id = receipt.draft.call_id, message_id = receipt.draft.message_id,
             octets = receipt.octets, why = %why, "the file did not arrive");
         match receipt.owner {

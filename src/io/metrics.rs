@@ -106,7 +106,8 @@ fn report_status(head: &[u8]) -> Option<&str> {
 /// A SIP message goes out; final responses are counted by method and code.
 pub(super) fn sip_sent(octets: &[u8]) {
     let Some(line) = octets.strip_prefix(b"SIP/2.0 ") else { return };
-    let Some(code) = line.get(..3).and_then(|code| std::str::from_utf8(code).ok()).filter(|code| !code.starts_with('1'))
+    let Some(code) =
+        line.get(..3).and_then(|code| std::str::from_utf8(code).ok()).filter(|code| !code.starts_with('1'))
     else {
         return;
     };

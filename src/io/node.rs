@@ -254,8 +254,8 @@ async fn bind(authority: &str) -> io::Result<TcpListener> {
 fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, Recovery), StartError> {
     let path = &settings.spool.path;
     let failed = |error| StartError::Spool { path: path.display().to_string(), error };
-    let files = HostFiles::new(path)
-        .map_err(|error| failed(SpoolError::Io { doing: "making its directory", error }))?;
+    let files =
+        HostFiles::new(path).map_err(|error| failed(SpoolError::Io { doing: "making its directory", error }))?;
     let index = Index::open(path.join("index.sqlite"));
     let (spool, recovery) = Spool::open(Arc::new(files), index, mint, clock.now()).map_err(failed)?;
     spool.set_reserve(settings.spool.reserve);
@@ -286,7 +286,11 @@ async fn accept(listener: TcpListener, requests: mpsc::Sender<Request>, stop: Ca
     }
 }
 
-async fn open_door(settings: &Settings, readiness: &Readiness, stop: CancellationToken) -> Result<SocketAddr, StartError> {
+async fn open_door(
+    settings: &Settings,
+    readiness: &Readiness,
+    stop: CancellationToken,
+) -> Result<SocketAddr, StartError> {
     let listener = bind(&settings.http.listen.to_string()).await?;
     let address = listener.local_addr()?;
     let token = settings.http.token_file.as_deref().map(Token::read).transpose()?;

@@ -126,7 +126,13 @@ impl Signalling {
     }
 
     /// Sends a message on its flow while that lives, else on any to the peer. `false`: it could not be sent.
-    pub(super) fn send(&mut self, flow: Option<FlowId>, transport: Transport, remote: SocketAddr, octets: Bytes) -> bool {
+    pub(super) fn send(
+        &mut self,
+        flow: Option<FlowId>,
+        transport: Transport,
+        remote: SocketAddr,
+        octets: Bytes,
+    ) -> bool {
         match transport {
             Transport::Udp => self.send_datagram(flow, remote, &octets),
             Transport::Tcp => self.send_stream(flow, remote, octets),
@@ -135,7 +141,8 @@ impl Signalling {
 
     fn send_datagram(&self, flow: Option<FlowId>, remote: SocketAddr, octets: &Bytes) -> bool {
         let own = self.udp.iter().find(|(id, _)| Some(*id) == flow);
-        let same_family = |socket: &UdpSocket| socket.local_addr().is_ok_and(|local| local.is_ipv4() == remote.is_ipv4());
+        let same_family =
+            |socket: &UdpSocket| socket.local_addr().is_ok_and(|local| local.is_ipv4() == remote.is_ipv4());
         let any = || self.udp.iter().find(|(_, socket)| same_family(socket));
         let Some((_, socket)) = own.or_else(any) else { return false };
         match socket.try_send_to(octets, remote) {
@@ -156,7 +163,8 @@ impl Signalling {
         }
         let waiting = self.dialling.entry(remote).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(UNSENT_MESSAGES);
-            let dial = dial(new_flow(&self.next), remote, sender.clone(), receiver, self.to_driver.clone(), self.stop.clone());
+            let dial =
+                dial(new_flow(&self.next), remote, sender.clone(), receiver, self.to_driver.clone(), self.stop.clone());
             tokio::spawn(dial);
             sender
         });

@@ -59,7 +59,13 @@ struct Task {
 }
 
 /// Serves one stream until either side ends it. The engine's last word from here is always [`Notice::Closed`].
-pub(super) async fn serve(id: LinkId, stream: TcpStream, link: Link, mut commands: mpsc::Receiver<Command>, shared: Shared) {
+pub(super) async fn serve(
+    id: LinkId,
+    stream: TcpStream,
+    link: Link,
+    mut commands: mpsc::Receiver<Command>,
+    shared: Shared,
+) {
     let _ = stream.set_nodelay(true);
     keep_alive(&stream);
     let (mut reader, mut writer) = stream.into_split();

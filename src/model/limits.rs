@@ -113,6 +113,10 @@ pub const STAGE_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The record of a deletion stays this long, so that an operator can still see by whom.
 pub const TOMBSTONE_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// The body of an interrupted commit of which nothing was reported stays this long under `corrupt/`: a week of second
+/// thoughts in case it was not a crash that took its envelope.
+pub const ORPHAN_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Octets one write may read back to let the running digests catch up after a hole was filled: about a millisecond.
 pub const CATCH_UP_OCTETS: u64 = 1024 * 1024;
 

@@ -126,3 +126,54 @@ fn dialogstart(conn: &str, name: &str, content: &str, namelist: &[&str]) -> Stri
         "<dialogstart target=\"conn:{conn}\" type=\"application/moml+xml\" name=\"{name}\">{content}{exit}</dialogstart>"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msml::check;
+
+    // Checklist 15 (1): ids inside and after the result
+    #[test]
+    fn a_result_is_read_in_both_shapes() {
+        for ids in [
+            "<result response=\"200\"><dialogid> conn:a/dialog:b </dialogid></result>",
+            "<result response=\"200\" /><dialogid>conn:a/dialog:b</dialogid>",
+        ] {
+            let Ok(Message::Result(result)) = read_message(format!("<msml version=\"1.1\">{ids}</msml>").as_bytes())
+            else {
+                panic!("{ids}")
+            };
+            assert_eq!((result.response, result.dialogids), (200, vec!["conn:a/dialog:b".to_owned()]));
+        }
+    }
+
+    // Checklist 15 (12): RFC 5707 §9.6.1 shows an event without <msml>
+    #[test]
+    fn an_event_is_read_with_and_without_its_frame() {
+        let event = "<event name=\"done\" id=\"conn:a/dialog:b\"><name>x</name><value>1 &amp; 2</value></event>";
+        for text in [event.to_owned(), document(event)] {
+            let Ok(Message::Event(event)) = read_message(text.as_bytes()) else { panic!("{text}") };
+            assert_eq!((event.name.as_str(), event.value("x"), event.value("y")), ("done", Some("1 & 2"), None));
+        }
+    }
+
+    #[test]
+    fn what_is_neither_result_nor_event_is_refused() {
+        for text in ["<msml version=\"1.1\"/>", "<html/>", "<msml><result/></msml>", "<event name=\"a\"/>", "200 OK"] {
+            assert!(read_message(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn our_own_requests_pass_strict_validation() {
+        let uri: ObjectUri = "spool:/b&b/a.jpg".parse().expect("an object");
+        let names = ["record.end", "record.recordid"];
+        for request in [
+            record_request("Tag4Alice", "d1", &uri, Duration::from_millis(1500), &names),
+            play_request("Tag4Alice", "d1", &[uri.clone(), uri], &names),
+            dialogend_request("conn:Tag4Alice/dialog:d1"),
+        ] {
+            assert!(check(request.as_bytes(), true).is_ok(), "{request}");
+        }
+    }
+}

@@ -1,14 +1,15 @@
 //! One MSML dialog: its steps one after the other, a group's primitives side by side, and how it ends.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use super::document::{Deed, Kind, Primitive, Send, Step, primitives};
+use super::document::{Deed, Kind, Primitive, Send, Step, is_target, primitives};
 use super::event::is_in_class;
 use super::ledger::{DialogKey, Turn};
 use super::object::DialogId;
 use super::port::{ContextId, End, Output, PrimitiveKey};
 use super::primitive::{Reaction, Running};
 use super::reply::{self, ExitStyle};
+use super::variables::Variables;
 
 /// How a dialog ends, once that is known.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(super) struct Dialog {
     /// Whether the crew had anyone who is not inert.
     had_work: bool,
     deeds: VecDeque<Deed>,
-    variables: BTreeMap<String, String>,
+    variables: Variables,
     /// No further primitive starts.
     terminated: bool,
     connection_gone: bool,
@@ -62,7 +63,7 @@ impl Dialog {
             group_exit: None,
             had_work: false,
             deeds: VecDeque::new(),
-            variables: BTreeMap::new(),
+            variables: Variables::default(),
             terminated: false,
             connection_gone: false,
             ending: None,
@@ -75,9 +76,7 @@ impl Dialog {
 
     /// Whether an outside `<send>` can mean `target`.
     pub(super) fn has_target(&self, target: &str) -> bool {
-        let (class, id) = target.split_once('.').map_or((target, None), |(class, id)| (class, Some(id)));
-        let class = if class == "collect" { "dtmf" } else { class };
-        target == "group" || self.cast.iter().any(|one| one.0 == class && (id.is_none() || id == one.1.as_deref()))
+        target == "group" || self.cast.iter().any(|(class, id)| is_target(target, class, id.as_deref()))
     }
 
     /// Goes on until something has to be waited for. True when the dialog is over and has said so.
@@ -131,7 +130,7 @@ impl Dialog {
             }
             return;
         }
-        let members = self.crew.iter().filter(|running| running.primitive.is_target(target));
+        let members = self.crew.iter().filter(|running| running.is_target(target));
         for key in members.map(|running| running.key).collect::<Vec<_>>() {
             self.react(key, turn, |running, now| running.deliver(event, now));
         }
@@ -222,32 +221,14 @@ impl Dialog {
         Some(self.crew.remove(index))
     }
 
-    /// RFC 5707 §9.2: shadow variables belong to the dialog; one with an id is also known by `record.ID.len`.
+    /// Keeps the shadow variables of a primitive that is over, `.end` first.
     fn remember(&mut self, of: &Primitive, end: &str, given: Vec<(String, String)>) -> Vec<(String, String)> {
         let class = of.kind.class();
         let end_variable = format!("{class}.end");
         let mut results = vec![(end_variable.clone(), end.to_owned())];
         results.extend(given.into_iter().filter(|(name, _)| *name != end_variable));
-        for (name, value) in &results {
-            self.variables.insert(name.clone(), value.clone());
-            let own = name.strip_prefix(class).and_then(|rest| rest.strip_prefix('.'));
-            if let (Some(own), Some(id)) = (own, &of.id) {
-                self.variables.insert(format!("{class}.{id}.{own}"), value.clone());
-            }
-        }
+        self.variables.keep(class, of.id.as_deref(), results.clone());
         results
-    }
-
-    /// The variables of a namelist. RFC 5707 §9.2: what was never set has the value `undefined`.
-    fn values(&self, namelist: &[String]) -> Vec<(String, String)> {
-        let value = |name: &String| {
-            let known = match name.strip_prefix("collect.") {
-                Some(rest) => self.variables.get(&format!("dtmf.{rest}")),
-                None => self.variables.get(name),
-            };
-            known.cloned().unwrap_or_else(|| "undefined".to_owned())
-        };
-        namelist.iter().map(|name| (name.clone(), value(name))).collect()
     }
 
     fn perform(&mut self, deed: Deed, turn: &mut Turn<'_>) {
@@ -263,7 +244,7 @@ impl Dialog {
         if self.has_target(&send.target) {
             return self.deliver(&send.target, &send.event, turn);
         }
-        turn.event(self.who.context, &send.event, &self.name, &self.values(&send.namelist));
+        turn.event(self.who.context, &send.event, &self.name, &self.variables.pairs(&send.namelist));
     }
 
     /// The first ending counts; whoever still runs is terminated and waited for.
@@ -324,12 +305,12 @@ impl Dialog {
         match self.ending.take() {
             None => turn.event(context, exit, id, &[]),
             Some(Ending::Exit(namelist)) => {
-                let values = self.values(&namelist);
+                let values = self.variables.pairs(&namelist);
                 turn.event(context, "moml.exit", id, &values);
                 turn.event(context, exit, id, &repeated(&values));
             }
             Some(Ending::Disconnect(namelist)) => {
-                let values = self.values(&namelist);
+                let values = self.variables.pairs(&namelist);
                 let by_bye = self.who.on_own_connection && !self.connection_gone;
                 if !by_bye {
                     turn.event(context, "moml.disconnect", id, &values);

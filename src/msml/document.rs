@@ -193,13 +193,11 @@ impl Kind {
     }
 }
 
-impl Primitive {
-    /// Whether `target` (`record`, `play.greeting`, `collect`) means this primitive (RFC 5707 §9.6.3).
-    pub fn is_target(&self, target: &str) -> bool {
-        let (class, id) = target.split_once('.').map_or((target, None), |(class, id)| (class, Some(id)));
-        let class = if class == "collect" { "dtmf" } else { class };
-        class == self.kind.class() && (id.is_none() || id == self.id.as_deref())
-    }
+/// Whether `target` (`record`, `play.greeting`, `collect`) means a primitive of this class and id (RFC 5707 §9.6.3).
+pub(super) fn is_target(target: &str, class: &str, id: Option<&str>) -> bool {
+    let (wanted, wanted_id) = target.split_once('.').map_or((target, None), |(class, id)| (class, Some(id)));
+    let wanted = if wanted == "collect" { "dtmf" } else { wanted };
+    wanted == class && (wanted_id.is_none() || wanted_id == id)
 }
 
 /// The primitives of a step.

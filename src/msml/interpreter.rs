@@ -6,7 +6,8 @@ use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
 use super::dialog::{Dialog, Identity};
 use super::document::{Action, Document, Script};
-use super::fault::{Code, quoted};
+use super::event::is_in_class;
+use super::fault::{Code, Fault, quoted};
 use super::ledger::{DialogKey, Ledger, Turn};
 use super::object::{DialogId, Identifier, Root};
 use super::parse::check;
@@ -104,7 +105,7 @@ impl Interpreter {
             Ok(document) => document,
             Err(faults) => {
                 verdict.code = faults.first().map_or(Code::BadRequest, |fault| fault.code);
-                verdict.description = faults.first().map(super::fault::Fault::description);
+                verdict.description = faults.first().map(Fault::description);
                 return verdict;
             }
         };
@@ -242,7 +243,7 @@ impl Interpreter {
         }
         let key = self.find(target)?;
         let Some(inner) = target.inner.as_deref() else {
-            if super::event::is_in_class(event, "terminate") {
+            if is_in_class(event, "terminate") {
                 self.on_dialog(now, key, out, |dialog, turn| dialog.terminate(event, turn));
             }
             return Ok(());
@@ -274,11 +275,16 @@ impl Interpreter {
 
     fn connected(&mut self, conn: String, context: ContextId) {
         self.ledger.context_lives(context);
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.context = context; // said twice: its dialogs stay
+            return;
+        }
         let lowered = conn.to_ascii_lowercase();
         if lowered != conn {
             self.lowered.entry(lowered).or_default().push(conn.clone());
         }
-        self.connections.insert(conn, Connection { context, dialogs: BTreeMap::new() });
+        let connection = Connection { context, dialogs: BTreeMap::new() };
+        self.connections.insert(conn, connection);
     }
 
     fn disconnected(&mut self, now: Instant, conn: &str, out: &mut Outbox<Output>) {
@@ -328,8 +334,10 @@ impl Interpreter {
         if !dialog.settle(&mut turn) {
             return;
         }
-        if let Some(connection) = self.connections.get_mut(&dialog.id().conn) {
-            connection.dialogs.remove(&dialog.id().name);
+        let DialogId { conn, name } = dialog.id();
+        // A connection of the same tag may have come since; its dialogs are others.
+        if let Some(connection) = self.connections.get_mut(conn).filter(|c| c.dialogs.get(name) == Some(&key)) {
+            connection.dialogs.remove(name);
         }
         self.dialogs.remove(&key);
     }
@@ -337,12 +345,9 @@ impl Interpreter {
 
 fn no_such(target: &Identifier) -> Refusal {
     let root = match &target.root {
-        Root::Connection(name) => format!("connection conn:{}", quoted(name)),
-        Root::Conference(name) => format!("conference conf:{}", quoted(name)),
+        Root::Connection(name) => format!("conn:{name}"),
+        Root::Conference(name) => format!("conf:{name}"),
     };
-    let object = match &target.dialog {
-        Some(dialog) => format!("dialog {} on {root}", quoted(dialog)),
-        None => root,
-    };
-    (Code::NoSuchObject, format!("there is no {object}"))
+    let whole = target.dialog.as_ref().map_or_else(|| root.clone(), |dialog| format!("{root}/dialog:{dialog}"));
+    (Code::NoSuchObject, format!("there is no {}", quoted(&whole)))
 }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   octets ──xml──> elements ──parse──> document ──interpreter──> Reply, Event, Disconnect
-//!          markup             value        │            │
+//!          markup         script, value    │            │
 //!                                          │         dialog ──> Start, Order
 //!                                          └─ steps ──> primitive <── Started, Progress, Ended
 //! ```
@@ -33,7 +33,9 @@ mod parse;
 mod port;
 mod primitive;
 mod reply;
+mod script;
 mod value;
+mod variables;
 mod xml;
 
 pub use client::{Event, Message, TransactionResult, dialogend_request, play_request, read_message, record_request};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Octets of one instance name. RFC 5707 sets no bound; every event repeats the name, so we do.
-const INSTANCE_OCTETS: usize = 255;
+pub(super) const INSTANCE_OCTETS: usize = 255;
 
 /// RFC 5707 §16.1.2: `msmlInstanceID.datatype`, which leaves no room for the wildcard.
 pub(super) fn is_instance(name: &str) -> bool {

@@ -91,7 +91,7 @@ pub enum Input {
     },
     /// Whether new dialogs are refused with 510.
     Drain(bool),
-    /// The [deadline](super::Interpreter::deadline) has passed.
+    /// The [deadline](crate::model::Machine::deadline) has passed.
     Timeout,
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::model::Instant;
 
-use super::document::{Kind, Primitive};
+use super::document::{Kind, Primitive, is_target};
 use super::event::{Meaning, meaning};
 use super::port::{End, Order, Play, PrimitiveKey, Work};
 
@@ -98,6 +98,11 @@ impl Running {
     /// Whether it only waits for what cannot come.
     pub(super) fn is_inert(&self) -> bool {
         matches!(self.primitive.kind, Kind::Collect(_))
+    }
+
+    /// Whether a `<send>` to `target` means it.
+    pub(super) fn is_target(&self, target: &str) -> bool {
+        is_target(target, self.primitive.kind.class(), self.primitive.id.as_deref())
     }
 
     /// Its stream is there: waiting for it does not count.
@@ -187,5 +192,69 @@ impl Running {
 
     fn run_clock(&mut self, now: Instant) {
         self.deadline = self.left.map(|left| now + left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msml::document::{Collect, PlayFile, Record};
+
+    fn running(kind: Kind) -> Running {
+        let primitive = Primitive { id: None, kind, exit: Vec::new() };
+        Running::new(PrimitiveKey(1), primitive, Duration::from_secs(60), Instant::default())
+    }
+
+    fn kinds(suspended: bool) -> [Kind; 3] {
+        let uri: crate::model::ObjectUri = "file://a".parse().expect("a name");
+        let files = vec![PlayFile { uri: uri.clone(), media_type: None }];
+        let (append, format, first_timeout, idle_timeout) = (false, None, None, None);
+        let record = Record { dest: uri, append, format, suspended, first_timeout, idle_timeout };
+        let (first_digit, timer_runs) = (Some(Duration::from_secs(5)), false);
+        [
+            Kind::Play { files, suspended, maxtime: None },
+            Kind::Record { record, maxtime: None },
+            Kind::Collect(Collect { first_digit, timer_runs, noinput: Vec::new(), noinput_times: None }),
+        ]
+    }
+
+    // DC-13, checklist 7
+    #[test]
+    fn every_event_in_every_state_has_the_effect_that_is_written_here() {
+        let events =
+            ["pause", "resume", "generate", "toggle-state", "nospeech", "starttimer", "restart", "terminate.x"];
+        let mut table = String::new();
+        for (state, suspended) in [("running", false), ("suspended", true), ("stopping", false)] {
+            for kind in kinds(suspended) {
+                table += &format!("{state} {}:", kind.class());
+                for event in events {
+                    let mut running = running(kind.clone());
+                    if state == "stopping" {
+                        running.deliver("terminate", Instant::default());
+                    }
+                    table += match running.deliver(event, Instant::default()) {
+                        Reaction::Nothing => " -",
+                        Reaction::Order(Order::Pause) => " pause",
+                        Reaction::Order(Order::Resume) => " resume",
+                        Reaction::Order(Order::Terminate { .. }) => " stop",
+                        Reaction::Over(_) => " over",
+                        Reaction::NoInput | Reaction::NoInputOver => " noinput",
+                    };
+                }
+                table.push('\n');
+            }
+        }
+        let expected = "\
+running play: pause - - pause - - - stop
+running record: pause - - pause stop - - stop
+running dtmf: - - - - - - - over
+suspended play: - resume resume resume - - - stop
+suspended record: - resume - resume stop - - stop
+suspended dtmf: - - - - - - - over
+stopping play: - - - - - - - -
+stopping record: - - - - - - - -
+stopping dtmf: - - - - - - - over
+";
+        assert_eq!(table, expected);
     }
 }

@@ -7,7 +7,7 @@ use crate::model::ObjectUri;
 use crate::model::limits::{MSML_FAULTS, MSML_NAMELIST};
 
 use super::fault::{Code, Fault, quoted};
-use super::object::{Identifier, is_instance, is_moml_name};
+use super::object::{INSTANCE_OCTETS, Identifier, is_instance, is_moml_name};
 use super::xml::{Element, Space};
 
 /// One year: longer limits are typing errors, and the clock's sums stay far from overflow.
@@ -96,7 +96,8 @@ impl Checker {
 
     pub(super) fn mark(&mut self, element: &Element) -> Option<String> {
         let mark = element.attribute("mark")?;
-        if self.strict && !is_instance(mark) {
+        // Results repeat it, so even a lenient server keeps it short.
+        if mark.len() > INSTANCE_OCTETS || (self.strict && !is_instance(mark)) {
             self.bad_value(element, "mark", mark, "letters, digits and . : - _");
         }
         Some(mark.to_owned())

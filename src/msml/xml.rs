@@ -211,7 +211,7 @@ impl<'a> Tree<'a> {
         for (name, value) in parts {
             match name {
                 "version" if value != "1.0" => return Err(self.refuse("only XML 1.0 is accepted")),
-                "encoding" if !["utf-8", "us-ascii"].contains(&value.to_ascii_lowercase().as_str()) => {
+                "encoding" if !["utf-8", "utf8", "us-ascii"].contains(&value.to_ascii_lowercase().as_str()) => {
                     return Err(self.refuse(format!("the encoding {} is not accepted; send UTF-8", quoted(value))));
                 }
                 "standalone" if value != "yes" && value != "no" => {
@@ -333,7 +333,7 @@ impl<'a> Tree<'a> {
     fn finish(mut self) -> Result<Element, Fault> {
         self.at.advance(self.text, self.text.len());
         if let Some(element) = self.open.last() {
-            let message = format!("the document ends inside <{}>, opened at {}", element.name, element.position);
+            let message = format!("the document ends inside {}, opened at {}", quoted(&element.name), element.position);
             return Err(self.refuse(message));
         }
         let position = self.at.position;

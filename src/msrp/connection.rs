@@ -179,7 +179,7 @@ impl Connection {
 
     fn decode(&mut self, out: &mut Outbox<Output>) {
         while !self.closed && !self.is_stalled() {
-            match self.decoder.next() {
+            match self.decoder.poll() {
                 Ok(Some(event)) => self.event(event, out),
                 Ok(None) => return,
                 Err(error) => self.give_up(error, out),

@@ -44,7 +44,7 @@ enum State {
     Head(Box<HeadReader>),
     /// After the blank line.
     Body {
-        end: EndLine,
+        end: Box<EndLine>,
         wanted: bool,
     },
     /// The end-line has been read; its flag is still to be told.
@@ -199,7 +199,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`DecodeError`], and the same again for ever after.
-    pub fn next(&mut self) -> Result<Option<Event>, DecodeError> {
+    pub fn poll(&mut self) -> Result<Option<Event>, DecodeError> {
         loop {
             if self.rest.is_empty()
                 && let Some(octets) = self.queue.pop_front()
@@ -274,7 +274,7 @@ impl Decoder {
             return Ok(None);
         };
         if text.is_empty() {
-            let end = EndLine::new(reader.tid());
+            let end = Box::new(EndLine::new(reader.tid()));
             self.carry.extend_from_slice(CRLF);
             return Ok(self.head_done(|wanted| State::Body { end, wanted }));
         }
@@ -345,7 +345,7 @@ mod tests {
         for piece in pieces {
             decoder.push(Bytes::copy_from_slice(piece));
             loop {
-                match (decoder.next(), events.last_mut()) {
+                match (decoder.poll(), events.last_mut()) {
                     (Ok(Some(Event::Body(more))), Some(Event::Body(body))) => {
                         *body = [&body[..], &more[..]].concat().into();
                     }
@@ -433,8 +433,8 @@ mod tests {
         let octets = Bytes::from(send(&[b'x'; 100_000]));
         let mut decoder = Decoder::new();
         decoder.push(octets.clone());
-        assert!(matches!(decoder.next(), Ok(Some(Event::Request(_)))));
-        let Ok(Some(Event::Body(body))) = decoder.next() else { panic!("a body") };
+        assert!(matches!(decoder.poll(), Ok(Some(Event::Request(_)))));
+        let Ok(Some(Event::Body(body))) = decoder.poll() else { panic!("a body") };
         assert_eq!((body.len(), octets.as_ptr_range().contains(&body.as_ptr())), (100_000, true));
     }
 

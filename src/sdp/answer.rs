@@ -176,3 +176,195 @@ fn refused(media: &Media) -> Media {
 fn copies<'a>(media: &'a Media, names: &'a [&str]) -> impl Iterator<Item = Attribute> + 'a {
     names.iter().filter_map(|name| media.attribute(name).cloned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Digest, FileInfo};
+    use crate::sdp::FileError;
+    use proptest::prelude::*;
+
+    const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=5 6\r\n";
+    const PATH: &str = "a=path:msrp://192.0.2.7:2855/dana1;tcp\r\n";
+
+    fn offered(media: &str) -> Description {
+        Description::parse(format!("{HEAD}{media}").as_bytes()).expect("a description")
+    }
+
+    /// A usable line with these attributes.
+    fn line(attributes: &str) -> String {
+        format!("m=message 2855 TCP/MSRP *\r\na=accept-types:*\r\n{PATH}{attributes}")
+    }
+
+    fn local_stream() -> LocalStream {
+        let path = vec!["msrp://198.51.100.1:2855/ours1;tcp".parse().expect("a URI")];
+        let terms = Terms { path, accept_types: vec!["*".to_owned()], ..Terms::default() };
+        LocalStream { terms, direction: Direction::SendRecv, role: Role::Passive, file: None }
+    }
+
+    fn local() -> LocalSession {
+        LocalSession { address: "198.51.100.1".parse().expect("an address"), session_id: 8, version: 2 }
+    }
+
+    /// The media lines of our answer when we accept everything in this way.
+    fn answered(offer: &Description, stream: &LocalStream) -> String {
+        let verdicts = vec![Verdict::Accept(stream.clone()); offer.media.len()];
+        let text = answer(offer, &verdicts, &local()).to_string();
+        let head = "v=0\r\no=- 8 2 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=5 6\r\n";
+        text.strip_prefix(head).unwrap_or_else(|| panic!("{text}")).to_owned()
+    }
+
+    // M3264-5.1-02 M3264-6-04 M3264-8.2-01 M4975-8.1-02 M4975-8.1-03 M4975-8.1-06 M4975-8.2-01 M4975-8.2-02
+    // M4975-8.6-01 M8866-5.14-01 M5547-8.3.1-08 M4975-6-02
+    #[test]
+    fn a_line_we_cannot_serve_is_refused_even_if_the_verdict_says_otherwise() {
+        let types = "a=accept-types:*\r\n";
+        let closed = line("").replace("2855 TCP", "0 TCP");
+        for (media, why) in [
+            (closed.as_str(), Unsupported::Closed),
+            ("m=audio 4000 RTP/AVP 0 8\r\n", Unsupported::Medium),
+            ("m=application 4000 TCP/MSRP *\r\n", Unsupported::Medium),
+            ("m=message 4000 UDP/MSRP *\r\n", Unsupported::Protocol),
+            ("m=message 4000 TCP/TLS/MSRP *\r\n", Unsupported::Tls),
+            ("m=message 4000/2 TCP/MSRP *\r\n", Unsupported::Ports),
+            (&format!("m=message 4000 TCP/MSRP *\r\n{types}"), Unsupported::Path),
+            (&format!("m=message 4000 TCP/MSRP *\r\n{types}a=path:msrp://h.example/x;tcp\r\n"), Unsupported::Path),
+            (&format!("m=message 4000 TCP/MSRP *\r\n{types}a=path:msrp://10.0.0.1/x;tcp\r\n"), Unsupported::Path),
+            (&format!("m=message 4000 TCP/MSRP *\r\n{PATH}"), Unsupported::AcceptTypes),
+            (&line("a=sendonly\r\na=file-selector:size:x\r\n"), Unsupported::File(FileError::Selector)),
+            (
+                &line("a=sendonly\r\na=file-selector:size:9\r\na=file-range:9-1\r\n"),
+                Unsupported::File(FileError::Range),
+            ),
+        ] {
+            let offer = offered(media);
+            assert_eq!(read_offer(&offer)[0].wish, Wish::Unsupported(why), "{media}");
+            let (first, rest) = media.split_once("\r\n").expect("a line");
+            let refused = answered(&offer, &local_stream());
+            let fields: Vec<&str> = first.split(' ').collect();
+            let mirrored: String =
+                rest.split_inclusive("\r\n").filter(|line| line.starts_with("a=file-selector")).collect();
+            assert_eq!(refused, format!("{} 0 {}\r\n{mirrored}", fields[0], fields[2..].join(" ")));
+        }
+    }
+
+    // M6135-4.2.1-01 M6135-4.2.1-04 M6135-4.2.2-02 M6135-4.2.2-06 M6135-4.2.2-07 M6135-4.2.2-09 M6135-4.4-02 M6135-5-01
+    // M4145-4.1-03
+    #[test]
+    fn the_answer_says_who_connects_and_the_offer_decides_it() {
+        for (setup, wished, role, answer) in [
+            ("", Role::Active, Role::Passive, "passive"),
+            ("a=setup:holdconn\r\n", Role::Active, Role::Passive, "passive"),
+            ("a=setup:active\r\na=connection:existing\r\n", Role::Active, Role::Passive, "passive"),
+            ("a=setup:passive\r\n", Role::Passive, Role::Active, "active"),
+            ("a=setup:actpass\r\n", Role::Passive, Role::Passive, "passive"),
+            ("a=setup:actpass\r\n", Role::Active, Role::Passive, "active"),
+        ] {
+            let offer = offered(&line(setup));
+            assert_eq!(read_offer(&offer)[0].role, role, "{setup}");
+            let port = if answer == "active" { 9 } else { 2855 };
+            let expected = format!(
+                "m=message {port} TCP/MSRP *\r\na=sendrecv\r\na=accept-types:*\r\n\
+                 a=path:msrp://198.51.100.1:2855/ours1;tcp\r\na=setup:{answer}\r\n"
+            );
+            assert_eq!(answered(&offer, &LocalStream { role: wished, ..local_stream() }), expected);
+        }
+    }
+
+    // M3264-6.1-02 M3264-6.1-03 M8866-6.7-03 M5547-6-01 M5547-6-04
+    #[test]
+    fn a_message_session_is_answered_with_the_direction_it_leaves_us() {
+        for (attributes, peer, answer) in [
+            ("", Direction::SendRecv, "recvonly"),
+            ("a=sendonly\r\na=file-selector\r\n", Direction::SendOnly, "recvonly"),
+            ("a=recvonly\r\n", Direction::RecvOnly, "inactive"),
+            ("a=inactive\r\na=file-selector:size:1\r\n", Direction::Inactive, "inactive"),
+        ] {
+            let offer = offered(&line(attributes));
+            assert_eq!(read_offer(&offer)[0].wish, Wish::Session(peer));
+            let text = answered(&offer, &LocalStream { direction: Direction::RecvOnly, ..local_stream() });
+            assert!(text.contains(&format!("\r\na={answer}\r\n")), "{text}");
+            assert!(!text.contains("a=file-"), "{text}");
+        }
+        let session_level = format!("a=sendonly\r\na=file-selector:size:1\r\n{}", line(""));
+        assert_eq!(read_offer(&offered(&session_level))[0].wish, Wish::Session(Direction::SendOnly));
+    }
+
+    // M3264-6-01 M3264-6-02 M3264-6-03 M5547-8.2.3-01 M5547-8.3-01 M5547-8.3-02 M5547-8.1-08 M4975-8.1-07
+    #[test]
+    fn each_line_is_answered_in_its_place_and_a_refused_file_is_mirrored() {
+        let file = "a=sendonly\r\na=file-selector:name:\"a%2Fb c\" size:12 odd:\"one\"\r\na=file-transfer-id:t1\r\n\
+            a=file-disposition:render\r\n";
+        let offer = offered(&format!("m=audio 4000 RTP/AVP 0\r\n{}{}{}", line(file), line(file), line(file)));
+        let accept = Verdict::Accept(local_stream());
+        let answer = answer(&offer, &[Verdict::Reject, Verdict::Reject, accept], &local());
+        let ports: Vec<u16> = answer.media.iter().map(|media| media.port).collect();
+        assert_eq!(ports, [0, 0, 2855, 0]);
+        assert_eq!(
+            answer.media[1].to_string(),
+            "m=message 0 TCP/MSRP *\r\na=file-selector:name:\"a%2Fb c\" size:12 odd:\"one\"\r\na=file-transfer-id:t1\r\n"
+        );
+    }
+
+    // M5547-8.3.2-05 M5547-8.3.2-10 M5547-8.3.2-11 M5547-8.3.2-12 M5547-8.3.2-13 M5547-8.3.2-16
+    #[test]
+    fn a_pulled_file_is_described_by_what_its_asker_cannot_know_otherwise() {
+        let pull = "a=recvonly\r\na=file-selector:name:\"x\"\r\na=file-transfer-id:t2\r\na=file-range:3-*\r\n";
+        let offer = offered(&line(pull));
+        let digest = Digest::sha1([0x5A; 20]);
+        let info = FileInfo {
+            name: Some("x".to_owned()),
+            size: Some(40),
+            media_type: Some("audio/wav".to_owned()),
+            digests: vec![digest.clone()],
+            disposition: Some("attachment".to_owned()),
+            created: Some("Mon, 2 Nov 2026 10:00:00 +0000".to_owned()),
+            ..FileInfo::default()
+        };
+        let file = Some(FileOffer { info, ..FileOffer::default() });
+        let text = answered(&offer, &LocalStream { file, ..local_stream() });
+        let expected = format!(
+            "a=setup:passive\r\na=file-selector:type:audio/wav hash:sha-1:{}\r\na=file-transfer-id:t2\r\n\
+             a=file-disposition:attachment\r\na=file-range:3-*\r\n",
+            digest.colons()
+        );
+        assert!(text.ends_with(&expected), "{text}");
+        assert!(text.contains("a=sendonly\r\n"));
+        let repeated = answered(&offer, &local_stream());
+        assert!(repeated.ends_with(&pull.replace("a=recvonly", "a=setup:passive")), "{repeated}");
+    }
+
+    proptest! {
+        // M3264-6-02
+        #[test]
+        fn an_answer_has_the_lines_of_its_offer_and_can_be_read(
+            lines in prop::collection::vec(
+                prop_oneof![
+                    Just("m=audio 1 RTP/AVP 0 8".to_owned()),
+                    Just("m=message 2855 TCP/MSRP *".to_owned()),
+                    Just("a=accept-types:*".to_owned()),
+                    Just(PATH.trim_end().to_owned()),
+                    "a=(sendonly|recvonly|inactive|setup:(active|passive|actpass|x))",
+                    "a=file-(selector|range|transfer-id|icon|date|disposition)(:\\PC{0,20})?",
+                    "a=file-selector:size:[0-9]{1,3} name:\"\\PC{0,9}\"",
+                    "[mca]=\\PC{0,20}",
+                ],
+                0..24,
+            ),
+            accepted in any::<u32>(),
+        ) {
+            let text = format!("{HEAD}{}\r\n", lines.join("\r\n"));
+            let Ok(offer) = Description::parse(text.as_bytes()) else { return Ok(()) };
+            let verdicts: Vec<Verdict> = (0..32)
+                .map(|bit| if accepted >> bit & 1 == 1 { Verdict::Accept(local_stream()) } else { Verdict::Reject })
+                .collect();
+            let answer = answer(&offer, &verdicts, &local());
+            prop_assert_eq!(answer.media.len(), offer.media.len());
+            prop_assert_eq!(Description::parse(&answer.to_bytes()), Ok(answer.clone()));
+            for (stream, media) in read_offer(&offer).iter().zip(&answer.media) {
+                let wanted = !matches!(stream.wish, Wish::Unsupported(_)) && accepted >> stream.index & 1 == 1;
+                prop_assert_eq!(media.is_closed(), !wanted);
+            }
+        }
+    }
+}

@@ -1,11 +1,10 @@
 //! One session description: parsed from a peer's octets, printed as RFC 8866 §9 orders its lines.
 
 use std::fmt;
-use std::net::IpAddr;
-use std::str::FromStr;
 
 use sdp_rs::SessionDescription;
 
+use super::address::Address;
 use super::error::SdpError;
 use super::sanitise::{Sanitised, sanitise};
 use crate::model::Mint;
@@ -64,49 +63,6 @@ impl LocalSession {
             address: self.address.clone(),
         };
         Description { origin, connection: Some(self.address.clone()), times, attributes: Vec::new(), media }
-    }
-}
-
-/// A host: an address, or the name of one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Address {
-    /// IPv4 or IPv6.
-    Ip(IpAddr),
-    /// A fully qualified domain name.
-    Name(String),
-}
-
-impl Address {
-    pub(super) const NONE: Self = Self::Ip(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-}
-
-impl FromStr for Address {
-    type Err = SdpError;
-
-    fn from_str(text: &str) -> Result<Self, SdpError> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Ip(address));
-        }
-        if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
-            return Err(SdpError::Address);
-        }
-        Ok(Self::Name(text.to_owned()))
-    }
-}
-
-impl From<IpAddr> for Address {
-    fn from(address: IpAddr) -> Self {
-        Self::Ip(address)
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(IpAddr::V4(address)) => write!(f, "IN IP4 {address}"),
-            Self::Ip(IpAddr::V6(address)) => write!(f, "IN IP6 {address}"),
-            Self::Name(name) => write!(f, "IN IP4 {name}"),
-        }
     }
 }
 
@@ -289,6 +245,7 @@ mod tests {
     use super::*;
     use crate::model::limits::{SDP_MEDIA, SDP_OCTETS};
     use proptest::prelude::*;
+    use std::net::IpAddr;
 
     const PLAIN: &str = "v=0\r\no=- 71 3 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
         m=message 2855 TCP/MSRP *\r\na=sendonly\r\na=accept-types:*\r\n";
@@ -355,6 +312,23 @@ mod tests {
         }
     }
 
+    // M3264-5-02 M3264-9-01
+    #[test]
+    fn each_session_has_a_number_of_its_own_that_fits() {
+        let mut mint = Mint::from_number(1);
+        let ids: Vec<u64> = (0..64).map(|_| LocalSession::new(Address::NONE, &mut mint).session_id).collect();
+        assert!(ids.iter().all(|id| *id < 1 << 62));
+        assert!(ids.iter().enumerate().all(|(index, id)| !ids[..index].contains(id)));
+    }
+
+    // M8866-5.7-02
+    #[test]
+    fn every_media_line_may_have_its_own_address() {
+        let line = "m=message 2855 TCP/MSRP *\r\nc=IN IP4 198.51.100.4\r\na=sendonly\r\n";
+        let text = PLAIN.to_owned() + line + line;
+        assert_eq!(parsed(&text).to_string(), text);
+    }
+
     #[test]
     fn repeat_times_beyond_every_calendar_are_passed_over() {
         for line in ["r=604800 3600 0922337203685477580", "r=9223372036854775807d 1 1", "z=1 9223372036854775807h"] {
@@ -389,7 +363,43 @@ mod tests {
         ]
     }
 
+    fn address() -> impl Strategy<Value = Address> {
+        prop_oneof![
+            any::<IpAddr>().prop_map(Address::Ip),
+            "[a-z]{1,8}(\\.[a-z0-9-]{1,8}){1,2}\\.org".prop_map(Address::Name),
+        ]
+    }
+
+    fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
+        let attribute = ("x-[a-z-]{1,9}", prop::option::of("[!-~é][ -~é]{0,20}"))
+            .prop_map(|(name, value)| Attribute { name, value });
+        prop::collection::vec(attribute, 0..4)
+    }
+
+    fn media_lines() -> impl Strategy<Value = Vec<Media>> {
+        let fields = ("[a-z]{1,9}", any::<u16>(), any::<Option<u8>>(), "[A-Z]{1,4}/[A-Z]{1,4}", "[*0-9]( [0-9]){0,2}");
+        let media = (fields, prop::option::of(address()), attributes()).prop_map(|(fields, connection, attributes)| {
+            let (kind, port, ports, protocol, formats) = fields;
+            Media { kind, port, ports, protocol, formats, connection, attributes }
+        });
+        prop::collection::vec(media, 0..4)
+    }
+
     proptest! {
+        #[test]
+        fn what_is_built_is_read_back(
+            numbers: (u64, u64),
+            addresses in (address(), address()),
+            times in prop::collection::vec(any::<(u64, u64)>(), 1..3),
+            attributes in attributes(),
+            media in media_lines(),
+        ) {
+            let (session_id, version) = numbers;
+            let origin = Origin { username: "-".to_owned(), session_id, version, address: addresses.0 };
+            let built = Description { origin, connection: Some(addresses.1), times, attributes, media };
+            prop_assert_eq!(Description::parse(&built.to_bytes()), Ok(built));
+        }
+
         #[test]
         fn no_description_makes_the_parser_panic_and_what_is_read_is_printed_alike(
             lines in prop::collection::vec(line(), 0..12),

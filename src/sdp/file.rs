@@ -91,6 +91,35 @@ impl FileOffer {
         Ok(Some(Self { info, icon, range }))
     }
 
+    /// Whether `file` meets every criterion of the selector (RFC 5547 §5).
+    pub fn selects(&self, file: &FileInfo) -> bool {
+        self.compare(file).all(|met| met == Some(true))
+    }
+
+    /// Whether the selector cannot mean the same file as an earlier one did. RFC 5547 §8.1: that is an error under a
+    /// known `file-transfer-id`, while a criterion more or less is none.
+    pub fn contradicts(&self, earlier: &FileInfo) -> bool {
+        self.compare(earlier).any(|met| met == Some(false))
+    }
+
+    /// Of each criterion that is given, whether the file meets it, if that is known.
+    fn compare(&self, file: &FileInfo) -> impl Iterator<Item = Option<bool>> {
+        fn met<T: PartialEq>(asked: Option<T>, known: Option<T>) -> Option<Option<bool>> {
+            asked.map(|asked| known.map(|known| known == asked))
+        }
+        let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let asked = &self.info;
+        let digests = [DigestAlgorithm::Sha1, DigestAlgorithm::Sha256];
+        [
+            met(asked.name.as_ref(), file.name.as_ref()),
+            met(asked.size, file.size),
+            met(asked.media_type.as_deref().map(essence), file.media_type.as_deref().map(essence)),
+        ]
+        .into_iter()
+        .chain(digests.map(|algorithm| met(asked.digest(algorithm), file.digest(algorithm))))
+        .flatten()
+    }
+
     /// Every attribute of a file we offer to send (RFC 5547 §8.2.1).
     pub(super) fn print_push(&self) -> Vec<Attribute> {
         let mut attributes = self.print_pull();
@@ -277,6 +306,32 @@ mod tests {
         file.info.created = Some("x\"\r\na=evil:1 +0000".to_owned());
         file.info.modified = None;
         assert_eq!(file.print_dates(), None);
+    }
+
+    // M5547-5-05 M5547-8.1-10 M5547-8.1-11
+    #[test]
+    fn a_selector_selects_what_meets_all_of_it_and_contradicts_what_breaks_any_of_it() {
+        let file = FileInfo {
+            name: Some("a.wav".to_owned()),
+            size: Some(7),
+            media_type: Some("audio/wav;rate=8000".to_owned()),
+            digests: vec![Digest::sha1([1; 20])],
+            ..FileInfo::default()
+        };
+        let (right, wrong) = (Digest::sha1([1; 20]).colons(), Digest::sha1([2; 20]).colons());
+        let unknown = format!("name:\"a.wav\" hash:sha-256:{}", Digest::sha256([3; 32]).colons());
+        for (selector, selects, contradicts) in [
+            ("name:\"a.wav\" size:7 type:Audio/WAV", true, false),
+            (&format!("hash:sha-1:{right}"), true, false),
+            (&format!("size:7 hash:sha-1:{wrong}"), false, true),
+            ("name:\"b.wav\" size:7", false, true),
+            ("size:8", false, true),
+            ("type:audio/ogg", false, true),
+            (&unknown, false, false),
+        ] {
+            let offer = FileOffer { info: selected(selector), ..FileOffer::default() };
+            assert_eq!((offer.selects(&file), offer.contradicts(&file)), (selects, contradicts), "{selector}");
+        }
     }
 
     // M5547-6-12

@@ -8,7 +8,7 @@
 //!             [OfferedStream] -> offer / reoffer -> Description -> ... the peer's answer -> read_answer -> [AgreedStream]
 //! ```
 //!
-//! `sanitise` puts a peer's text in order for the parser, `description` is the text as lines, `selector` and `file`
+//! `sanitise` puts a peer's text in order for the parser, `address` and `description` are the text as lines, `selector` and `file`
 //! are RFC 5547's attributes, `msrp` those of RFC 4975 and 6135, `answer` and `offer` the two roles.
 //!
 //! Limits: [`SDP_OCTETS`](crate::model::limits::SDP_OCTETS) and [`SDP_MEDIA`](crate::model::limits::SDP_MEDIA).
@@ -17,6 +17,7 @@
 //! owner's knowledge. It does not do TLS (RFC 8122), CEMA (RFC 6714) or any medium but `message`: those streams are
 //! refused. It never reads or writes `a=connection` (RFC 6135 §4.4).
 
+pub mod address;
 pub mod answer;
 pub mod description;
 pub mod error;
@@ -26,8 +27,9 @@ pub mod offer;
 mod sanitise;
 mod selector;
 
+pub use address::Address;
 pub use answer::{LocalStream, StreamOffer, Verdict, Wish, answer, is_control, read_offer};
-pub use description::{Address, Attribute, Description, LocalSession, Media, Origin};
+pub use description::{Attribute, Description, LocalSession, Media, Origin};
 pub use error::{FileError, SdpError, Unsupported};
 pub use file::{FileOffer, FileRange};
 pub use msrp::{Direction, Role, Setup, Terms};

@@ -57,7 +57,7 @@ pub fn capabilities(local: &LocalSession, terms: &Terms) -> Description {
 
 /// The next offer of a session: `previous` is what we said last, as offerer or answerer.
 ///
-/// The lines of `finished` get port 0 and keep their file's selector and id (RFC 5547 §8.1, §8.4). The `added` stream
+/// The lines of `finished`, to which those belong that the peer has refused, get port 0 and keep their file's selector and id (RFC 5547 §8.1, §8.4). The `added` stream
 /// takes the first line with port 0, else a new one at the end (RFC 3264 §8.1); its index is where its path is.
 /// Without change the version stays, as for a session refresh.
 pub fn reoffer(previous: &Description, finished: &[usize], added: Option<&OfferedStream>) -> Description {
@@ -143,5 +143,123 @@ const fn role(offered: Option<Setup>, answered: Option<Setup>) -> Role {
         (Some(Setup::Active), _) => Role::Active,
         (_, Some(Setup::Active)) => Role::Passive,
         (_, Some(Setup::Passive | Setup::ActPass) | None) => Role::Active,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FileInfo;
+
+    fn local() -> LocalSession {
+        LocalSession { address: "192.0.2.7".parse().expect("an address"), session_id: 4, version: 1 }
+    }
+
+    fn stream(session_id: &str, direction: Direction) -> OfferedStream {
+        let path = vec![format!("msrp://192.0.2.7:2855/{session_id};tcp").parse().expect("a URI")];
+        let terms = Terms { path, accept_types: vec!["*".to_owned()], ..Terms::default() };
+        let transfer_id = Some(format!("id-of-{session_id}"));
+        let info = FileInfo { size: Some(7), transfer_id, ..FileInfo::default() };
+        OfferedStream { terms, direction, reachable: true, file: Some(FileOffer { info, ..FileOffer::default() }) }
+    }
+
+    /// An answer of the peer with this media section.
+    fn answered(media: &str) -> Description {
+        let head = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n";
+        Description::parse(format!("{head}{media}").as_bytes()).expect("a description")
+    }
+
+    const TAKEN: &str =
+        "m=message 2855 TCP/MSRP *\r\na=accept-types:text/plain\r\na=path:msrp://192.0.2.9:2855/p1;tcp\r\n";
+
+    // M6135-4.2.2-03 M6135-4.2.2-04 M6135-4.2.2-05 M6135-4.4-01 M6135-4.2.1-03
+    #[test]
+    fn who_cannot_be_reached_offers_to_connect() {
+        let reachable = offer(&local(), &[stream("s1", Direction::SendOnly)]).to_string();
+        assert!(reachable.contains("m=message 2855 TCP/MSRP *") && reachable.contains("a=setup:actpass\r\n"));
+        let hidden = OfferedStream { reachable: false, ..stream("s1", Direction::SendOnly) };
+        let hidden = offer(&local(), &[hidden]).to_string();
+        assert!(hidden.contains("m=message 9 TCP/MSRP *") && hidden.contains("a=setup:active\r\n"));
+        assert!(!hidden.contains("a=connection"));
+    }
+
+    #[test]
+    fn an_offer_of_nothing_is_a_control_dialog() {
+        let text = "v=0\r\no=- 4 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n";
+        assert_eq!(offer(&local(), &[]).to_string(), text);
+        assert!(super::super::is_control(&Description::parse(text.as_bytes()).expect("a description")));
+    }
+
+    // M4975-5.4-02 M4975-5.4-03 M6135-5-01 M6135-4.2.2-09 M4145-4.1-02
+    #[test]
+    fn the_answer_says_who_connects() {
+        for (reachable, setup, role) in [
+            (true, "", Role::Active),
+            (true, "a=setup:holdconn\r\n", Role::Active),
+            (true, "a=setup:passive\r\n", Role::Active),
+            (true, "a=setup:actpass\r\n", Role::Active), // F3
+            (true, "a=setup:active\r\n", Role::Passive),
+            (false, "a=setup:passive\r\n", Role::Active),
+            (false, "a=setup:active\r\n", Role::Active),
+        ] {
+            let ours = offer(&local(), &[OfferedStream { reachable, ..stream("s1", Direction::SendOnly) }]);
+            let agreed = read_answer(&ours, &answered(&format!("{TAKEN}{setup}"))).expect("an answer");
+            assert_eq!(agreed[0].as_ref().map(|stream| stream.role), Some(role), "{setup}");
+        }
+    }
+
+    // M5547-4-02 M5547-8.2.1-05 M4975-8.4-02
+    #[test]
+    fn a_peer_that_knows_no_file_transfer_takes_the_file_all_the_same() {
+        let ours = offer(&local(), &[stream("s1", Direction::SendOnly)]);
+        let agreed = read_answer(&ours, &answered(TAKEN)).expect("an answer");
+        let agreed = agreed[0].as_ref().expect("an accepted stream");
+        assert_eq!((agreed.direction, &agreed.file), (Direction::SendOnly, &None)); // F2: it answers sendrecv
+        assert!(agreed.terms.accept("text/plain") && !agreed.terms.accept("image/png"));
+        assert_eq!(agreed.terms.path[0].to_string(), "msrp://192.0.2.9:2855/p1;tcp");
+    }
+
+    // M3264-6-02 M3264-6-05
+    #[test]
+    fn an_answer_that_is_none_to_our_offer_is_an_error_and_port_0_is_a_refusal() {
+        let ours = offer(&local(), &[stream("s1", Direction::SendOnly), stream("s2", Direction::SendOnly)]);
+        let short = read_answer(&ours, &answered(TAKEN));
+        assert_eq!(short, Err(SdpError::MediaCount { offered: 2, answered: 1 }));
+        let pathless = format!("m=message 0 TCP/MSRP *\r\n{}", TAKEN.replace("a=path:", "a=road:"));
+        let stream = SdpError::Stream { index: 1, why: super::super::Unsupported::Path };
+        assert_eq!(read_answer(&ours, &answered(&pathless)), Err(stream));
+        let refused = format!("m=message 0 TCP/MSRP *\r\n{TAKEN}");
+        let agreed = read_answer(&ours, &answered(&refused)).expect("an answer");
+        assert!(agreed[0].is_none() && agreed[1].is_some());
+    }
+
+    // M3264-8-02 M3264-8-03 M3264-8-05 M3264-8-06 M3264-8.1-01 M5547-8.1-13 M5547-8.1-14 M5547-8.4-04 M5547-8.4-05
+    // M5547-8.7-03 M5547-8.7-04 M5547-8.1-12
+    #[test]
+    fn the_next_offer_keeps_every_line_and_a_new_stream_takes_a_finished_place() {
+        let first = offer(&local(), &[stream("s1", Direction::SendOnly), stream("s2", Direction::SendOnly)]);
+        assert_eq!(reoffer(&first, &[], None), first, "a refresh changes nothing");
+
+        let closed = reoffer(&first, &[0], None);
+        assert_eq!(closed.origin.version, 2);
+        assert_eq!(closed.media[1], first.media[1]);
+        assert_eq!(closed.media[0].to_string(), first.media[0].to_string().replacen("2855", "0", 1));
+
+        let reused = reoffer(&closed, &[], Some(&stream("s3", Direction::RecvOnly)));
+        assert_eq!((reused.origin.version, reused.media.len()), (3, 2));
+        assert_eq!(reused.media[0].value("file-transfer-id"), Some("id-of-s3"));
+
+        let longer = reoffer(&reused, &[], Some(&stream("s4", Direction::SendOnly)));
+        assert_eq!(longer.media[..2], reused.media[..]);
+        assert_eq!(longer.media[2].value("file-transfer-id"), Some("id-of-s4"));
+    }
+
+    // M6135-4.2.2-05
+    #[test]
+    fn what_was_our_passive_answer_is_offered_as_actpass() {
+        let ours = answered(&format!("{TAKEN}a=setup:passive\r\n"));
+        let next = reoffer(&ours, &[], None);
+        assert_eq!(next.media[0].value("setup"), Some("actpass"));
+        assert_eq!(next.origin.version, ours.origin.version + 1);
     }
 }

@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::description::Address;
+use super::address::Address;
 use super::error::SdpError;
 use crate::model::limits::{SDP_MEDIA, SDP_OCTETS};
 
 /// Attributes sdp-rs refuses a whole description for when their value is off. None of them concerns MSRP.
 const REFUSABLE: [&str; 7] = ["ptime", "maxptime", "rtpmap", "orient", "type", "framerate", "quality"];
 
-/// The lines we keep, in the order of RFC 8866 §9. The other known letters mean nothing to MSRP, and of those `r=` and
-/// `z=` with large numbers make sdp-rs panic; `k=` has to be discarded (RFC 8866 §5.12).
-const KEPT: &str = "vosctma";
+/// The lines we keep, in the order of RFC 8866 §9, for the session as for each media line. The other known letters mean
+/// nothing to MSRP, and of those `r=` and `z=` with large numbers make sdp-rs panic; `k=` has to be discarded
+/// (RFC 8866 §5.12).
+const KEPT: &str = "vosmcta";
 const DROPPED: &str = "iuepbrzk";
 
 /// A text that sdp-rs reads, and the addresses it has placeholders for: sdp-rs knows no host names.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use rsip::param::{OtherParam, OtherParamValue};
 use rsip::{Auth, Domain, Host, HostWithPort, Param, Scheme, Uri};
 
-use super::api::Transport;
+use super::flow::Transport;
 use super::syntax::{host_port, is_escaped, is_token, numeric, params, split};
 
 /// RFC 3261 §18.2.1 and §19.1.2: the port when none is written, for UDP and TCP.

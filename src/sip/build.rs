@@ -3,7 +3,7 @@
 use rsip::{Headers, Method, Request, Response, Uri, Version};
 
 use super::address::tag;
-use super::api::Body;
+use super::flow::Body;
 use super::message::{self, header, text, value, values};
 
 /// RFC 3261 §8.1.1.6.

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::api::{Body, EndReason, Flow, FlowId, Transport};
 use super::dialog::Dialog;
+use super::event::EndReason;
+use super::flow::{Body, Flow, FlowId, Transport};
 use super::layer::{ClientId, Hop, ServerId};
 
 /// Where a call stands.
@@ -39,10 +40,10 @@ pub(super) enum Alarm {
     RepeatSuccess,
     /// The ACK will not come any more.
     AckOverdue,
+    /// The owner, or the INVITE's Expires, has run out of time. Before the reminder of the same instant.
+    Unanswered,
     /// A provisional response each minute keeps proxies waiting (RFC 3261 §13.3.1).
     Remind,
-    /// The owner, or the INVITE's Expires, has run out of time.
-    Unanswered,
     /// The cancelled INVITE gets no final response either (RFC 3261 §9.1).
     CancelOverdue,
     /// The wait after 491 is over (RFC 3261 §14.1).
@@ -178,6 +179,8 @@ pub(super) struct Call {
     pub(super) hang_up: Option<HangUp>,
     /// The request under way.
     pub(super) sent: Option<Sent>,
+    /// INVITE, INFO and OPTIONS of the peer that wait for the owner.
+    pub(super) owed: Vec<ServerId>,
 }
 
 impl Call {
@@ -198,6 +201,7 @@ impl Call {
             infos: VecDeque::new(),
             hang_up: None,
             sent: None,
+            owed: Vec::new(),
         }
     }
 

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rsip::headers::UntypedHeader as _;
 use rsip::{Header, Headers, Method, StatusCode};
 
-use super::api::Body;
 use super::error::SipError;
+use super::flow::Body;
 
 /// One row per rsip header gives both directions: from a name to the variant and from the variant to its full name.
 macro_rules! known_headers {
@@ -150,6 +150,14 @@ pub(super) fn body(headers: &Headers, octets: &[u8]) -> Option<Body> {
     })
 }
 
+/// The Retry-After of a response, in seconds.
+pub(super) fn retry_after(headers: &Headers) -> Option<u32> {
+    let value = value(headers, "Retry-After")?;
+    // RFC 3261 §20.33: a comment or parameters may follow.
+    let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
 /// A status with a reason phrase of its own; rsip's printed form has no spaces ("BusyHere").
 pub(super) fn status(code: u16, reason: Option<&str>) -> StatusCode {
     StatusCode::Other(code, reason.unwrap_or_else(|| reason_phrase(code)).to_owned())
@@ -199,9 +207,9 @@ fn reason_phrase(code: u16) -> &'static str {
         513 => "Message Too Large",
         603 => "Decline",
         606 => "Not Acceptable",
-        400..=499 => "Request Failure",
-        500..=599 => "Server Failure",
-        600..=699 => "Global Failure",
+        code if code >= 600 => "Global Failure",
+        code if code >= 500 => "Server Failure",
+        code if code >= 400 => "Request Failure",
         _ => "Progress",
     }
 }

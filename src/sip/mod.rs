@@ -1,12 +1,63 @@
-//! SIP over UDP and TCP, as user agent client and server.
+//! SIP over UDP and TCP: one endpoint that makes and takes calls, and carries INFO inside them.
+//!
+//! # What it promises
+//!
+//! * Every call announced by [`Event::Invited`] or begun by [`Command::Invite`] ends with exactly one
+//!   [`Event::Ended`], its last event; every [`Command::Info`] gets exactly one [`Event::InfoAnswered`].
+//! * An INVITE, INFO or BYE reaches the owner once, however often the network repeats it, and INFOs of one call leave
+//!   one by one in the order of the commands. BYE leaves after them, and never before the ACK that confirms the dialog.
+//! * The To tag of our responses is 22 letters and digits with nothing behind it: MSML's connection id.
+//! * Any octets are answered, dropped, or close their stream. None panic, and none cost more than the limits below.
+//! * The same inputs with the same mint give the same outputs.
+//!
+//! ```text
+//!   octets   +-----------+   +-----------+   +-------+   +-------------------+
+//!  --------->| stream    |-->| normalise |-->| parse |-->| layer             |   Event
+//!   per flow | (TCP only)|   | unfold,   |   | check |   | transactions,     |--+-------->
+//!            +-----------+   | full names|   | rsip's|   | timers            |  |  owner
+//!                            +-----------+   | types |   +---------+---------+  | <-------
+//!   octets                                   +-------+             |            |  Command
+//!  <---------------------------- serialise <--- build <--- +-------+---------+  |
+//!                                                          | endpoint        |<-+
+//!                                                          | dialog, call    |
+//!                                                          +-----------------+
+//! ```
+//!
+//! Messages are rsip's types, but neither rsip's parser nor its printer: those refuse IPv6, folding, compact names and
+//! unknown methods, and corrupt binary bodies.
+//!
+//! # Limits
+//!
+//! [`SIP_MESSAGE_OCTETS`], [`SIP_HEAD_OCTETS`] and [`SIP_HEADERS`] bound a message and with it a stream's buffer,
+//! [`SIP_FLOWS`] the streams, [`Config::transactions_max`] and [`Config::calls_max`] what is alive at once (503 with
+//! Retry-After beyond), [`SIP_QUEUED_REQUESTS`] what waits in one call in either direction. An INVITE is answered by
+//! the owner within [`Config::answer_within`] or gets 487; one of ours that rings for ever is the owner's to cancel.
+//!
+//! # What it does not do
+//!
+//! No TLS, no digest, no resolver: the owner gives addresses, and inside a dialog only numeric routes and targets are
+//! followed, else the peer's last address. No reliable provisionals (Require: 100rel gets 420), no UPDATE (405), no
+//! session timer (Session-Expires is ignored, as RFC 4028 allows one who does not list it). It forwards nothing, so
+//! Max-Forwards is checked for its range alone, and `maddr` is not followed, for it would aim our responses at others.
+//! Redirections are told to the owner, not followed.
+//!
+//! [`SIP_MESSAGE_OCTETS`]: crate::model::limits::SIP_MESSAGE_OCTETS
+//! [`SIP_HEAD_OCTETS`]: crate::model::limits::SIP_HEAD_OCTETS
+//! [`SIP_HEADERS`]: crate::model::limits::SIP_HEADERS
+//! [`SIP_FLOWS`]: crate::model::limits::SIP_FLOWS
+//! [`SIP_QUEUED_REQUESTS`]: crate::model::limits::SIP_QUEUED_REQUESTS
+
 mod address;
-mod api;
 mod build;
 mod call;
 mod check;
+mod command;
+mod config;
 mod dialog;
 mod endpoint;
 mod error;
+mod event;
+mod flow;
 mod layer;
 mod message;
 pub mod multipart;
@@ -18,11 +69,14 @@ mod syntax;
 mod timers;
 mod transaction;
 
-pub use api::{
-    Body, CallKey, Command, Config, EndReason, Event, Flow, FlowId, Input, Invite, Output, Reason, RequestKey,
-    Transport,
-};
+pub use command::{Command, Input, Output};
+pub use config::Config;
 pub use endpoint::Endpoint;
 pub use error::SipError;
+pub use event::{EndReason, Event, Invite, Reason};
+pub use flow::{Body, CallKey, Flow, FlowId, RequestKey, Transport};
 pub use parse::{Fault, parse};
 pub use rsip::{Request, Response, SipMessage};
+
+#[cfg(test)]
+mod tests;

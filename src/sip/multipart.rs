@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::api::Body;
+use super::flow::Body;
 use super::message;
 use super::normalise::{head, head_end};
 

@@ -45,6 +45,17 @@ pub fn parse(octets: &[u8]) -> Result<SipMessage, Fault> {
     }
 }
 
+/// The headers of a request that can't be read to its end, if it is one that is answered.
+pub(super) fn answerable(octets: &[u8]) -> Option<Headers> {
+    let head = head(octets).ok()?;
+    (is_request(head.start) && !is_ack(head.start)).then_some(head.headers)
+}
+
+/// RFC 3261 §17: an ACK is never answered.
+fn is_ack(start: &str) -> bool {
+    start.starts_with("ACK ")
+}
+
 /// Something that at least means to be a Request-Line of SIP.
 fn is_request(line: &str) -> bool {
     let last = line.split_whitespace().next_back();
@@ -53,7 +64,7 @@ fn is_request(line: &str) -> bool {
 
 fn request(head: Head<'_>, body: &[u8]) -> Result<Request, Fault> {
     let Head { start, headers, fault } = head;
-    let answerable = !start.starts_with("ACK ");
+    let answerable = !is_ack(start);
     let read = || {
         let (method, uri, version) = request_line(start)?;
         // RFC 3261 §7.1: the version is compared without case.

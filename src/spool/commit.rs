@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::limits::ENVELOPE_OCTETS;
 use crate::model::{Now, Wall};
 
-use super::catalog::{ask, load};
+use super::catalog::{ask, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
+use super::files::File;
 use super::layout::{Id, QUEUED, STATE};
 use super::receipt::{Committed, Sealed};
 use super::record::{self, Kind, Unreadable};
@@ -59,7 +60,7 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         tracing::error!(object = %id, %error, "committed, but not in the index");
     }
     if let Some(replaced) = replaces
-        && let Err(error) = bury(shared, replaced, "replaced", now.wall)
+        && let Err(error) = bury(shared, replaced, REPLACED, now.wall)
     {
         tracing::warn!(object = %replaced, by = %id, %error, "replaced, but not yet removed");
     }
@@ -68,7 +69,7 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
 }
 
 /// The order of design section 6. The last line is the commit point.
-fn settle(shared: &Shared, id: Id, unsynced: Option<&dyn super::files::File>, envelope: &Envelope) -> io::Result<()> {
+fn settle(shared: &Shared, id: Id, unsynced: Option<&dyn File>, envelope: &Envelope) -> io::Result<()> {
     if let Some(body) = unsynced {
         shared.sync(body)?;
     }
@@ -107,31 +108,52 @@ pub(super) struct State {
 /// The state that outlives its object.
 pub(super) const DELETED: &str = "deleted";
 
+/// Who deletes an object whose name was given to another.
+pub(super) const REPLACED: &str = "replaced";
+
 impl State {
     pub(super) fn decode(octets: &[u8]) -> Result<Self, Unreadable> {
         serde_json::from_slice(record::decode(Kind::State, octets)?).map_err(|_| Unreadable::Damaged)
     }
 }
 
-/// Ends an object: first the durable word that it is deleted and by whom, then the files.
+/// Ends an object: first the durable word that it is deleted and by whom, then the files. An object it replaced and that
+/// could not be removed then goes before it, or it would come back.
 ///
 /// # Errors
 /// [`SpoolError`] if the word could not be made durable; the object is then still there.
 pub(super) fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), SpoolError> {
     shared.writable()?;
+    let mut line = vec![id];
+    let mut last = id;
+    while let Some(older) = replaced_by(shared, last).filter(|older| !line.contains(older)) {
+        line.push(older);
+        last = older;
+    }
+    for (generation, id) in line.into_iter().enumerate().rev() {
+        let by = if generation == 0 { by } else { REPLACED };
+        write_tombstone(shared, id, by, at).map_err(|error| {
+            shared.remove_quietly(&id.state_draft());
+            SpoolError::io("writing down a deletion")(error)
+        })?;
+        remove_buried(shared, id);
+    }
+    Ok(())
+}
+
+/// The object that the published object `id` took the place of, if it is still there.
+fn replaced_by(shared: &Shared, id: Id) -> Option<Id> {
+    let envelope = read_envelope(shared.files.as_ref(), id).ok()?.ok()?;
+    let older = Id::parse(envelope.replaces.as_deref()?)?;
+    read_envelope(shared.files.as_ref(), older).is_ok().then_some(older)
+}
+
+fn write_tombstone(shared: &Shared, id: Id, by: &str, at: Wall) -> io::Result<()> {
     let state = State { state: DELETED.to_owned(), by: by.to_owned(), at: at.micros() };
     let json = serde_json::to_vec(&state).expect("a state is strings and numbers");
-    let tombstone = || {
-        shared.write_small(&id.state_draft(), &record::encode(Kind::State, &json))?;
-        shared.files.rename(&id.state_draft(), &id.state())?;
-        shared.sync_dir(STATE)
-    };
-    tombstone().map_err(|error| {
-        shared.remove_quietly(&id.state_draft());
-        SpoolError::io("writing down a deletion")(error)
-    })?;
-    remove_buried(shared, id);
-    Ok(())
+    shared.write_small(&id.state_draft(), &record::encode(Kind::State, &json))?;
+    shared.files.rename(&id.state_draft(), &id.state())?;
+    shared.sync_dir(STATE)
 }
 
 /// Removes the files of an object that is deleted. What fails is done again at the next start.

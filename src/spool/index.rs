@@ -74,8 +74,10 @@ impl Index {
         self.connection()?.execute_batch("BEGIN")
     }
 
+    /// Ends the transaction; an index that was made anew meanwhile has none.
     pub(super) fn end_batch(&self) -> rusqlite::Result<()> {
-        self.connection()?.execute_batch("COMMIT")
+        let connection = self.connection()?;
+        if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("COMMIT") }
     }
 
     /// Enters an object, and forgets the one it replaces.
@@ -128,8 +130,7 @@ impl Index {
     /// The ids of all objects it knows.
     pub(super) fn ids(&self) -> rusqlite::Result<Vec<Id>> {
         let mut select = self.connection()?.prepare("SELECT id FROM objects")?;
-        let ids = select.query_map([], id)?.filter_map(Result::transpose).collect();
-        ids
+        select.query_map([], id)?.filter_map(Result::transpose).collect()
     }
 
     /// The objects of a box that have the name, size and digests of a selector, the youngest first.
@@ -141,11 +142,10 @@ impl Index {
         )?;
         let (sha1, sha256) = (hex(DigestAlgorithm::Sha1), hex(DigestAlgorithm::Sha256));
         let size = wanted.size.map(clamp);
-        let ids = select
+        select
             .query_map(params![mailbox, wanted.name, size, sha1, sha256, limit as i64], id)?
             .filter_map(Result::transpose)
-            .collect();
-        ids
+            .collect()
     }
 
     /// Envelopes in the order of their ids, after `cursor`, without icons.
@@ -156,9 +156,7 @@ impl Index {
         let envelope = |row: &Row<'_>| -> rusqlite::Result<Option<Envelope>> {
             Ok(Envelope::from_json(row.get::<_, String>(0)?.as_bytes()))
         };
-        let envelopes =
-            select.query_map(params![cursor, mailbox, limit as i64], envelope)?.filter_map(Result::transpose).collect();
-        envelopes
+        select.query_map(params![cursor, mailbox, limit as i64], envelope)?.filter_map(Result::transpose).collect()
     }
 }
 

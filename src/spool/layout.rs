@@ -100,7 +100,22 @@ impl Id {
     pub(super) fn corrupt(self, kind: &str) -> String {
         format!("{CORRUPT}/{self}.{kind}")
     }
+
+    /// `corrupt/<id>.orphan`.
+    pub(super) fn orphan(self) -> String {
+        format!("{CORRUPT}/{self}{ORPHAN}")
+    }
+
+    /// When it was minted, to the millisecond: the first ten letters.
+    pub(super) fn minted(self) -> Wall {
+        let digit = |letter: &u8| LETTERS.iter().position(|other| other == letter).unwrap_or(0) as u64;
+        let millis = self.0[..10].iter().fold(0u64, |millis, letter| millis << 5 | digit(letter));
+        Wall::from_micros(millis.saturating_mul(1000))
+    }
 }
+
+/// Suffix of a body that was found without an envelope.
+pub(super) const ORPHAN: &str = ".orphan";
 
 /// Suffix of a stage's journal.
 pub(super) const JOURNAL: &str = ".ranges";
@@ -139,7 +154,8 @@ mod tests {
         {
             assert_eq!(Id::parse(hostile), None, "{hostile}");
         }
-        let id = Id::mint(&mut Mint::from_number(1), Wall::from_micros(1));
+        let id = Id::mint(&mut Mint::from_number(1), Wall::from_micros(1_795_000_000_123_456));
+        assert_eq!(id.minted(), Wall::from_micros(1_795_000_000_123_000));
         assert_eq!(Id::parse(id.as_str()), Some(id));
         assert_eq!(split(&format!("{id}{JOURNAL}")), Some((id, JOURNAL)));
         assert_eq!(id.body().split('/').count(), 3);

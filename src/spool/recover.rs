@@ -8,13 +8,16 @@ use crate::model::limits::ENVELOPE_OCTETS;
 
 use super::arrival::Parked;
 use super::catalog::{ask, quarantine, read_envelope};
-use super::commit::{DELETED, State, bury, remove_buried};
+use super::commit::{DELETED, REPLACED, State, bury, remove_buried};
 use super::envelope::Envelope;
 use super::error::SpoolError;
-use super::files::{Mode, read_small};
+use super::files::{Files, Mode, read_small};
 use super::hashes::Hashes;
 use super::journal;
-use super::layout::{CORRUPT, DATA, Id, JOURNAL, LETTERS, QUEUED, STAGE, STATE, shard, split};
+use super::layout::{
+    CORRUPT, DATA, DIRECTORIES, Id, JOURNAL, LETTERS, QUEUED, STAGE, STATE, VERSION, VERSION_DRAFT, VERSION_FILE,
+    shard, split,
+};
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
 
@@ -67,8 +70,8 @@ pub enum Verdict {
     Undone,
     /// A commit was interrupted before its commit point: the body goes back to being a stage.
     Reclaim,
-    /// A body without envelope and journal. Nothing was reported of it; it is kept under `corrupt/` in case an envelope
-    /// was lost to something else than a crash.
+    /// A body without envelope and journal, of which nothing was reported. It is kept under `corrupt/` for a while, in
+    /// case its envelope was lost to something else than a crash.
     Orphan,
     /// A stage that its sender may resume.
     Resumable,
@@ -143,14 +146,15 @@ pub(super) fn recover(shared: &Shared, now: Now) -> Result<Recovery, SpoolError>
     for (id, traces) in &traces {
         let (facts, envelope) = inspect(shared, *id, *traces)?;
         let mut verdict = judge(&facts);
-        if verdict == Verdict::Keep && ask(shared, |index| index.is_replaced(*id))? {
+        if verdict == Verdict::Keep && envelope.is_some() && ask(shared, |index| index.is_replaced(*id))? {
             verdict = Verdict::Bury;
-            bury(shared, *id, "replaced", now.wall)?;
+            bury(shared, *id, REPLACED, now.wall)?;
         }
         carry_out(shared, *id, verdict, *traces, envelope.as_ref())?;
-        replaced.extend(envelope.and_then(|envelope| Id::parse(envelope.replaces.as_deref()?)));
         match verdict {
-            Verdict::Keep => recovery.objects += 1,
+            Verdict::Keep => {
+                replaced.extend(envelope.and_then(|envelope| Id::parse(envelope.replaces.as_deref()?)));
+            }
             Verdict::Resumable | Verdict::Reclaim => recovery.resumable += 1,
             Verdict::Leftover => recovery.swept += 1,
             _ => {}
@@ -162,12 +166,12 @@ pub(super) fn recover(shared: &Shared, now: Now) -> Result<Recovery, SpoolError>
     // A commit replaced an object and was interrupted before it could remove it.
     for id in replaced {
         if traces.get(&id).is_some_and(|traces| traces.envelope) && !is_buried(shared, id)? {
-            bury(shared, id, "replaced", now.wall)?;
-            recovery.objects = recovery.objects.saturating_sub(1);
+            bury(shared, id, REPLACED, now.wall)?;
             recovery.verdicts.push((id.to_string(), Verdict::Bury));
         }
     }
     ask(shared, |index| index.end_batch())?;
+    recovery.objects = ask(shared, |index| Ok(index.objects()))?;
     recovery.verdicts.sort();
     Ok(recovery)
 }
@@ -282,7 +286,7 @@ fn carry_out(
             return adopt(shared, id);
         }
         Verdict::Orphan => {
-            rename(shared, &id.body(), &id.corrupt("orphan"))?;
+            rename(shared, &id.body(), &id.orphan())?;
             shared.sync_dir(CORRUPT).map_err(SpoolError::io("setting an orphan aside"))?;
         }
         Verdict::Resumable => return adopt(shared, id),
@@ -317,7 +321,7 @@ fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
         _ => None,
     };
     if older != Some(id) {
-        desk.holders.insert(key, Holder::Parked(parked));
+        desk.holders.insert(key, Holder::Parked(Box::new(parked)));
     }
     drop(desk);
     if let Some(older) = older {
@@ -330,43 +334,109 @@ fn rename(shared: &Shared, from: &str, to: &str) -> Result<(), SpoolError> {
     shared.files.rename(from, to).map_err(SpoolError::io("moving a file of an unfinished commit"))
 }
 
-/// Makes the tree of a new spool, the version last: a directory without it is not a spool yet.
+/// Makes what is missing of the tree; in a new spool that is everything, and the version comes last: a directory
+/// without it is not a spool yet.
 ///
 /// # Errors
 /// [`SpoolError::NotASpool`], [`SpoolError::Version`] and [`SpoolError::Io`].
 pub(super) fn prepare(shared: &Shared) -> Result<(), SpoolError> {
-    use super::layout::{DIRECTORIES, VERSION, VERSION_DRAFT, VERSION_FILE};
     let files = shared.files.as_ref();
-    if check_version(files)? {
-        return Ok(());
-    }
-    if files.list(QUEUED).is_ok_and(|names| !names.is_empty()) {
+    let is_new = !check_version(files)?;
+    if is_new && files.list(QUEUED).is_ok_and(|names| !names.is_empty()) {
         return Err(SpoolError::NotASpool);
     }
     let make = || {
         DIRECTORIES.iter().try_for_each(|dir| files.create_dir(dir))?;
         LETTERS.iter().try_for_each(|letter| files.create_dir(&shard(*letter)))?;
         shared.sync_dir(DATA)?;
-        shared.remove_quietly(VERSION_DRAFT);
-        shared.write_small(VERSION_DRAFT, format!("restante-spool {VERSION}\n").as_bytes())?;
-        files.rename(VERSION_DRAFT, VERSION_FILE)?;
-        shared.sync_dir("")
+        shared.sync_dir("")?;
+        if is_new {
+            shared.remove_quietly(VERSION_DRAFT);
+            shared.write_small(VERSION_DRAFT, format!("restante-spool {VERSION}\n").as_bytes())?;
+            files.rename(VERSION_DRAFT, VERSION_FILE)?;
+            shared.sync_dir("")?;
+        }
+        Ok(())
     };
-    make().map_err(SpoolError::io("making a new spool"))
+    make().map_err(SpoolError::io("making the directories of the spool"))
 }
 
 /// Whether VERSION is there and ours.
 ///
 /// # Errors
 /// [`SpoolError::Version`] if it is another release's; [`SpoolError::Io`].
-pub(super) fn check_version(files: &dyn super::files::Files) -> Result<bool, SpoolError> {
-    use super::layout::{VERSION, VERSION_FILE};
+pub(super) fn check_version(files: &dyn Files) -> Result<bool, SpoolError> {
     match read_small(files, VERSION_FILE, 256) {
         Ok(octets) if octets == format!("restante-spool {VERSION}\n").into_bytes() => Ok(true),
         Ok(octets) => {
-            Err(SpoolError::Version { found: String::from_utf8_lossy(&octets).trim().to_owned(), known: VERSION })
+            let found = String::from_utf8_lossy(&octets).trim().to_owned();
+            Err(SpoolError::Version { found, known: VERSION })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(SpoolError::io("reading VERSION")(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_facts() -> Vec<Facts> {
+        let envelopes = [None, Some(EnvelopeFact::Known), Some(EnvelopeFact::Sound(7)), Some(EnvelopeFact::Damaged)];
+        let envelopes = envelopes.into_iter().chain([Some(EnvelopeFact::Newer)]);
+        let lengths = [None, Some(7), Some(8)]; // of the body, if it is there
+        let flags = 0..8u8;
+        envelopes
+            .flat_map(|envelope| lengths.map(|length| (envelope, length)))
+            .flat_map(|(envelope, length)| {
+                flags.clone().map(move |flags| Facts {
+                    envelope,
+                    body: length.is_some(),
+                    length,
+                    stage: flags & 1 > 0,
+                    journal: flags & 2 > 0,
+                    deleted: flags & 4 > 0,
+                })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_a_checked_envelope_with_its_whole_body_and_no_deletion_is_kept() {
+        for facts in all_facts() {
+            let whole = match facts.envelope {
+                Some(EnvelopeFact::Known) => facts.body, // its length is looked at whenever it is read
+                Some(EnvelopeFact::Sound(size)) => facts.length == Some(size),
+                _ => false,
+            };
+            assert_eq!(judge(&facts) == Verdict::Keep, whole && !facts.deleted, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_reported_range_is_never_thrown_away() {
+        for facts in all_facts().into_iter().filter(|facts| facts.journal && !facts.deleted && facts.envelope.is_none())
+        {
+            let expected = match (facts.body, facts.stage) {
+                (true, _) => Verdict::Reclaim,
+                (false, true) => Verdict::Resumable,
+                (false, false) => Verdict::Nothing,
+            };
+            assert_eq!(judge(&facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_with_an_envelope_is_removed_but_by_a_deletion_or_a_commit_that_was_taken_back() {
+        for facts in all_facts().into_iter().filter(|facts| facts.envelope.is_some()) {
+            match judge(&facts) {
+                Verdict::Bury => assert!(facts.deleted, "{facts:?}"),
+                Verdict::Undone => assert!(facts.stage && !facts.body && !facts.deleted, "{facts:?}"),
+                Verdict::Orphan | Verdict::Leftover | Verdict::Nothing | Verdict::Reclaim | Verdict::Resumable => {
+                    panic!("{facts:?}")
+                }
+                _ => {}
+            }
+        }
     }
 }

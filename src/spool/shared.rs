@@ -42,7 +42,7 @@ pub(super) enum Holder {
     /// A session that may still be writing.
     Live(Weak<Mutex<Option<Arrival>>>),
     /// Nobody; the stage waits.
-    Parked(Parked),
+    Parked(Box<Parked>),
 }
 
 impl Desk {
@@ -54,7 +54,7 @@ impl Desk {
     /// Stages that wait.
     pub(super) fn parked(&self) -> impl Iterator<Item = &Parked> {
         self.holders.values().filter_map(|holder| match holder {
-            Holder::Parked(parked) => Some(parked),
+            Holder::Parked(parked) => Some(parked.as_ref()),
             Holder::Live(_) => None,
         })
     }
@@ -143,7 +143,7 @@ impl Shared {
             return self.remove_stage(arrival.id);
         };
         let id = arrival.id;
-        let holder = Holder::Parked(arrival.park());
+        let holder = Holder::Parked(Box::new(arrival.park()));
         let before = locked(&self.desk).holders.insert(key, holder);
         if let Some(Holder::Parked(older)) = before
             && older.id != id

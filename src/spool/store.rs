@@ -18,7 +18,7 @@ use super::files::{File, Files};
 use super::hashes::Hashes;
 use super::index::Index;
 use super::journal::Plan;
-use super::layout::{CORRUPT, Id, LOCK_FILE};
+use super::layout::{CORRUPT, Id, LOCK_FILE, ORPHAN};
 use super::receipt::{Committed, Sealed};
 use super::recover::{Recovery, check_version, prepare, recover};
 use super::shared::{Holder, Live, Shared, locked};
@@ -91,7 +91,7 @@ pub struct SpoolStatus {
     pub objects: u64,
     /// Stages alive or waiting for their senders.
     pub stages: u64,
-    /// Files set aside under `corrupt/`.
+    /// Files set aside under `corrupt/` because they are damaged.
     pub corrupt: u64,
     /// Syncs that failed since the start.
     pub sync_errors: u64,
@@ -179,7 +179,11 @@ impl Spool {
         let shared = &self.shared;
         let mut desk = locked(&shared.desk);
         let (live, parked) = match desk.holders.remove(wanted.resume.as_ref()?)? {
-            Holder::Parked(parked) => (Live::enter(shared, &mut desk, parked.id), parked),
+            Holder::Parked(parked) => {
+                let live = Live::enter(shared, &mut desk, parked.id);
+                drop(desk);
+                (live, parked)
+            }
             Holder::Live(slot) => {
                 drop(desk); // a session holds its slot while it writes, and may ask for the desk meanwhile
                 let slot = slot.upgrade()?;
@@ -189,7 +193,7 @@ impl Spool {
                 if !arrival.broken && arrival.plan.agrees(wanted) {
                     return Some((live, arrival));
                 }
-                (live, arrival.park())
+                (live, Box::new(arrival.park()))
             }
         };
         if parked.plan.agrees(wanted) {
@@ -349,7 +353,7 @@ impl Spool {
             free_octets: free,
             objects: locked(&shared.index).objects(),
             stages: locked(&shared.desk).stages() as u64,
-            corrupt: shared.files.list(CORRUPT).map_or(0, |names| names.len() as u64),
+            corrupt: shared.files.list(CORRUPT).map_or(0, |names| damaged(&names)),
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
             writable: reason.is_none(),
             reason,
@@ -393,6 +397,11 @@ fn reserve(arrival: Arrival, octets: u64) -> io::Result<Arrival> {
         Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
         _ => Ok(arrival), // where room can't be reserved, the reserve of the whole spool has to do
     }
+}
+
+/// Orphans of interrupted commits lie there too, and are no damage.
+fn damaged(names: &[String]) -> u64 {
+    names.iter().filter(|name| !name.ends_with(ORPHAN)).count() as u64
 }
 
 fn fingerprint(key: &str) -> String {

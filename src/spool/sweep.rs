@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::model::limits::{ENVELOPE_OCTETS, STAGE_KEPT, TOMBSTONE_KEPT};
+use crate::model::limits::{ENVELOPE_OCTETS, ORPHAN_KEPT, STAGE_KEPT, TOMBSTONE_KEPT};
 use crate::model::{Now, Wall};
 
 use super::commit::{DELETED, State};
 use super::error::SpoolError;
 use super::files::{Mode, read_small};
-use super::layout::{Id, LETTERS, QUEUED, STAGE, STATE, shard, split};
+use super::layout::{CORRUPT, Id, LETTERS, ORPHAN, QUEUED, STAGE, STATE, shard, split};
 use super::shared::{Holder, Shared, locked};
 
 /// What a sweep has removed.
@@ -20,6 +20,8 @@ pub struct Swept {
     pub leftovers: u64,
     /// Records of old deletions.
     pub tombstones: u64,
+    /// Bodies of interrupted commits nobody has asked for.
+    pub orphans: u64,
 }
 
 /// Removes what is too old or belongs to nobody.
@@ -32,6 +34,7 @@ pub(super) fn sweep(shared: &Shared, now: Now) -> Result<Swept, SpoolError> {
         stages: old_stages(shared, now),
         leftovers: leftovers(shared)?,
         tombstones: tombstones(shared, now.wall)?,
+        orphans: orphans(shared, now.wall)?,
     })
 }
 
@@ -97,6 +100,15 @@ fn tombstones(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
         shared.sync_dir(&shard(*letter)).map_err(SpoolError::io("making deletions final"))?;
     }
     old.iter().for_each(|id| shared.remove_quietly(&id.state()));
+    Ok(old.len() as u64)
+}
+
+/// Bodies that were set aside at a start and that no operator has wanted since.
+fn orphans(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
+    let names = shared.files.list(CORRUPT).map_err(SpoolError::io("listing what is set aside"))?;
+    let orphans = names.iter().filter_map(|name| split(name)).filter(|(_, suffix)| *suffix == ORPHAN);
+    let old: Vec<Id> = orphans.map(|(id, _)| id).filter(|id| is_old(id.minted(), now, ORPHAN_KEPT)).collect();
+    old.iter().for_each(|id| shared.remove_quietly(&id.orphan()));
     Ok(old.len() as u64)
 }
 

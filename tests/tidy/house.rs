@@ -65,6 +65,9 @@ pub(crate) fn faults(files: &[File]) -> Vec<String> {
     let house = House::new(files);
     let mut faults = Vec::new();
     for file in &house.files {
+        if file.room().is_some_and(|room| TABLE.iter().all(|(known, _)| *known != room)) {
+            faults.push(format!("src/{}: no such room in tests/tidy/house.rs and docs/architecture.md", file.name));
+        }
         faults.extend(
             file.scan
                 .unsafe_lines
@@ -247,6 +250,11 @@ mod tests {
             ("sdp/mod.rs", "use super::msrp::Uri;"),
         ]);
         assert_eq!(found, ["src/msrp/frame.rs:2: msrp imports engine (crate::engine::Engine); it may import model"]);
+    }
+
+    #[test]
+    fn a_room_nobody_drew_is_no_room() {
+        assert_eq!(found(&[("util/mod.rs", ""), ("helpers.rs", "")]).len(), 2);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `restante spool export`: objects as plain files, each checked on its way, with a list of what they are.
 
 use std::fs;
-use std::path::{self, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use object_store::local::LocalFileSystem;
@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::super::progress::Progress;
 use super::super::settings::Place;
 use super::super::voice::{Failure, Voice};
-use super::{Store, failure, object};
+use super::object;
+use super::store::{Store, failure};
 
 /// Octets that are in memory at once.
 const PART_OCTETS: usize = 8 * 1024 * 1024;
@@ -62,8 +63,7 @@ pub(super) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     if voice.json {
         return voice.result(&list);
     }
-    let place = super::shown(&args.to);
-    let text = format!("{} objects, {total} octets, are in {}", objects.len(), place.display());
+    let text = format!("{} objects, {total} octets, are in {}", objects.len(), args.to.display());
     if voice.quiet { Ok(()) } else { voice.result(&text) }
 }
 
@@ -76,7 +76,7 @@ fn chosen(store: &Store, args: &Args) -> Result<Vec<Committed>, Failure> {
     found.filter_map(Result::transpose).collect()
 }
 
-fn target(directory: &path::Path) -> Result<LocalFileSystem, Failure> {
+fn target(directory: &std::path::Path) -> Result<LocalFileSystem, Failure> {
     let refused = |why: String| Failure::new(format!("{}: {why}", directory.display()));
     fs::create_dir_all(directory).map_err(|error| refused(error.to_string()))?;
     // Without it nothing is synced, and an export is often the last copy before a disk is wiped.

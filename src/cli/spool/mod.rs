@@ -2,19 +2,14 @@
 
 mod export;
 mod object;
+mod store;
 mod verify;
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use clap::Subcommand;
-use restante::io::files::HostFiles;
-use restante::model::ObjectUri;
-use restante::spool::{Committed, Envelope, Query, Spool, SpoolError};
 
 use super::settings::Place;
 use super::voice::{Failure, Voice};
+use store::Store;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -54,74 +49,6 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     }
 }
 
-/// A spool that is only read.
-struct Store {
-    spool: Spool,
-    files: HostFiles,
-}
-
-impl Store {
-    fn open(place: &Place) -> Result<Self, Failure> {
-        let path = place.spool_path()?;
-        let files = HostFiles::existing(&path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => missing(&path, "there is no such directory"),
-            _ => missing(&path, &error.to_string()),
-        })?;
-        let spool = Spool::read_only(Arc::new(files.clone())).map_err(|error| match error {
-            SpoolError::NotASpool => missing(&path, "the directory has no VERSION file"),
-            error => failure(&error),
-        })?;
-        Ok(Self { spool, files })
-    }
-
-    /// Every object, oldest first.
-    fn all(&self, mailbox: Option<&str>) -> Result<Vec<Envelope>, Failure> {
-        let mut query = Query { mailbox: mailbox.map(str::to_owned), ..Query::default() };
-        let mut all = Vec::new();
-        loop {
-            let page = self.spool.list(&query).map_err(|error| failure(&error))?;
-            let Some(last) = page.last() else { return Ok(all) };
-            query.cursor = Some(last.id.clone());
-            all.extend(page);
-        }
-    }
-
-    /// The object that `name`, an id or a URI, stands for.
-    fn one(&self, name: &str) -> Result<Committed, Failure> {
-        let found = if name.contains(':') {
-            let uri: ObjectUri = name.parse().map_err(|error| Failure::usage(format!("{name}: {error}")))?;
-            if uri.name().is_none() {
-                return Err(Failure::usage(format!("{name} is a box, not an object"))
-                    .next(format!("`restante spool list --box {}` lists it", uri.box_name())));
-            }
-            self.spool.find(&uri)
-        } else {
-            self.spool.find_id(name)
-        };
-        let found = found.map_err(|error| failure(&error))?;
-        let none = || Failure::new(format!("no object {name}")).next("`restante spool list` shows what there is");
-        found.ok_or_else(none)
-    }
-
-    /// The id that `name` stands for. An id is taken as it is: its object may be damaged.
-    fn id(&self, name: &str) -> Result<String, Failure> {
-        if name.contains(':') { Ok(self.one(name)?.envelope().id.clone()) } else { Ok(name.to_owned()) }
-    }
-}
-
-fn missing(path: &std::path::Path, why: &str) -> Failure {
-    Failure::new(format!("no spool at {}: {why}", path.display()))
-        .next("name it with --spool DIR, or make one with `restante serve`")
-}
-
-fn failure(error: &SpoolError) -> Failure {
-    let failure = Failure::new(error.to_string());
-    match error {
-        SpoolError::Corrupt { .. } => failure.next("`restante spool verify` checks everything"),
-        _ => failure,
-    }
-}
-
 fn list(store: &Store, mailbox: Option<&str>, voice: Voice) -> Result<(), Failure> {
     let all = store.all(mailbox)?;
     if voice.json {
@@ -140,9 +67,4 @@ fn show(store: &Store, name: &str, voice: Voice) -> Result<(), Failure> {
         return voice.result(&object::json(object.envelope()).to_string());
     }
     voice.result(&object::page(object.envelope()))
-}
-
-/// The directory of the spool as a path, for results.
-fn shown(path: &std::path::Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

@@ -1,31 +1,36 @@
 //! Objects for people and for programs.
 
 use restante::spool::Envelope;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// The fields of an object as every JSON of ours has them.
-pub(super) fn json(envelope: &Envelope) -> Value {
+/// What is known of an object, the most wanted first.
+fn fields(envelope: &Envelope) -> Vec<(&'static str, Value)> {
     let file = &envelope.file;
-    json!({
-        "id": envelope.id,
-        "uri": envelope.uri.to_string(),
-        "box": envelope.uri.box_name(),
-        "name": envelope.uri.name(),
-        "state": "stored",
-        "size": envelope.size(),
-        "sha256": envelope.sha256().hex(),
-        "sha1": envelope.sha1().hex(),
-        "media_type": file.media_type,
-        "file_name": file.name,
-        "disposition": file.disposition,
-        "transfer_id": file.transfer_id,
-        "message_id": envelope.message_id,
-        "call_id": envelope.call_id,
-        "from": envelope.from,
-        "to": envelope.to,
-        "created": envelope.stored.rfc3339(),
-        "expires": envelope.expires.map(|wall| wall.rfc3339()),
-    })
+    vec![
+        ("id", envelope.id.clone().into()),
+        ("uri", envelope.uri.to_string().into()),
+        ("box", envelope.uri.box_name().into()),
+        ("name", envelope.uri.name().into()),
+        ("state", "stored".into()),
+        ("size", envelope.size().into()),
+        ("sha256", envelope.sha256().hex().into()),
+        ("sha1", envelope.sha1().hex().into()),
+        ("media_type", file.media_type.clone().into()),
+        ("file_name", file.name.clone().into()),
+        ("disposition", file.disposition.clone().into()),
+        ("transfer_id", file.transfer_id.clone().into()),
+        ("message_id", envelope.message_id.clone().into()),
+        ("call_id", envelope.call_id.clone().into()),
+        ("from", envelope.from.clone().into()),
+        ("to", envelope.to.clone().into()),
+        ("created", envelope.stored.rfc3339().into()),
+        ("expires", envelope.expires.map(|wall| wall.rfc3339()).into()),
+    ]
+}
+
+/// One JSON object.
+pub(super) fn json(envelope: &Envelope) -> Value {
+    Value::Object(fields(envelope).into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 /// One line an object, in columns.
@@ -62,9 +67,9 @@ fn line(row: &[String; 6], widths: &[usize; 6]) -> String {
 
 /// Everything, one field a line; fields that are not there are left out.
 pub(super) fn page(envelope: &Envelope) -> String {
-    let Value::Object(fields) = json(envelope) else { return String::new() };
-    let width = fields.keys().map(String::len).max().unwrap_or(0);
-    let line = |(key, value): (&String, &Value)| match value {
+    let fields = fields(envelope);
+    let width = fields.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+    let line = |(key, value): &(&str, Value)| match value {
         Value::Null => None,
         Value::String(text) => Some(format!("{key:width$}  {}\n", printable(text))),
         value => Some(format!("{key:width$}  {value}\n")),

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::progress::Progress;
 use super::super::settings::Place;
 use super::super::voice::{Failure, Voice};
-use super::{Store, failure};
+use super::store::{Store, failure};
 
 #[derive(clap::Args)]
 pub(super) struct Args {

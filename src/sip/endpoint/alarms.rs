@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{Alarm, Endpoint};
 use crate::model::{Now, Outbox};
-use crate::sip::api::{CallKey, EndReason, Output};
 use crate::sip::call::{HangUp, Phase};
+use crate::sip::command::Output;
+use crate::sip::event::EndReason;
+use crate::sip::flow::CallKey;
 
 /// RFC 3261 §13.3.1.1: a proxy gives up after three minutes without a provisional response.
 pub(super) const REMIND_EVERY: Duration = Duration::from_secs(60);

@@ -4,9 +4,11 @@ use rsip::{Method, Request};
 
 use super::{Alarm, Endpoint, Reply, Waiting, allow};
 use crate::model::{Now, Outbox};
-use crate::sip::api::{Body, CallKey, EndReason, Event, Output};
 use crate::sip::call::{Phase, Unacked};
-use crate::sip::layer::ServerId;
+use crate::sip::command::Output;
+use crate::sip::event::{EndReason, Event};
+use crate::sip::flow::{Body, CallKey};
+use crate::sip::layer::{Owed, ServerId};
 use crate::sip::message::{cseq_number, values};
 
 impl Endpoint {
@@ -68,7 +70,7 @@ impl Endpoint {
     fn answered(&mut self, key: CallKey) -> Option<(Waiting, &mut super::Call)> {
         let call = self.calls.get_mut(&key)?;
         let waiting = call.waiting.take()?;
-        self.owed.remove(&waiting.id);
+        call.owed.retain(|id| *id != waiting.id);
         self.alarms.clear((key, Alarm::Unanswered));
         self.alarms.clear((key, Alarm::Remind));
         Some((waiting, call))
@@ -86,12 +88,18 @@ impl Endpoint {
 
     /// The final response to an INFO or OPTIONS.
     pub(super) fn answer(&mut self, now: Now, id: ServerId, mut reply: Reply, out: &mut Outbox<Output>) {
-        let invite = self.calls.values().any(|call| call.waiting.is_some_and(|waiting| waiting.id == id));
-        if invite || !(200..700).contains(&reply.status) {
+        let call = match self.layer.owed(id) {
+            Owed::No => return,
+            Owed::Outside => None,
+            Owed::In(call) => Some(call),
+        };
+        let Some(request) = self.layer.request(id) else { return };
+        if request.method == Method::Invite || !(200..700).contains(&reply.status) {
             return;
         }
-        let Some(call) = self.owed.remove(&id) else { return };
-        let Some(request) = self.layer.request(id) else { return };
+        if let Some(call) = call.and_then(|call| self.calls.get_mut(&call)) {
+            call.owed.retain(|owed| *owed != id);
+        }
         if request.method == Method::Options && reply.status < 300 {
             // RFC 3261 §11.2.
             reply = reply

@@ -13,12 +13,15 @@ use bytes::Bytes;
 use rsip::{Headers, Method, Response, SipMessage};
 
 use super::address::{self, Via, destination};
-use super::api::{Body, CallKey, Command, Config, EndReason, Event, Flow, FlowId, Input, Output, Reason, Transport};
-use super::call::{ALARMS, Alarm, Call, Path, Sent, Waiting};
+use super::call::{ALARMS, Alarm, Call, Path, Phase, Sent, Waiting};
+use super::command::{Command, Input, Output};
+use super::config::Config;
 use super::dialog::{Dialog, DialogId};
+use super::event::{EndReason, Event, Reason};
+use super::flow::{Body, CallKey, Flow, FlowId, Transport};
 use super::layer::{Hop, Layer, ServerId};
 use super::message::{header, method_name, text, value, values};
-use super::parse::{Fault, parse};
+use super::parse::{Fault, answerable, parse};
 use super::stream::{Frame, Stream};
 use super::timers::Timers;
 use super::{SipError, build, serialise};
@@ -46,8 +49,6 @@ pub struct Endpoint {
     streams: BTreeMap<FlowId, (Flow, Stream)>,
     calls: BTreeMap<CallKey, Call>,
     dialogs: HashMap<DialogId, CallKey>,
-    /// Requests that wait for the owner, with their call.
-    owed: BTreeMap<ServerId, Option<CallKey>>,
     alarms: Timers<(CallKey, Alarm)>,
     received: u64,
     draining: Option<u32>,
@@ -118,7 +119,6 @@ impl Endpoint {
             streams: BTreeMap::new(),
             calls: BTreeMap::new(),
             dialogs: HashMap::new(),
-            owed: BTreeMap::new(),
             alarms: Timers::new(),
             received: 0,
             draining: None,
@@ -174,11 +174,7 @@ impl Endpoint {
                 // RFC 5626 §3.5.1: one CRLF for two.
                 Frame::Ping => out.push(Hop::from(flow).transmit(Bytes::from_static(b"\r\n"))),
                 Frame::Broken { error, head } => {
-                    let headers = parse(&head).err().and_then(|fault| fault.headers);
-                    let headers = headers.or_else(|| match parse(&head) {
-                        Ok(SipMessage::Request(request)) if request.method != Method::Ack => Some(request.headers),
-                        _ => None,
-                    });
+                    let headers = answerable(&head);
                     self.reject(flow, Fault { error, headers }, out);
                     out.push(Output::Close(flow.id));
                 }
@@ -251,10 +247,9 @@ impl Endpoint {
 
     /// Forgets a call, gives everything that waits for it an end, and says so.
     fn end(&mut self, now: Now, key: CallKey, why: EndReason, out: &mut Outbox<Output>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
         // RFC 3261 §15.1.2: requests that still wait get 487.
-        let owed: Vec<ServerId> = self.owed.iter().filter(|(_, call)| **call == Some(key)).map(|(id, _)| *id).collect();
-        for id in owed {
-            self.owed.remove(&id);
+        for id in std::mem::take(&mut call.owed) {
             self.reply(now, id, Some(key), Reply::status(487), out);
         }
         let Some(call) = self.calls.remove(&key) else { return };
@@ -264,8 +259,10 @@ impl Endpoint {
         for token in sent.into_iter().chain(call.infos.into_iter().map(|(token, _)| token)) {
             out.push(Output::Event(Event::InfoAnswered { call: key, token, status: 481, body: None }));
         }
-        let inviting = call.inviting.is_some() && call.phase != super::call::Phase::Calling;
-        if inviting || call.reinvite.is_some() {
+        if let Some(inviting) = &call.inviting {
+            self.layer.abandon(inviting.id);
+        }
+        if call.phase != Phase::Calling && (call.inviting.is_some() || call.reinvite.is_some()) {
             out.push(Output::Event(Event::ReinviteRefused { call: key, status: 481 }));
         }
         out.push(Output::Event(Event::Ended { call: key, why }));
@@ -295,16 +292,15 @@ impl Endpoint {
 }
 
 /// Where a dialog's next request goes: on its live TCP connection, else to the route or target if that is numeric,
-/// else where the last message came from.
+/// else where the last message came from. The address is right for a new connection too.
 fn next_hop(path: &Path, dialog: &Dialog) -> Hop {
     let Path { flow, transport, remote, .. } = *path;
-    if transport == Transport::Tcp && flow.is_some() {
-        return Hop { flow, transport, remote };
-    }
     let uri = dialog.next_hop();
-    let Some((remote, wanted)) = destination(&uri) else { return Hop { flow, transport, remote } };
-    let wanted = if address::uri_param(&uri, "transport").is_some() { wanted } else { transport };
-    Hop { flow: flow.filter(|_| wanted == transport), transport: wanted, remote }
+    let Some((numeric, wanted)) = destination(&uri) else { return Hop { flow, transport, remote } };
+    let named = address::uri_param(&uri, "transport").is_some();
+    let connected = transport == Transport::Tcp && flow.is_some();
+    let wanted = if named && !connected { wanted } else { transport };
+    Hop { flow: flow.filter(|_| wanted == transport), transport: wanted, remote: numeric }
 }
 
 /// Completes the top Via and says where the response goes (RFC 3261 §18.2, RFC 3581 §4).

@@ -7,11 +7,13 @@ use rsip::Response;
 use super::{Alarm, Endpoint};
 use crate::model::{Now, Outbox};
 use crate::sip::address::{NameAddr, tag};
-use crate::sip::api::{self, CallKey, EndReason, Event, Flow, Output};
 use crate::sip::call::{Cancel, HangUp, Path, Phase};
+use crate::sip::command::Output;
 use crate::sip::dialog::Dialog;
+use crate::sip::event::{EndReason, Event};
+use crate::sip::flow::{CallKey, Flow};
 use crate::sip::layer::{ClientId, Outcome, Purpose, Report};
-use crate::sip::message::{body, cseq_number, pairs, reason, text, values};
+use crate::sip::message::{body, cseq_number, pairs, reason, retry_after, text, values};
 
 /// RFC 3261 §14.1: waits are multiples of this.
 const GLARE_UNIT: Duration = Duration::from_millis(10);
@@ -150,14 +152,18 @@ impl Endpoint {
         out: &mut Outbox<Output>,
     ) {
         let Some(call) = self.calls.get_mut(&key).filter(|call| call.phase == Phase::Calling) else { return };
-        let cancelled = call.inviting.take().is_some_and(|inviting| inviting.cancel != Cancel::Unwanted);
+        let inviting = call.inviting.take();
+        let cancelled = inviting.as_ref().is_some_and(|inviting| inviting.cancel != Cancel::Unwanted);
+        if let Some(inviting) = inviting.filter(|_| response.is_none()) {
+            self.layer.abandon(inviting.id);
+        }
         let uri = |contact| NameAddr::parse(contact).map(|addr| addr.uri.to_owned());
         let contacts = response.map(|response| values(&response.headers, "Contact").filter_map(uri).collect());
         out.push(Output::Event(Event::Refused {
             call: key,
             status,
             reason: response.map(|response| reason(&response.status_code).to_owned()).unwrap_or_default(),
-            retry_after: response.and_then(api::retry_after),
+            retry_after: response.and_then(|response| retry_after(&response.headers)),
             contacts: contacts.filter(|_| status < 400).unwrap_or_default(),
         }));
         self.end(now, key, if cancelled { EndReason::Cancelled } else { EndReason::Refused(status) }, out);

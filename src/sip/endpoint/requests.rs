@@ -5,12 +5,15 @@ use std::sync::Arc;
 use rsip::{Method, Request};
 
 use super::{Alarm, Endpoint, FULL_RETRY_SECS, METHODS, RECEIVED, Reply, TOKEN_LETTERS, Waiting, allow, arrived};
+use crate::model::limits::SIP_QUEUED_REQUESTS;
 use crate::model::{Now, Outbox};
 use crate::sip::address::{NameAddr, tag};
-use crate::sip::api::{CallKey, EndReason, Event, Flow, Invite, Output, RequestKey};
 use crate::sip::call::{Call, Path, Phase};
+use crate::sip::command::Output;
 use crate::sip::dialog::{Dialog, DialogId};
-use crate::sip::layer::{Arrival, ServerId};
+use crate::sip::event::{EndReason, Event, Invite};
+use crate::sip::flow::{CallKey, Flow, RequestKey};
+use crate::sip::layer::{Arrival, Owed, ServerId};
 use crate::sip::message::{body, cseq_number, pairs, text, tokens, value, values};
 
 /// RFC 3261 §14.2: Retry-After of the 500 to an overlapping INVITE is 0 to 10 seconds.
@@ -29,45 +32,45 @@ impl Endpoint {
             Arrival::Merged(id) => self.reply(now, id, None, Reply::status(482), out),
             Arrival::New(id) => {
                 let Some(request) = self.layer.request(id) else { return };
-                match self.inspect(&request) {
-                    Err(reply) => self.reply(now, id, None, reply, out),
-                    Ok(()) => self.dispatch(now, flow, id, &request, out),
+                match self.refusal(&request) {
+                    Some(reply) => self.reply(now, id, None, reply, out),
+                    None => self.dispatch(now, flow, id, &request, out),
                 }
             }
         }
     }
 
     /// RFC 3261 §8.2.1 to §8.2.3: what can be refused without knowing the dialog.
-    fn inspect(&self, request: &Request) -> Result<(), Reply> {
+    fn refusal(&self, request: &Request) -> Option<Reply> {
         let headers = &request.headers;
         if !METHODS.contains(&request.method) {
-            return Err(Reply::status(405).with("Allow", allow()));
+            return Some(Reply::status(405).with("Allow", allow()));
         }
         // RFC 3261 §8.2.2.3: Require means nothing in CANCEL.
         let required: Vec<&str> = tokens(headers, "Require").collect();
         if request.method != Method::Cancel && !required.is_empty() {
-            return Err(Reply::status(420).with("Unsupported", required.join(", ")));
+            return Some(Reply::status(420).with("Unsupported", required.join(", ")));
         }
         if tokens(headers, "Content-Encoding").any(|coding| !coding.eq_ignore_ascii_case("identity")) {
-            return Err(Reply::status(415).with("Accept-Encoding", "identity"));
+            return Some(Reply::status(415).with("Accept-Encoding", "identity"));
         }
         let spoken = matches!(request.method, Method::Invite | Method::Info);
         let optional = text(headers, "Content-Disposition").to_ascii_lowercase().contains("handling=optional");
         let body = body(headers, &request.body).filter(|_| spoken && !optional);
         if body.is_some_and(|body| !self.config.accept.contains(&body.media_type())) {
-            return Err(Reply::status(415).with("Accept", self.config.accept.join(", ")));
+            return Some(Reply::status(415).with("Accept", self.config.accept.join(", ")));
         }
         let accepts = |range: &str| ["application/sdp", "application/*", "*/*"].contains(&range);
         let media_range = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let mut ranges = tokens(headers, "Accept").map(media_range).peekable();
         if request.method == Method::Invite && ranges.peek().is_some() && !ranges.any(|range| accepts(&range)) {
-            return Err(Reply::status(406));
+            return Some(Reply::status(406));
         }
         match value(headers, "Info-Package").filter(|_| request.method == Method::Info) {
             Some(package) if !self.wants(package) => {
-                Err(Reply::status(469).with("Recv-Info", self.config.packages.join(", ")))
+                Some(Reply::status(469).with("Recv-Info", self.config.packages.join(", ")))
             }
-            _ => Ok(()),
+            _ => None,
         }
     }
 
@@ -138,7 +141,7 @@ impl Endpoint {
 
     /// From now on the owner owes an answer to this INVITE.
     fn await_owner(&mut self, now: Now, key: CallKey, id: ServerId, request: &Request) {
-        self.owed.insert(id, Some(key));
+        self.entrust(id, key);
         let expires = value(&request.headers, "Expires").and_then(|secs| secs.trim().parse::<u32>().ok());
         let expires = expires.map(|secs| std::time::Duration::from_secs(secs.into()));
         let within = expires.map_or(self.config.answer_within, |expires| expires.min(self.config.answer_within));
@@ -162,13 +165,18 @@ impl Endpoint {
         }
         call.path = Path::from(flow);
         let closing = matches!(call.phase, Phase::Closing(_));
+        let full = call.owed.len() >= SIP_QUEUED_REQUESTS;
         match request.method {
             Method::Bye => self.hung_up(now, id, key, request, out),
             _ if closing => self.reply(now, id, Some(key), Reply::status(481), out),
+            _ if full => {
+                let reply = Reply::status(503).with("Retry-After", FULL_RETRY_SECS.to_string());
+                self.reply(now, id, Some(key), reply, out);
+            }
             Method::Invite => self.reinvited(now, id, key, request, out),
             Method::Options => self.asked(flow, id, Some(key), request, out),
             _ => {
-                self.owed.insert(id, Some(key));
+                self.entrust(id, key);
                 let headers = &request.headers;
                 out.push(Output::Event(Event::Info {
                     call: key,
@@ -206,7 +214,10 @@ impl Endpoint {
     }
 
     fn asked(&mut self, flow: Flow, id: ServerId, call: Option<CallKey>, request: &Request, out: &mut Outbox<Output>) {
-        self.owed.insert(id, call);
+        match call {
+            Some(call) => self.entrust(id, call),
+            None => self.layer.entrust(id, None),
+        }
         out.push(Output::Event(Event::Options {
             request: RequestKey(id.0),
             call,
@@ -234,7 +245,7 @@ impl Endpoint {
         let Some(invite) = self.layer.cancelled_by(request) else {
             return self.reply(now, id, None, Reply::status(481), out);
         };
-        let call = self.owed.get(&invite).copied().flatten();
+        let call = if let Owed::In(call) = self.layer.owed(invite) { Some(call) } else { None };
         self.reply(now, id, call, Reply::status(200), out);
         // After the final response a CANCEL changes nothing.
         if let Some(call) = call {
@@ -253,6 +264,14 @@ impl Endpoint {
         self.stop_repeating(key);
         out.push(Output::Event(Event::Acked { call: key, body: body(&request.headers, &request.body) }));
         self.pump(now, key, out);
+    }
+
+    /// From now on the owner owes an answer to this request of the call.
+    fn entrust(&mut self, id: ServerId, key: CallKey) {
+        self.layer.entrust(id, Some(key));
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.owed.push(id);
+        }
     }
 
     pub(super) fn stop_repeating(&mut self, key: CallKey) {

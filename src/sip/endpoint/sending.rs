@@ -7,10 +7,12 @@ use super::{Alarm, Endpoint, TOKEN_LETTERS, allow, next_hop};
 use crate::model::limits::SIP_QUEUED_REQUESTS;
 use crate::model::{Now, Outbox};
 use crate::sip::address;
-use crate::sip::api::{Body, CallKey, Command, EndReason, Event, Output, Transport};
 use crate::sip::build::{self, Outline};
 use crate::sip::call::{Call, Cancel, HangUp, Inviting, LastAck, Path, Phase, Sent};
+use crate::sip::command::{Command, Output};
 use crate::sip::dialog::Dialog;
+use crate::sip::event::{EndReason, Event};
+use crate::sip::flow::{Body, CallKey, Transport};
 use crate::sip::layer::{ClientId, Hop, Purpose};
 use crate::sip::message::header;
 use crate::sip::serialise;
@@ -223,6 +225,8 @@ impl Endpoint {
         why: EndReason,
         out: &mut Outbox<Output>,
     ) {
+        // A re-INVITE that still waits has no session left to change.
+        self.give_up_waiting(now, key, out);
         let Some((mut request, hop)) = self.next_request(key, Method::Bye) else { return };
         if let Some(reason) = &hang_up.reason {
             request.headers.push(header("Reason", reason)); // RFC 3326

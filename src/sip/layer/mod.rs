@@ -3,6 +3,7 @@
 mod client;
 mod server;
 
+pub(super) use server::Owed;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use rsip::{Request, Response};
 
-use super::api::{CallKey, Config, FlowId, Output, Reason, Transport};
+use super::command::Output;
+use super::config::Config;
+use super::event::Reason;
+use super::flow::{CallKey, FlowId, Transport};
 use super::timers::Timers;
 use super::transaction::{Span, Timer};
 use crate::model::{Instant, Now, Outbox};

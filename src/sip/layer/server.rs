@@ -9,7 +9,8 @@ use rsip::{Method, Request, Response};
 use super::{Alarm, Arrival, Hop, Layer, ServerId};
 use crate::model::{Now, Outbox};
 use crate::sip::address::{Via, tag};
-use crate::sip::api::Output;
+use crate::sip::command::Output;
+use crate::sip::flow::CallKey;
 use crate::sip::message::{cseq_number, method_name, text};
 use crate::sip::transaction::{Act, Timer, invite_server, request_server};
 use crate::sip::{build, serialise};
@@ -44,6 +45,18 @@ pub(super) struct Server {
     request: Arc<Request>,
     last: Option<Bytes>,
     interval: Duration,
+    owed: Owed,
+}
+
+/// Whether the user still has to answer, and for which call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sip) enum Owed {
+    /// It is answered, or was never handed over.
+    No,
+    /// A request outside any call.
+    Outside,
+    /// A request of this call.
+    In(CallKey),
 }
 
 impl Server {
@@ -150,7 +163,16 @@ impl Layer {
             (State::Request(request_server::State::Trying), self.slowest_resend())
         };
         self.timers.set(Alarm::Server(id, Timer::Trying), now.instant + quiet);
-        let server = Server { state, key, origin, hop, request: Arc::new(request), last: None, interval: self.t1 };
+        let server = Server {
+            state,
+            key,
+            origin,
+            hop,
+            request: Arc::new(request),
+            last: None,
+            interval: self.t1,
+            owed: Owed::No,
+        };
         self.servers.insert(id, server);
         id
     }
@@ -170,9 +192,24 @@ impl Layer {
         let event = Event::Respond(response.status_code.code());
         let Some(server) = self.servers.get_mut(&id) else { return };
         if server.step(event).is_some() {
+            if response.status_code.code() >= 200 {
+                server.owed = Owed::No;
+            }
             server.last = Some(serialise::response(response));
             self.server_step(now, id, event, out);
         }
+    }
+
+    /// Notes that the user has to answer this request.
+    pub(in crate::sip) fn entrust(&mut self, id: ServerId, call: Option<CallKey>) {
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.owed = call.map_or(Owed::Outside, Owed::In);
+        }
+    }
+
+    /// Whether the user has to answer this request.
+    pub(in crate::sip) fn owed(&self, id: ServerId) -> Owed {
+        self.servers.get(&id).map_or(Owed::No, |server| server.owed)
     }
 
     /// Sends the 2xx of an INVITE once more.

@@ -1,0 +1,80 @@
+//! A spool opened for reading, and its objects by the names that are typed.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+use restante::io::files::HostFiles;
+use restante::model::ObjectUri;
+use restante::spool::{Committed, Envelope, Query, Spool, SpoolError};
+
+use super::super::settings::Place;
+use super::super::voice::Failure;
+
+/// A spool that is only read.
+pub(super) struct Store {
+    pub(super) spool: Spool,
+    pub(super) files: HostFiles,
+}
+
+impl Store {
+    pub(super) fn open(place: &Place) -> Result<Self, Failure> {
+        let path = place.spool_path()?;
+        let files = HostFiles::existing(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => missing(&path, "there is no such directory"),
+            _ => missing(&path, &error.to_string()),
+        })?;
+        let spool = Spool::read_only(Arc::new(files.clone())).map_err(|error| match error {
+            SpoolError::NotASpool => missing(&path, "the directory has no VERSION file"),
+            error => failure(&error),
+        })?;
+        Ok(Self { spool, files })
+    }
+
+    /// Every object, oldest first.
+    pub(super) fn all(&self, mailbox: Option<&str>) -> Result<Vec<Envelope>, Failure> {
+        let mut query = Query { mailbox: mailbox.map(str::to_owned), ..Query::default() };
+        let mut all = Vec::new();
+        loop {
+            let page = self.spool.list(&query).map_err(|error| failure(&error))?;
+            let Some(last) = page.last() else { return Ok(all) };
+            query.cursor = Some(last.id.clone());
+            all.extend(page);
+        }
+    }
+
+    /// The object that `name`, an id or a URI, stands for.
+    pub(super) fn one(&self, name: &str) -> Result<Committed, Failure> {
+        let found = if name.contains(':') {
+            let uri: ObjectUri = name.parse().map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+            if uri.name().is_none() {
+                return Err(Failure::usage(format!("{name} is a box, not an object"))
+                    .next(format!("`restante spool list --box {}` lists it", uri.box_name())));
+            }
+            self.spool.find(&uri)
+        } else {
+            self.spool.find_id(name)
+        };
+        let found = found.map_err(|error| failure(&error))?;
+        let none = || Failure::new(format!("no object {name}")).next("`restante spool list` shows what there is");
+        found.ok_or_else(none)
+    }
+
+    /// The id that `name` stands for. An id is taken as it is: its object may be damaged.
+    pub(super) fn id(&self, name: &str) -> Result<String, Failure> {
+        if name.contains(':') { Ok(self.one(name)?.envelope().id.clone()) } else { Ok(name.to_owned()) }
+    }
+}
+
+fn missing(path: &Path, why: &str) -> Failure {
+    Failure::new(format!("no spool at {}: {why}", path.display()))
+        .next("name it with --spool DIR, or make one with `restante serve`")
+}
+
+pub(super) fn failure(error: &SpoolError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        SpoolError::Corrupt { .. } => failure.next("`restante spool verify` checks everything"),
+        _ => failure,
+    }
+}

@@ -1,0 +1,65 @@
+//! What the operator decides about SIP.
+
+use std::time::Duration;
+
+/// What the operator decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `HOST[:PORT]` for Via and Contact over UDP; without it the flow's own address.
+    pub advertise_udp: Option<String>,
+    /// `HOST[:PORT]` for Via and Contact over TCP; without it the flow's own address.
+    pub advertise_tcp: Option<String>,
+    /// User part of our Contact.
+    pub user: String,
+    /// Server and User-Agent.
+    pub user_agent: String,
+    /// Content types understood in INVITE and INFO; others get 415 with this list (RFC 3261 §8.2.3).
+    pub accept: Vec<String>,
+    /// INFO packages wanted (RFC 6086); others get 469 with this list.
+    pub packages: Vec<String>,
+    /// RFC 3261 T1, the estimate of a round trip.
+    pub timer_t1: Duration,
+    /// RFC 3261 T2, the longest interval between two copies.
+    pub timer_t2: Duration,
+    /// RFC 3261 T4, how long a message may linger in the network.
+    pub timer_t4: Duration,
+    /// An INVITE that the owner leaves unanswered for this long gets 487.
+    pub answer_within: Duration,
+    /// RFC 3261 §18.1.1: requests of more than 1300 octets leave by TCP although UDP was asked for.
+    pub large_by_tcp: bool,
+    /// Transactions alive at once.
+    pub transactions_max: usize,
+    /// Calls alive at once; beyond it an INVITE gets 503.
+    pub calls_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            advertise_udp: None,
+            advertise_tcp: None,
+            user: "restante".to_owned(),
+            user_agent: concat!("restante/", env!("CARGO_PKG_VERSION")).to_owned(),
+            accept: [
+                "application/sdp",
+                "application/msml+xml",
+                "application/xml",
+                "text/xml",
+                "application/vnd.radisys.msml+xml",
+                "multipart/mixed",
+                "multipart/alternative",
+                "multipart/related",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            packages: Vec::new(),
+            timer_t1: Duration::from_millis(500),
+            timer_t2: Duration::from_secs(4),
+            timer_t4: Duration::from_secs(5),
+            answer_within: Duration::from_secs(180),
+            large_by_tcp: false,
+            transactions_max: crate::model::limits::SIP_TRANSACTIONS,
+            calls_max: crate::model::limits::SIP_CALLS,
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What an endpoint tells its owner.
+
+use std::net::SocketAddr;
+
+use super::flow::{Body, CallKey, RequestKey, Transport};
+
+/// A new INVITE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invite {
+    /// Request-URI as it stands.
+    pub request_uri: String,
+    /// Its user part, escapes as they stand; empty if there is none.
+    pub uri_user: String,
+    /// The From URI.
+    pub from: String,
+    /// The To URI.
+    pub to: String,
+    /// Call-ID.
+    pub call_id: String,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// By what.
+    pub transport: Transport,
+    /// Every header with its full name, in order.
+    pub headers: Vec<(String, String)>,
+    /// The offer; `None` asks for ours.
+    pub body: Option<Body>,
+}
+
+/// What has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody calls; owed: [`Command::Accept`] or [`Command::Refuse`].
+    Invited {
+        /// The call's key.
+        call: CallKey,
+        /// Our To tag, MSML's connection id: 22 letters and digits with nothing after them.
+        tag: String,
+        /// The request.
+        invite: Box<Invite>,
+    },
+    /// A re-INVITE; owed: [`Command::Accept`] or [`Command::Refuse`].
+    Reinvited {
+        /// The call.
+        call: CallKey,
+        /// The offer.
+        body: Option<Body>,
+    },
+    /// Our 2xx is acknowledged; comes once for each 2xx.
+    Acked {
+        /// The call.
+        call: CallKey,
+        /// The answer if the offer was ours.
+        body: Option<Body>,
+    },
+    /// The INVITE that waited is given up, by CANCEL, by its Expires or by `answer_within`; 487 is sent. For a first
+    /// INVITE [`Event::Ended`] follows.
+    Cancelled {
+        /// The call.
+        call: CallKey,
+    },
+    /// An INFO in a dialog; owed: [`Command::Answer`].
+    Info {
+        /// The call.
+        call: CallKey,
+        /// Its key.
+        request: RequestKey,
+        /// Its body.
+        body: Option<Body>,
+        /// Where it came from.
+        source: SocketAddr,
+        /// Its Info-Package, one of those configured.
+        info_package: Option<String>,
+    },
+    /// An OPTIONS; owed: [`Command::Answer`]. Allow, Accept and Supported are added by the endpoint.
+    Options {
+        /// Its key.
+        request: RequestKey,
+        /// The call it came in.
+        call: Option<CallKey>,
+        /// Request-URI.
+        request_uri: String,
+        /// Its Accept, empty if absent.
+        accept: Vec<String>,
+        /// Where it came from.
+        source: SocketAddr,
+    },
+    /// The peer hangs up; 200 is sent. [`Event::Ended`] follows.
+    Bye {
+        /// The call.
+        call: CallKey,
+        /// The BYE's body.
+        body: Option<Body>,
+    },
+    /// Our INVITE is answered. If it had no body, [`Command::Ack`] is owed.
+    Answered {
+        /// The call.
+        call: CallKey,
+        /// Our From tag.
+        tag: String,
+        /// The peer's To tag: MSML's connection id when the peer is a media server.
+        peer_tag: String,
+        /// The peer's Contact URI.
+        contact: String,
+        /// 200-299.
+        status: u16,
+        /// The answer, or the peer's offer.
+        body: Option<Body>,
+    },
+    /// A 101-199 to our INVITE.
+    Progress {
+        /// The call.
+        call: CallKey,
+        /// The status.
+        status: u16,
+    },
+    /// Our INVITE failed; [`Event::Ended`] follows.
+    Refused {
+        /// The call.
+        call: CallKey,
+        /// 300-699, 408 when nobody answered, 503 when it could not be sent.
+        status: u16,
+        /// The reason phrase.
+        reason: String,
+        /// Retry-After in seconds.
+        retry_after: Option<u32>,
+        /// The Contact URIs of a 3xx.
+        contacts: Vec<String>,
+    },
+    /// Our re-INVITE is accepted; the ACK is sent.
+    ReinviteAnswered {
+        /// The call.
+        call: CallKey,
+        /// The answer.
+        body: Option<Body>,
+    },
+    /// Our re-INVITE is refused; the session stays as it was (RFC 3261 §14.1).
+    ReinviteRefused {
+        /// The call.
+        call: CallKey,
+        /// The status.
+        status: u16,
+    },
+    /// Our INFO got its final response.
+    InfoAnswered {
+        /// The call.
+        call: CallKey,
+        /// Its token.
+        token: u64,
+        /// The status; 408 when nobody answered, 503 when it could not be sent, 481 when the call was gone.
+        status: u16,
+        /// The response's body.
+        body: Option<Body>,
+    },
+    /// Our OPTIONS got its final response.
+    OptionsAnswered {
+        /// Its token.
+        token: u64,
+        /// The status, as with INFO.
+        status: u16,
+        /// The response's headers.
+        headers: Vec<(String, String)>,
+        /// Its body.
+        body: Option<Body>,
+    },
+    /// The call is over. Every call announced by [`Event::Invited`] or begun by [`Command::Invite`] ends with exactly
+    /// one of these, its last event.
+    Ended {
+        /// The call.
+        call: CallKey,
+        /// Why.
+        why: EndReason,
+    },
+}
+
+/// Why a call is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// We sent BYE and it is answered or given up.
+    ByeSent,
+    /// The peer sent BYE.
+    ByeReceived,
+    /// The INVITE was cancelled, by either side, or ran out of time.
+    Cancelled,
+    /// The INVITE was refused with this status.
+    Refused(u16),
+    /// Our 2xx was never acknowledged; we sent BYE.
+    NoAck,
+    /// A request of ours inside the dialog got this status, 481 or 408 (RFC 3261 §12.2.1.2).
+    Gone(u16),
+    /// The session timer ran out (RFC 4028 §10); we sent BYE.
+    NotRefreshed,
+}
+
+/// Why the endpoint wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// A message has to be sent again.
+    Retransmit,
+    /// A transaction has to report that it still works.
+    Provisional,
+    /// A transaction is over or given up.
+    TransactionOver,
+    /// A 2xx has to be sent again or its ACK is given up.
+    Acknowledgement,
+    /// A call has waited long enough.
+    Call,
+}
