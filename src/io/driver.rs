@@ -14,7 +14,7 @@ use crate::engine::{Command, Engine, Happening, Input, Link, LinkId, Notice, Ord
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
-use crate::spool::{EnvelopeDraft, Sealed};
+use crate::spool::{Committed, EnvelopeDraft, Sealed};
 
 /// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
 const UNREAD_HAPPENINGS: usize = 4096;
@@ -47,6 +47,8 @@ pub(super) struct Driver {
     pub(super) msrp: msrp::Config,
     /// Instead of what SDP says: for a demonstration that puts something on the wire.
     pub(super) msrp_via: Option<SocketAddr>,
+    /// Hears of every object.
+    pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) links: HashMap<LinkId, mpsc::Sender<Command>>,
     pub(super) listeners: HashMap<OrderId, mpsc::Sender<Happening>>,
@@ -208,11 +210,16 @@ impl Driver {
 
     fn commit(&self, ticket: Ticket, sealed: Box<Sealed>, draft: Box<EnvelopeDraft>) {
         let (spool, engine, clock) = (self.shared.spool.clone(), self.shared.engine.clone(), self.shared.clock);
+        let observer = self.committed.clone();
         tokio::task::spawn_blocking(move || {
             let now = clock.now();
             let committed = spool.commit(*sealed, *draft, now);
             metrics::committed(clock.now().instant - now.instant);
+            let object = committed.as_ref().ok().cloned();
             let _ = engine.blocking_send(Input::Committed(ticket, committed));
+            if let Some((observer, object)) = observer.zip(object) {
+                let _ = observer.blocking_send(object); // an observer that left wants to hear nothing
+            }
         });
     }
 
