@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::call::Switchboard;
 use super::client::{Happening, Order, OrderId};
+use super::drain::Drain;
 use super::link::{Command, LinkId, Notice, Source};
 use super::outbound::{Play, Sender, Sending};
 use super::policy::Policy;
@@ -78,7 +79,7 @@ pub enum Output {
     Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
     /// Tell a client command.
     Happened(OrderId, Happening),
-    /// After [`Input::Drain`]: no call and no transfer is left.
+    /// After [`Input::Drain`]: no transfer is left, and every peer was told good-bye.
     Drained,
 }
 
@@ -104,6 +105,8 @@ pub(super) enum Timer {
     Connect(SessionKey),
     /// The peer has hung up; what is on its way may still come.
     Leave(CallKey),
+    /// A drain has waited long enough for its peers.
+    Linger,
 }
 
 /// SIP, MSML and MSRP brought together. See the room's front page.
@@ -130,8 +133,7 @@ pub struct Engine {
     pub(super) working: bool,
     timers: BTreeSet<(Instant, Timer)>,
     next: u64,
-    draining: bool,
-    drained: bool,
+    pub(super) drain: Option<Drain>,
 }
 
 impl Engine {
@@ -157,8 +159,7 @@ impl Engine {
             working: false,
             timers: BTreeSet::new(),
             next: 0,
-            draining: false,
-            drained: false,
+            drain: None,
         }
     }
 
@@ -171,13 +172,10 @@ impl Engine {
             Input::Found(ticket, result) => self.found(now, ticket, result, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Order(order) => self.order(now, order, out),
-            Input::Drain => self.drain(now, out),
+            Input::Drain => self.begin_drain(now, out),
             Input::Timeout => self.timeout(now, out),
         }
-        if self.draining && !self.drained && self.idle() {
-            self.drained = true;
-            out.push(Output::Drained);
-        }
+        self.go_on_draining(now, out);
     }
 
     /// When the engine wants [`Input::Timeout`].
@@ -198,16 +196,6 @@ impl Engine {
         }
     }
 
-    fn idle(&self) -> bool {
-        self.receipts.is_empty() && self.sendings.is_empty()
-    }
-
-    fn drain(&mut self, now: Now, out: &mut Outbox<Output>) {
-        self.draining = true;
-        self.sip(now, sip::Input::Command(sip::Command::Drain { retry_after: DRAIN_RETRY_AFTER_SECS }), out);
-        self.msml(now, crate::msml::Input::Drain(true), out);
-    }
-
     fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
         self.sip(now, sip::Input::Timeout, out);
         self.msml(now, crate::msml::Input::Timeout, out);
@@ -220,6 +208,7 @@ impl Engine {
                 Timer::First(primitive) => self.nothing_came(now, primitive, out),
                 Timer::Connect(session) => self.nobody_connected(now, session, out),
                 Timer::Leave(call) => self.left(now, call, out),
+                Timer::Linger => self.lingered(now, out),
             }
         }
     }
@@ -292,6 +281,3 @@ pub struct Census {
 
 /// RFC 4975 §14.1 asks for 80 random bits; 22 letters carry 130.
 const SESSION_ID_LETTERS: usize = 22;
-
-/// What a caller that meets a draining server is told, in seconds: the restart will be over by then.
-const DRAIN_RETRY_AFTER_SECS: u32 = 30;

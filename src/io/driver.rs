@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
 
 use super::metrics;
 use super::signalling::{Signalling, Wire};
@@ -55,6 +56,8 @@ pub(super) struct Driver {
     pub(super) next_link: u64,
     pub(super) next_order: u64,
     pub(super) drained: Option<oneshot::Sender<()>>,
+    /// What a node that stops waits for: links put their stages to rest.
+    pub(super) tasks: TaskTracker,
 }
 
 /// The driver's ears.
@@ -133,7 +136,7 @@ impl Driver {
         let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()));
         let (sender, receiver) = mpsc::channel(stream::UNREAD_COMMANDS);
         self.links.insert(id, sender);
-        tokio::spawn(stream::serve(id, stream, link, receiver, self.shared.clone()));
+        self.tasks.spawn(stream::serve(id, stream, link, receiver, self.shared.clone()));
         id
     }
 

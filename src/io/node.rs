@@ -120,6 +120,7 @@ impl Node {
         let policy = policy(settings, &bound)?;
         let endpoint = Endpoint::new(sip_config(settings), mint.fork());
         let interpreter = Interpreter::new(msml_config(settings), mint.fork());
+        let tasks = tokio_util::task::TaskTracker::new();
         let driver = Driver {
             engine: Engine::new(policy, endpoint, interpreter, mint.fork()),
             shared: Shared { spool: spool.clone(), clock, engine: engine.clone(), stop: stop.clone() },
@@ -134,8 +135,8 @@ impl Node {
             next_link: 0,
             next_order: 0,
             drained: None,
+            tasks: tasks.clone(),
         };
-        let tasks = tokio_util::task::TaskTracker::new();
         tasks.spawn(driver.run(Ears { engine: engine_ears, wire: wire_ears, requests: request_ears }));
         let readiness = Readiness::new();
         if options.http {
