@@ -8,10 +8,17 @@
 //!
 //! One file a command, each with its `Args` and its `run`. Nothing here knows a protocol.
 
+mod call;
 mod config;
+mod deposit;
+mod documents;
+mod local;
 mod progress;
+mod retrieve;
+mod serve;
 mod settings;
 mod spool;
+mod station;
 mod voice;
 
 use std::process::ExitCode;
@@ -32,6 +39,12 @@ struct Restante {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the server
+    Serve(serve::Args),
+    /// Bring files into a box of a server
+    Deposit(deposit::Args),
+    /// Fetch an object from a server
+    Retrieve(retrieve::Args),
     /// Look at the configuration: what is wrong with it, what is in force
     Config(config::Args),
     /// Look into the spool, also while a server runs on it
@@ -51,6 +64,9 @@ pub(crate) fn main() -> ExitCode {
 
 async fn run(command: Command, voice: Voice) -> Result<(), Failure> {
     match command {
+        Command::Serve(args) => serve::run(&args, voice).await,
+        Command::Deposit(args) => deposit::run(&args, voice).await,
+        Command::Retrieve(args) => retrieve::run(&args, voice).await,
         Command::Config(args) => config::run(&args, voice),
         Command::Spool(args) => spool::run(&args, voice).await,
     }

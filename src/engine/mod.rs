@@ -20,6 +20,7 @@ mod call;
 mod client;
 mod control;
 mod core;
+mod drain;
 pub mod failure;
 mod inbound;
 mod jobs;

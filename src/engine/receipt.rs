@@ -133,6 +133,9 @@ impl Engine {
         let limit = stream.file.as_ref().and_then(|file| file.info.size).unwrap_or(u64::MAX).min(self.policy.max_size);
         let draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
         let (link, message, since) = (waiting.link, waiting.message, waiting.since);
+        if let Owner::Client(order) = owner {
+            out.push(Output::Happened(order, Happening::Receiving(waiting.head.total)));
+        }
         tracing::info!(call_id = %call.parties.call_id, message_id = %waiting.head.message_id, to = %dest, "receiving");
         let plan = plan(&call.parties, &draft, dest, stream.file.is_some());
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
