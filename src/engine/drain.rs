@@ -2,22 +2,11 @@
 
 use std::time::Duration;
 
-use super::core::{Engine, Output, Timer};
+use super::core::Engine;
+use super::jobs::{Drain, Timer};
+use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::sip;
-
-/// How far it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Drain {
-    /// Files are still moving.
-    Finishing,
-    /// Nothing moves; peers hear of the last results and may hang up themselves.
-    Lingering,
-    /// We have hung up.
-    Parting,
-    /// The driver was told.
-    Done,
-}
 
 /// What a caller that meets a draining server is told, in seconds: the restart will be over by then.
 const RETRY_AFTER_SECS: u32 = 30;
@@ -53,7 +42,8 @@ impl Engine {
             Some(Drain::Lingering) => {
                 self.drain = Some(Drain::Parting);
                 self.wake(now, LINGER, Timer::Linger);
-                let calls: Vec<_> = self.board.calls.keys().copied().collect();
+                let mut calls: Vec<_> = self.board.calls.keys().copied().collect();
+                calls.sort_unstable();
                 for call in calls {
                     self.command(now, sip::Command::Bye { call, body: None, reason: None }, out);
                 }

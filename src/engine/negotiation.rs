@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::call::{Call, Offered, Parties, Proposed, Purpose, Stream};
-use super::client::{Happening, SDP_TYPE};
-use super::core::{Engine, Errand, Output, Query};
+use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
+use super::core::Engine;
+use super::jobs::{Errand, Pending, Sender};
 use super::link::Source;
-use super::outbound::Sender;
+use super::order::Happening;
+use super::port::{Output, Query};
 use crate::model::{FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, PrimitiveKey};
 use crate::msrp::{MsrpUri, SessionKey};
@@ -16,15 +17,6 @@ use crate::sdp::{
 };
 use crate::sip::{self, Body, CallKey, Invite};
 use crate::spool::Committed;
-
-/// An offer of the peer's whose answer waits for the spool.
-#[derive(Debug)]
-pub(super) struct Pending {
-    offer: Description,
-    streams: Vec<StreamOffer>,
-    verdicts: Vec<Option<Verdict>>,
-    pulled: HashMap<usize, Committed>,
-}
 
 /// Why an INVITE is refused before its streams are looked at.
 struct Refusal {
@@ -498,9 +490,6 @@ fn agreed_stream(call: CallKey, mut proposed: Proposed, agreed: &AgreedStream) -
 fn file_offer(info: FileInfo) -> FileOffer {
     FileOffer { info, ..FileOffer::default() }
 }
-
-/// RFC 5547 §6: the id is unique without coordination; 32 letters are 190 random bits.
-pub(super) const TRANSFER_ID_LETTERS: usize = 32;
 
 /// F-3: these users are where application servers send their control dialogs.
 fn is_control_user(user: &str) -> bool {

@@ -12,6 +12,7 @@ use super::metrics;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use crate::engine::{Command, Engine, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket};
+use crate::model::limits::MSRP_CONNECTIONS;
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
@@ -117,6 +118,9 @@ impl Driver {
                 self.listeners.insert(id, sender);
                 let _ = answer.send((id, receiver));
             }
+            Request::Accepted(_) if self.links.len() >= MSRP_CONNECTIONS => {
+                tracing::warn!(limit = MSRP_CONNECTIONS, "too many MSRP connections: closing the new one");
+            }
             Request::Accepted(stream) => drop(self.link(stream)),
             Request::Dialled(session, connected) => {
                 let link = connected.map(|stream| self.link(stream));
@@ -133,7 +137,7 @@ impl Driver {
     fn link(&mut self, stream: TcpStream) -> LinkId {
         self.next_link += 1;
         let id = LinkId(self.next_link);
-        let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()));
+        let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()), self.shared.clock.now());
         let (sender, receiver) = mpsc::channel(stream::UNREAD_COMMANDS);
         self.links.insert(id, sender);
         self.tasks.spawn(stream::serve(id, stream, link, receiver, self.shared.clone()));
