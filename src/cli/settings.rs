@@ -1,5 +1,6 @@
 //! Flags that change the configuration, and the reading of file and environment.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -64,8 +65,8 @@ impl SettingsArgs {
     /// # Errors
     /// The file can't be read.
     pub(crate) fn sources(&self) -> Result<Sources, Failure> {
-        let variables =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let text = |os: OsString| os.to_string_lossy().into_owned();
+        let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
         Ok(Sources { file: self.file()?, variables: variables.collect(), flags: self.flags() })
     }
 

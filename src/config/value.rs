@@ -36,12 +36,16 @@ pub(super) trait Scalar: Sized {
     fn form() -> String;
 }
 
+fn one<S: Scalar>(given: &Given) -> Result<S, Misfit> {
+    match given {
+        Given::One(text) => S::read(text),
+        Given::Many(_) => Err(Misfit(format!("expected one value ({}), not a list", S::form()))),
+    }
+}
+
 impl<S: Scalar> Setting for S {
     fn set(&mut self, given: &Given) -> Result<(), Misfit> {
-        let Given::One(text) = given else {
-            return Err(Misfit(format!("expected one value ({}), not a list", S::form())));
-        };
-        *self = S::read(text)?;
+        *self = one(given)?;
         Ok(())
     }
 
@@ -56,10 +60,7 @@ impl<S: Scalar> Setting for S {
 
 impl<S: Scalar> Setting for Option<S> {
     fn set(&mut self, given: &Given) -> Result<(), Misfit> {
-        let Given::One(text) = given else {
-            return Err(Misfit(format!("expected one value ({}), not a list", S::form())));
-        };
-        *self = Some(S::read(text)?);
+        *self = Some(one(given)?);
         Ok(())
     }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::client::Happening;
-use super::core::{Engine, Output, Timer};
+use super::core::Engine;
+use super::jobs::Timer;
 use super::link::{Command, LinkId};
+use super::order::Happening;
+use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::msml;
 use crate::msrp::{KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};

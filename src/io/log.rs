@@ -28,3 +28,23 @@ fn directives(level: Level) -> String {
     };
     format!("{theirs},restante={ours}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing_subscriber::filter::LevelFilter;
+
+    #[test]
+    fn our_rooms_speak_from_the_configured_level_on() {
+        for (level, most) in [
+            (Level::Error, LevelFilter::ERROR),
+            (Level::Warn, LevelFilter::WARN),
+            (Level::Info, LevelFilter::INFO),
+            (Level::Debug, LevelFilter::DEBUG),
+            (Level::Trace, LevelFilter::TRACE),
+        ] {
+            let filter = EnvFilter::try_new(directives(level)).expect("legal directives");
+            assert_eq!(filter.max_level_hint(), Some(most));
+        }
+    }
+}

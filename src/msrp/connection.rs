@@ -179,7 +179,7 @@ impl Connection {
 
     fn decode(&mut self, out: &mut Outbox<Output>) {
         while !self.closed && !self.is_stalled() {
-            match self.decoder.next() {
+            match self.decoder.poll() {
                 Ok(Some(event)) => self.event(event, out),
                 Ok(None) => return,
                 Err(error) => self.give_up(error, out),
@@ -270,7 +270,9 @@ impl Connection {
                 }
             }
             Verdict::TypeRefused(key, content_type) => {
-                if let Some(session) = self.sessions.get_mut(key) {
+                if let Some(session) = self.sessions.get_mut(key)
+                    && !session.refused_types.contains(&content_type)
+                {
                     session.refused_types.push(content_type);
                 }
             }

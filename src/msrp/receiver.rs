@@ -80,7 +80,7 @@ impl Receiver {
             // RFC 4975 §5.4: answers and reports are due for a duplicate too.
             Some(Outcome::Committed { total }) => {
                 let (to_path, from_path) = (head.to_path, head.from_path);
-                let report = head.success_report.then(|| (Subject { to_path, from_path, message_id }, total));
+                let report = head.success_report.then_some((Subject { to_path, from_path, message_id }, total));
                 self.reading = Reading::Again { ask, report };
             }
             Some(Outcome::Refused(status)) => self.refuse_request(&ask, status, desk.wire),

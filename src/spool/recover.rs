@@ -11,13 +11,10 @@ use super::catalog::{ask, quarantine, read_envelope};
 use super::commit::{DELETED, REPLACED, State, bury, remove_buried};
 use super::envelope::Envelope;
 use super::error::SpoolError;
-use super::files::{Files, Mode, read_small};
+use super::files::{Mode, read_small};
 use super::hashes::Hashes;
 use super::journal;
-use super::layout::{
-    CORRUPT, DATA, DIRECTORIES, Id, JOURNAL, LETTERS, QUEUED, STAGE, STATE, VERSION, VERSION_DRAFT, VERSION_FILE,
-    shard, split,
-};
+use super::layout::{CORRUPT, Id, JOURNAL, LETTERS, QUEUED, STAGE, STATE, shard, split};
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
 
@@ -230,7 +227,8 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
         }
     }
     facts.journal = traces.journal && journal::read(shared.files.as_ref(), id).is_some();
-    facts.deleted = traces.state && is_buried(shared, id)?;
+    let is_anything_there = traces.envelope || traces.body || traces.stage || traces.journal;
+    facts.deleted = traces.state && is_anything_there && is_buried(shared, id)?;
     Ok((facts, found))
 }
 
@@ -334,45 +332,66 @@ fn rename(shared: &Shared, from: &str, to: &str) -> Result<(), SpoolError> {
     shared.files.rename(from, to).map_err(SpoolError::io("moving a file of an unfinished commit"))
 }
 
-/// Makes what is missing of the tree; in a new spool that is everything, and the version comes last: a directory
-/// without it is not a spool yet.
-///
-/// # Errors
-/// [`SpoolError::NotASpool`], [`SpoolError::Version`] and [`SpoolError::Io`].
-pub(super) fn prepare(shared: &Shared) -> Result<(), SpoolError> {
-    let files = shared.files.as_ref();
-    let is_new = !check_version(files)?;
-    if is_new && files.list(QUEUED).is_ok_and(|names| !names.is_empty()) {
-        return Err(SpoolError::NotASpool);
-    }
-    let make = || {
-        DIRECTORIES.iter().try_for_each(|dir| files.create_dir(dir))?;
-        LETTERS.iter().try_for_each(|letter| files.create_dir(&shard(*letter)))?;
-        shared.sync_dir(DATA)?;
-        shared.sync_dir("")?;
-        if is_new {
-            shared.remove_quietly(VERSION_DRAFT);
-            shared.write_small(VERSION_DRAFT, format!("restante-spool {VERSION}\n").as_bytes())?;
-            files.rename(VERSION_DRAFT, VERSION_FILE)?;
-            shared.sync_dir("")?;
-        }
-        Ok(())
-    };
-    make().map_err(SpoolError::io("making the directories of the spool"))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether VERSION is there and ours.
-///
-/// # Errors
-/// [`SpoolError::Version`] if it is another release's; [`SpoolError::Io`].
-pub(super) fn check_version(files: &dyn Files) -> Result<bool, SpoolError> {
-    match read_small(files, VERSION_FILE, 256) {
-        Ok(octets) if octets == format!("restante-spool {VERSION}\n").into_bytes() => Ok(true),
-        Ok(octets) => {
-            let found = String::from_utf8_lossy(&octets).trim().to_owned();
-            Err(SpoolError::Version { found, known: VERSION })
+    fn all_facts() -> Vec<Facts> {
+        let envelopes = [None, Some(EnvelopeFact::Known), Some(EnvelopeFact::Sound(7)), Some(EnvelopeFact::Damaged)];
+        let envelopes = envelopes.into_iter().chain([Some(EnvelopeFact::Newer)]);
+        let lengths = [None, Some(7), Some(8)]; // of the body, if it is there
+        let flags = 0..8u8;
+        envelopes
+            .flat_map(|envelope| lengths.map(|length| (envelope, length)))
+            .flat_map(|(envelope, length)| {
+                flags.clone().map(move |flags| Facts {
+                    envelope,
+                    body: length.is_some(),
+                    length,
+                    stage: flags & 1 > 0,
+                    journal: flags & 2 > 0,
+                    deleted: flags & 4 > 0,
+                })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_a_checked_envelope_with_its_whole_body_and_no_deletion_is_kept() {
+        for facts in all_facts() {
+            let whole = match facts.envelope {
+                Some(EnvelopeFact::Known) => facts.body, // its length is looked at whenever it is read
+                Some(EnvelopeFact::Sound(size)) => facts.length == Some(size),
+                _ => false,
+            };
+            assert_eq!(judge(&facts) == Verdict::Keep, whole && !facts.deleted, "{facts:?}");
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(SpoolError::io("reading VERSION")(error)),
+    }
+
+    #[test]
+    fn a_reported_range_is_never_thrown_away() {
+        for facts in all_facts().into_iter().filter(|facts| facts.journal && !facts.deleted && facts.envelope.is_none())
+        {
+            let expected = match (facts.body, facts.stage) {
+                (true, _) => Verdict::Reclaim,
+                (false, true) => Verdict::Resumable,
+                (false, false) => Verdict::Nothing,
+            };
+            assert_eq!(judge(&facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_with_an_envelope_is_removed_but_by_a_deletion_or_a_commit_that_was_taken_back() {
+        for facts in all_facts().into_iter().filter(|facts| facts.envelope.is_some()) {
+            match judge(&facts) {
+                Verdict::Bury => assert!(facts.deleted, "{facts:?}"),
+                Verdict::Undone => assert!(facts.stage && !facts.body && !facts.deleted, "{facts:?}"),
+                Verdict::Orphan | Verdict::Leftover | Verdict::Nothing | Verdict::Reclaim | Verdict::Resumable => {
+                    panic!("{facts:?}")
+                }
+                _ => {}
+            }
+        }
     }
 }

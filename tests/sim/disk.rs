@@ -134,7 +134,7 @@ impl SimFiles {
         let disk = self.disk();
         let mut names = disk.durable.clone();
         for change in &disk.pending {
-            if mint.octet() % 2 == 0 {
+            if mint.octet().is_multiple_of(2) {
                 change.apply(&mut names);
             }
         }
@@ -201,7 +201,7 @@ impl Inode {
         for (at, write) in &self.unsynced {
             let fate = mint.octet() % 4; // none, all, or sector by sector
             for (index, sector) in write.chunks(SECTOR_OCTETS).enumerate() {
-                if fate == 1 || (fate > 1 && mint.octet() % 2 == 0) {
+                if fate == 1 || (fate > 1 && mint.octet().is_multiple_of(2)) {
                     Self::write(&mut octets, at + index * SECTOR_OCTETS, sector);
                 }
             }

@@ -292,16 +292,15 @@ impl Endpoint {
 }
 
 /// Where a dialog's next request goes: on its live TCP connection, else to the route or target if that is numeric,
-/// else where the last message came from.
+/// else where the last message came from. The address is right for a new connection too.
 fn next_hop(path: &Path, dialog: &Dialog) -> Hop {
     let Path { flow, transport, remote, .. } = *path;
-    if transport == Transport::Tcp && flow.is_some() {
-        return Hop { flow, transport, remote };
-    }
     let uri = dialog.next_hop();
-    let Some((remote, wanted)) = destination(&uri) else { return Hop { flow, transport, remote } };
-    let wanted = if address::uri_param(&uri, "transport").is_some() { wanted } else { transport };
-    Hop { flow: flow.filter(|_| wanted == transport), transport: wanted, remote }
+    let Some((numeric, wanted)) = destination(&uri) else { return Hop { flow, transport, remote } };
+    let named = address::uri_param(&uri, "transport").is_some();
+    let connected = transport == Transport::Tcp && flow.is_some();
+    let wanted = if named && !connected { wanted } else { transport };
+    Hop { flow: flow.filter(|_| wanted == transport), transport: wanted, remote: numeric }
 }
 
 /// Completes the top Via and says where the response goes (RFC 3261 §18.2, RFC 3581 §4).

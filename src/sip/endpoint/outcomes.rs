@@ -152,7 +152,11 @@ impl Endpoint {
         out: &mut Outbox<Output>,
     ) {
         let Some(call) = self.calls.get_mut(&key).filter(|call| call.phase == Phase::Calling) else { return };
-        let cancelled = call.inviting.take().is_some_and(|inviting| inviting.cancel != Cancel::Unwanted);
+        let inviting = call.inviting.take();
+        let cancelled = inviting.as_ref().is_some_and(|inviting| inviting.cancel != Cancel::Unwanted);
+        if let Some(inviting) = inviting.filter(|_| response.is_none()) {
+            self.layer.abandon(inviting.id);
+        }
         let uri = |contact| NameAddr::parse(contact).map(|addr| addr.uri.to_owned());
         let contacts = response.map(|response| values(&response.headers, "Contact").filter_map(uri).collect());
         out.push(Output::Event(Event::Refused {

@@ -9,7 +9,7 @@ use super::{Alarm, ClientId, Hop, Layer, Outcome, Purpose, Report};
 use crate::model::{Now, Outbox};
 use crate::sip::address::Via;
 use crate::sip::command::Output;
-use crate::sip::flow::FlowId;
+use crate::sip::flow::Transport;
 use crate::sip::message::{cseq, method_name, text};
 use crate::sip::transaction::{Act, Timer, invite_client, request_client};
 use crate::sip::{build, serialise};
@@ -131,9 +131,10 @@ impl Layer {
 
     /// Tells every transaction on this hop that its transport failed.
     pub(in crate::sip) fn transport_failed(&mut self, now: Now, failed: Hop, out: &mut Outbox<Output>) -> Vec<Report> {
-        let on_hop = |hop: &Hop| {
-            let same_flow = |ours: FlowId| failed.flow.is_none_or(|flow| flow == ours);
-            hop.transport == failed.transport && hop.remote == failed.remote && hop.flow.is_none_or(same_flow)
+        // A connection is known by its number; a UDP socket serves many peers, and a new connection has no number yet.
+        let on_hop = |hop: &Hop| match (hop.transport, hop.flow) {
+            (Transport::Tcp, Some(flow)) => failed.flow == Some(flow),
+            (transport, _) => transport == failed.transport && hop.remote == failed.remote,
         };
         let ids: Vec<ClientId> =
             self.clients.iter().filter(|(_, client)| on_hop(&client.hop)).map(|(id, _)| *id).collect();

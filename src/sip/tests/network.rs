@@ -1,6 +1,6 @@
 //! Two endpoints on one virtual clock and a network that loses, doubles, delays and splits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -61,6 +61,7 @@ pub(super) struct World {
     connections: Vec<[SocketAddr; 2]>,
     /// Last arrival on each connection and direction: a stream keeps its order.
     latest: BTreeMap<(FlowId, usize), Instant>,
+    cut: BTreeSet<FlowId>,
 }
 
 pub(super) fn address(who: Who) -> SocketAddr {
@@ -80,9 +81,19 @@ impl World {
             Side { endpoint: Endpoint::new(config, mint.fork()), events: Vec::new(), sent: Vec::new() }
         };
         let sides = [side(Who::Alice), side(Who::Bob)];
-        let (wire, latest) = (BTreeMap::new(), BTreeMap::new());
         let now = Now { instant: Instant::default(), wall: Wall::from_micros(0) };
-        Self { now, sides, weather, mint, seed, wire, packets: 0, connections: Vec::new(), latest }
+        Self {
+            now,
+            sides,
+            weather,
+            mint,
+            seed,
+            wire: BTreeMap::new(),
+            packets: 0,
+            connections: Vec::new(),
+            latest: BTreeMap::new(),
+            cut: BTreeSet::new(),
+        }
     }
 
     pub(super) fn command(&mut self, who: Who, command: Command) {
@@ -119,7 +130,7 @@ impl World {
                 }
             }
             Transport::Tcp => {
-                let id = flow.unwrap_or_else(|| self.connect(from));
+                let id = flow.filter(|id| !self.cut.contains(id)).unwrap_or_else(|| self.connect(from, remote));
                 let ends = self.connections[id.0 as usize - 1];
                 let (local, remote) = (ends[from.other() as usize], ends[from as usize]);
                 let flow = Flow { id, transport, local, remote };
@@ -136,11 +147,23 @@ impl World {
         }
     }
 
-    fn connect(&mut self, from: Who) -> FlowId {
+    fn connect(&mut self, from: Who, remote: SocketAddr) -> FlowId {
+        assert_eq!(remote, address(from.other()), "seed {}: nobody listens there", self.seed);
         let mut ends = [address(Who::Alice), address(Who::Bob)];
         ends[from as usize].set_port(40_000 + self.connections.len() as u16);
         self.connections.push(ends);
         FlowId(self.connections.len() as u64)
+    }
+
+    /// Cuts the newest TCP connection with everything under way on it.
+    pub(super) fn cut(&mut self) {
+        let id = FlowId(self.connections.len() as u64);
+        if id == UDP || !self.cut.insert(id) {
+            return;
+        }
+        self.wire.retain(|_, (_, flow, _)| flow.id != id);
+        self.input(Who::Alice, Input::FlowClosed(id));
+        self.input(Who::Bob, Input::FlowClosed(id));
     }
 
     fn post(&mut self, at: Instant, to: Who, flow: Flow, octets: Bytes) {
