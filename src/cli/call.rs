@@ -99,15 +99,20 @@ impl Call {
         self.line.msml(self.requests, document).await;
     }
 
-    /// What comes next.
+    /// What comes next, within this time.
+    async fn next(&mut self, patience: Duration) -> Result<Heard, Failure> {
+        tokio::time::timeout(patience, self.hear()).await.unwrap_or_else(|_| {
+            Err(Failure::new(format!("the server has said nothing for {} s", patience.as_secs()))
+                .next("look into its log for this call"))
+        })
+    }
+
+    /// What comes next. Dropped while it waits, it has heard nothing.
     ///
     /// # Errors
-    /// The call is over, the request was refused, or the server has gone silent.
-    pub(crate) async fn next(&mut self, patience: Duration) -> Result<Heard, Failure> {
-        let Ok(happening) = tokio::time::timeout(patience, self.line.next()).await else {
-            return Err(Failure::new(format!("the server has said nothing for {} s", patience.as_secs()))
-                .next("look into its log for this call"));
-        };
+    /// The call is over, or the request was refused.
+    pub(crate) async fn hear(&mut self) -> Result<Heard, Failure> {
+        let happening = self.line.next().await;
         Ok(match happening {
             Some(Happening::InfoAnswered(_, 200..=299, Some(body))) | Some(Happening::Msml(body)) => {
                 self.read(&body)?

@@ -40,12 +40,11 @@ pub(crate) struct Args {
 }
 
 /// What became of one file.
-#[derive(Debug)]
-pub(crate) struct Deposited {
+struct Deposited {
     /// The object's name; unknown without MSML.
-    pub(crate) uri: Option<String>,
-    /// How long the call took.
-    pub(crate) took: Duration,
+    uri: Option<String>,
+    /// How long the transfer took.
+    took: Duration,
 }
 
 /// A box as it is typed.
@@ -104,20 +103,29 @@ pub(crate) fn watch(file: &LocalFile, voice: Voice, documents: Documents) -> Wat
 ///
 /// # Errors
 /// The file is not in the box, and why.
-pub(crate) async fn deposit(
+async fn deposit(station: &Station, file: &LocalFile, mailbox: &ObjectUri, watch: Watch) -> Result<Deposited, Failure> {
+    let (exit, took) = record(station, file, mailbox, watch).await?;
+    Ok(Deposited { uri: Some(stored(&exit, file)?), took })
+}
+
+/// Sends the file on a call, and MSML that records it. Returns the dialog's exit event, good or bad, and how long the
+/// transfer took.
+///
+/// # Errors
+/// It did not come to an exit event.
+pub(crate) async fn record(
     station: &Station,
     file: &LocalFile,
     mailbox: &ObjectUri,
     watch: Watch,
-) -> Result<Deposited, Failure> {
+) -> Result<(Event, Duration), Failure> {
     let began = Instant::now();
     let mut call = station.call(mailbox.box_name(), media(file), watch).await?;
     let request = msml::record_request(call.conn(), "deposit", mailbox, MAXTIME, NAMELIST);
     let outcome = call.dialog(request, false).await;
     let took = began.elapsed();
     call.end().await;
-    let uri = stored(&outcome?.event, file)?;
-    Ok(Deposited { uri: Some(uri), took })
+    Ok((outcome?.event, took))
 }
 
 /// Sends the file on a call and nothing else.
@@ -136,7 +144,10 @@ fn media(file: &LocalFile) -> CallMedia {
 }
 
 /// The object's name, if the exit event says that it is there and the same as ours.
-fn stored(exit: &Event, file: &LocalFile) -> Result<String, Failure> {
+///
+/// # Errors
+/// Nothing was stored, or something else.
+pub(crate) fn stored(exit: &Event, file: &LocalFile) -> Result<String, Failure> {
     if exit.value("record.end") != Some("record.complete") {
         return Err(rejected(exit));
     }

@@ -40,14 +40,14 @@ impl Documents {
     }
 }
 
-/// The document with one element a line; as it is if it can't be read.
+/// The document with one element a line, a value beside its name; as it is if it can't be read.
 fn indented(document: &str) -> String {
     let safe: String = document.chars().filter(|letter| !letter.is_control()).collect();
     let mut reader = Reader::from_str(&safe);
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     loop {
         match reader.read_event() {
-            Ok(events::Event::Eof) => return String::from_utf8(writer.into_inner()).unwrap_or(safe),
+            Ok(events::Event::Eof) => break,
             Ok(events::Event::Decl(_)) => {}
             Ok(event) => {
                 if writer.write_event(event).is_err() {
@@ -57,6 +57,14 @@ fn indented(document: &str) -> String {
             Err(_) => return safe,
         }
     }
+    let mut text = String::new();
+    for line in String::from_utf8_lossy(&writer.into_inner()).lines() {
+        let value = line.trim_start();
+        let (gap, line) = if value.starts_with("<value>") { ("", value) } else { ("\n", line) };
+        text += if text.is_empty() { "" } else { gap };
+        text += line;
+    }
+    text
 }
 
 #[cfg(test)]
@@ -64,11 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_shown_one_element_a_line_with_its_text_beside_it() {
+    fn a_document_is_shown_one_element_a_line_and_a_value_beside_its_name() {
         let document =
             "<?xml version=\"1.0\"?>\r\n<msml><event name=\"x\"><name>a</name><value>b &amp; c</value></event></msml>";
-        let wanted =
-            "<msml>\n  <event name=\"x\">\n    <name>a</name>\n    <value>b &amp; c</value>\n  </event>\n</msml>";
+        let wanted = "<msml>\n  <event name=\"x\">\n    <name>a</name><value>b &amp; c</value>\n  </event>\n</msml>";
         assert_eq!(indented(document), wanted);
     }
 

@@ -24,7 +24,7 @@ use super::voice::Failure;
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'+');
 
 /// More than any file: a client takes what it asked for, and its disk is the limit.
-const MAX_SIZE: u64 = i64::MAX as u64;
+pub(crate) const MAX_SIZE: u64 = i64::MAX as u64;
 
 /// The flags of commands that talk to a server.
 #[derive(Args, Clone, Debug)]
