@@ -126,7 +126,7 @@ async fn retrieve(world: &World, uri: &ObjectUri, transport: Transport) -> (Vec<
                     exit = Some(event.values);
                 }
             }
-            Happening::Received(_) => {}
+            Happening::Receiving(_) | Happening::Received(_) => {}
             other => panic!("unexpected: {other:?}"),
         }
         if received.is_some() && exit.is_some() {
