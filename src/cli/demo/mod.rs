@@ -75,13 +75,17 @@ impl Cast {
         let (sip, msrp) = (server.sip_address(Transport::Udp), server.msrp_address());
         let (sip, msrp) = sip.zip(msrp).ok_or_else(|| Failure::new("the server has no address"))?;
         let msrp_via = if damage { Some(damage::relay(msrp).await.map_err(|error| unable(&error))?) } else { None };
-        let uri = Server { host: Host { name: sip.ip().to_string(), port: Some(sip.port()) }, transport: Transport::Udp };
+        let uri =
+            Server { host: Host { name: sip.ip().to_string(), port: Some(sip.port()) }, transport: Transport::Udp };
         let gear = |name: &str, msrp_via| Gear { from: Some(format!("sip:{name}@example.org")), msrp_via, chunk: None };
         let alice = Station::open(&uri, station::scratch(Some(dir.path()))?, gear("alice", msrp_via)).await?;
         let bob = Station::open(&uri, station::scratch(Some(dir.path()))?, gear("bob", None)).await?;
         let mailbox = ObjectUri::mailbox("bob").map_err(|error| Failure::new(error.to_string()))?;
         let cast = Self { server, alice, bob, mailbox, voice, dir };
-        cast.say(&format!("Restante listens: SIP udp:{sip}, MSRP tcp:{msrp}, spool {}/server", cast.dir.path().display()));
+        cast.say(&format!(
+            "Restante listens: SIP udp:{sip}, MSRP tcp:{msrp}, spool {}/server",
+            cast.dir.path().display()
+        ));
         Ok(cast)
     }
 
@@ -162,7 +166,10 @@ impl Cast {
         if file.size == 0 {
             return Err(Failure::usage(format!("{} is empty: it has no octet to damage", path.display())));
         }
-        self.say(&format!("\nAlice deposits {}; on the way in, one bit of its first octet is turned over", file.name()));
+        self.say(&format!(
+            "\nAlice deposits {}; on the way in, one bit of its first octet is turned over",
+            file.name()
+        ));
         let watch = self.watch(format!("Alice sends {}", file.name()), file.size);
         let (exit, _) = deposit::record(&self.alice, &file, &self.mailbox, watch).await?;
         let query = Query { mailbox: Some(self.mailbox.box_name().to_owned()), ..Query::default() };
@@ -170,8 +177,11 @@ impl Cast {
         let result = exit.value("ft.result").unwrap_or("no result");
         let seen = result == "ft.hashmismatch" && stored == 0;
         if !seen {
-            return Err(Failure::new(format!("the damage was not caught: {result}, objects in {}: {stored}", self.mailbox))
-                .next("that must never be: please report it"));
+            return Err(Failure::new(format!(
+                "the damage was not caught: {result}, objects in {}: {stored}",
+                self.mailbox
+            ))
+            .next("that must never be: please report it"));
         }
         self.say(&format!("The server counted, hashed and compared: {result}. Objects in {}: {stored}", self.mailbox));
         Err(Failure::new("hashmismatch: the file was damaged on the way in, and nothing was stored")
@@ -191,5 +201,6 @@ async fn start_server(dir: &Path) -> Result<Node, Failure> {
 }
 
 fn unable(error: &io::Error) -> Failure {
-    Failure::new(format!("this machine refuses: {error}")).next("make room in the temporary directory, or set TMPDIR to another")
+    Failure::new(format!("this machine refuses: {error}"))
+        .next("make room in the temporary directory, or set TMPDIR to another")
 }
