@@ -524,8 +524,16 @@ impl Link {
         let left = matches!(why, AbortReason::ConnectionLost | AbortReason::Unbound);
         match total.filter(|total| left && ranges.covers(*total) && !ranges.is_empty()) {
             Some(total) => self.complete(message, total, out),
+            // The grant of a declared file ends where the file does, so it is not max-size that was overrun.
+            None if why == AbortReason::TooLarge && self.ends_as_declared(message) => {
+                self.lose(message, ReceiveFailure::SizeMismatch, out);
+            }
             None => self.lose(message, why.into(), out),
         }
+    }
+
+    fn ends_as_declared(&self, message: InboundKey) -> bool {
+        self.inbound.get(&message).is_some_and(|inbound| inbound.declared.size == Some(inbound.limit))
     }
 
     fn complete(&mut self, message: InboundKey, total: u64, out: &mut Outbox<Output>) {

@@ -33,7 +33,8 @@ impl Plan {
 
     /// The `m=` attributes of its offer.
     pub(crate) fn offer(&self) -> String {
-        let octets: Vec<String> = sha1::Sha1::digest(&self.content).iter().map(|octet| format!("{octet:02X}")).collect();
+        let octets: Vec<String> =
+            sha1::Sha1::digest(&self.content).iter().map(|octet| format!("{octet:02X}")).collect();
         let selector = format!(
             "a=file-selector:name:\"{}.bin\" type:application/octet-stream size:{} hash:sha-1:{}",
             self.message_id,

@@ -126,9 +126,7 @@ impl Stream {
     /// The 200 to a request.
     pub(crate) fn accept(&mut self, request: &Frame) -> io::Result<()> {
         let (tid, to, from) = (&request.tid, request.header("From-Path"), request.header("To-Path"));
-        self.write(
-            format!("MSRP {tid} 200 OK\r\nTo-Path: {to}\r\nFrom-Path: {from}\r\n-------{tid}$\r\n").as_bytes(),
-        )
+        self.write(format!("MSRP {tid} 200 OK\r\nTo-Path: {to}\r\nFrom-Path: {from}\r\n-------{tid}$\r\n").as_bytes())
     }
 
     /// Receives one message whole, answers its chunks, and reports it.

@@ -94,7 +94,13 @@ impl Server {
         self.child.try_wait().expect("a child can be asked").is_none()
     }
 
-    /// SIGKILL: no farewell of any kind.
+    /// SIGKILL, while others still talk to it: no farewell of any kind.
+    pub(crate) fn shoot(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it was alive");
+    }
+
+    /// SIGKILL, and waits until it is gone.
     pub(crate) fn kill(mut self) {
         self.end();
     }

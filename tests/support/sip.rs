@@ -94,7 +94,8 @@ fn parse(octets: &[u8]) -> Option<(Message, usize)> {
     let head = String::from_utf8_lossy(&octets[..end]);
     let mut lines = head.split("\r\n");
     let start = lines.next()?.to_owned();
-    let split = |line: &str| line.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+    let split =
+        |line: &str| line.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
     let mut message = Message { start, headers: lines.filter_map(split).collect(), body: String::new() };
     let length: usize = message.header("Content-Length").parse().unwrap_or(0);
     let body = octets.get(end + 4..end + 4 + length)?;
