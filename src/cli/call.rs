@@ -244,7 +244,6 @@ fn over(why: EndReason) -> Failure {
     let what = match why {
         EndReason::ByeReceived => "the server hung up".to_owned(),
         EndReason::Gone(status) => format!("the server does not know the call any more ({status})"),
-        EndReason::NotRefreshed => "the server has not refreshed the session in time".to_owned(),
         EndReason::Refused(status) => format!("the server refused the call with {status}"),
         EndReason::ByeSent | EndReason::Cancelled | EndReason::NoAck => "the call is over".to_owned(),
     };
