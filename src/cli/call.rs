@@ -5,6 +5,8 @@ use std::time::Duration;
 use restante::engine::Happening;
 use restante::io::node::Line;
 use restante::msml::{self, Event, Message, TransactionResult};
+use restante::msrp::SendFailure;
+use restante::sip::EndReason;
 use restante::spool::Committed;
 
 use super::documents::{Documents, Way};
@@ -88,7 +90,8 @@ impl Call {
             Some(Happening::Refused(503, _)) => Err(server.absent("the connection is refused")),
             Some(Happening::Refused(408, _)) => Err(server.absent("not a word within SIP's time limit")),
             Some(Happening::Refused(status, reason)) => Err(refused(status, &reason)),
-            other => Err(Failure::new(format!("the call ended before it was answered ({other:?})"))),
+            Some(Happening::Ended(why)) => Err(over(why)),
+            _ => Err(Failure::new("the call ended before it was answered")),
         }
     }
 
@@ -137,7 +140,7 @@ impl Call {
             Some(Happening::NoMedia) => return Err(Failure::new("the server takes none of what we offered")),
             Some(Happening::SendFailed(why)) => Heard::Trouble(format!("sending failed: {}", told(why))),
             Some(Happening::ReceiveFailed(why)) => Heard::Trouble(format!("receiving failed: {why}")),
-            Some(Happening::Ended(why)) => return Err(Failure::new(format!("the call is over: {why:?}"))),
+            Some(Happening::Ended(why)) => return Err(over(why)),
             Some(Happening::Answered(_) | Happening::Refused(..)) => Heard::Else,
             None => return Err(Failure::new("the call is over")),
         })
@@ -237,6 +240,16 @@ fn refused(status: u16, reason: &str) -> Failure {
     }
 }
 
+fn over(why: EndReason) -> Failure {
+    let what = match why {
+        EndReason::ByeReceived => "the server hung up".to_owned(),
+        EndReason::Gone(status) => format!("the server does not know the call any more ({status})"),
+        EndReason::Refused(status) => format!("the server refused the call with {status}"),
+        EndReason::ByeSent | EndReason::Cancelled | EndReason::NoAck => "the call is over".to_owned(),
+    };
+    Failure::new(what).next("try again; if it stays so, the server's log says more")
+}
+
 fn uncommanded(status: u16) -> Failure {
     let failure = Failure::new(format!("the server refused our MSML with SIP status {status}"));
     match status {
@@ -253,14 +266,15 @@ pub(crate) fn failed(result: &TransactionResult) -> Failure {
     Failure::new(format!("the server answered {}: {why}", result.response))
 }
 
-fn told(why: restante::msrp::SendFailure) -> String {
-    use restante::msrp::SendFailure as Why;
+fn told(why: SendFailure) -> String {
     match why {
-        Why::Status(status) => format!("MSRP status {status}"),
-        Why::Report(status) => format!("the server reported MSRP status {status}"),
-        Why::Timeout => "no MSRP response in time".to_owned(),
-        Why::ConnectionLost => "the MSRP connection was lost".to_owned(),
-        Why::Source => "the file can't be read any more".to_owned(),
-        Why::Aborted | Why::Unbound | Why::TooManySessions => "the session was ended".to_owned(),
+        SendFailure::Status(status) => format!("MSRP status {status}"),
+        SendFailure::Report(status) => format!("the server reported MSRP status {status}"),
+        SendFailure::Timeout => "no MSRP response in time".to_owned(),
+        SendFailure::ConnectionLost => "the MSRP connection was lost".to_owned(),
+        SendFailure::Source => "the file can't be read any more".to_owned(),
+        SendFailure::Aborted | SendFailure::Unbound | SendFailure::TooManySessions => {
+            "the session was ended".to_owned()
+        }
     }
 }

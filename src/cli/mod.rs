@@ -6,7 +6,8 @@
 //!                          └─ stderr: progress, errors with what to do next
 //! ```
 //!
-//! One file a command, each with its `Args` and its `run`. Nothing here knows a protocol.
+//! One file a command, each with its `Args` and its `run`. The clients stand on a `Station`, a node of their own for the
+//! length of the command, and speak on a `Call`; what SIP, MSML and MSRP are is known by the rooms below.
 
 mod answer;
 mod call;

@@ -210,6 +210,13 @@ impl Node {
     }
 }
 
+impl Drop for Node {
+    /// What nobody waits for stops, too: sockets are closed and nothing new is begun.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 /// How long stopping may take before the process goes anyway: what is durable is durable.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
