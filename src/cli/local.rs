@@ -47,7 +47,7 @@ impl LocalFile {
         if !metadata.is_file() {
             return Err(Failure::new(format!("{} is not a regular file", path.display())));
         }
-        let Some(name) = path.to_str().and(path.file_name()).map(|name| name.to_string_lossy().into_owned()) else {
+        let Some(name) = path.to_str().and_then(|_| path.file_name()?.to_str()).map(str::to_owned) else {
             return Err(Failure::new(format!("{}: the name is not UTF-8", path.display())).next("rename it"));
         };
         let mut progress = Progress::new(voice, format!("hash {name}"), metadata.len());
