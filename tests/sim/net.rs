@@ -62,6 +62,8 @@ struct Half {
     /// Octets on their way here or arrived, and not taken.
     unread: usize,
     state: State,
+    /// Its own side has said that it will write no more.
+    finished: bool,
     /// The other side has octets that found no room.
     starved: bool,
     lane: Lane,
@@ -103,6 +105,7 @@ impl Network {
             arrived: VecDeque::new(),
             unread: 0,
             state: State::Open,
+            finished: false,
             starved: false,
             lane: Lane::default(),
         };
@@ -147,7 +150,9 @@ impl Network {
 
     /// Says that no more will be written.
     pub(crate) fn finish(&mut self, time: &mut Timeline, end: End) {
-        self.deliver(time, end.other(), |at| Event::Over { at });
+        if !std::mem::replace(&mut self.half(end).finished, true) {
+            self.deliver(time, end.other(), |at| Event::Over { at });
+        }
     }
 
     /// Something for this end that overtakes nothing written to it before.
