@@ -145,7 +145,7 @@ impl Oracle {
         if dialog.exits > 1 {
             self.blame(format!("I3: dialog {} exits {} times", event.id, self.dialogs[&event.id].exits));
         }
-        match (event.value("record.end"), event.value("play.end")) {
+        match (variable(event, "record.end"), variable(event, "play.end")) {
             (Some(end), _) => self.recorded(event, end),
             (None, Some(end)) if end.ends_with("notfound") || end.ends_with("storage") => {
                 self.blame(format!("I1: an object that was told of cannot be played: {end}"));
@@ -331,6 +331,11 @@ impl Letter {
         };
         stage.seal(self.content.len() as u64, &whole).map(drop).map_err(|error| told(&error))
     }
+}
+
+/// A shadow variable; what was never set is called undefined.
+pub(crate) fn variable<'a>(event: &'a msml::Event, name: &str) -> Option<&'a str> {
+    event.value(name).filter(|value| *value != "undefined")
 }
 
 /// The octets of an object.

@@ -11,7 +11,7 @@ use restante::sip::{EndReason, Transport};
 use sha1::Digest as _;
 
 use crate::node::SIP_PORT;
-use crate::oracle::Letter;
+use crate::oracle::{Letter, variable};
 use crate::plan::{Declares, Deposit, Errand};
 use crate::world::{Event, SERVER, World};
 
@@ -217,7 +217,7 @@ impl World {
     fn msml_heard(&mut self, index: usize, text: &str) {
         let Ok(Message::Event(event)) = msml::read_message(text.as_bytes()) else { return };
         let Some(call) = self.phones[index].call.as_mut().filter(|_| event.name == "msml.dialog.exit") else { return };
-        let end = event.value("record.end").or_else(|| event.value("play.end")).unwrap_or("nothing").to_owned();
+        let end = variable(&event, "record.end").or_else(|| variable(&event, "play.end")).unwrap_or("nothing").to_owned();
         if end == "play.complete" && call.received != 1 {
             self.oracle.blame(format!("I4: a complete play brought {} files", call.received));
         }

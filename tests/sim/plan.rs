@@ -44,7 +44,7 @@ pub(crate) enum Errand {
     Retrieve(Transport),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Deposit {
     pub(crate) transport: Transport,
     pub(crate) content: Bytes,
@@ -56,6 +56,14 @@ pub(crate) struct Deposit {
     pub(crate) retries: u32,
     /// Name of the file and Message-ID of its message: the same at every try.
     pub(crate) path: String,
+}
+
+impl std::fmt::Debug for Deposit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { transport, declares, record, hang_up, path, .. } = self;
+        let octets = self.content.len();
+        write!(f, "Deposit({path} {octets} octets, {transport:?} {declares:?} record={record} hang_up={hang_up:?})")
+    }
 }
 
 /// What a sender says of its file's digest.
