@@ -99,9 +99,10 @@ impl Plan {
         let server = habits(&mut dice, true);
         let phone = habits(&mut dice, false);
         let alone = server.unattended == Unattended::Deposit;
+        let most = affordable(&weather, [&server, &phone]);
         let phones = 1 + dice.below(3);
         let phones = (0..phones)
-            .map(|_| (0..=dice.below(3)).map(|_| errand(&mut dice, weather.grain, calm, alone)).collect())
+            .map(|_| (0..=dice.below(3)).map(|_| errand(&mut dice, most, calm, alone)).collect())
             .collect();
         let blows = if calm { Vec::new() } else { blows(&mut dice) };
         Self { seed, weather, server, phone, phones, blows, bug: None }
@@ -171,12 +172,21 @@ fn habits(dice: &mut Dice, server: bool) -> Habits {
     }
 }
 
-fn errand(dice: &mut Dice, grain: usize, calm: bool, alone: bool) -> Errand {
+/// Octets that get through in a few seconds: a world in which everything runs into its timers would be a dull one.
+fn affordable(weather: &Weather, sides: [&Habits; 2]) -> u64 {
+    let slowest = |of: fn(&Habits) -> f64| sides.map(of).into_iter().fold(0.0, f64::max);
+    let window = |side: &Habits| 1.0 / (side.msrp.window_octets.min(side.msrp.unsent_octets as u64) as f64);
+    let round_trip = 2.0 * weather.latency.1.as_secs_f64();
+    let on_the_way = round_trip * slowest(window).max(1.0 / weather.window as f64);
+    let on_disk = slowest(|side| side.disk.1.as_secs_f64()) / weather.grain as f64;
+    (5.0 / (on_the_way + on_disk)).min(100_000.0) as u64
+}
+
+fn errand(dice: &mut Dice, most: u64, calm: bool, alone: bool) -> Errand {
     let transport = dice.pick(&[Transport::Udp, Transport::Udp, Transport::Tcp]);
     if !alone && dice.percent(30) {
         return Errand::Retrieve(transport);
     }
-    let most = (grain as u64 * 200).min(100_000);
     let octets = if dice.percent(50) { dice.pick(&SIZES) } else { dice.below(most) };
     Errand::Deposit(Deposit {
         transport,
