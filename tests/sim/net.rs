@@ -134,8 +134,8 @@ impl Network {
     pub(crate) fn room(&mut self, end: End) -> usize {
         let window = self.weather.window;
         let reader = self.half(end.other());
-        reader.starved = reader.unread >= window;
-        window.saturating_sub(reader.unread)
+        reader.starved |= reader.unread >= window;
+        if reader.starved { 0 } else { window - reader.unread }
     }
 
     /// Writes octets, cut anywhere.
@@ -205,10 +205,13 @@ impl Network {
 
     /// Reads what one segment brought.
     pub(crate) fn take(&mut self, time: &mut Timeline, end: End) -> Option<Bytes> {
+        let window = self.weather.window;
         let half = self.half(end);
         let octets = half.arrived.pop_front()?;
         half.unread -= octets.len();
-        if std::mem::take(&mut half.starved) {
+        // As real windows do, this one opens by half at least: octet by octet nothing would ever get through.
+        if half.starved && half.unread <= window / 2 {
+            half.starved = false;
             let latency = self.latency();
             time.after(latency, Event::Room { at: end.other() });
         }

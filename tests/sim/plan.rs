@@ -178,8 +178,9 @@ fn affordable(weather: &Weather, sides: [&Habits; 2]) -> u64 {
     let window = |side: &Habits| 1.0 / (side.msrp.window_octets.min(side.msrp.unsent_octets as u64) as f64);
     let round_trip = 2.0 * weather.latency.1.as_secs_f64();
     let on_the_way = round_trip * slowest(window).max(1.0 / weather.window as f64);
-    let on_disk = slowest(|side| side.disk.1.as_secs_f64()) / weather.grain as f64;
-    (5.0 / (on_the_way + on_disk)).min(100_000.0) as u64
+    // A segment is cut anywhere and makes a write or two, and each may want a sync.
+    let on_disk = slowest(|side| side.disk.1.as_secs_f64()) * 4.0 / weather.grain as f64;
+    (4.0 / (on_the_way + on_disk)).min(100_000.0) as u64
 }
 
 fn errand(dice: &mut Dice, most: u64, calm: bool, alone: bool) -> Errand {
