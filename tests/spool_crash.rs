@@ -167,6 +167,7 @@ fn nothing_reported_is_lost_and_nothing_half_written_is_seen_after_a_power_cut_a
     }
 }
 
+// M4975-5.4-24: what was reported before the kill is not sent again, and the file is complete.
 #[test]
 fn nothing_reported_is_lost_after_a_kill_at_any_call() {
     let (fresh, calls) = rehearsal();

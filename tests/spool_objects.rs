@@ -12,8 +12,8 @@ use restante::io::files::HostFiles;
 use restante::model::limits::{HOLES_PER_MESSAGE, STAGE_KEPT, TOMBSTONE_KEPT};
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
 use restante::spool::{
-    Check, CommitError, Committed, EnvelopeDraft, Index, Query, SealError, Spool, SpoolError, Stage, StageError,
-    StagePlan,
+    Check, CommitError, Committed, EnvelopeDraft, Index, Query, SealError, Sealed, Spool, SpoolError, Stage,
+    StageError, StagePlan,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -70,7 +70,7 @@ fn under<'a>(paths: &'a [String], dir: &'a str) -> Vec<&'a String> {
 }
 
 proptest! {
-    // M4975-7.3.1: chunks may come in any order, twice, and overlapping; the last one that came counts.
+    // M4975-7.3.1-02, M4975-7.3.1-05, M4975-7.3.1-06
     #[test]
     fn any_order_of_chunks_with_repeats_and_overlaps_gives_the_octets_of_a_byte_map(
         chunks in prop::collection::vec((0usize..3000, prop::collection::vec(any::<u8>(), 1..900)), 1..25),
@@ -119,6 +119,7 @@ fn a_stage_with_a_hole_is_given_back_and_can_be_completed() {
     assert_eq!(content(&spool, &object), b"abcdef");
 }
 
+// M5547-8.3.1-09
 #[test]
 fn a_file_that_is_not_what_was_declared_is_discarded_and_can_be_sent_again() {
     let files = SimFiles::new();
@@ -362,6 +363,47 @@ fn no_stage_is_taken_below_the_reserve() {
     spool.set_reserve(100_000);
     assert!(!spool.status().writable);
     assert!(matches!(spool.stage(StagePlan::new(uri("spool:/bob/x")), now()), Err(StageError::Full { .. })));
+}
+
+#[test]
+fn a_directory_with_something_else_in_it_is_left_as_it_is() {
+    let files = SimFiles::new();
+    files.overwrite("thesis.tex", b"three years of work");
+    let refused = Spool::open(Arc::new(files.clone()), Index::in_memory(), Mint::from_number(1), now());
+    assert!(matches!(refused, Err(SpoolError::NotASpool)));
+    assert_eq!((files.paths(), files.dirs()), (vec!["thesis.tex".to_owned()], Vec::new()));
+}
+
+#[test]
+fn handles_go_from_thread_to_thread() {
+    fn goes<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    goes::<Stage>();
+    goes::<Sealed>();
+    is_shared::<Committed>();
+    is_shared::<Spool>();
+}
+
+#[test]
+fn many_threads_commit_at_once_and_every_object_is_there_with_its_own_id() {
+    let files = SimFiles::new();
+    let spool = open(&files);
+    std::thread::scope(|scope| {
+        for thread in 0..8u8 {
+            let spool = spool.clone();
+            scope.spawn(move || (0..20u8).for_each(|turn| drop(deposit(&spool, "spool:/bob/", &[thread, turn]))));
+        }
+        // And some fight for one name.
+        for thread in 0..4u8 {
+            let spool = spool.clone();
+            scope.spawn(move || (0..10u8).for_each(|turn| drop(deposit(&spool, "spool:/bob/one", &[thread, turn]))));
+        }
+    });
+    assert_eq!(spool.status().objects, 161);
+    let listed = spool.list(&Query::default()).expect("a page");
+    assert!(listed.iter().all(|object| spool.verify(&object.id).is_ok_and(|check| check == Check::Sound)));
+    drop(spool);
+    assert_eq!(open(&files.kill()).status().objects, 161);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What an operator writes, and what comes of it.
 
+use crate::model::Network;
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::client::OrderId;
 use super::link::LinkId;
+use super::order::OrderId;
 use crate::model::Instant;
 use crate::msml::{PrimitiveKey, Style};
 use crate::msrp::{Arrival, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionSpec};
@@ -230,3 +230,12 @@ impl Switchboard {
         keys
     }
 }
+
+/// RFC 5547 §6: the id is unique without coordination; 32 letters are 190 random bits.
+pub(super) const TRANSFER_ID_LETTERS: usize = 32;
+
+/// What our own documents are sent as.
+pub(super) const MSML_TYPE: &str = "application/msml+xml";
+
+/// The type of a session description.
+pub(super) const SDP_TYPE: &str = "application/sdp";

@@ -1,88 +1,13 @@
 //! Calls that our own commands place: the engine as an application server with an endpoint of its own.
 
-use std::net::SocketAddr;
-
-use super::call::{Call, Offered, Parties, Proposed, Purpose};
-use super::core::{Engine, Output};
-use super::failure::ReceiveFailure;
-use crate::model::{FileInfo, Now, Outbox};
-use crate::msrp::SendFailure;
+use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, TRANSFER_ID_LETTERS};
+use super::core::Engine;
+use super::jobs::Timer;
+use super::order::{CallMedia, Order};
+use super::port::Output;
+use crate::model::{Now, Outbox};
 use crate::sdp::{self, FileOffer, LocalSession, OfferedStream};
-use crate::sip::{self, Body, CallKey, EndReason, Transport};
-use crate::spool::Committed;
-
-/// Names a command's call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OrderId(pub u64);
-
-/// What a command wants.
-#[derive(Clone, Debug)]
-pub enum Order {
-    /// Call somebody.
-    Call {
-        /// Names the call from now on.
-        id: OrderId,
-        /// Request-URI.
-        target: String,
-        /// Our own URI.
-        from: String,
-        /// Where to send the INVITE.
-        remote: SocketAddr,
-        /// By what.
-        transport: Transport,
-        /// What to offer.
-        media: CallMedia,
-    },
-    /// Send an MSML document on the call.
-    Info(OrderId, u64, String),
-    /// Hang up.
-    Bye(OrderId),
-}
-
-/// What a command's call offers.
-#[derive(Clone, Debug)]
-pub enum CallMedia {
-    /// Push this local file.
-    Push {
-        /// Its path, for the driver.
-        path: String,
-        /// What is declared of it.
-        info: Box<FileInfo>,
-    },
-    /// A plain message session on which we receive.
-    Receive,
-    /// No media: a control dialog.
-    Control,
-}
-
-/// What happened on a command's call.
-#[derive(Debug)]
-pub enum Happening {
-    /// The peer answered; this is its tag, the MSML connection id.
-    Answered(String),
-    /// The peer refused, or could not be reached.
-    Refused(u16, String),
-    /// The answer took none of what was offered.
-    NoMedia,
-    /// An INFO got its response.
-    InfoAnswered(u64, u16, Option<String>),
-    /// The peer sent an MSML document.
-    Msml(String),
-    /// So many octets of our file were answered with 200.
-    Sent(u64),
-    /// The peer has our file.
-    Delivered,
-    /// It has not.
-    SendFailed(SendFailure),
-    /// So many octets of a file have come in.
-    Received(u64),
-    /// A file came in and is committed in our spool.
-    Committed(Committed),
-    /// It did not.
-    ReceiveFailed(ReceiveFailure),
-    /// The call is over.
-    Ended(EndReason),
-}
+use crate::sip::{self, Body, CallKey};
 
 impl Engine {
     pub(super) fn order(&mut self, now: Now, order: Order, out: &mut Outbox<Output>) {
@@ -108,7 +33,7 @@ impl Engine {
         let proposed = match &media {
             CallMedia::Push { info, .. } => {
                 let mut info = info.as_ref().clone();
-                info.transfer_id.get_or_insert_with(|| self.mint.token(16));
+                info.transfer_id.get_or_insert_with(|| self.mint.token(TRANSFER_ID_LETTERS));
                 let file = FileOffer { info, ..FileOffer::default() };
                 Some(Proposed { local: uri, sends: true, receives: false, file: Some(file) })
             }
@@ -155,12 +80,14 @@ impl Engine {
             body: Some(body),
             headers: Vec::new(),
         };
+        self.wake(now, self.policy.answer_timeout, Timer::Answer(call));
         self.sip(now, sip::Input::Command(command), out);
     }
+
+    /// Nobody answered our INVITE in time: it is cancelled.
+    pub(super) fn unanswered(&mut self, now: Now, call: CallKey, out: &mut Outbox<Output>) {
+        if self.board.calls.get(&call).is_some_and(|call| call.offered.is_some() && call.streams.is_empty()) {
+            self.command(now, sip::Command::Cancel { call }, out);
+        }
+    }
 }
-
-/// What our own documents are sent as.
-pub(super) const MSML_TYPE: &str = "application/msml+xml";
-
-/// The type of a session description.
-pub(super) const SDP_TYPE: &str = "application/sdp";

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use super::call::Purpose;
-use super::client::Happening;
-use super::core::{Engine, Output};
+use super::core::Engine;
+use super::jobs::Turn;
+use super::order::Happening;
+use super::port::Output;
 use crate::model::{Machine, Now, Outbox};
 use crate::msml;
 use crate::sip::{self, Body, CallKey, RequestKey};
@@ -12,13 +14,6 @@ use crate::sip::{self, Body, CallKey, RequestKey};
 /// The types in which MSML is understood; the first registered one and what real clients send.
 const MSML_TYPES: [&str; 4] =
     ["application/msml+xml", "application/xml", "text/xml", "application/vnd.radisys.msml+xml"];
-
-/// An input that waits for its machine.
-#[derive(Debug)]
-pub(super) enum Turn {
-    Sip(sip::Input),
-    Msml(msml::Input),
-}
 
 impl Engine {
     /// Feeds the SIP endpoint; what it says is performed before it hears anything else.
@@ -75,7 +70,7 @@ impl Engine {
             Event::Cancelled { call } => drop(self.offers.remove(&call)),
             Event::Info { call, request, body, source, .. } => self.info(now, call, request, body, source, out),
             Event::Options { request, .. } => self.capabilities(now, request, out),
-            Event::Bye { call, .. } => self.hung_up(now, call, out),
+            Event::Bye { call, .. } => self.hung_up(now, call),
             Event::Answered { call, peer_tag, body, .. } => self.answered(now, call, peer_tag, body, out),
             Event::Progress { .. } => {}
             Event::Refused { call, status, reason, .. } => self.tell(call, Happening::Refused(status, reason), out),

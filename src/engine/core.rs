@@ -1,110 +1,19 @@
 //! The engine itself: its tables, its inputs and outputs, its clock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::call::Switchboard;
-use super::client::{Happening, Order, OrderId};
-use super::link::{Command, LinkId, Notice, Source};
-use super::outbound::{Play, Sender, Sending};
+use super::jobs::{Drain, Errand, Pending, Play, Receipt, Recorder, Sender, Sending, Timer, Turn};
+use super::link::{LinkId, Notice, Source};
+use super::order::OrderId;
 use super::policy::Policy;
-use super::receipt::{Receipt, Recorder};
-use crate::model::{FileInfo, Instant, Machine, Mint, Now, ObjectUri, Outbox};
+use super::port::{Census, Input, Output, Ticket};
+use crate::model::{FileInfo, Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{Interpreter, PrimitiveKey};
 use crate::msrp::{InboundKey, MsrpUri, OutboundKey, SessionKey};
-use crate::sip::{self, CallKey, Endpoint, FlowId, Transport};
-use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed};
-
-/// Names a question to the driver, whose answer will carry it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// A question to the spool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Query {
-    /// The object of this name.
-    Object(ObjectUri),
-    /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
-    Select(ObjectUri, FileInfo),
-}
-
-/// What can happen to the engine.
-#[derive(Debug)]
-pub enum Input {
-    /// From the SIP sockets.
-    Sip(sip::Input),
-    /// From a link.
-    Notice(LinkId, Notice),
-    /// A [`Output::Dial`] was performed.
-    Dialled(SessionKey, Result<LinkId, String>),
-    /// A [`Output::Find`] was performed.
-    Found(Ticket, Result<Option<Committed>, String>),
-    /// A [`Output::Commit`] was performed.
-    Committed(Ticket, Result<Committed, CommitError>),
-    /// A client command.
-    Order(Order),
-    /// Take no new calls; say when nothing moves any more.
-    Drain,
-    /// The deadline has passed.
-    Timeout,
-}
-
-/// What the engine wants done.
-#[derive(Debug)]
-pub enum Output {
-    /// Send a SIP message.
-    Transmit {
-        /// On this flow while it lives.
-        flow: Option<FlowId>,
-        /// By what.
-        transport: Transport,
-        /// To whom.
-        remote: SocketAddr,
-        /// The message.
-        octets: Bytes,
-    },
-    /// Close a SIP connection.
-    CloseFlow(FlowId),
-    /// Tell a link.
-    Link(LinkId, Command),
-    /// Connect to this MSRP URI for a session; answer with [`Input::Dialled`].
-    Dial(SessionKey, MsrpUri),
-    /// Ask the spool; answer with [`Input::Found`].
-    Find(Ticket, Query),
-    /// Publish a sealed file; answer with [`Input::Committed`].
-    Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
-    /// Tell a client command.
-    Happened(OrderId, Happening),
-    /// After [`Input::Drain`]: no call and no transfer is left.
-    Drained,
-}
-
-/// What a ticket was taken for.
-#[derive(Debug)]
-pub(super) enum Errand {
-    /// A primitive looks for the file it shall play.
-    Play(PrimitiveKey),
-    /// An INVITE pulls a file.
-    Pull(CallKey, usize),
-    /// A received file is being committed.
-    Commit(LinkId, InboundKey),
-}
-
-/// Why the engine wants to be woken for its own sake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Timer {
-    /// A message waits for a `<record>`.
-    Hold(SessionKey, InboundKey),
-    /// A `<record>` waits for its first message.
-    First(PrimitiveKey),
-    /// A `<play>` waits for the peer's connection.
-    Connect(SessionKey),
-    /// The peer has hung up; what is on its way may still come.
-    Leave(CallKey),
-}
+use crate::sip::{self, CallKey, Endpoint};
+use crate::spool::Committed;
 
 /// SIP, MSML and MSRP brought together. See the room's front page.
 #[derive(Debug)]
@@ -118,7 +27,7 @@ pub struct Engine {
     pub(super) recorders: HashMap<PrimitiveKey, Recorder>,
     pub(super) plays: HashMap<PrimitiveKey, Play>,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
-    pub(super) offers: HashMap<CallKey, super::negotiation::Pending>,
+    pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) errands: HashMap<Ticket, Errand>,
     /// Files that go out as soon as their stream's peer is there.
     pub(super) pushes: HashMap<SessionKey, (Sender, Source, Box<FileInfo>, u64)>,
@@ -126,12 +35,11 @@ pub struct Engine {
     pub(super) local_files: HashMap<CallKey, (String, Box<FileInfo>)>,
     pub(super) orders: HashMap<OrderId, CallKey>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
-    pub(super) agenda: VecDeque<super::control::Turn>,
+    pub(super) agenda: VecDeque<Turn>,
     pub(super) working: bool,
     timers: BTreeSet<(Instant, Timer)>,
     next: u64,
-    draining: bool,
-    drained: bool,
+    pub(super) drain: Option<Drain>,
 }
 
 impl Engine {
@@ -157,8 +65,7 @@ impl Engine {
             working: false,
             timers: BTreeSet::new(),
             next: 0,
-            draining: false,
-            drained: false,
+            drain: None,
         }
     }
 
@@ -171,13 +78,10 @@ impl Engine {
             Input::Found(ticket, result) => self.found(now, ticket, result, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Order(order) => self.order(now, order, out),
-            Input::Drain => self.drain(now, out),
+            Input::Drain => self.begin_drain(now, out),
             Input::Timeout => self.timeout(now, out),
         }
-        if self.draining && !self.drained && self.idle() {
-            self.drained = true;
-            out.push(Output::Drained);
-        }
+        self.go_on_draining(now, out);
     }
 
     /// When the engine wants [`Input::Timeout`].
@@ -198,16 +102,6 @@ impl Engine {
         }
     }
 
-    fn idle(&self) -> bool {
-        self.receipts.is_empty() && self.sendings.is_empty()
-    }
-
-    fn drain(&mut self, now: Now, out: &mut Outbox<Output>) {
-        self.draining = true;
-        self.sip(now, sip::Input::Command(sip::Command::Drain { retry_after: DRAIN_RETRY_AFTER_SECS }), out);
-        self.msml(now, crate::msml::Input::Drain(true), out);
-    }
-
     fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
         self.sip(now, sip::Input::Timeout, out);
         self.msml(now, crate::msml::Input::Timeout, out);
@@ -219,7 +113,10 @@ impl Engine {
                 Timer::Hold(session, message) => self.held_too_long(now, session, message, out),
                 Timer::First(primitive) => self.nothing_came(now, primitive, out),
                 Timer::Connect(session) => self.nobody_connected(now, session, out),
+                Timer::Answer(call) => self.unanswered(now, call, out),
+                Timer::Report(message) => self.unreported(now, message, out),
                 Timer::Leave(call) => self.left(now, call, out),
+                Timer::Linger => self.lingered(now, out),
             }
         }
     }
@@ -233,7 +130,7 @@ impl Engine {
             Notice::Received(message, octets) => self.received(link, message, octets, out),
             Notice::Sealed(message, sealed) => self.sealed(link, message, sealed, out),
             Notice::Lost(message, why, octets) => self.lost(now, link, message, &why, octets, out),
-            Notice::Acknowledged(message, octets) => self.acknowledged(message, octets, out),
+            Notice::Acknowledged(message, octets) => self.acknowledged(now, message, octets, out),
             Notice::Delivered(message) => self.delivered(now, message, out),
             Notice::SendFailed(message, why, octets) => self.send_failed(now, message, &why, octets, out),
             Notice::Closed => self.link_closed(now, link, out),
@@ -277,21 +174,5 @@ impl Engine {
     }
 }
 
-/// What is under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// SIP dialogs.
-    pub calls: usize,
-    /// MSRP sessions.
-    pub sessions: usize,
-    /// Files coming in.
-    pub receiving: usize,
-    /// Files going out.
-    pub sending: usize,
-}
-
 /// RFC 4975 §14.1 asks for 80 random bits; 22 letters carry 130.
 const SESSION_ID_LETTERS: usize = 22;
-
-/// What a caller that meets a draining server is told, in seconds: the restart will be over by then.
-const DRAIN_RETRY_AFTER_SECS: u32 = 30;

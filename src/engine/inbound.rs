@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::client::Happening;
-use super::core::{Engine, Output, Timer};
+use super::core::Engine;
+use super::jobs::Timer;
 use super::link::{Command, LinkId};
+use super::order::Happening;
+use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::msml;
 use crate::msrp::{KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
@@ -108,11 +110,10 @@ impl Engine {
     }
 
     /// The peer hangs up. What is on its way may still come; then the connection object ends (RFC 5707 §3.1).
-    pub(super) fn hung_up(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+    pub(super) fn hung_up(&mut self, now: Now, key: CallKey) {
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         call.leaving = true;
         self.wake(now, LAST_OCTETS, Timer::Leave(key));
-        self.leave_if_done(now, key, out);
     }
 
     pub(super) fn maybe_left(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
@@ -148,6 +149,7 @@ impl Engine {
             self.msml(now, msml::Input::ContextGone(msml::ContextId(key.0)), out);
         }
         self.offers.remove(&key);
+        self.local_files.remove(&key);
     }
 
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.
@@ -171,14 +173,16 @@ impl Engine {
                 out.push(Output::Link(link, Command::Close));
             }
         }
+        self.pushes.remove(&session);
         self.board.remove_stream(session);
     }
 
     pub(super) fn ended(&mut self, now: Now, key: CallKey, why: EndReason, out: &mut Outbox<Output>) {
         self.tell(key, Happening::Ended(why), out);
+        self.orders.retain(|_, call| *call != key);
         tracing::info!(call = key.0, ?why, "call over");
         if why == EndReason::ByeReceived {
-            return self.leave_if_done(now, key, out); // hung_up has seen it
+            return self.leave_if_done(now, key, out); // its last octets have LAST_OCTETS to arrive
         }
         self.left(now, key, out);
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::failure::ReceiveFailure;
+use crate::model::limits::MSRP_LONELY;
 use crate::model::{FileInfo, Instant, Machine, Now, Outbox, Ranges};
 use crate::msrp::{
     self, AbortReason, Arrival, Connection, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure,
@@ -42,7 +43,7 @@ pub struct Grant {
     /// The largest message taken, in octets (RFC 4975 §8.6).
     pub limit: u64,
     /// Longest pause between two pieces before the message counts as failed.
-    pub idle: Option<Duration>,
+    pub idle: Duration,
 }
 
 /// What the engine tells a link.
@@ -181,7 +182,7 @@ const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
 struct Inbound {
     limit: u64,
     declared: FileInfo,
-    idle: Option<Duration>,
+    idle: Duration,
     last_octet: Instant,
     received: u64,
     /// What the engine was last told of it.
@@ -208,14 +209,17 @@ enum Step {
 pub struct Link {
     connection: Connection,
     inbound: BTreeMap<InboundKey, Inbound>,
+    /// Since when the stream has carried no session.
+    lonely_since: Option<Instant>,
     closed: bool,
     scratch: Outbox<msrp::Output>,
 }
 
 impl Link {
     /// A link over a fresh connection.
-    pub fn new(connection: Connection) -> Self {
-        Self { connection, inbound: BTreeMap::new(), closed: false, scratch: Outbox::new() }
+    pub fn new(connection: Connection, now: Now) -> Self {
+        let lonely_since = Some(now.instant);
+        Self { connection, inbound: BTreeMap::new(), lonely_since, closed: false, scratch: Outbox::new() }
     }
 
     /// Whether the owner may read the stream; false is back-pressure.
@@ -246,7 +250,8 @@ impl Link {
     pub fn deadline(&self) -> Option<Instant> {
         let idle = self.inbound.values().filter_map(Inbound::idle_deadline).min();
         let connection = self.connection.deadline().map(|(instant, _)| instant);
-        [idle, connection].into_iter().flatten().min()
+        let lonely = self.lonely_since.map(|since| since + MSRP_LONELY);
+        [idle, connection, lonely].into_iter().flatten().min()
     }
 
     fn command(&mut self, now: Now, command: Command, out: &mut Outbox<Output>) {
@@ -430,6 +435,10 @@ impl Link {
             self.lose(message, ReceiveFailure::Idle, out);
             self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
         }
+        if self.lonely_since.is_some_and(|since| since + MSRP_LONELY <= now.instant) {
+            self.lonely_since = None;
+            return self.drive(now, msrp::Input::Close, out);
+        }
         self.drive(now, msrp::Input::Timeout, out);
     }
 
@@ -458,6 +467,11 @@ impl Link {
             self.perform(output, out);
         }
         self.scratch = outputs;
+        self.lonely_since = match self.lonely_since {
+            _ if self.connection.sessions() > 0 => None,
+            None if !self.closed => Some(now.instant),
+            since => since,
+        };
     }
 
     fn perform(&mut self, output: msrp::Output, out: &mut Outbox<Output>) {
@@ -510,8 +524,16 @@ impl Link {
         let left = matches!(why, AbortReason::ConnectionLost | AbortReason::Unbound);
         match total.filter(|total| left && ranges.covers(*total) && !ranges.is_empty()) {
             Some(total) => self.complete(message, total, out),
+            // The grant of a declared file ends where the file does, so it is not max-size that was overrun.
+            None if why == AbortReason::TooLarge && self.ends_as_declared(message) => {
+                self.lose(message, ReceiveFailure::SizeMismatch, out);
+            }
             None => self.lose(message, why.into(), out),
         }
+    }
+
+    fn ends_as_declared(&self, message: InboundKey) -> bool {
+        self.inbound.get(&message).is_some_and(|inbound| inbound.declared.size == Some(inbound.limit))
     }
 
     fn complete(&mut self, message: InboundKey, total: u64, out: &mut Outbox<Output>) {
@@ -523,7 +545,7 @@ impl Link {
 
 impl Inbound {
     fn idle_deadline(&self) -> Option<Instant> {
-        self.idle.filter(|_| self.step == Step::Open).map(|idle| self.last_octet + idle)
+        (self.step == Step::Open).then(|| self.last_octet + self.idle)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::call::{Call, Offered, Parties, Proposed, Purpose, Stream};
-use super::client::{Happening, SDP_TYPE};
-use super::core::{Engine, Errand, Output, Query};
+use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
+use super::core::Engine;
+use super::jobs::{Errand, Pending, Sender};
 use super::link::Source;
-use super::outbound::Sender;
+use super::order::Happening;
+use super::port::{Output, Query};
 use crate::model::{FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, PrimitiveKey};
 use crate::msrp::{MsrpUri, SessionKey};
@@ -16,15 +17,6 @@ use crate::sdp::{
 };
 use crate::sip::{self, Body, CallKey, Invite};
 use crate::spool::Committed;
-
-/// An offer of the peer's whose answer waits for the spool.
-#[derive(Debug)]
-pub(super) struct Pending {
-    offer: Description,
-    streams: Vec<StreamOffer>,
-    verdicts: Vec<Option<Verdict>>,
-    pulled: HashMap<usize, Committed>,
-}
 
 /// Why an INVITE is refused before its streams are looked at.
 struct Refusal {
@@ -118,7 +110,7 @@ impl Engine {
     /// `None`: the spool has to be asked.
     fn judge(&mut self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         if let Some(kept) = self.kept(key, stream) {
-            return Some(Verdict::Accept(kept));
+            return Some(kept);
         }
         match &stream.wish {
             Wish::Push(file) => {
@@ -144,15 +136,30 @@ impl Engine {
     }
 
     /// A line that repeats a stream we have (session timers do, RFC 4028): the same again, nothing starts anew.
-    fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<LocalStream> {
+    fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         let session = (*self.board.calls.get(&key)?.streams.get(stream.index)?)?;
         let have = self.board.streams.get(&session)?;
-        let same = have.peer.path == stream.terms.path && !matches!(stream.wish, Wish::Unsupported(_));
-        same.then(|| LocalStream {
-            terms: self.terms(have.local.clone()),
-            direction: Direction::new(have.sends, have.receives),
-            role: have.role,
-            file: have.file.clone(),
+        let file = match (&stream.wish, &have.file) {
+            (Wish::Push(file) | Wish::Pull(file), Some(ours)) => {
+                // RFC 5547 §8.1: another id is another transfer, whatever the path; the same id stays the same file.
+                if file.info.transfer_id != ours.info.transfer_id {
+                    return None;
+                }
+                if file.contradicts(&ours.info) {
+                    return Some(Verdict::Reject);
+                }
+                Some(ours.clone())
+            }
+            (Wish::Session(_), None) => None,
+            _ => return None,
+        };
+        (have.peer.path == stream.terms.path).then(|| {
+            Verdict::Accept(LocalStream {
+                terms: self.terms(have.local.clone()),
+                direction: Direction::new(have.sends, have.receives),
+                role: have.role,
+                file,
+            })
         })
     }
 
@@ -176,7 +183,7 @@ impl Engine {
         let Wish::Pull(file) = &stream.wish else { return None };
         let user = &self.board.calls.get(&key)?.parties.user;
         let user = percent_encoding::percent_decode_str(user).decode_utf8().ok()?;
-        Some(Query::Select(ObjectUri::mailbox(&user).ok()?, file.info.clone()))
+        Some(Query::Select(ObjectUri::mailbox(&user).ok()?, Box::new(file.info.clone())))
     }
 
     pub(super) fn pull_found(
@@ -361,7 +368,7 @@ impl Engine {
         else {
             return;
         };
-        let transfer_id = self.mint.token(16);
+        let transfer_id = self.mint.token(TRANSFER_ID_LETTERS);
         let local = self.mint_uri();
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         if call.offered.is_some() {
@@ -432,10 +439,10 @@ impl Engine {
         }
     }
 
-    /// Brings to life what an answer took of our offer, and returns it.
+    /// Brings to life what an answer took of our offer, and returns it; ends what the answer closes.
     fn agree(
         &mut self,
-        _now: Now,
+        now: Now,
         key: CallKey,
         offered: Offered,
         answer: &Description,
@@ -448,6 +455,12 @@ impl Engine {
                 return Vec::new();
             }
         };
+        let have = self.board.calls.get(&key).map(|call| call.streams.clone()).unwrap_or_default();
+        for (session, agreed) in have.into_iter().zip(&agreed) {
+            if let (Some(session), None) = (session, agreed) {
+                self.drop_stream(now, session, out);
+            }
+        }
         let mut sessions = Vec::new();
         for (index, proposed) in offered.added {
             let Some(stream) = agreed.get(index).and_then(Option::as_ref) else { continue };

@@ -1,57 +1,18 @@
 //! Files going out: `<play>`, the stream it goes by, and a command's own push.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::client::{Happening, OrderId};
-use super::core::{Engine, Errand, Output, Query, Timer};
+use super::core::Engine;
+use super::jobs::{Errand, Play, Sender, Sending, Timer};
 use super::link::{Command, Source};
+use super::order::Happening;
+use super::port::{Output, Query};
 use super::receipt::file_variables;
-use crate::model::{FileInfo, Instant, Now, Outbox};
-use crate::msml::{self, End, PlayFile, PrimitiveKey};
+use crate::model::{FileInfo, Now, Outbox};
+use crate::msml::{self, End, PrimitiveKey};
 use crate::msrp::{FailureReport, OutboundKey, OutboundSpec, SendFailure, SessionKey};
 use crate::sip::CallKey;
 use crate::spool::Committed;
-
-/// A `<play>` at work: its files, one after the other.
-#[derive(Debug)]
-pub(super) struct Play {
-    pub(super) call: CallKey,
-    files: VecDeque<PlayFile>,
-    held: bool,
-    /// When the first file began to go out.
-    started: Option<Instant>,
-    octets: u64,
-    variables: Vec<(String, String)>,
-    pub(super) object: Option<Committed>,
-    media_type: String,
-    sending: Option<OutboundKey>,
-}
-
-impl Play {
-    fn took(&self, now: Now) -> Duration {
-        self.started.map_or(Duration::ZERO, |started| now.instant.since(started))
-    }
-}
-
-/// Who hears of a message going out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sender {
-    /// A `<play>`.
-    Primitive(PrimitiveKey),
-    /// A client command.
-    Client(OrderId),
-    /// A pull that needs nobody (RFC 5547 §8.3.2).
-    Nobody,
-}
-
-/// One message going out.
-#[derive(Debug)]
-pub(super) struct Sending {
-    pub(super) session: SessionKey,
-    pub(super) sender: Sender,
-    pub(super) octets: u64,
-}
 
 impl Engine {
     /// A `<play>` starts on this connection.
@@ -208,9 +169,23 @@ impl Engine {
         }
     }
 
-    pub(super) fn acknowledged(&mut self, message: OutboundKey, octets: u64, out: &mut Outbox<Output>) {
-        let Some(Sender::Client(order)) = self.sendings.get(&message).map(|sending| sending.sender) else { return };
-        out.push(Output::Happened(order, Happening::Sent(octets)));
+    pub(super) fn acknowledged(&mut self, now: Now, message: OutboundKey, octets: u64, out: &mut Outbox<Output>) {
+        let Some(sending) = self.sendings.get(&message) else { return };
+        if let Sender::Client(order) = sending.sender {
+            out.push(Output::Happened(order, Happening::Sent(octets)));
+        }
+        if octets >= sending.octets {
+            self.wake(now, REPORT_WAIT, Timer::Report(message));
+        }
+    }
+
+    /// The peer has every octet and does not report them: nothing proves that it kept them.
+    pub(super) fn unreported(&mut self, now: Now, message: OutboundKey, out: &mut Outbox<Output>) {
+        let Some(sending) = self.sendings.get(&message) else { return };
+        if let Some(link) = self.board.streams.get(&sending.session).and_then(|stream| stream.link) {
+            out.push(Output::Link(link, Command::Abort(message)));
+        }
+        self.send_failed(now, message, &SendFailure::Timeout, sending.octets, out);
     }
 
     /// Every chunk was answered with 200 and the success REPORT is in: only now is it delivered.
@@ -380,6 +355,9 @@ fn quoted(name: &str) -> String {
     let clean: String = name.chars().filter(|letter| !letter.is_control()).collect();
     format!("\"{}\"", clean.replace('\\', "\\\\").replace('"', "\\\""))
 }
+
+/// How long after the last 200 a success REPORT may take: the peer syncs a disk, or an archive behind it.
+const REPORT_WAIT: Duration = Duration::from_secs(120);
 
 /// What a file is called whose type nobody knows.
 const OCTET_STREAM: &str = "application/octet-stream";

@@ -23,6 +23,15 @@ pub const MESSAGES_PER_SESSION: usize = 8;
 /// RFC 4975 §7.1.1: a transaction without a response for this long has failed.
 pub const MSRP_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Streams to MSRP peers at once: one descriptor and about 10 KiB each when idle.
+pub const MSRP_CONNECTIONS: usize = 20_000;
+
+/// A stream that carries no session for this long is of no use to anybody (RFC 4975 §5.4: its opener sends at once).
+pub const MSRP_LONELY: Duration = Duration::from_secs(30);
+
+/// A sender that is silent in the middle of a file for this long has gone; its octets are kept for its return.
+pub const MSRP_IDLE: Duration = Duration::from_secs(120);
+
 /// Octets sent by a session and not yet answered: enough for 1 Gbit/s at 8 ms, small enough for 10,000 sessions.
 pub const SEND_WINDOW_OCTETS: u64 = 1024 * 1024;
 

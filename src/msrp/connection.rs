@@ -270,7 +270,9 @@ impl Connection {
                 }
             }
             Verdict::TypeRefused(key, content_type) => {
-                if let Some(session) = self.sessions.get_mut(key) {
+                if let Some(session) = self.sessions.get_mut(key)
+                    && !session.refused_types.contains(&content_type)
+                {
                     session.refused_types.push(content_type);
                 }
             }

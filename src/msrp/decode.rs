@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use memchr::memmem::Finder;
 
 use crate::model::limits::MSRP_HEAD_OCTETS;
@@ -56,25 +56,24 @@ enum State {
 #[derive(Debug)]
 struct EndLine {
     /// CRLF, seven hyphens, transaction id.
-    mark: Finder<'static>,
+    mark: Vec<u8>,
     /// The carry begins with the CRLF of the blank line, which may serve the end-line but is never body (P7).
     borrowed: usize,
 }
 
 impl EndLine {
     fn new(tid: &str) -> Self {
-        let mark = format!("\r\n-------{tid}");
-        Self { mark: Finder::new(mark.as_bytes()).into_owned(), borrowed: CRLF.len() }
+        Self { mark: [MARK_START, tid.as_bytes()].concat(), borrowed: CRLF.len() }
     }
 
     /// Mark, flag, CRLF.
     fn len(&self) -> usize {
-        self.mark.needle().len() + 1 + CRLF.len()
+        self.mark.len() + 1 + CRLF.len()
     }
 
     /// How far `octets` go along with an end-line from their first octet on.
     fn compare(&self, octets: &[u8]) -> Match {
-        let mark = self.mark.needle();
+        let mark = &self.mark[..];
         let common = octets.len().min(mark.len());
         if octets[..common] != mark[..common] {
             return Match::No;
@@ -90,10 +89,9 @@ impl EndLine {
     }
 
     /// Takes body off `octets` up to an end-line or to what may be the beginning of one, which goes into `carry`.
-    fn scan(&self, octets: &mut Bytes, carry: &mut BytesMut) -> (Bytes, Option<Flag>) {
-        let mark = self.mark.needle().len();
+    fn scan(&self, start: &Finder<'_>, octets: &mut Bytes, carry: &mut Vec<u8>) -> (Bytes, Option<Flag>) {
         let mut from = 0;
-        while let Some(found) = self.mark.find(&octets[from..]) {
+        while let Some(found) = start.find(&octets[from..]) {
             let at = from + found;
             match self.compare(&octets[at..]) {
                 Match::Whole(flag) => {
@@ -103,11 +101,11 @@ impl EndLine {
                 }
                 Match::SoFar => return (carry_from(at, octets, carry), None),
                 // RFC 4975 §9: without a flag and CRLF behind it, it is data (P4).
-                Match::No => from = at + mark,
+                Match::No => from = at + MARK_START.len(),
             }
         }
         // A mark has one CR, so only the last CR of the tail can begin one.
-        let tail = from.max(octets.len().saturating_sub(mark - 1));
+        let tail = from.max(octets.len().saturating_sub(self.mark.len() - 1));
         match memchr::memrchr(b'\r', &octets[tail..]) {
             Some(cr) if !matches!(self.compare(&octets[tail + cr..]), Match::No) => {
                 (carry_from(tail + cr, octets, carry), None)
@@ -117,15 +115,14 @@ impl EndLine {
     }
 
     /// Finds out with more octets whether `carry` begins an end-line. If not it is body.
-    fn settle(&mut self, octets: &mut Bytes, carry: &mut BytesMut) -> (Bytes, Option<Flag>) {
+    fn settle(&mut self, octets: &mut Bytes, carry: &mut Vec<u8>) -> (Bytes, Option<Flag>) {
         let carried = carry.len();
         let more = octets.len().min(self.len() - carried);
         carry.extend_from_slice(&octets[..more]);
         let flag = match self.compare(carry) {
             Match::No => {
-                carry.truncate(carried);
-                let mut piece = carry.split().freeze();
-                piece.advance(std::mem::take(&mut self.borrowed));
+                let piece = Bytes::copy_from_slice(&carry[std::mem::take(&mut self.borrowed)..carried]);
+                carry.clear();
                 return (piece, None);
             }
             Match::SoFar => None,
@@ -139,7 +136,7 @@ impl EndLine {
     }
 }
 
-fn carry_from(at: usize, octets: &mut Bytes, carry: &mut BytesMut) -> Bytes {
+fn carry_from(at: usize, octets: &mut Bytes, carry: &mut Vec<u8>) -> Bytes {
     let piece = octets.split_to(at);
     carry.extend_from_slice(octets);
     octets.clear();
@@ -155,12 +152,16 @@ enum Match {
 
 const CRLF: &[u8] = b"\r\n";
 
+/// What every end-line after a body starts with: looking for this needs no searcher per frame.
+const MARK_START: &[u8] = b"\r\n-------";
+
 /// Decodes one stream. Push octets, then take events until there is none.
 #[derive(Debug)]
 pub struct Decoder {
     state: State,
     /// A line, or what may become an end-line, that began in octets already consumed.
-    carry: BytesMut,
+    carry: Vec<u8>,
+    mark_start: Finder<'static>,
     rest: Bytes,
     queue: VecDeque<Bytes>,
     head_octets: usize,
@@ -178,7 +179,8 @@ impl Decoder {
     pub fn new() -> Self {
         Self {
             state: State::Start,
-            carry: BytesMut::new(),
+            carry: Vec::new(),
+            mark_start: Finder::new(MARK_START),
             rest: Bytes::new(),
             queue: VecDeque::new(),
             head_octets: 0,
@@ -257,7 +259,7 @@ impl Decoder {
             return Ok(None);
         }
         self.head_octets += self.carry.len();
-        Ok(Some(self.carry.split().freeze()))
+        Ok(Some(std::mem::take(&mut self.carry).into()))
     }
 
     fn head_line(&mut self, line: &[u8]) -> Result<Option<Event>, DecodeError> {
@@ -303,7 +305,7 @@ impl Decoder {
         let State::Body { end, wanted } = &mut self.state else { return None };
         let wanted = *wanted;
         let (piece, flag) = match self.carry.is_empty() {
-            true => end.scan(&mut self.rest, &mut self.carry),
+            true => end.scan(&self.mark_start, &mut self.rest, &mut self.carry),
             false => end.settle(&mut self.rest, &mut self.carry),
         };
         if let Some(flag) = flag {

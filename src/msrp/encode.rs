@@ -45,7 +45,7 @@ pub(super) fn request_head(head: &RequestHead) -> BytesMut {
 /// A whole request without a body.
 pub(super) fn bodiless(head: &RequestHead) -> Bytes {
     let mut octets = request_head(head);
-    octets.extend_from_slice(&end_line(&head.tid, Flag::Complete));
+    octets.extend_from_slice(&end_line(&head.tid).concat());
     octets.freeze()
 }
 
@@ -55,13 +55,18 @@ pub(super) fn response(tid: &str, status: StatusCode, to_path: &[MsrpUri], from:
     let start = format!("MSRP {tid} {status} {}", status.comment());
     line(&mut octets, format_args!("{}", start.trim_end()));
     paths(&mut octets, to_path, std::slice::from_ref(from));
-    octets.extend_from_slice(&end_line(tid, Flag::Complete));
+    octets.extend_from_slice(&end_line(tid).concat());
     octets.freeze()
 }
 
-/// The end-line without the CRLF that goes before it after a body.
-pub(super) fn end_line(tid: &str, flag: Flag) -> Bytes {
-    [b"-------", tid.as_bytes(), &[flag.octet()], b"\r\n"].concat().into()
+/// What ends a frame that has a body: the CRLF is not body (RFC 4975 §7.1).
+pub(super) fn body_end(tid: &str, flag: Flag) -> Bytes {
+    [b"\r\n-------", tid.as_bytes(), &[flag.octet()], b"\r\n"].concat().into()
+}
+
+/// What ends a frame that has none.
+fn end_line(tid: &str) -> [&[u8]; 3] {
+    [b"-------", tid.as_bytes(), b"$\r\n"]
 }
 
 /// How many octets of `piece` may follow `before` in a chunk of this transaction before the seven hyphens and the id

@@ -64,17 +64,17 @@ pub(super) enum Head {
 /// The last path read, so that a session's chunks parse their paths once.
 #[derive(Debug, Default)]
 pub(super) struct PathCache {
-    text: String,
+    value: Vec<u8>,
     path: Option<Path>,
 }
 
 impl PathCache {
-    fn read(&mut self, text: &str) -> Option<Path> {
-        if let Some(path) = self.path.as_ref().filter(|_| self.text == text) {
+    fn read(&mut self, value: &[u8]) -> Option<Path> {
+        if let Some(path) = self.path.as_ref().filter(|_| self.value == value) {
             return Some(path.clone());
         }
-        let path: Path = MsrpUri::parse_path(text).ok()?.into();
-        text.clone_into(&mut self.text);
+        let path: Path = MsrpUri::parse_path(text(value).ok()?).ok()?.into();
+        value.clone_into(&mut self.value);
         self.path = Some(path.clone());
         Some(path)
     }
@@ -161,11 +161,7 @@ impl HeadReader {
         let colon = memchr::memchr(b':', line).ok_or(HeadFault::Header)?;
         let (name, value) = (&line[..colon], &line[colon + 1..]);
         // RFC 4975 §9: hname starts with a letter, so a folded line never looks like a header.
-        if !name.first().is_some_and(u8::is_ascii_alphabetic) || !name.iter().all(u8::is_ascii_graphic) {
-            return Err(HeadFault::Header);
-        }
-        let value = str::from_utf8(value).map_err(|_| HeadFault::Header)?.trim_matches([' ', '\t']);
-        if value.contains(|c: char| c.is_ascii_control() && c != '\t') {
+        if !name.first().is_some_and(u8::is_ascii_alphabetic) {
             return Err(HeadFault::Header);
         }
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
@@ -175,6 +171,7 @@ impl HeadReader {
         if is(FROM_PATH) {
             return once(&mut self.from_path, FROM_PATH, paths.from.read(value));
         }
+        let value = text(value)?;
         if is(MESSAGE_ID) {
             return once(&mut self.message_id, MESSAGE_ID, message_id(value));
         }
@@ -194,8 +191,11 @@ impl HeadReader {
             let media_type = (!value.is_empty()).then(|| value.to_owned());
             return once(&mut self.content_type, CONTENT_TYPE, media_type);
         }
-        let name = str::from_utf8(name).map_err(|_| HeadFault::Header)?;
-        self.others.push((name.to_owned(), value.to_owned()));
+        if !name.iter().all(u8::is_ascii_graphic) {
+            return Err(HeadFault::Header);
+        }
+        let name = String::from_utf8_lossy(name);
+        self.others.push((name.into_owned(), value.to_owned()));
         Ok(())
     }
 
@@ -258,6 +258,14 @@ pub(super) const SUCCESS_REPORT: &str = "Success-Report";
 pub(super) const FAILURE_REPORT: &str = "Failure-Report";
 pub(super) const STATUS: &str = "Status";
 pub(super) const CONTENT_TYPE: &str = "Content-Type";
+
+/// A header's value without the space around it.
+fn text(value: &[u8]) -> Result<&str, HeadFault> {
+    if value.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t') {
+        return Err(HeadFault::Header);
+    }
+    Ok(str::from_utf8(value).map_err(|_| HeadFault::Header)?.trim_matches([' ', '\t']))
+}
 
 fn once<T>(slot: &mut Option<T>, name: &'static str, value: Option<T>) -> Result<(), HeadFault> {
     if slot.is_some() {

@@ -188,3 +188,75 @@ pub(super) const fn status(why: AbortReason) -> StatusCode {
         _ => StatusCode::STOP_SENDING,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msrp::frame::Method;
+    use crate::msrp::uri::MsrpUri;
+
+    fn head(start: u64) -> RequestHead {
+        let path = |text| MsrpUri::parse_path(text).expect("a path").into();
+        let mut head =
+            RequestHead::new("t1234".to_owned(), Method::Send, path("msrp://h:1/a;tcp"), path("msrp://h:2/b;tcp"));
+        head.byte_range = Some(ByteRange { start, end: None, total: Some(100) });
+        head.success_report = true;
+        head
+    }
+
+    /// A message of which these chunks (start, octets, flag) have come.
+    fn message(chunks: &[(u64, usize, Flag)]) -> (Inbound, Result<(), AbortReason>) {
+        let mut message = Inbound::new(SessionKey(1), &head(1), "m1234".to_owned());
+        message.limit = 1000;
+        for &(start, octets, flag) in chunks {
+            message.open(&head(start));
+            if let Err(why) = message.take(octets).and_then(|_| message.close(flag)) {
+                return (message, Err(why));
+            }
+        }
+        (message, Ok(()))
+    }
+
+    // M4975-7.3.1-04 M4975-7.3.1-05
+    #[test]
+    fn it_is_whole_when_the_end_is_known_and_nothing_is_missing_or_unwritten() {
+        let (mut message, taken) = message(&[(5, 4, Flag::Complete), (1, 4, Flag::More)]);
+        assert_eq!((taken, message.whole(), message.total()), (Ok(()), None, Some(8)));
+        assert_eq!((message.written(4), message.settled().is_some(), message.whole()), (4, true, None));
+        assert!(message.settled().is_none());
+        assert_eq!((message.written(100), message.settled().is_some(), message.whole()), (4, true, Some(8)));
+    }
+
+    // Pitfall P13
+    #[test]
+    fn a_plus_at_the_declared_end_is_not_the_end() {
+        let (mut message, _) = message(&[(1, 100, Flag::More)]);
+        message.written(100);
+        assert!(message.settled().is_some());
+        assert_eq!((message.whole(), message.total(), message.received.covers(100)), (None, Some(100), true));
+    }
+
+    #[test]
+    fn every_contradiction_and_every_limit_has_its_name() {
+        use Flag::{Complete, More};
+        for (chunks, why) in [
+            (&[(1, 4, Complete), (3, 4, More)][..], AbortReason::BeyondEnd),
+            (&[(3, 4, More), (1, 4, Complete)], AbortReason::BeyondEnd),
+            (&[(1, 4, Complete), (1, 3, Complete)], AbortReason::BeyondEnd),
+            (&[(1, 1001, More)], AbortReason::TooLarge),
+            (&[(u64::MAX, 4, More)], AbortReason::TooLarge),
+        ] {
+            assert_eq!(message(chunks).1, Err(why), "{chunks:?}");
+        }
+    }
+
+    // M4975-7.1.3-03
+    #[test]
+    fn durable_octets_are_reported_once_and_only_when_a_sync_was_wanted() {
+        let (mut message, _) = message(&[(1, 10, Flag::More)]);
+        assert_eq!(message.durable(5), None);
+        assert!(message.wants_sync(10) && !message.wants_sync(10));
+        let range = ByteRange { start: 1, end: Some(10), total: Some(100) };
+        assert_eq!((message.durable(50), message.durable(50)), (Some(range), None));
+    }
+}

@@ -179,3 +179,70 @@ impl Outbound {
         self.ended && answered && (reported || !self.spec.success_report)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msrp::port::{OutboundKey, SessionKey};
+
+    fn message(total: u64, chunk: usize) -> Outbound {
+        let spec = OutboundSpec {
+            message: OutboundKey(1),
+            session: SessionKey(1),
+            message_id: "m1234".to_owned(),
+            total,
+            content_type: "a/b".to_owned(),
+            headers: Vec::new(),
+            success_report: true,
+            failure_report: FailureReport::Yes,
+            chunk,
+            skip: 1000,
+        };
+        Outbound::new(spec, Path::from([]), Path::from([]))
+    }
+
+    fn config() -> Config {
+        Config { fetch_octets: 4096, window_octets: 10_000, ..Config::default() }
+    }
+
+    #[test]
+    fn one_piece_is_fetched_ahead_and_the_window_is_kept() {
+        let mut message = message(50_000, 4096);
+        assert_eq!(message.fetch(&config()), Some((1000, 4096)));
+        assert_eq!(message.fetch(&config()), None);
+        assert!(message.fetched(1000, vec![0; 4096].into()));
+        assert_eq!(message.fetch(&config()), None);
+        message.advance(4096);
+        assert_eq!(message.fetch(&config()), Some((5096, 4096)));
+        assert!(message.fetched(5096, vec![0; 100].into()), "a source may give less");
+        message.advance(100);
+        assert_eq!(message.fetch(&config()), Some((5196, 4096)));
+        assert!(message.fetched(5196, vec![0; 4096].into()));
+        message.advance(4096);
+        assert_eq!(message.fetch(&config()), None, "8,292 octets are unanswered");
+        assert!(message.credit(0, 4096));
+        assert_eq!(message.fetch(&config()), Some((9292, 4096)));
+    }
+
+    // M4975-5.1-01 M4975-7.1.1-18
+    #[test]
+    fn a_chunk_over_2048_octets_leaves_its_end_open() {
+        let message = message(50_000, 2049);
+        let end = |octets| message.head("t1234".to_owned(), octets).byte_range.and_then(|range| range.end);
+        assert_eq!((end(2048), end(2049)), (Some(2048), None));
+    }
+
+    // M4975-7.1.1-32
+    #[test]
+    fn it_is_delivered_when_sent_answered_and_reported() {
+        let mut message = message(10, 10);
+        assert!(message.fetch(&config()).is_some() && message.fetched(1000, vec![0; 10].into()));
+        let piece = message.peek(10);
+        message.advance(piece.len());
+        (message.ended, message.unanswered) = (true, 1);
+        message.report(Some(ByteRange { start: 1, end: None, total: None }));
+        assert!(!message.is_delivered());
+        message.unanswered = 0;
+        assert!(message.is_delivered());
+    }
+}

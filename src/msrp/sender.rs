@@ -188,8 +188,7 @@ impl Sender {
     /// Ends the open chunk, if there is one.
     fn end_chunk(&mut self, flag: Flag, wire: &mut Wire, out: &mut Outbox<Output>) {
         let Some(open) = self.open.take() else { return };
-        wire.transmit(Bytes::from_static(b"\r\n"), out);
-        wire.transmit(encode::end_line(&open.tid, flag), out);
+        wire.transmit(encode::body_end(&open.tid, flag), out);
         let Some(message) = self.messages.get_mut(&open.message) else { return };
         let (start, end) = (open.start, open.start + open.octets);
         message.ended = flag == Flag::Complete;
@@ -337,7 +336,7 @@ impl Sender {
         let untold = matches!(why, SendFailure::Timeout | SendFailure::Source | SendFailure::Aborted);
         if untold && message.sent > 0 && !message.ended {
             let head = message.head(self.tid(wire), u64::MAX - message.sent);
-            let octets = [&encode::request_head(&head)[..], b"\r\n", &encode::end_line(&head.tid, Flag::Aborted)];
+            let octets = [&encode::request_head(&head)[..], &encode::body_end(&head.tid, Flag::Aborted)];
             wire.urgent(octets.concat().into());
         }
         out.push(failed(&message, why));

@@ -30,7 +30,7 @@ pub struct Invite {
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Somebody calls; owed: [`Command::Accept`] or [`Command::Refuse`].
+    /// Somebody calls; owed: [`Command::Accept`](super::Command::Accept) or [`Command::Refuse`](super::Command::Refuse).
     Invited {
         /// The call's key.
         call: CallKey,
@@ -39,7 +39,7 @@ pub enum Event {
         /// The request.
         invite: Box<Invite>,
     },
-    /// A re-INVITE; owed: [`Command::Accept`] or [`Command::Refuse`].
+    /// A re-INVITE; owed: [`Command::Accept`](super::Command::Accept) or [`Command::Refuse`](super::Command::Refuse).
     Reinvited {
         /// The call.
         call: CallKey,
@@ -59,7 +59,7 @@ pub enum Event {
         /// The call.
         call: CallKey,
     },
-    /// An INFO in a dialog; owed: [`Command::Answer`].
+    /// An INFO in a dialog; owed: [`Command::Answer`](super::Command::Answer).
     Info {
         /// The call.
         call: CallKey,
@@ -72,7 +72,7 @@ pub enum Event {
         /// Its Info-Package, one of those configured.
         info_package: Option<String>,
     },
-    /// An OPTIONS; owed: [`Command::Answer`]. Allow, Accept and Supported are added by the endpoint.
+    /// An OPTIONS; owed: [`Command::Answer`](super::Command::Answer). Allow, Accept and Supported are added by the endpoint.
     Options {
         /// Its key.
         request: RequestKey,
@@ -92,7 +92,7 @@ pub enum Event {
         /// The BYE's body.
         body: Option<Body>,
     },
-    /// Our INVITE is answered. If it had no body, [`Command::Ack`] is owed.
+    /// Our INVITE is answered. If it had no body, [`Command::Ack`](super::Command::Ack) is owed.
     Answered {
         /// The call.
         call: CallKey,
@@ -163,7 +163,7 @@ pub enum Event {
         /// Its body.
         body: Option<Body>,
     },
-    /// The call is over. Every call announced by [`Event::Invited`] or begun by [`Command::Invite`] ends with exactly
+    /// The call is over. Every call announced by [`Event::Invited`] or begun by [`Command::Invite`](super::Command::Invite) ends with exactly
     /// one of these, its last event.
     Ended {
         /// The call.
@@ -188,8 +188,6 @@ pub enum EndReason {
     NoAck,
     /// A request of ours inside the dialog got this status, 481 or 408 (RFC 3261 §12.2.1.2).
     Gone(u16),
-    /// The session timer ran out (RFC 4028 §10); we sent BYE.
-    NotRefreshed,
 }
 
 /// Why the endpoint wants to be woken.

@@ -31,6 +31,11 @@ impl<K: Ord + Copy> Timers<K> {
         }
     }
 
+    /// Whether the key has a deadline.
+    pub(super) fn is_set(&self, key: K) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
     /// Takes the earliest deadline that is not later than `now`.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<K> {
         let (at, key) = *self.by_time.first()?;

@@ -10,8 +10,8 @@ pub enum SpoolError {
     /// Another process serves this spool.
     #[error("another process has this spool open: stop it, or use another --spool")]
     Locked,
-    /// The directory holds objects, but no VERSION file.
-    #[error("the directory is in use and has no VERSION file: it is not a spool")]
+    /// The directory holds something, but no VERSION file.
+    #[error("the directory is in use and has no VERSION file: it is not a spool, and no new one is made in it")]
     NotASpool,
     /// VERSION names a format this release does not know.
     #[error("the spool has format {found:?} and this release knows {known}: use the release that wrote it")]

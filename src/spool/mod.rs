@@ -15,8 +15,10 @@ mod record;
 pub mod recover;
 mod shared;
 mod stage;
+mod staging;
 mod store;
 mod sweep;
+mod tree;
 
 pub use envelope::{Envelope, EnvelopeDraft, Icon};
 pub use error::{CommitError, SpoolError, StageError};
@@ -25,5 +27,6 @@ pub use index::Index;
 pub use receipt::{Committed, Sealed};
 pub use recover::Recovery;
 pub use stage::{SealError, Stage};
-pub use store::{Body, Check, Query, Spool, SpoolStatus, StagePlan};
+pub use staging::StagePlan;
+pub use store::{Body, Check, Query, Spool, SpoolStatus};
 pub use sweep::Swept;

@@ -11,13 +11,10 @@ use super::catalog::{ask, quarantine, read_envelope};
 use super::commit::{DELETED, REPLACED, State, bury, remove_buried};
 use super::envelope::Envelope;
 use super::error::SpoolError;
-use super::files::{Files, Mode, read_small};
+use super::files::{Mode, read_small};
 use super::hashes::Hashes;
 use super::journal;
-use super::layout::{
-    CORRUPT, DATA, DIRECTORIES, Id, JOURNAL, LETTERS, QUEUED, STAGE, STATE, VERSION, VERSION_DRAFT, VERSION_FILE,
-    shard, split,
-};
+use super::layout::{CORRUPT, Id, JOURNAL, LETTERS, QUEUED, STAGE, STATE, shard, split};
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
 
@@ -230,7 +227,8 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
         }
     }
     facts.journal = traces.journal && journal::read(shared.files.as_ref(), id).is_some();
-    facts.deleted = traces.state && is_buried(shared, id)?;
+    let is_anything_there = traces.envelope || traces.body || traces.stage || traces.journal;
+    facts.deleted = traces.state && is_anything_there && is_buried(shared, id)?;
     Ok((facts, found))
 }
 
@@ -332,49 +330,6 @@ fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
 
 fn rename(shared: &Shared, from: &str, to: &str) -> Result<(), SpoolError> {
     shared.files.rename(from, to).map_err(SpoolError::io("moving a file of an unfinished commit"))
-}
-
-/// Makes what is missing of the tree; in a new spool that is everything, and the version comes last: a directory
-/// without it is not a spool yet.
-///
-/// # Errors
-/// [`SpoolError::NotASpool`], [`SpoolError::Version`] and [`SpoolError::Io`].
-pub(super) fn prepare(shared: &Shared) -> Result<(), SpoolError> {
-    let files = shared.files.as_ref();
-    let is_new = !check_version(files)?;
-    if is_new && files.list(QUEUED).is_ok_and(|names| !names.is_empty()) {
-        return Err(SpoolError::NotASpool);
-    }
-    let make = || {
-        DIRECTORIES.iter().try_for_each(|dir| files.create_dir(dir))?;
-        LETTERS.iter().try_for_each(|letter| files.create_dir(&shard(*letter)))?;
-        shared.sync_dir(DATA)?;
-        shared.sync_dir("")?;
-        if is_new {
-            shared.remove_quietly(VERSION_DRAFT);
-            shared.write_small(VERSION_DRAFT, format!("restante-spool {VERSION}\n").as_bytes())?;
-            files.rename(VERSION_DRAFT, VERSION_FILE)?;
-            shared.sync_dir("")?;
-        }
-        Ok(())
-    };
-    make().map_err(SpoolError::io("making the directories of the spool"))
-}
-
-/// Whether VERSION is there and ours.
-///
-/// # Errors
-/// [`SpoolError::Version`] if it is another release's; [`SpoolError::Io`].
-pub(super) fn check_version(files: &dyn Files) -> Result<bool, SpoolError> {
-    match read_small(files, VERSION_FILE, 256) {
-        Ok(octets) if octets == format!("restante-spool {VERSION}\n").into_bytes() => Ok(true),
-        Ok(octets) => {
-            let found = String::from_utf8_lossy(&octets).trim().to_owned();
-            Err(SpoolError::Version { found, known: VERSION })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(SpoolError::io("reading VERSION")(error)),
-    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,13 @@ impl Desk {
         })
     }
 
+    /// Forgets a session that is over, unless another one has the key now.
+    pub(super) fn release(&mut self, key: &str, slot: &Weak<Mutex<Option<Arrival>>>) {
+        if matches!(self.holders.get(key), Some(Holder::Live(holder)) if holder.ptr_eq(slot)) {
+            self.holders.remove(key);
+        }
+    }
+
     /// Ids whose files belong to somebody.
     pub(super) fn owned(&self) -> HashSet<Id> {
         self.live.keys().copied().chain(self.parked().map(|parked| parked.id)).collect()

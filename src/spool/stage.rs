@@ -9,7 +9,7 @@ use super::error::{SpoolError, StageError};
 use super::journal::Journal;
 use super::layout::STAGE;
 use super::receipt::Sealed;
-use super::shared::{Live, Shared, locked};
+use super::shared::{Holder, Live, Shared, locked};
 
 /// Where octets go before anything is promised of them.
 ///
@@ -19,6 +19,8 @@ pub struct Stage {
     live: Live,
     /// Empty once a newer session has taken the octets over.
     slot: Arc<Mutex<Option<Arrival>>>,
+    /// Under which the desk knows it.
+    key: Option<String>,
     object: ObjectUri,
     overwrite: bool,
 }
@@ -57,11 +59,12 @@ pub enum SealError {
 
 impl Stage {
     pub(super) fn new(live: Live, arrival: Arrival, object: ObjectUri, overwrite: bool) -> Self {
-        Self { live, slot: Arc::new(Mutex::new(Some(arrival))), object, overwrite }
-    }
-
-    pub(super) const fn slot(&self) -> &Arc<Mutex<Option<Arrival>>> {
-        &self.slot
+        let key = arrival.plan.resume.clone();
+        let slot = Arc::new(Mutex::new(Some(arrival)));
+        if let Some(key) = key.clone() {
+            locked(&live.shared().desk).holders.insert(key, Holder::Live(Arc::downgrade(&slot)));
+        }
+        Self { live, slot, key, object, overwrite }
     }
 
     /// The id the object will have.
@@ -174,8 +177,10 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if let Some(arrival) = locked(&self.slot).take() {
-            self.live.shared().park(arrival);
+            return self.live.shared().park(arrival);
         }
+        let Some(key) = &self.key else { return };
+        locked(&self.live.shared().desk).release(key, &Arc::downgrade(&self.slot));
     }
 }
 

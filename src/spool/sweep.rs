@@ -81,6 +81,9 @@ fn tombstones(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
     let files = shared.files.as_ref();
     let mut old = Vec::new();
     for id in files.list(STATE).map_err(SpoolError::io("listing states"))?.iter().filter_map(|name| Id::parse(name)) {
+        if !is_old(id.minted(), now, TOMBSTONE_KEPT) {
+            continue; // it can't have been deleted before it was begun
+        }
         let Ok(octets) = read_small(files, &id.state(), ENVELOPE_OCTETS) else { continue };
         let is_there = |path: &str| files.open(path, Mode::Read).is_ok();
         if let Ok(state) = State::decode(&octets)

@@ -199,13 +199,14 @@ impl Endpoint {
 
     /// RFC 3261 §14.1: no second INVITE in either direction.
     fn pump_reinvite(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        // RFC 3261 §14.1: after a 491 the wait has to be over.
+        let held = self.alarms.is_set((key, Alarm::Retry));
+        let Some(call) = self.calls.get_mut(&key).filter(|_| !held) else { return };
         let free = call.phase == Phase::Up && call.inviting.is_none() && call.waiting.is_none();
         if !free || call.unacked.is_some() || call.ack_owed.is_some() || call.hang_up.is_some() {
             return;
         }
         let Some(body) = call.reinvite.take() else { return };
-        self.alarms.clear((key, Alarm::Retry));
         let Some((mut request, hop)) = self.next_request(key, Method::Invite) else { return };
         let Some(path) = self.calls.get(&key).map(|call| call.path) else { return };
         self.describe(&mut request.headers, &path);

@@ -130,6 +130,13 @@ fn a_whole_call_survives_loss_doubles_and_disorder() {
 }
 
 #[test]
+fn the_same_seed_gives_the_same_octets_and_another_seed_others() {
+    let run = |seed| whole_call(seed, STORM, Transport::Udp).sides.map(|side| side.sent);
+    assert_eq!(run(9), run(9));
+    assert_ne!(run(9), run(10));
+}
+
+#[test]
 fn what_the_requests_say_is_what_the_rules_ask_for() {
     let world = whole_call(3, CALM, Transport::Udp);
     let sent = &world.sides[Who::Alice as usize].sent;

@@ -1,11 +1,12 @@
 //! TCP: framing in every split, keep-alives, and streams that lose their frame.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::hand::{Hand, fresh, kinds, tcp};
-use crate::model::limits::{SIP_HEAD_OCTETS, SIP_MESSAGE_OCTETS};
+use crate::model::limits::{SIP_FLOWS, SIP_HEAD_OCTETS, SIP_MESSAGE_OCTETS};
 use crate::sip::stream::{Frame, Stream};
-use crate::sip::{Config, Event, Input, SipError};
+use crate::sip::{Config, Event, Flow, FlowId, Input, SipError};
 
 /// The frames of these pieces.
 fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Frame> {
@@ -90,6 +91,21 @@ fn a_body_that_never_ends_is_waited_for_and_an_endless_head_is_not() {
     assert!(broken(frames([huge.as_bytes()]).last()));
     let large = format!("OPTIONS sip:a@b SIP/2.0\r\nContent-Length: {SIP_MESSAGE_OCTETS}\r\n\r\n");
     assert!(broken(frames([large.as_bytes()]).last()));
+}
+
+#[test]
+fn a_connection_past_the_limit_is_closed_and_one_that_goes_makes_room() {
+    let mut hand = Hand::new(Config::default());
+    let open = |hand: &mut Hand, id| {
+        let flow = Flow { id: FlowId(id), ..tcp() };
+        hand.input(Input::Octets { flow, octets: Bytes::from_static(b"x") });
+        std::mem::take(&mut hand.closed)
+    };
+    let limit = SIP_FLOWS as u64;
+    assert!((0..limit).all(|id| !open(&mut hand, id)));
+    assert!(open(&mut hand, limit));
+    hand.input(Input::FlowClosed(FlowId(7)));
+    assert!(!open(&mut hand, limit + 1));
 }
 
 #[test]

@@ -115,6 +115,60 @@ fn a_failed_transport_ends_the_invite_as_503() {
 }
 
 #[test]
+fn a_request_too_large_for_a_datagram_leaves_by_tcp_if_that_is_configured() {
+    // M3261-18.1.1-01, M6086-8.3-01
+    for large_by_tcp in [false, true] {
+        let mut hand = Hand::new(Config { large_by_tcp, ..Config::default() });
+        let invite = call_out(&mut hand);
+        assert!(field(&invite, "Via").is_some_and(|via| via.starts_with("SIP/2.0/UDP ")));
+        hand.udp(&response(&invite, "200 OK", "one", &["Contact: <sip:box@192.0.2.9>"]));
+        let body = Body::new("application/msml+xml", "x".repeat(2000));
+        let sent = hand.command(Command::Info { call: CallKey(1), token: 1, body });
+        let want = if large_by_tcp { "SIP/2.0/TCP " } else { "SIP/2.0/UDP " };
+        assert!(field(&sent[0], "Via").is_some_and(|via| via.starts_with(want)), "{}", sent[0]);
+    }
+}
+
+#[test]
+fn a_lost_connection_answers_the_info_on_it_with_503_and_the_next_one_opens_another() {
+    let mut hand = hand();
+    hand.tcp(&fresh("INVITE", 1, &[], ""));
+    let Some(Event::Invited { call, tag, .. }) = hand.events.pop() else { panic!("no call") };
+    hand.command(Command::Accept { call, body: None });
+    hand.tcp(&inside("ACK", 1, &tag, &[], ""));
+    hand.events.clear();
+    let info = |token| Command::Info { call, token, body: Body::new("text/xml", "<a/>") };
+    hand.command(info(1));
+    hand.input(Input::FlowClosed(super::hand::tcp().id));
+    assert_eq!(hand.events, [Event::InfoAnswered { call, token: 1, status: 503, body: None }]);
+    assert_eq!(kinds(&hand.command(info(2))), ["INFO"]);
+    assert_eq!(hand.to.map(|to| to.to_string()).as_deref(), Some("192.0.2.9:5070"), "the Contact, not the old port");
+}
+
+#[test]
+fn after_491_the_owner_of_the_call_id_waits_2_to_4_seconds_whatever_else_goes_on() {
+    // M3261-14.1-03
+    let mut hand = hand();
+    let invite = call_out(&mut hand);
+    hand.udp(&response(&invite, "200 OK", "one", &["Contact: <sip:box@192.0.2.9>"]));
+    let call = CallKey(1);
+    let offer = || Body::new("application/sdp", "again");
+    let sent = hand.command(Command::Reinvite { call, body: offer() });
+    assert_eq!(kinds(&hand.udp(&again(&sent[0], "491 Request Pending"))), ["ACK"]);
+    let sent = hand.command(Command::Info { call, token: 1, body: Body::new("text/xml", "<a/>") });
+    assert!(hand.udp(&again(&sent[0], "200 OK")).is_empty(), "the answer to another request frees nothing");
+    let sent = hand.pass(SECS(4));
+    let at = times(&sent, "INVITE")[0];
+    assert!((2100..=4000).contains(&at), "{at}");
+    assert_eq!(field(&sent[0].1, "CSeq"), Some("4 INVITE"));
+}
+
+/// A response to a request inside the dialog.
+fn again(request: &str, status: &str) -> String {
+    response(request, status, "one", &[]).replace(";tag=one;tag=one", ";tag=one")
+}
+
+#[test]
 fn a_stray_response_is_dropped() {
     // M6026-8.9-01, M6026-7.2-04
     let mut hand = hand();
@@ -227,7 +281,7 @@ fn a_481_to_our_info_ends_the_dialog_and_a_469_does_not() {
         hand.udp(&response(&invite, "200 OK", "one", &["Contact: <sip:box@192.0.2.9>"]));
         let body = Body::new("application/msml+xml", "<msml/>");
         let sent = hand.command(Command::Info { call: CallKey(1), token: 1, body });
-        hand.udp(&response(&sent[0], status, "one", &[]).replace(";tag=one;tag=one", ";tag=one"));
+        hand.udp(&again(&sent[0], status));
         assert_eq!(hand.endpoint.calls(), usize::from(lives), "{status}");
         let ended = matches!(hand.events.last(), Some(Event::Ended { why: EndReason::Gone(481), .. }));
         assert_eq!(ended, !lives, "{status}");

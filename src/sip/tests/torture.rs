@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::hand::{Hand, field, fresh, kinds};
-use crate::sip::{Config, Event, Fault, SipError, SipMessage, parse};
+use crate::sip::multipart::parts;
+use crate::sip::{Body, Config, Event, Fault, SipError, SipMessage, parse};
 
 /// The request the others are made from.
 fn base() -> String {
@@ -64,6 +65,8 @@ fn odd_but_legal_requests_are_served() {
     let compact = base().replace("Via:", "v:").replace("To:", "t:").replace("From:", "f:").replace("Call-ID:", "i:");
     let compact = compact.replace("Contact:", "m:").replace("Content-Length:", "l:").replace("Content-Type:", "c:");
     assert_served("M3261-7.3.3-01", &compact);
+    assert_served("M4475-3.1.2.15-01 baddn", &swap("From: \"Carol\" <sip", "From: Bell, Alexander <sip"));
+    assert_served("M3261-18.1.1-02", &fresh("INVITE", 1, &["Content-Type: application/sdp"], &"x".repeat(60_000)));
     // RFC 4240 services: rsip refuses their values.
     assert_served("RFC 4240", &swap("sip:box@192.0.2.2 ", "sip:annc@192.0.2.2;play=file://media/a%20b.wav;delay=0 "));
 }
@@ -270,6 +273,13 @@ proptest! {
         }
         hand.pass(std::time::Duration::from_secs(400));
         prop_assert_eq!((hand.endpoint.calls(), hand.endpoint.transactions()), (0, 0));
+    }
+
+    #[test]
+    fn no_multipart_makes_its_reader_panic(octets in "(--b|--|\r\n|Content-Type: multipart/x;boundary=b|a|:|\\PC){0,40}") {
+        for part in parts(&Body::new("multipart/mixed; boundary=b", octets.clone())) {
+            prop_assert!(part.octets.len() <= octets.len());
+        }
     }
 
     #[test]

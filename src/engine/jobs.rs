@@ -1,0 +1,144 @@
+//! Work in progress: what each table of the engine holds while something is under way.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use super::link::LinkId;
+use super::order::OrderId;
+use crate::model::{Instant, Now};
+use crate::msml::{self, PlayFile, PrimitiveKey, Record};
+use crate::msrp::{InboundKey, OutboundKey, SessionKey};
+use crate::sdp::{Description, StreamOffer, Verdict};
+use crate::sip::{self, CallKey};
+use crate::spool::{Committed, EnvelopeDraft};
+
+/// What a ticket was taken for.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// A primitive looks for the file it shall play.
+    Play(PrimitiveKey),
+    /// An INVITE pulls a file.
+    Pull(CallKey, usize),
+    /// A received file is being committed.
+    Commit(LinkId, InboundKey),
+}
+
+/// Why the engine wants to be woken for its own sake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// A message waits for a `<record>`.
+    Hold(SessionKey, InboundKey),
+    /// A `<record>` waits for its first message.
+    First(PrimitiveKey),
+    /// A `<play>` waits for the peer's connection.
+    Connect(SessionKey),
+    /// A drain has waited long enough for its peers.
+    Linger,
+    /// An INVITE of ours waits for its answer.
+    Answer(CallKey),
+    /// Every chunk is answered, and the success REPORT is not there yet.
+    Report(OutboundKey),
+    /// The peer has hung up; what is on its way may still come.
+    Leave(CallKey),
+}
+
+/// An input that waits for its machine.
+#[derive(Debug)]
+pub(super) enum Turn {
+    Sip(sip::Input),
+    Msml(msml::Input),
+}
+
+/// Who hears of a received file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A `<record>`.
+    Primitive(PrimitiveKey),
+    /// A client command.
+    Client(OrderId),
+    /// Nobody: filed by the Request-URI.
+    Nobody,
+}
+
+/// One message that has its grant.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) owner: Owner,
+    pub(super) session: SessionKey,
+    pub(super) since: Instant,
+    pub(super) octets: u64,
+    pub(super) draft: Box<EnvelopeDraft>,
+    /// `terminate` was asked for while the commit was already under way.
+    pub(super) sealed: bool,
+}
+
+/// A `<record>` at work.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    pub(super) session: SessionKey,
+    pub(super) work: Record,
+    pub(super) held: bool,
+    pub(super) message: Option<(LinkId, InboundKey)>,
+}
+
+/// A `<play>` at work: its files, one after the other.
+#[derive(Debug)]
+pub(super) struct Play {
+    pub(super) call: CallKey,
+    pub(super) files: VecDeque<PlayFile>,
+    pub(super) held: bool,
+    /// When the first file began to go out.
+    pub(super) started: Option<Instant>,
+    pub(super) octets: u64,
+    pub(super) variables: Vec<(String, String)>,
+    pub(super) object: Option<Committed>,
+    pub(super) media_type: String,
+    pub(super) sending: Option<OutboundKey>,
+}
+
+impl Play {
+    pub(super) fn took(&self, now: Now) -> Duration {
+        self.started.map_or(Duration::ZERO, |started| now.instant.since(started))
+    }
+}
+
+/// Who hears of a message going out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// A `<play>`.
+    Primitive(PrimitiveKey),
+    /// A client command.
+    Client(OrderId),
+    /// A pull that needs nobody (RFC 5547 §8.3.2).
+    Nobody,
+}
+
+/// One message going out.
+#[derive(Debug)]
+pub(super) struct Sending {
+    pub(super) session: SessionKey,
+    pub(super) sender: Sender,
+    pub(super) octets: u64,
+}
+
+/// An offer of the peer's whose answer waits for the spool.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) offer: Description,
+    pub(super) streams: Vec<StreamOffer>,
+    pub(super) verdicts: Vec<Option<Verdict>>,
+    pub(super) pulled: HashMap<usize, Committed>,
+}
+
+/// How far going out of service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// Files are still moving.
+    Finishing,
+    /// Nothing moves; peers hear of the last results and may hang up themselves.
+    Lingering,
+    /// We have hung up.
+    Parting,
+    /// The driver was told.
+    Done,
+}

@@ -1,0 +1,89 @@
+//! What goes into the engine and what comes out of it.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::link::{Command, LinkId, Notice};
+use super::order::{Happening, Order, OrderId};
+use crate::model::{FileInfo, ObjectUri};
+use crate::msrp::{MsrpUri, SessionKey};
+use crate::sip::{self, FlowId, Transport};
+use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed};
+
+/// Names a question to the driver, whose answer will carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// A question to the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The object of this name.
+    Object(ObjectUri),
+    /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
+    Select(ObjectUri, Box<FileInfo>),
+}
+
+/// What can happen to the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// From the SIP sockets.
+    Sip(sip::Input),
+    /// From a link.
+    Notice(LinkId, Notice),
+    /// A [`Output::Dial`] was performed.
+    Dialled(SessionKey, Result<LinkId, String>),
+    /// A [`Output::Find`] was performed.
+    Found(Ticket, Result<Option<Committed>, String>),
+    /// A [`Output::Commit`] was performed.
+    Committed(Ticket, Result<Committed, CommitError>),
+    /// A client command.
+    Order(Order),
+    /// Take no new calls; say when nothing moves any more.
+    Drain,
+    /// The deadline has passed.
+    Timeout,
+}
+
+/// What the engine wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a SIP message.
+    Transmit {
+        /// On this flow while it lives.
+        flow: Option<FlowId>,
+        /// By what.
+        transport: Transport,
+        /// To whom.
+        remote: SocketAddr,
+        /// The message.
+        octets: Bytes,
+    },
+    /// Close a SIP connection.
+    CloseFlow(FlowId),
+    /// Tell a link.
+    Link(LinkId, Command),
+    /// Connect to this MSRP URI for a session; answer with [`Input::Dialled`].
+    Dial(SessionKey, MsrpUri),
+    /// Ask the spool; answer with [`Input::Found`].
+    Find(Ticket, Query),
+    /// Publish a sealed file; answer with [`Input::Committed`].
+    Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
+    /// Tell a client command.
+    Happened(OrderId, Happening),
+    /// After [`Input::Drain`]: no call and no transfer is left.
+    Drained,
+}
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// SIP dialogs.
+    pub calls: usize,
+    /// MSRP sessions.
+    pub sessions: usize,
+    /// Files coming in.
+    pub receiving: usize,
+    /// Files going out.
+    pub sending: usize,
+}
