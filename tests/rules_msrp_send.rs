@@ -45,6 +45,16 @@ fn a_whole_file_can_go_in_one_chunk() {
     assert_eq!((ranges(&said), said.len() > 150_000), (vec!["1-*/150000"], true));
 }
 
+#[test]
+fn a_chunk_that_is_longer_than_the_window_goes_out_whole() {
+    let config = Config { window_octets: 100_000, ..Config::default() };
+    let mut store = Side::with(config, 1);
+    store.give(Input::Bind(spec(STORE, PHONE)));
+    store.source = vec![b'x'; 300_000].into();
+    store.give(Input::Send(OutboundSpec { chunk: usize::MAX, ..message(1, "m0001", 300_000) }));
+    assert_eq!(store.said_in_short(), ["SEND"], "no answer can make room before its end");
+}
+
 // M4975-7.1.1-26 M4975-7.1.1-16 M4975-7.1.1-17
 #[test]
 fn short_chunks_name_their_end() {
