@@ -189,7 +189,9 @@ impl World {
             }
             Happening::NoMedia => self.hang_up(index),
             Happening::Ended(why) => self.ended(index, why),
-            Happening::Refused(..) | Happening::Sent(_) | Happening::Received(_) | Happening::ReceiveFailed(_) => {}
+            // The exit event tells the rest.
+            Happening::Refused(..) | Happening::ReceiveFailed(_) => {}
+            Happening::Sent(_) | Happening::Receiving(_) | Happening::Received(_) => {}
         }
     }
 

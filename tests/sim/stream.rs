@@ -53,11 +53,11 @@ const fn needs_disk(output: &Output) -> bool {
 impl World {
     /// Puts a connection to work as a link.
     pub(crate) fn make_link(&mut self, id: ProcessId, end: End) -> Option<LinkId> {
-        let habits = self.nodes[id.node].habits.clone();
+        let (now, habits) = (self.time.now(), self.nodes[id.node].habits.clone());
         let process = self.process(id)?;
         let link = LinkId(process.number());
         let task = Task {
-            link: Link::new(Connection::new(habits.msrp, process.mint.fork())),
+            link: Link::new(Connection::new(habits.msrp, process.mint.fork()), now),
             end,
             waits: habits.waits,
             inbox: VecDeque::new(),
