@@ -41,6 +41,7 @@ impl Engine {
             offered: None,
             reoffers: Vec::new(),
             streams: Vec::new(),
+            waits_since: now.instant,
             leaving: false,
         };
         tracing::info!(call_id = %call.parties.call_id, conn = %call.tag, from = %call.parties.from, source = %call.source, "INVITE");
@@ -276,6 +277,7 @@ impl Engine {
         };
         let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
         let session = self.board.add_stream(offered.index, stream);
+        self.wait_for_connection(now, key);
         if let Some(object) = object {
             let info = Box::new(object.envelope().file.clone());
             let size = object.envelope().size();
@@ -465,6 +467,7 @@ impl Engine {
         for (index, proposed) in offered.added {
             let Some(stream) = agreed.get(index).and_then(Option::as_ref) else { continue };
             let session = self.board.add_stream(index, agreed_stream(key, proposed, stream));
+            self.wait_for_connection(now, key);
             self.dial_if_active(session, out);
             sessions.push(session);
         }

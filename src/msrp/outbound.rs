@@ -68,10 +68,10 @@ impl Outbound {
     pub(super) fn fetch(&mut self, config: &Config) -> Option<(u64, usize)> {
         let left = self.spec.total - self.asked;
         let octets = left.min(config.fetch_octets.max(INTERRUPTIBLE_OCTETS as usize) as u64);
-        // An open chunk may be longer than the window, and no answer makes room before its end.
-        let open = self.sent - self.ended_octets;
-        let outstanding = self.asked - open - self.answered.octets();
-        let room = outstanding == 0 || outstanding + octets <= config.window_octets;
+        // When no answer is awaited none will make room: neither for the rest of an open chunk that is longer than the
+        // window, nor for the rest of a short one of which some octets are here.
+        let awaited = self.ended_octets > self.answered.octets();
+        let room = !awaited || self.asked - self.answered.octets() + octets <= config.window_octets;
         let enough = self.ready_octets >= config.fetch_octets as u64;
         if self.paused || self.fetching.is_some() || octets == 0 || enough || !room {
             return None;

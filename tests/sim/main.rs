@@ -16,6 +16,7 @@ mod world;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use faults::Bug;
 use plan::{Blow, Crash, Plan, When};
@@ -98,6 +99,17 @@ fn a_crash_at_any_step_of_a_deposit_loses_nothing_that_was_promised() {
             assert!(ending.faults.is_empty(), "a crash before step {step}: {}", ending.faults.join("; "));
             assert_eq!((ending.crashes, ending.stored), (1, 1), "the sender came back after a crash before step {step}");
         }
+    }
+}
+
+#[test]
+fn a_phone_that_vanishes_at_any_time_leaves_no_call_behind() {
+    let endings = on_all_cores(0..60, |after| {
+        let blows = vec![(When::After(Duration::from_millis(5 * after)), Blow::Vanish)];
+        World::run(Plan { blows, ..Plan::small_deposit() }, false)
+    });
+    for (after, ending) in endings {
+        assert!(ending.faults.is_empty(), "after {} ms: {}", 5 * after, ending.faults.join("; "));
     }
 }
 

@@ -62,6 +62,12 @@ impl Phone {
     pub(crate) fn is_idle(&self) -> bool {
         self.call.is_none() && self.errands.is_empty()
     }
+
+    /// Nothing will ever come of what it does.
+    pub(crate) fn forget(&mut self) {
+        self.call = None;
+        self.errands.clear();
+    }
 }
 
 impl World {

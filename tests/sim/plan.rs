@@ -27,6 +27,8 @@ pub(crate) enum Blow {
     Crash(Crash),
     /// Some TCP connection breaks.
     Reset,
+    /// Some phone is gone without a word.
+    Vanish,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -212,7 +214,8 @@ fn blows(dice: &mut Dice) -> Vec<(When, Blow)> {
         blows.push((when, Blow::Crash(crash)));
     }
     for _ in 0..=dice.below(4) {
-        blows.push((When::After(dice.between((MILLISECOND, 4000 * MILLISECOND))), Blow::Reset));
+        let blow = if dice.percent(10) { Blow::Vanish } else { Blow::Reset };
+        blows.push((When::After(dice.between((MILLISECOND, 4000 * MILLISECOND))), blow));
     }
     blows
 }

@@ -128,7 +128,7 @@ impl World {
         for blow in plan.blows {
             match blow {
                 (When::Step(step), Blow::Crash(crash)) => world.crash_at = Some((step, crash)),
-                (When::Step(_), Blow::Reset) => unreachable!("connections break at their own time"),
+                (When::Step(_), _) => unreachable!("only the server counts its steps"),
                 (When::After(delay), blow) => world.time.after(delay, Event::Blow(blow)),
             }
         }
@@ -219,6 +219,7 @@ impl World {
                     self.net.reset(&mut self.time, pipe);
                 }
             }
+            Event::Blow(Blow::Vanish) => self.vanish(),
             Event::Restart => self.start(SERVER),
         }
     }
@@ -292,6 +293,15 @@ impl World {
         self.net.bury(&mut self.time, id);
         let pause = self.dice.between((Duration::from_millis(100), Duration::from_secs(4)));
         self.time.after(pause, Event::Restart);
+    }
+
+    /// A phone runs out of battery.
+    fn vanish(&mut self) {
+        let index = self.dice.below(self.phones.len() as u64) as usize;
+        let id = self.nodes[index + 1].id(index + 1);
+        self.nodes[index + 1].process = None;
+        self.phones[index].forget();
+        self.net.bury(&mut self.time, id);
     }
 
     /// How long a word takes from one task of a process to another.
