@@ -124,7 +124,8 @@ impl Engine {
 
     pub(super) fn deserted(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
         let connected = |session: &SessionKey| self.board.streams[session].link.is_some();
-        let Some(call) = self.board.calls.get(&key).filter(|call| call.waits_since + CALL_DESERTED <= now.instant) else {
+        let Some(call) = self.board.calls.get(&key).filter(|call| call.waits_since + CALL_DESERTED <= now.instant)
+        else {
             return;
         };
         let sessions = self.board.streams_of(key);
@@ -164,6 +165,9 @@ impl Engine {
         let sessions = self.board.streams_of(key);
         if sessions.iter().any(|session| sealed(self, session)) {
             // A commit is under way: it decides, and its end comes back here.
+            if let Some(call) = self.board.calls.get_mut(&key) {
+                call.leaving = true;
+            }
             return;
         }
         for session in sessions {
