@@ -24,7 +24,8 @@ pub(crate) struct Lane(Instant);
 
 impl Timeline {
     pub(crate) fn now(&self) -> Now {
-        let micros = u64::try_from(self.instant.since_origin().as_micros()).expect("simulations take less than an aeon");
+        let micros =
+            u64::try_from(self.instant.since_origin().as_micros()).expect("simulations take less than an aeon");
         Now { instant: self.instant, wall: Wall::from_micros(EPOCH_MICROS + micros) }
     }
 

@@ -124,7 +124,8 @@ impl World {
     fn send_on_stream(&mut self, id: ProcessId, flow: Option<FlowId>, remote: SocketAddr, octets: Bytes) {
         let Self { nodes, net, time, .. } = self;
         let Some(process) = nodes[id.node].process.as_mut() else { return };
-        let live = flow.filter(|flow| process.flows.contains_key(flow)).or_else(|| process.by_peer.get(&remote).copied());
+        let live =
+            flow.filter(|flow| process.flows.contains_key(flow)).or_else(|| process.by_peer.get(&remote).copied());
         if let Some(end) = live.and_then(|flow| process.flows.get(&flow)) {
             return net.write(time, *end, octets);
         }

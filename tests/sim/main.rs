@@ -97,7 +97,11 @@ fn a_crash_at_any_step_of_a_deposit_loses_nothing_that_was_promised() {
     for (step, endings) in runs {
         for ending in endings {
             assert!(ending.faults.is_empty(), "a crash before step {step}: {}", ending.faults.join("; "));
-            assert_eq!((ending.crashes, ending.stored), (1, 1), "the sender came back after a crash before step {step}");
+            assert_eq!(
+                (ending.crashes, ending.stored),
+                (1, 1),
+                "the sender came back after a crash before step {step}"
+            );
         }
     }
 }

@@ -280,9 +280,8 @@ impl Oracle {
 
     /// When all is over: has every dialog had its end?
     pub(crate) fn close(&mut self) {
-        let owed = |dialog: &Dialog| {
-            dialog.exits == 0 && dialog.life == self.life && !self.byes.contains(&dialog.call_id)
-        };
+        let owed =
+            |dialog: &Dialog| dialog.exits == 0 && dialog.life == self.life && !self.byes.contains(&dialog.call_id);
         let silent: Vec<&String> =
             self.dialogs.iter().filter(|(_, dialog)| owed(dialog)).map(|(name, _)| name).collect();
         if !silent.is_empty() {

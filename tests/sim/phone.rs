@@ -136,8 +136,7 @@ impl World {
         phone.orders += 1;
         let order = OrderId(phone.orders);
         let life = self.oracle.life;
-        phone.call =
-            Some(Call { order, errand, wanted, received: 0, end: None, hung_up: false, planned: false, life });
+        phone.call = Some(Call { order, errand, wanted, received: 0, end: None, hung_up: false, planned: false, life });
         for (delay, nudge) in [(PATIENCE, Nudge::Patience(order)), (OVERDUE, Nudge::Overdue(order))] {
             self.time.after(delay, Event::Phone(index, nudge));
         }
@@ -225,7 +224,8 @@ impl World {
     fn msml_heard(&mut self, index: usize, text: &str) {
         let Ok(Message::Event(event)) = msml::read_message(text.as_bytes()) else { return };
         let Some(call) = self.phones[index].call.as_mut().filter(|_| event.name == "msml.dialog.exit") else { return };
-        let end = variable(&event, "record.end").or_else(|| variable(&event, "play.end")).unwrap_or("nothing").to_owned();
+        let end =
+            variable(&event, "record.end").or_else(|| variable(&event, "play.end")).unwrap_or("nothing").to_owned();
         if end == "play.complete" && call.received != 1 {
             self.oracle.blame(format!("I4: a complete play brought {} files", call.received));
         }

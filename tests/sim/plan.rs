@@ -103,9 +103,8 @@ impl Plan {
         let alone = server.unattended == Unattended::Deposit;
         let most = affordable(&weather, [&server, &phone]);
         let phones = 1 + dice.below(3);
-        let phones = (0..phones)
-            .map(|_| (0..=dice.below(3)).map(|_| errand(&mut dice, most, calm, alone)).collect())
-            .collect();
+        let phones =
+            (0..phones).map(|_| (0..=dice.below(3)).map(|_| errand(&mut dice, most, calm, alone)).collect()).collect();
         let blows = if calm { Vec::new() } else { blows(&mut dice) };
         Self { seed, weather, server, phone, phones, blows, bug: None }
     }
@@ -113,13 +112,8 @@ impl Plan {
     /// One phone deposits one small file in fair weather, and tries again if it has to.
     pub(crate) fn small_deposit() -> Self {
         let mut dice = Dice::new(42);
-        let weather = Weather {
-            latency: (MILLISECOND, 2 * MILLISECOND),
-            loss: 0,
-            doubles: 0,
-            grain: 1500,
-            window: 1 << 16,
-        };
+        let weather =
+            Weather { latency: (MILLISECOND, 2 * MILLISECOND), loss: 0, doubles: 0, grain: 1500, window: 1 << 16 };
         let mut server = habits(&mut dice, true);
         server.unattended = Unattended::Hold;
         server.waits = true;

@@ -104,7 +104,13 @@ impl World {
             return None;
         }
         let end = task.end;
-        let room = if task.closing { usize::MAX } else if task.outgoing.is_empty() { 0 } else { net.room(end) };
+        let room = if task.closing {
+            usize::MAX
+        } else if task.outgoing.is_empty() {
+            0
+        } else {
+            net.room(end)
+        };
         let mut sent = 0;
         while let Some(front) = task.outgoing.front_mut().filter(|_| sent < room) {
             let piece = front.split_to(front.len().min(room - sent));
