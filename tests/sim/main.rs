@@ -106,15 +106,24 @@ fn a_crash_at_any_step_of_a_deposit_loses_nothing_that_was_promised() {
     }
 }
 
+/// Every 3 ms of the time that a small deposit and its retrieval take.
+fn at_any_time(plan: impl Fn(Duration) -> Plan + Sync) {
+    for (moment, ending) in on_all_cores(0..100, |moment| World::run(plan(Duration::from_millis(3 * moment)), false)) {
+        assert!(ending.faults.is_empty(), "after {} ms: {}", 3 * moment, ending.faults.join("; "));
+    }
+}
+
 #[test]
 fn a_phone_that_vanishes_at_any_time_leaves_no_call_behind() {
-    let endings = on_all_cores(0..60, |after| {
-        let blows = vec![(When::After(Duration::from_millis(5 * after)), Blow::Vanish)];
-        World::run(Plan { blows, ..Plan::small_deposit() }, false)
-    });
-    for (after, ending) in endings {
-        assert!(ending.faults.is_empty(), "after {} ms: {}", 5 * after, ending.faults.join("; "));
+    for plan in [Plan::small_deposit, Plan::small_unattended_deposit] {
+        at_any_time(|after| Plan { blows: vec![(When::After(after), Blow::Vanish)], ..plan() });
     }
+}
+
+#[test]
+fn a_call_that_is_hung_up_at_any_time_leaves_nothing_behind() {
+    at_any_time(|after| Plan::small_visit(Some(after), None));
+    at_any_time(|after| Plan::small_visit(None, Some(after)));
 }
 
 /// The fault that the observer finds first in a world with this bug.

@@ -123,13 +123,13 @@ impl World {
                 let info = Box::new(declaration(deposit));
                 (deposit.transport, CallMedia::Push { path: deposit.path.clone(), info }, deposit.hang_up)
             }
-            Errand::Retrieve(transport) => {
+            Errand::Retrieve(retrieve) => {
                 let known = self.oracle.known();
                 if known.is_empty() {
                     return self.begin(index);
                 }
                 wanted = Some(known[self.dice.below(known.len() as u64) as usize].clone());
-                (*transport, CallMedia::Receive, None)
+                (retrieve.transport, CallMedia::Receive, retrieve.hang_up)
             }
         };
         let phone = &mut self.phones[index];
@@ -240,7 +240,7 @@ impl World {
         let end = call.end.as_deref().unwrap_or("nothing");
         let complete = end == "record.complete" || end == "play.complete";
         let lie = matches!(&call.errand, Errand::Deposit(deposit) if deposit.declares == Declares::Lie);
-        if self.calm && self.bug.is_none() && !lie && !complete {
+        if self.calm && self.bug.is_none() && !lie && !complete && !call.planned {
             let node = phone.node;
             self.oracle.blame(format!("in fair weather phone {node} fails: {end}, {why:?}, {:?}", call.errand));
         }

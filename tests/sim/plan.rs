@@ -43,7 +43,13 @@ pub(crate) enum When {
 pub(crate) enum Errand {
     Deposit(Deposit),
     /// Retrieve some object that the server has told of.
-    Retrieve(Transport),
+    Retrieve(Retrieve),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Retrieve {
+    pub(crate) transport: Transport,
+    pub(crate) hang_up: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -133,6 +139,31 @@ impl Plan {
         Self { seed: 42, weather, server, phone, phones, blows: Vec::new(), bug: None }
     }
 
+    /// As [`Plan::small_deposit`], and the phone retrieves the file; it hangs up one of the calls at that time.
+    pub(crate) fn small_visit(deposit_ends: Option<Duration>, retrieve_ends: Option<Duration>) -> Self {
+        let mut plan = Self::small_deposit();
+        for errand in plan.phones.iter_mut().flatten() {
+            if let Errand::Deposit(deposit) = errand {
+                deposit.hang_up = deposit_ends;
+            }
+        }
+        let retrieve = Retrieve { transport: Transport::Udp, hang_up: retrieve_ends };
+        plan.phones[0].push(Errand::Retrieve(retrieve));
+        plan
+    }
+
+    /// As [`Plan::small_deposit`], but nobody asks for the file: it is filed by itself.
+    pub(crate) fn small_unattended_deposit() -> Self {
+        let mut plan = Self::small_deposit();
+        plan.server.unattended = Unattended::Deposit;
+        for errand in plan.phones.iter_mut().flatten() {
+            if let Errand::Deposit(deposit) = errand {
+                deposit.record = false;
+            }
+        }
+        plan
+    }
+
     pub(crate) fn habits(&self, node: usize) -> Habits {
         if node == SERVER { self.server.clone() } else { self.phone.clone() }
     }
@@ -181,8 +212,9 @@ fn affordable(weather: &Weather, sides: [&Habits; 2]) -> u64 {
 
 fn errand(dice: &mut Dice, most: u64, calm: bool, alone: bool) -> Errand {
     let transport = dice.pick(&[Transport::Udp, Transport::Udp, Transport::Tcp]);
+    let hang_up = (!calm && dice.percent(15)).then(|| dice.between((MILLISECOND, 2000 * MILLISECOND)));
     if !alone && dice.percent(30) {
-        return Errand::Retrieve(transport);
+        return Errand::Retrieve(Retrieve { transport, hang_up });
     }
     let octets = if dice.percent(50) { dice.pick(&SIZES) } else { dice.below(most) };
     Errand::Deposit(Deposit {
@@ -190,7 +222,7 @@ fn errand(dice: &mut Dice, most: u64, calm: bool, alone: bool) -> Errand {
         content: content(dice, octets),
         declares: dice.pick(&[Declares::Nothing, Declares::Truth, Declares::Truth, Declares::Lie]),
         record: !alone,
-        hang_up: (!calm && dice.percent(15)).then(|| dice.between((MILLISECOND, 2000 * MILLISECOND))),
+        hang_up,
         retries: dice.below(3) as u32,
         path: dice.token(),
     })

@@ -130,10 +130,10 @@ impl World {
             if let Some(input) = task.inbox.pop_front() {
                 return Some(input);
             }
-            if task.link.wants_octets() {
-                if let Some(octets) = net.take(time, end) {
-                    return Some(Input::Octets(octets));
-                }
+            if task.link.wants_octets()
+                && let Some(octets) = net.take(time, end)
+            {
+                return Some(Input::Octets(octets));
             }
         }
         let over = net.is_broken(end) || (task.link.wants_octets() && net.is_over(end));
