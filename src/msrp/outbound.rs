@@ -66,7 +66,9 @@ impl Outbound {
         let left = self.spec.total - self.asked;
         let octets = left.min(config.fetch_octets.max(INTERRUPTIBLE_OCTETS as usize) as u64);
         let outstanding = self.asked - self.answered.octets();
-        let room = outstanding == 0 || outstanding + octets <= config.window_octets;
+        // A chunk larger than the window is answered only after its end, so all of it has to fit.
+        let window = config.window_octets.max((self.spec.chunk as u64).saturating_add(octets));
+        let room = outstanding == 0 || outstanding + octets <= window;
         let enough = self.ready_octets >= config.fetch_octets as u64;
         if self.paused || self.fetching.is_some() || octets == 0 || enough || !room {
             return None;
@@ -222,6 +224,19 @@ mod tests {
         assert_eq!(message.fetch(&config()), None, "8,292 octets are unanswered");
         assert!(message.credit(0, 4096));
         assert_eq!(message.fetch(&config()), Some((9292, 4096)));
+    }
+
+    #[test]
+    fn a_chunk_larger_than_the_window_is_fetched_to_its_end_a_piece_at_a_time() {
+        let mut message = message(50_000, 45_000);
+        for start in (0..45_000).step_by(4096) {
+            assert_eq!(message.fetch(&config()), Some((1000 + start, 4096)));
+            assert!(message.fetched(1000 + start, vec![0; 4096].into()));
+            assert_eq!(message.fetch(&config()), None, "one piece ahead is enough");
+            message.advance(4096);
+        }
+        assert_eq!(message.sent, 45_056, "the whole chunk, and nothing is answered");
+        assert_eq!(message.fetch(&config()), None);
     }
 
     // M4975-5.1-01 M4975-7.1.1-18
