@@ -199,22 +199,23 @@ async fn a_play_on_a_connection_that_only_sends_brings_its_own_stream_by_re_invi
     let seen = until(&mut line, |happening| matches!(happening, Happening::Answered(_))).await;
     let Some(Happening::Answered(tag)) = seen.last() else { panic!("answered: {seen:?}") };
     let names = ["play.end", "ft.size"];
-    line.msml(1, msml::play_request(tag, "p", std::slice::from_ref(&uri), &names)).await;
+    line.msml(1, msml::play_request(tag, "p", &[uri.clone(), uri.clone()], &names)).await;
 
-    // ... then the file comes on a second stream, octet for octet, under its own name.
-    let (mut object, mut exit) = (None, None);
-    while object.is_none() || exit.is_none() {
+    // ... then each file comes on a stream of its own, octet for octet, under its own name.
+    let (mut objects, mut exit) = (Vec::new(), None);
+    while objects.len() < 2 || exit.is_none() {
         let happening = next(&mut line).await;
         exit = exit.or_else(|| exit_event(&happening));
         if let Happening::Committed(committed) = happening {
-            object = Some(committed);
+            objects.push(committed);
         }
     }
     let exit = exit.expect("checked");
     assert_eq!(exit.value("play.end"), Some("play.complete"), "{exit:?}");
-    let object = object.expect("checked");
-    assert_eq!(object.envelope().file.name.as_deref(), Some("message.bin"));
-    assert_eq!(object.envelope().sha1(), &info(&world.content).digests[0]);
+    for object in objects {
+        assert_eq!(object.envelope().file.name.as_deref(), Some("message.bin"));
+        assert_eq!(object.envelope().sha1(), &info(&world.content).digests[0]);
+    }
     line.hang_up().await;
     until(&mut line, |happening| matches!(happening, Happening::Ended(_))).await;
 }
@@ -265,4 +266,69 @@ async fn without_an_application_server_a_file_is_filed_by_the_request_uri_if_the
     // The REPORT that made it "delivered" came after the commit.
     let objects = world.server.spool().list(&restante::spool::Query::default()).expect("a listing");
     assert_eq!(objects.iter().map(|object| object.uri.box_name()).collect::<Vec<_>>(), ["carol k"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_sent_back_to_back_on_a_plain_session_are_all_kept() {
+    // Given a server that files what comes, and a phone with a plain message session ...
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut settings = settings(&dir.path().join("server"));
+    settings.control.unattended = restante::config::Unattended::Deposit;
+    let server = Node::start(&settings, Options::default()).await.expect("a server");
+    let (uri, remote) = target(&server, "bob", Transport::Udp);
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let ours = socket.local_addr().expect("an address");
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=message 9 TCP/MSRP *\r\n\
+               a=accept-types:*\r\na=setup:active\r\na=path:msrp://127.0.0.1:9/phone1234567890abcdef;tcp\r\n";
+    let head = |method: &str, cseq: u32, tag: &str, branch: &str| {
+        format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {ours};branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n\
+             From: <sip:chat@127.0.0.1>;tag=phone\r\nTo: <{uri}>{tag}\r\nCall-ID: back-to-back\r\nCSeq: {cseq} {method}\r\n\
+             Contact: <sip:chat@{ours}>\r\n"
+        )
+    };
+    let invite = format!(
+        "{}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+        head("INVITE", 1, "", "one"),
+        sdp.len()
+    );
+    socket.send_to(invite.as_bytes(), remote).await.expect("sent");
+    let mut buffer = vec![0; 65_536];
+    let answer = loop {
+        let read = tokio::time::timeout(PATIENCE, socket.recv(&mut buffer)).await.expect("in time").expect("received");
+        let text = String::from_utf8_lossy(&buffer[..read]).into_owned();
+        if text.starts_with("SIP/2.0 200") {
+            break text;
+        }
+    };
+    let tag = answer.lines().find_map(|line| line.strip_prefix("To: ")?.split_once(";tag=")).expect("a tag").1;
+    let ack = format!("{}Content-Length: 0\r\n\r\n", head("ACK", 1, &format!(";tag={tag}"), "two"));
+    socket.send_to(ack.as_bytes(), remote).await.expect("sent");
+    let path = answer.lines().find_map(|line| line.strip_prefix("a=path:")).expect("a path").to_owned();
+
+    // ... when it writes ten messages in one go, without waiting for anything ...
+    let mut stream = tokio::net::TcpStream::connect(server.msrp_address().expect("MSRP")).await.expect("connected");
+    let mut octets = String::new();
+    for n in 0..10 {
+        let text = format!("message number {n}");
+        octets += &format!(
+            "MSRP tid{n}aaaa SEND\r\nTo-Path: {path}\r\nFrom-Path: msrp://127.0.0.1:9/phone1234567890abcdef;tcp\r\n\
+             Message-ID: chat{n}\r\nSuccess-Report: yes\r\nByte-Range: 1-{length}/{length}\r\nContent-Type: text/plain\r\n\r\n\
+             {text}\r\n-------tid{n}aaaa$\r\n",
+            length = text.len()
+        );
+    }
+    tokio::io::AsyncWriteExt::write_all(&mut stream, octets.as_bytes()).await.expect("written");
+
+    // ... then every one of them is answered with 200, reported, and kept.
+    let mut said = String::new();
+    while said.matches("Status: 000 200").count() < 10 {
+        let read = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer);
+        let Ok(read) = tokio::time::timeout(PATIENCE, read).await else { panic!("nothing more after {said}") };
+        let read = read.expect("readable");
+        assert!(read > 0, "the server closed: {said}");
+        said += &String::from_utf8_lossy(&buffer[..read]);
+    }
+    assert_eq!(said.matches(" 200 OK\r\nTo-Path").count(), 10, "{said}");
+    assert_eq!(server.spool().status().objects, 10);
 }

@@ -140,15 +140,16 @@ impl Engine {
             // An IMDN comes whatever the direction (pitfall P25); nobody here reads one.
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
         }
-        let busy = stream.receiving.is_some_and(|key| self.receipts.get(&key).is_some_and(|receipt| !receipt.whole));
-        if busy || stream.waiting.is_some() || stream.spent || (stream.file.is_some() && stream.receiving.is_some()) {
+        if stream.waiting.is_some() || stream.spent || (stream.file.is_some() && stream.receiving.is_some()) {
             // One file per file stream (RFC 5547 §8.7), one message at a time on a plain one.
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::STOP_SENDING)));
         }
+        // The message before it is nearly always whole: its last octets are only on their way to the stage.
+        let patience = if stream.receiving.is_some() { INTERLEAVED } else { self.policy.hold };
         stream.waiting = Some(Waiting { link, message, head, since: now.instant });
         self.grant_waiting(session, out);
         if self.board.streams.get(&session).is_some_and(|stream| stream.waiting.is_some()) {
-            self.wake(now, self.policy.hold, Timer::Hold(session, link, message));
+            self.wake(now, patience, Timer::Hold(session, link, message));
         }
     }
 
@@ -207,8 +208,16 @@ impl Engine {
         if !stream.waiting.as_ref().is_some_and(this) {
             return;
         }
-        if stream.recorder.is_some() || stream.receiving.is_some() {
-            return self.wake(now, self.policy.hold, Timer::Hold(session, link, message));
+        let before = stream.receiving.and_then(|key| self.receipts.get(&key));
+        // A sender that begins a message inside another one gets 413 for it: reading is held here, so the outer one could
+        // never end.
+        if before.is_none_or(|before| before.whole) {
+            let waited = stream.waiting.as_ref().map_or(Duration::ZERO, |waiting| now.instant.since(waiting.since));
+            let wanted = stream.recorder.is_some() || before.is_some();
+            let rest = if wanted { self.policy.hold } else { self.policy.hold.saturating_sub(waited) };
+            if !rest.is_zero() {
+                return self.wake(now, rest, Timer::Hold(session, link, message));
+            }
         }
         let Some(waiting) = stream.waiting.take() else { return };
         let held_ms = now.instant.since(waiting.since).as_millis();
@@ -406,6 +415,9 @@ impl Engine {
         self.msml(now, msml::Input::Ended { primitive, end }, out);
     }
 }
+
+/// How long a message waits for the end of the one before it on the same session.
+const INTERLEAVED: Duration = Duration::from_secs(1);
 
 /// The box into which a client's own node takes what is sent to it.
 fn client_box() -> Option<ObjectUri> {
