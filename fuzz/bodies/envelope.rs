@@ -5,7 +5,7 @@
 #[path = "../../tests/sim/disk.rs"]
 mod disk;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use disk::SimFiles;
 use restante::model::limits::ENVELOPE_OCTETS;
@@ -18,6 +18,15 @@ const BODY: &[u8] = b"A body of twenty-nine octets.";
 /// Whoever has this key may resume the stage, if the journal has its SHA-256.
 const RESUME_KEY: &str = "alice";
 
+/// An empty spool; each run works on its own copy.
+static TREE: OnceLock<SimFiles> = OnceLock::new();
+
+fn tree() -> SimFiles {
+    let files = SimFiles::new();
+    drop(open(&files));
+    files
+}
+
 pub(crate) fn run(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
     let parts: Vec<&[u8]> = rest.splitn(4, |octet| *octet == 0).collect();
@@ -25,8 +34,7 @@ pub(crate) fn run(data: &[u8]) {
         let octets = parts.get(at).copied().unwrap_or_default();
         if choice & 1 != 0 { record(kind, octets) } else { octets.to_vec() }
     };
-    let files = SimFiles::new();
-    drop(open(&files)); // makes the tree
+    let files = TREE.get_or_init(tree).kill();
     if parts.first().is_some_and(|envelope| !envelope.is_empty()) {
         files.overwrite(&format!("queued/{ID}"), &part(0, "envelope"));
     }

@@ -77,11 +77,20 @@ fn message(frame: &Frame) -> Option<&[u8]> {
     }
 }
 
-/// A message, or the lone CRLF that answers a ping. Answers go through proxies, so they may have more than one Via.
+/// Whether this is what a peer can frame and read. A refusal copies what was wrong or missing, and may have more than
+/// one Via, for it goes through proxies.
 fn is_sip(octets: &[u8]) -> bool {
+    let refusal = octets.starts_with(b"SIP/2.0 4") || octets.starts_with(b"SIP/2.0 5");
+    match &frames(&[octets])[..] {
+        [Frame::Message(whole)] => whole == octets && (refusal || is_sound(octets)),
+        _ => octets == b"\r\n", // the answer to a ping
+    }
+}
+
+fn is_sound(octets: &[u8]) -> bool {
     match parse(octets) {
         Ok(_) => true,
-        Err(fault) => octets == b"\r\n" || fault.error == SipError::ForeignVia,
+        Err(fault) => fault.error == SipError::ForeignVia,
     }
 }
 

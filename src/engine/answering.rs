@@ -35,6 +35,7 @@ impl Engine {
             offered: None,
             reoffers: Vec::new(),
             streams: Vec::new(),
+            waits_since: now.instant,
             leaving: false,
         };
         tracing::info!(call_id = %call.parties.call_id, conn = %call.tag, from = %call.parties.from, source = %call.source, "INVITE");
@@ -291,6 +292,7 @@ impl Engine {
         };
         let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
         let session = self.board.add_stream(offered.index, stream);
+        self.wait_for_connection(now, key);
         if let Some(object) = object {
             let info = Box::new(object.envelope().file.clone());
             let size = object.envelope().size();

@@ -63,6 +63,7 @@ impl Engine {
                 offered: Some(offered),
                 reoffers: Vec::new(),
                 streams: Vec::new(),
+                waits_since: now.instant,
                 leaving: false,
             },
         );

@@ -115,6 +115,7 @@ impl Engine {
                 Timer::Connect(session) => self.nobody_connected(now, session, out),
                 Timer::Answer(call) => self.unanswered(now, call, out),
                 Timer::Report(message) => self.unreported(now, message, out),
+                Timer::Deserted(call) => self.deserted(now, call, out),
                 Timer::Leave(call) => self.left(now, call, out),
                 Timer::Linger => self.lingered(now, out),
             }

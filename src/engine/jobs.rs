@@ -38,6 +38,8 @@ pub(super) enum Timer {
     Answer(CallKey),
     /// Every chunk is answered, and the success REPORT is not there yet.
     Report(OutboundKey),
+    /// No stream of a call has a connection.
+    Deserted(CallKey),
     /// The peer has hung up; what is on its way may still come.
     Leave(CallKey),
 }

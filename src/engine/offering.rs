@@ -161,6 +161,7 @@ impl Engine {
                 continue;
             }
             let session = self.board.add_stream(index, agreed_stream(key, proposed, stream));
+            self.wait_for_connection(now, key);
             self.dial_if_active(session, out);
             sessions.push(session);
         }

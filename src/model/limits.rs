@@ -44,6 +44,10 @@ pub const UNSENT_OCTETS: usize = 256 * 1024;
 /// Incremental success REPORTs (RFC 4975 §7.1.3) go out at most once per this many durable octets.
 pub const REPORT_EVERY_OCTETS: u64 = 16 * 1024 * 1024;
 
+/// A call with message streams and no connection for any of them is hung up after this time: a BYE may have been lost.
+/// Half an hour is what RFC 4028 refreshes sessions in, and longer than any phone takes to connect again.
+pub const CALL_DESERTED: Duration = Duration::from_secs(1800);
+
 /// Octets of one SIP message, head and body: RFC 3261 §18.1.1 puts UDP at 65,535.
 pub const SIP_MESSAGE_OCTETS: usize = 64 * 1024;
 

@@ -27,6 +27,8 @@ pub(super) struct Outbound {
     ready_octets: u64,
     /// Octets of the message on the wire.
     pub(super) sent: u64,
+    /// Those of them in chunks that have ended: nobody answers the others yet.
+    pub(super) ended_octets: u64,
     answered: Ranges,
     reported: Ranges,
     /// A success REPORT has come, which an empty message needs to know.
@@ -51,6 +53,7 @@ impl Outbound {
             ready: VecDeque::new(),
             ready_octets: 0,
             sent: 0,
+            ended_octets: 0,
             answered: Ranges::new(),
             reported: Ranges::new(),
             report_seen: false,
@@ -65,10 +68,10 @@ impl Outbound {
     pub(super) fn fetch(&mut self, config: &Config) -> Option<(u64, usize)> {
         let left = self.spec.total - self.asked;
         let octets = left.min(config.fetch_octets.max(INTERRUPTIBLE_OCTETS as usize) as u64);
-        let outstanding = self.asked - self.answered.octets();
-        // A chunk larger than the window is answered only after its end, so all of it has to fit.
-        let window = config.window_octets.max((self.spec.chunk as u64).saturating_add(octets));
-        let room = outstanding == 0 || outstanding + octets <= window;
+        // When no answer is awaited none will make room: neither for the rest of an open chunk that is longer than the
+        // window, nor for the rest of a short one of which some octets are here.
+        let awaited = self.ended_octets > self.answered.octets();
+        let room = !awaited || self.asked - self.answered.octets() + octets <= config.window_octets;
         let enough = self.ready_octets >= config.fetch_octets as u64;
         if self.paused || self.fetching.is_some() || octets == 0 || enough || !room {
             return None;

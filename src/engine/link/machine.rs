@@ -36,8 +36,10 @@ enum Step {
     Open,
     /// Octets are held on the application's wish.
     Held,
-    /// Everything is in; the stage is with the sealer or the sealed file with the engine.
+    /// Everything is in; the stage is with the sealer.
     Sealing,
+    /// The sealed file is with the engine.
+    Sealed,
 }
 
 /// One byte stream with its sessions, stages and sources.
@@ -210,8 +212,14 @@ impl Link {
         result: Result<Box<Sealed>, SealError>,
         out: &mut Outbox<Output>,
     ) {
+        let awaited = self.inbound.get(&message).is_some_and(|inbound| inbound.step == Step::Sealing);
         match result {
-            Ok(sealed) => out.push(Output::Notice(Notice::Sealed(message, sealed))),
+            Ok(sealed) => {
+                if let Some(inbound) = self.inbound.get_mut(&message) {
+                    inbound.step = Step::Sealed;
+                }
+                out.push(Output::Notice(Notice::Sealed(message, sealed)));
+            }
             Err(error) => {
                 let why = ReceiveFailure::from(&error);
                 let status = why.status();
@@ -219,6 +227,9 @@ impl Link {
                 out.push(Output::Notice(Notice::Lost(message, why, received)));
                 self.drive(now, msrp::Input::Failed { message, status }, out);
             }
+        }
+        if self.closed && awaited {
+            self.say_closed(out);
         }
     }
 
@@ -285,12 +296,20 @@ impl Link {
         self.drive(now, msrp::Input::Closed, out);
         self.closed = true;
         // A sealed file no longer needs the stream: the engine commits it, only its REPORT has nowhere to go.
+        let whole = |inbound: &Inbound| matches!(inbound.step, Step::Sealing | Step::Sealed);
         let open: Vec<InboundKey> =
-            self.inbound.iter().filter(|(_, inbound)| inbound.step != Step::Sealing).map(|(key, _)| *key).collect();
+            self.inbound.iter().filter(|(_, inbound)| !whole(inbound)).map(|(key, _)| *key).collect();
         for message in open {
             self.lose(message, ReceiveFailure::Disconnected, out);
         }
-        out.push(Output::Notice(Notice::Closed));
+        self.say_closed(out);
+    }
+
+    /// The last word of a link. It waits for the sealer: a file that turns out to be whole must not look cut off.
+    fn say_closed(&self, out: &mut Outbox<Output>) {
+        if self.inbound.values().all(|inbound| inbound.step != Step::Sealing) {
+            out.push(Output::Notice(Notice::Closed));
+        }
     }
 }
 
