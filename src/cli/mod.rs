@@ -62,10 +62,15 @@ enum Command {
     Spool(spool::Args),
 }
 
+/// Threads that may wait for a disk at once: as many as streams of two busy peers; they cost nothing until they are needed.
+const DISK_THREADS: usize = 16_384;
+
 /// Runs the command that was typed.
 pub(crate) fn main() -> ExitCode {
     let Restante { command, voice } = Restante::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // Disk work takes a thread for as long as the disk takes: a disk that hangs must not take the last one, or SIP and
+    // /livez would hang with it.
+    let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(DISK_THREADS).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(run(command, voice)),
         Err(error) => Err(Failure::new(format!("the runtime doesn't start: {error}"))),

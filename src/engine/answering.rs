@@ -1,16 +1,16 @@
 //! The peer offers: what each of its streams gets, and the streams that follow from our answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
-use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
+use super::call::{Call, OCTET_STREAM, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
 use super::core::Engine;
 use super::description::{Refusal, file_offer, read_description};
 use super::jobs::{Errand, Pending, Sender};
-use super::link::Source;
+use super::link::{Command, Source};
 use super::port::{Output, Query};
 use crate::model::{Now, ObjectUri, Outbox};
-use crate::msml::{self};
-use crate::msrp::MsrpUri;
+use crate::msml;
+use crate::msrp::{MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
     Verdict, Wish,
@@ -33,7 +33,8 @@ impl Engine {
             local: LocalSession::new(self.policy.address.clone(), &mut self.mint),
             description: None,
             offered: None,
-            reoffers: Vec::new(),
+            offered_in_2xx: None,
+            reoffers: VecDeque::new(),
             streams: Vec::new(),
             waits_since: now.instant,
             leaving: false,
@@ -49,16 +50,25 @@ impl Engine {
     }
 
     pub(super) fn reinvited(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        // Glare (RFC 3261 §14.1): the peer's offer goes first, and ours is made anew of what that leaves.
+        if let Some(interrupted) = call.offered.take().and_then(|offered| offered.purpose) {
+            call.reoffers.push_front(interrupted);
+        }
         match read_description(body) {
             Ok(Some(offer)) => self.consider(now, key, offer, out),
             Ok(None) => {
                 // RFC 3261 §14.2: an offerless re-INVITE is answered with an offer of what there is.
                 let Some(call) = self.board.calls.get_mut(&key) else { return };
                 let Some(description) = call.description.clone() else { return };
-                call.offered = Some(Offered { description: description.clone(), added: Vec::new(), purpose: None });
+                let offered = Offered { description: description.clone(), added: Vec::new(), purpose: None };
+                call.offered_in_2xx = Some(offered);
                 self.accept(now, key, &description, out);
             }
-            Err(refusal) => self.refuse(now, key, refusal, out),
+            Err(refusal) => {
+                self.refuse(now, key, refusal, out);
+                self.next_reoffer(now, key, out);
+            }
         }
     }
 
@@ -76,7 +86,7 @@ impl Engine {
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
         let added = proposed.into_iter().enumerate().collect();
-        call.offered = Some(Offered { description: description.clone(), added, purpose: None });
+        call.offered_in_2xx = Some(Offered { description: description.clone(), added, purpose: None });
         self.accept(now, key, &description, out);
     }
 
@@ -154,13 +164,12 @@ impl Engine {
             (Wish::Session(_), None) => None,
             _ => return None,
         };
+        let direction = match &stream.wish {
+            Wish::Session(peer) => Direction::SendRecv.facing(*peer),
+            _ => Direction::new(have.sends, have.receives),
+        };
         (have.peer.path == stream.terms.path).then(|| {
-            Verdict::Accept(LocalStream {
-                terms: self.terms(have.local.clone()),
-                direction: Direction::new(have.sends, have.receives),
-                role: have.role,
-                file,
-            })
+            Verdict::Accept(LocalStream { terms: self.terms(have.local.clone()), direction, role: have.role, file })
         })
     }
 
@@ -213,6 +222,10 @@ impl Engine {
         let Some(mut pending) = self.offers.remove(&key) else { return };
         let Some(at) = pending.streams.iter().position(|stream| stream.index == index) else { return };
         let verdict = match result {
+            Ok(Some(object)) if !fits(&pending.streams[at].terms, &object) => {
+                tracing::warn!(uri = %object.envelope().uri, "the caller pulls what it does not accept: refused");
+                Verdict::Reject
+            }
             Ok(Some(object)) => {
                 let stream = &pending.streams[at];
                 let Wish::Pull(asked) = &stream.wish else { return };
@@ -236,7 +249,9 @@ impl Engine {
         let decided = self.offers.get(&key).is_some_and(|pending| pending.verdicts.iter().all(Option::is_some));
         let Some(pending) = decided.then(|| self.offers.remove(&key)).flatten() else { return };
         let verdicts: Vec<Verdict> = pending.verdicts.into_iter().flatten().collect();
-        let control = sdp::is_control(&pending.offer);
+        // F-3: some application servers send an ordinary call with sound to the control address.
+        let asked = |call: &Call| is_control_user(&call.parties.user);
+        let control = sdp::is_control(&pending.offer) || self.board.calls.get(&key).is_some_and(asked);
         let taken = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Accept(_)));
         let first = self.board.calls.get(&key).is_some_and(|call| call.description.is_none());
         if first && !taken && !control {
@@ -253,6 +268,7 @@ impl Engine {
             let object = pending.pulled.get(&stream.index).cloned();
             self.settle(now, key, stream, verdict, object, out);
         }
+        self.next_reoffer(now, key, out);
     }
 
     /// Makes the stream that an answer of ours promised, or ends the one it refused.
@@ -273,9 +289,11 @@ impl Engine {
             return;
         };
         let Some(uri) = local.terms.path.into_iter().next() else { return };
-        if have.is_some_and(|session| self.board.streams[&session].local == uri) {
-            return;
+        if let Some(session) = have.filter(|session| self.board.streams[session].local == uri) {
+            return self.adjust(session, local.direction, offered.terms.clone(), out);
         }
+        // A `<record>` that waits goes on waiting on the stream that takes this one's place.
+        let recorder = have.and_then(|session| self.board.streams.get_mut(&session)?.recorder.take());
         if let Some(session) = have {
             self.drop_stream(now, session, out);
         }
@@ -293,10 +311,24 @@ impl Engine {
         let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
         let session = self.board.add_stream(offered.index, stream);
         self.wait_for_connection(now, key);
+        if let Some(recorder) = recorder {
+            self.hand_over(recorder, session);
+        }
         if let Some(object) = object {
             let info = Box::new(object.envelope().file.clone());
             let size = object.envelope().size();
             self.pushes.insert(session, (Sender::Nobody, Source::Object(object), info, size));
+        }
+    }
+
+    /// The same stream, offered again with another direction or other terms.
+    fn adjust(&mut self, session: SessionKey, direction: Direction, terms: Terms, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        (stream.sends, stream.receives) = (direction.sends(), direction.receives());
+        stream.peer = terms;
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        if let Some(link) = stream.link {
+            out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
         }
     }
 
@@ -316,25 +348,29 @@ impl Engine {
 
     /// The peer has our answer, or has answered our offer.
     pub(super) fn acked(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
-        let offered = self.board.calls.get_mut(&key).and_then(|call| call.offered.take());
-        if let Some(offered) = offered {
-            if offered.added.is_empty() {
-                return; // a control dialog, or a refresh of what there is
-            }
+        if let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered_in_2xx.take()) {
+            let empty = offered.description.media.is_empty();
             match read_description(body) {
                 Ok(Some(answer)) => drop(self.agree(now, key, offered, &answer, out)),
+                _ if empty => {} // a control dialog: its answer has nothing to say
                 _ => {
                     tracing::warn!(call = key.0, "the ACK brings no usable answer to our offer");
                     self.command(now, sip::Command::Bye { call: key, body: None, reason: None }, out);
                 }
             }
-            return;
+            return self.next_reoffer(now, key, out);
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.
         for session in self.board.streams_of(key) {
             self.dial_if_active(session, out);
         }
     }
+}
+
+/// RFC 4975 §8.6, RFC 5547 §8.7: nothing is sent that the peer does not take, by type or by size.
+fn fits(terms: &Terms, object: &Committed) -> bool {
+    let media_type = object.envelope().file.media_type.as_deref().unwrap_or(OCTET_STREAM);
+    terms.accept(media_type) && terms.accept_size(object.envelope().size())
 }
 
 /// F-3: these users are where application servers send their control dialogs.

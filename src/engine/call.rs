@@ -1,6 +1,6 @@
 //! Calls and their message streams: the tables that every other file of the engine looks things up in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::link::LinkId;
@@ -47,10 +47,12 @@ pub(super) struct Call {
     pub(super) local: LocalSession,
     /// Our last session description.
     pub(super) description: Option<Description>,
-    /// An offer of ours that waits for its answer.
+    /// An offer of ours in an INVITE or re-INVITE: a 2xx answers it.
     pub(super) offered: Option<Offered>,
+    /// An offer of ours in a 2xx: its ACK answers it.
+    pub(super) offered_in_2xx: Option<Offered>,
     /// Primitives that wait for their turn to re-INVITE.
-    pub(super) reoffers: Vec<PrimitiveKey>,
+    pub(super) reoffers: VecDeque<PrimitiveKey>,
     /// The streams in the order of their m= lines; `None` for a refused line.
     pub(super) streams: Vec<Option<SessionKey>>,
     /// Since when its streams wait for a connection, if none has one.
@@ -91,6 +93,8 @@ pub(super) struct Stream {
     /// The file this stream was negotiated for (RFC 5547): one file, then it is spent.
     pub(super) file: Option<FileOffer>,
     pub(super) link: Option<LinkId>,
+    /// A connection to the peer is being made.
+    pub(super) dialling: bool,
     /// A message that waits for somebody to ask for it.
     pub(super) waiting: Option<Waiting>,
     /// The primitive that wants the next message.
@@ -125,6 +129,7 @@ impl Stream {
             role,
             file: agreed.file,
             link: None,
+            dialling: false,
             waiting: None,
             recorder: None,
             receiving: None,
@@ -238,6 +243,9 @@ pub(super) const TRANSFER_ID_LETTERS: usize = 32;
 
 /// What our own documents are sent as.
 pub(super) const MSML_TYPE: &str = "application/msml+xml";
+
+/// What a file is called whose type nobody knows.
+pub(super) const OCTET_STREAM: &str = "application/octet-stream";
 
 /// The type of a session description.
 pub(super) const SDP_TYPE: &str = "application/sdp";

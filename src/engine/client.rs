@@ -1,5 +1,7 @@
 //! Calls that our own commands place: the engine as an application server with an endpoint of its own.
 
+use std::collections::VecDeque;
+
 use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::jobs::Timer;
@@ -61,7 +63,8 @@ impl Engine {
                 local,
                 description: Some(description),
                 offered: Some(offered),
-                reoffers: Vec::new(),
+                offered_in_2xx: None,
+                reoffers: VecDeque::new(),
                 streams: Vec::new(),
                 waits_since: now.instant,
                 leaving: false,

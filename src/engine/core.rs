@@ -10,7 +10,7 @@ use super::order::OrderId;
 use super::policy::Policy;
 use super::port::{Census, Input, Output, Ticket};
 use crate::model::{FileInfo, Instant, Machine, Mint, Now, Outbox};
-use crate::msml::{Interpreter, PrimitiveKey};
+use crate::msml::{self, Interpreter, PrimitiveKey};
 use crate::msrp::{InboundKey, MsrpUri, OutboundKey, SessionKey};
 use crate::sip::{self, CallKey, Endpoint};
 use crate::spool::Committed;
@@ -25,6 +25,8 @@ pub struct Engine {
     pub(super) board: Switchboard,
     pub(super) receipts: BTreeMap<(LinkId, InboundKey), Receipt>,
     pub(super) recorders: HashMap<PrimitiveKey, Recorder>,
+    /// Records that wait for the stream of a re-INVITE.
+    pub(super) asking: HashMap<PrimitiveKey, (CallKey, msml::Record)>,
     pub(super) plays: HashMap<PrimitiveKey, Play>,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
@@ -53,6 +55,7 @@ impl Engine {
             board: Switchboard::default(),
             receipts: BTreeMap::new(),
             recorders: HashMap::new(),
+            asking: HashMap::new(),
             plays: HashMap::new(),
             sendings: HashMap::new(),
             offers: HashMap::new(),
@@ -104,13 +107,13 @@ impl Engine {
 
     fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
         self.sip(now, sip::Input::Timeout, out);
-        self.msml(now, crate::msml::Input::Timeout, out);
+        self.msml(now, msml::Input::Timeout, out);
         while let Some((due, timer)) = self.timers.first().copied()
             && due <= now.instant
         {
             self.timers.pop_first();
             match timer {
-                Timer::Hold(session, message) => self.held_too_long(now, session, message, out),
+                Timer::Hold(session, link, message) => self.held_too_long(now, session, link, message, out),
                 Timer::First(primitive) => self.nothing_came(now, primitive, out),
                 Timer::Connect(session) => self.nobody_connected(now, session, out),
                 Timer::Answer(call) => self.unanswered(now, call, out),
@@ -128,7 +131,8 @@ impl Engine {
             Notice::Greeted(session) => self.greeted(now, session, out),
             Notice::SessionFailed(session, why) => self.session_failed(now, session, why, out),
             Notice::Arrived(session, message, head) => self.arrived(now, link, session, message, head, out),
-            Notice::Received(message, octets) => self.received(link, message, octets, out),
+            Notice::Received(message, octets) => self.received(now, link, message, octets, out),
+            Notice::Whole(message) => self.whole(link, message),
             Notice::Sealed(message, sealed) => self.sealed(link, message, sealed, out),
             Notice::Lost(message, why, octets) => self.lost(now, link, message, &why, octets, out),
             Notice::Acknowledged(message, octets) => self.acknowledged(now, message, octets, out),

@@ -25,7 +25,7 @@ impl Engine {
     /// Takes the next step if nothing is in its way; called after every input.
     pub(super) fn go_on_draining(&mut self, now: Now, out: &mut Outbox<Output>) {
         let Some(drain) = self.drain.filter(|drain| *drain != Drain::Done) else { return };
-        if !self.receipts.is_empty() || !self.sendings.is_empty() {
+        if self.is_busy() {
             return;
         }
         if self.board.calls.is_empty() {
@@ -37,8 +37,15 @@ impl Engine {
         }
     }
 
+    /// Whether a file moves, or will as soon as the spool or the peer has answered.
+    fn is_busy(&self) -> bool {
+        let idle = self.receipts.is_empty() && self.sendings.is_empty() && self.plays.is_empty();
+        !idle || !self.pushes.is_empty() || !self.errands.is_empty()
+    }
+
     pub(super) fn lingered(&mut self, now: Now, out: &mut Outbox<Output>) {
         match self.drain {
+            Some(Drain::Lingering) if self.is_busy() => self.drain = Some(Drain::Finishing),
             Some(Drain::Lingering) => {
                 self.drain = Some(Drain::Parting);
                 self.wake(now, LINGER, Timer::Linger);

@@ -56,6 +56,16 @@ impl ReceiveFailure {
         }
     }
 
+    /// The `dialog.exit.status` (checklist 13) of a failure that is ours or the script's. What the peer did wrong is told
+    /// by `record.end` alone.
+    pub const fn code(&self) -> Option<u16> {
+        match self {
+            Self::Exists => Some(431),
+            Self::Storage(_) => Some(503),
+            _ => None,
+        }
+    }
+
     /// REASON in `record.failed.REASON`.
     pub const fn reason(&self) -> &'static str {
         match self {

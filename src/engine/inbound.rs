@@ -52,12 +52,11 @@ impl Engine {
 
     /// The peer of this stream listens; we connect (RFC 6135 §4.2).
     pub(super) fn dial_if_active(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
-        let Some(stream) = self.board.streams.get(&session) else { return };
-        let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && stream.link.is_none())
-        else {
-            return;
-        };
+        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        let idle = stream.link.is_none() && !stream.dialling && !stream.spent;
+        let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
         out.push(Output::Dial(session, hop.clone()));
+        stream.dialling = true;
     }
 
     pub(super) fn dialled(
@@ -73,7 +72,10 @@ impl Engine {
             }
             return;
         };
+        stream.dialling = false;
         match result {
+            // The peer connected first, though it said that it would not.
+            Ok(link) if stream.link.is_some() => out.push(Output::Link(link, Command::Close)),
             Ok(link) => {
                 stream.link = Some(link);
                 let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
@@ -82,7 +84,7 @@ impl Engine {
             }
             Err(why) => {
                 tracing::warn!(session = session.0, %why, "cannot reach the peer's MSRP address");
-                self.connect_failed(now, session, out);
+                self.no_connection(now, session, out);
             }
         }
     }
@@ -90,7 +92,7 @@ impl Engine {
     /// The peer refuses our session: nothing can be sent in it.
     pub(super) fn session_failed(&mut self, now: Now, session: SessionKey, why: SendFailure, out: &mut Outbox<Output>) {
         tracing::warn!(session = session.0, ?why, "the peer refuses the MSRP session");
-        self.connect_failed(now, session, out);
+        self.no_connection(now, session, out);
     }
 
     pub(super) fn link_closed(&mut self, now: Now, link: LinkId, out: &mut Outbox<Output>) {
@@ -108,7 +110,7 @@ impl Engine {
             if let Some(message) = sending {
                 self.send_failed(now, message, &SendFailure::ConnectionLost, 0, out);
             }
-            self.connect_failed(now, session, out);
+            self.no_connection(now, session, out);
             self.wait_for_connection(now, call);
         }
     }
@@ -184,17 +186,18 @@ impl Engine {
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.
     pub(super) fn drop_stream(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
-        let (link, receiving, sending, player) = (stream.link, stream.receiving, stream.sending, stream.player);
+        let (link, receiving, sending) = (stream.link, stream.receiving, stream.sending);
         if let Some(key) = receiving {
             out.push(Output::Link(key.0, Command::Stop { message: key.1, discard: false }));
             self.receipt_cut(now, key, out);
         }
-        if let Some((link, message)) = link.zip(sending) {
-            out.push(Output::Link(link, Command::Abort(message)));
+        if let Some(message) = sending {
+            if let Some(link) = link {
+                out.push(Output::Link(link, Command::Abort(message)));
+            }
+            self.send_failed(now, message, &SendFailure::ConnectionLost, 0, out);
         }
-        if let Some(player) = player {
-            self.play_failed(now, player, "disconnected", "ft.disconnected", None, out);
-        }
+        self.no_connection(now, session, out);
         if let Some(link) = link {
             out.push(Output::Link(link, Command::Unbind(session)));
             if self.board.streams_on(link) == [session] {
@@ -202,7 +205,6 @@ impl Engine {
                 out.push(Output::Link(link, Command::Close));
             }
         }
-        self.pushes.remove(&session);
         self.board.remove_stream(session);
     }
 

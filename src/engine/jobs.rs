@@ -27,7 +27,7 @@ pub(super) enum Errand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// A message waits for a `<record>`.
-    Hold(SessionKey, InboundKey),
+    Hold(SessionKey, LinkId, InboundKey),
     /// A `<record>` waits for its first message.
     First(PrimitiveKey),
     /// A `<play>` waits for the peer's connection.
@@ -70,7 +70,9 @@ pub(super) struct Receipt {
     pub(super) since: Instant,
     pub(super) octets: u64,
     pub(super) draft: Box<EnvelopeDraft>,
-    /// `terminate` was asked for while the commit was already under way.
+    /// Every octet is in the stage.
+    pub(super) whole: bool,
+    /// It is being committed.
     pub(super) sealed: bool,
 }
 
@@ -89,6 +91,8 @@ pub(super) struct Play {
     pub(super) call: CallKey,
     pub(super) files: VecDeque<PlayFile>,
     pub(super) held: bool,
+    /// The spool is being asked for the next file.
+    pub(super) finding: bool,
     /// When the first file began to go out.
     pub(super) started: Option<Instant>,
     pub(super) octets: u64,

@@ -1,16 +1,16 @@
 //! We offer: calls of our own, streams for a `<play>`, and what the peer's answer leaves of them.
 
-use super::call::{Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
+use super::call::{OCTET_STREAM, Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::description::{file_offer, read_description};
-use super::jobs::Sender;
+use super::jobs::{Sender, Timer};
 use super::link::Source;
 use super::order::Happening;
 use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::msml::PrimitiveKey;
 use crate::msrp::{MsrpUri, SessionKey};
-use crate::sdp::{self, AgreedStream, Description, Direction, LocalSession, OfferedStream};
+use crate::sdp::{self, AgreedStream, Description, Direction, FileOffer, LocalSession, OfferedStream};
 use crate::sip::{self, Body, CallKey};
 
 impl Engine {
@@ -49,29 +49,26 @@ impl Engine {
             && let Some(Purpose::Client(order)) = self.board.calls.get(&key).map(|call| call.purpose)
         {
             let size = info.size.unwrap_or_default();
+            let media_type = info.media_type.as_deref().unwrap_or(OCTET_STREAM);
+            let terms = &self.board.streams[&session].peer;
+            if !terms.accept(media_type) || !terms.accept_size(size) {
+                return self.tell(key, Happening::NoMedia, out);
+            }
+            self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
             self.pushes.insert(session, (Sender::Client(order), Source::Local(path), info, size));
             self.start_sending(now, session, out);
         }
     }
 
-    /// A `<play>` needs a stream of its own: a re-INVITE offers one, one re-INVITE at a time.
+    /// A primitive needs a stream of its own: a re-INVITE offers one, one re-INVITE at a time.
     pub(super) fn reoffer(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
-        let Some((key, object)) = self.plays.get(&primitive).and_then(|play| Some((play.call, play.object.clone()?)))
-        else {
-            return;
-        };
-        let transfer_id = self.mint.token(TRANSFER_ID_LETTERS);
-        let local = self.mint_uri();
+        let Some((key, file)) = self.wanted_stream(primitive) else { return };
+        let proposed = Proposed { local: self.mint_uri(), sends: file.is_some(), receives: file.is_none(), file };
         let Some(call) = self.board.calls.get_mut(&key) else { return };
-        if call.offered.is_some() {
-            return call.reoffers.push(primitive);
+        if call.offered.is_some() || call.offered_in_2xx.is_some() {
+            return call.reoffers.push_back(primitive);
         }
-        let mut info = object.envelope().file.clone();
-        info.size = Some(object.envelope().size());
-        info.digests = vec![object.envelope().sha1().clone()];
-        info.transfer_id = Some(transfer_id);
         let Some(previous) = call.description.clone() else { return };
-        let proposed = Proposed { local, sends: true, receives: false, file: Some(file_offer(info)) };
         let offered_stream = self.offered_stream(&proposed);
         let description = sdp::reoffer(&previous, &self.finished_lines(key), Some(&offered_stream));
         let path = &offered_stream.terms.path;
@@ -81,6 +78,20 @@ impl Engine {
         let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
         call.offered = Some(Offered { description, added: vec![(index, proposed)], purpose: Some(primitive) });
         self.command(now, sip::Command::Reinvite { call: key, body }, out);
+    }
+
+    /// Whose call it is, and the file to push on the new stream; `None` for one to receive on.
+    fn wanted_stream(&mut self, primitive: PrimitiveKey) -> Option<(CallKey, Option<FileOffer>)> {
+        if let Some((call, _)) = self.asking.get(&primitive) {
+            return Some((*call, None));
+        }
+        let play = self.plays.get(&primitive)?;
+        let envelope = play.object.as_ref()?.envelope();
+        let mut info = envelope.file.clone();
+        info.size = Some(envelope.size());
+        info.digests = vec![envelope.sha1().clone()];
+        info.transfer_id = Some(self.mint.token(TRANSFER_ID_LETTERS));
+        Some((play.call, Some(file_offer(info))))
     }
 
     /// Which m= lines have done their file; they may be used again (RFC 3264 §8.1).
@@ -104,11 +115,25 @@ impl Engine {
             call.description = Some(description);
         }
         match (purpose, agreed.first()) {
-            (Some(primitive), Some(session)) => self.play_on(now, primitive, *session, out),
+            (Some(primitive), Some(session)) => self.take_stream(now, primitive, *session, out),
             (Some(primitive), None) => self.reoffer_failed(now, primitive, "the peer refused the stream", out),
             (None, _) => {}
         }
         self.next_reoffer(now, key, out);
+    }
+
+    /// The stream a primitive asked for is there.
+    fn take_stream(&mut self, now: Now, primitive: PrimitiveKey, session: SessionKey, out: &mut Outbox<Output>) {
+        if let Some((_, work)) = self.asking.remove(&primitive) {
+            if self.board.streams.get(&session).is_some_and(Stream::free_to_receive) {
+                return self.record_on(now, primitive, session, work, out);
+            }
+            return self.record_refused(now, primitive, (451, "the peer does not send on the stream".to_owned()), out);
+        }
+        match self.fit(primitive, session) {
+            Ok(()) => self.play_on(now, primitive, session, out),
+            Err(misfit) => self.play_misfit(now, primitive, misfit, out),
+        }
     }
 
     pub(super) fn reoffer_refused(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
@@ -120,14 +145,25 @@ impl Engine {
     }
 
     fn reoffer_failed(&mut self, now: Now, primitive: PrimitiveKey, why: &str, out: &mut Outbox<Output>) {
-        self.play_failed(now, primitive, "nostream", "ft.rejected.451", Some((451, why.to_owned())), out);
+        let failure = (451, why.to_owned());
+        if self.asking.remove(&primitive).is_some() {
+            return self.record_refused(now, primitive, failure, out);
+        }
+        self.play_failed(now, primitive, "nostream", "ft.rejected.451", Some(failure), out);
     }
 
-    fn next_reoffer(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
-        let next =
-            self.board.calls.get_mut(&key).filter(|call| !call.reoffers.is_empty()).map(|call| call.reoffers.remove(0));
-        if let Some(primitive) = next {
-            self.choose_stream(now, primitive, out);
+    /// Lets the primitives that waited for a re-INVITE go on, until one needs another.
+    pub(super) fn next_reoffer(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        while let Some(call) = self.board.calls.get_mut(&key)
+            && call.offered.is_none()
+            && call.offered_in_2xx.is_none()
+            && let Some(primitive) = call.reoffers.pop_front()
+        {
+            if self.asking.contains_key(&primitive) {
+                self.reoffer(now, primitive, out);
+            } else {
+                self.choose_stream(now, primitive, out);
+            }
         }
     }
 
@@ -147,18 +183,31 @@ impl Engine {
                 return Vec::new();
             }
         };
+        let mut added = offered.added;
         let have = self.board.calls.get(&key).map(|call| call.streams.clone()).unwrap_or_default();
-        for (session, agreed) in have.into_iter().zip(&agreed) {
-            if let (Some(session), None) = (session, agreed) {
-                self.drop_stream(now, session, out);
+        for (index, (session, agreed)) in have.into_iter().zip(&agreed).enumerate() {
+            let Some(session) = session.filter(|_| added.iter().all(|(new, _)| *new != index)) else { continue };
+            let old = &self.board.streams[&session];
+            match agreed {
+                Some(stream) if stream.terms.path == old.peer.path => continue,
+                // Another endpoint takes the peer's place (3PCC): the same line, a new session with it.
+                Some(_) => {
+                    let (local, sends, receives) = (old.local.clone(), old.sends, old.receives);
+                    added.push((index, Proposed { local, sends, receives, file: None }));
+                }
+                None => {}
             }
+            self.drop_stream(now, session, out);
         }
         let mut sessions = Vec::new();
-        for (index, proposed) in offered.added {
+        for (index, proposed) in added {
             let Some(stream) = agreed.get(index).and_then(Option::as_ref) else { continue };
             if !self.may_dial(key, stream.role, &stream.terms.path) {
                 tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream ignored");
                 continue;
+            }
+            if let Some(spent) = self.board.calls.get(&key).and_then(|call| *call.streams.get(index)?) {
+                self.drop_stream(now, spent, out); // its line is used again
             }
             let session = self.board.add_stream(index, agreed_stream(key, proposed, stream));
             self.wait_for_connection(now, key);

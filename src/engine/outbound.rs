@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::call::OCTET_STREAM;
 use super::core::Engine;
+use super::failure::ReceiveFailure;
 use super::jobs::{Errand, Play, Sender, Sending, Timer};
 use super::link::{Command, Source};
 use super::order::Happening;
@@ -29,6 +31,7 @@ impl Engine {
             call: call.unwrap_or(CallKey(0)),
             files: work.files.into(),
             held: work.suspended,
+            finding: false,
             started: None,
             octets: 0,
             variables: Vec::new(),
@@ -46,11 +49,11 @@ impl Engine {
     }
 
     fn next_file(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
-        let Some(play) = self.plays.get(&primitive) else { return };
+        let Some(play) = self.plays.get_mut(&primitive) else { return };
         let Some(file) = play.files.front() else {
             return self.play_done(now, primitive, out);
         };
-        if play.held {
+        if play.held || std::mem::replace(&mut play.finding, true) {
             return;
         }
         let query = Query::Object(file.uri.clone());
@@ -66,6 +69,7 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         let Some(play) = self.plays.get_mut(&primitive) else { return };
+        play.finding = false;
         let Some(file) = play.files.pop_front() else { return };
         let object = match result {
             Ok(Some(object)) => object,
@@ -84,27 +88,55 @@ impl Engine {
         self.choose_stream(now, primitive, out);
     }
 
-    /// Design: a free stream that may send and whose peer takes the type; else a re-INVITE with a stream of its own.
+    /// Design: a free stream that may send and whose peer takes the file; else a re-INVITE with a stream of its own.
     pub(super) fn choose_stream(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
         let Some(play) = self.plays.get(&primitive) else { return };
-        let Some(object) = &play.object else { return };
-        let size = object.envelope().size();
-        let streams = self.board.streams_of(play.call);
-        let free: Vec<SessionKey> = streams.into_iter().filter(|key| self.board.streams[key].free_to_send()).collect();
-        if free.is_empty() {
-            return self.reoffer(now, primitive, out);
+        let mut streams = self.board.streams_of(play.call);
+        streams.retain(|key| self.board.streams[key].free_to_send());
+        let mut misfit = None;
+        for session in streams {
+            match self.fit(primitive, session) {
+                Ok(()) => return self.play_on(now, primitive, session, out),
+                Err(why) => misfit = Some(why),
+            }
         }
-        let Some(session) = free.iter().copied().find(|key| self.board.streams[key].peer.accept(&play.media_type))
-        else {
-            let failure = (450, format!("the peer does not accept {}", play.media_type));
-            return self.play_failed(now, primitive, "badtype", "ft.badtype", Some(failure), out);
+        match misfit {
+            Some(misfit) => self.play_misfit(now, primitive, misfit, out),
+            None => self.reoffer(now, primitive, out),
+        }
+    }
+
+    /// Whether the peer of this stream takes what the play sends next (RFC 4975 §8.6, RFC 5547 §8.7).
+    pub(super) fn fit(&self, primitive: PrimitiveKey, session: SessionKey) -> Result<(), Misfit> {
+        let Some((play, stream)) = self.plays.get(&primitive).zip(self.board.streams.get(&session)) else {
+            return Ok(());
         };
-        // RFC 5547 §8.7: never more than the peer's max-size.
-        if !self.board.streams[&session].peer.accept_size(size) {
-            let failure = (521, format!("{size} octets are more than the peer's max-size"));
-            return self.play_failed(now, primitive, "toolarge", "ft.toolarge", Some(failure), out);
+        let size = play.object.as_ref().map_or(0, |object| object.envelope().size());
+        if !stream.sends {
+            return Err(Misfit {
+                code: 451,
+                reason: "nostream",
+                why: "the peer does not receive on the stream".to_owned(),
+            });
         }
-        self.play_on(now, primitive, session, out);
+        if !stream.peer.accept(&play.media_type) {
+            let why = format!("the peer does not accept {}", play.media_type);
+            return Err(Misfit { code: 450, reason: "badtype", why });
+        }
+        if !stream.peer.accept_size(size) {
+            let why = format!("{size} octets are more than the peer's max-size");
+            return Err(Misfit { code: 521, reason: "toolarge", why });
+        }
+        Ok(())
+    }
+
+    pub(super) fn play_misfit(&mut self, now: Now, primitive: PrimitiveKey, misfit: Misfit, out: &mut Outbox<Output>) {
+        let result = match misfit.code {
+            450 => "ft.badtype",
+            521 => "ft.toolarge",
+            _ => "ft.rejected.451",
+        };
+        self.play_failed(now, primitive, misfit.reason, result, Some((misfit.code, misfit.why)), out);
     }
 
     /// The play has its stream; it goes as soon as the peer is connected.
@@ -125,6 +157,9 @@ impl Engine {
             else {
                 return;
             };
+            if play.held {
+                return; // until resume
+            }
             let mut info = object.envelope().file.clone();
             info.media_type = Some(play.media_type.clone());
             let size = object.envelope().size();
@@ -146,6 +181,9 @@ impl Engine {
         {
             play.sending = Some(message);
             play.started.get_or_insert(now.instant);
+        }
+        if size == 0 {
+            self.wake(now, REPORT_WAIT, Timer::Report(message)); // no octet of it will ever be acknowledged
         }
         out.push(Output::Link(link, Command::Send(spec, source)));
     }
@@ -260,8 +298,12 @@ impl Engine {
             }
             (msml::Order::Resume, None) => {
                 play.held = false;
-                if play.object.is_none() {
-                    self.next_file(now, primitive, out);
+                let (call, waits) = (play.call, play.object.is_some());
+                let sessions = self.board.streams_of(call);
+                match sessions.into_iter().find(|key| self.board.streams[key].player == Some(primitive)) {
+                    Some(session) => self.start_sending(now, session, out),
+                    None if !waits => self.next_file(now, primitive, out),
+                    None => {} // its stream is being asked for
                 }
             }
             (msml::Order::Terminate { .. }, Some(target)) => out_to(out, Some(target), Command::Abort),
@@ -310,14 +352,19 @@ impl Engine {
     /// The peer's connection did not come in time.
     pub(super) fn nobody_connected(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         if self.board.streams.get(&session).is_some_and(|stream| stream.link.is_none()) {
-            self.connect_failed(now, session, out);
+            self.no_connection(now, session, out);
         }
     }
 
-    /// There is no connection: what waited for one, or used it, has failed.
-    pub(super) fn connect_failed(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
-        if let Some(player) = self.board.streams.get(&session).and_then(|stream| stream.player) {
+    /// There is no connection: what waited for one has failed.
+    pub(super) fn no_connection(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get(&session) else { return };
+        let recorder = stream.recorder.filter(|_| stream.receiving.is_none());
+        if let Some(player) = stream.player {
             self.play_failed(now, player, "noconnection", "ft.disconnected", None, out);
+        }
+        if let Some(recorder) = recorder {
+            self.record_over(now, recorder, &ReceiveFailure::Disconnected, 0, Duration::ZERO, out);
         }
         if let Some((Sender::Client(order), ..)) = self.pushes.remove(&session) {
             out.push(Output::Happened(order, Happening::SendFailed(SendFailure::ConnectionLost)));
@@ -333,6 +380,13 @@ fn out_to(
     if let Some((message, link)) = target {
         out.push(Output::Link(link, command(message)));
     }
+}
+
+/// Why a file does not go by a stream.
+pub(super) struct Misfit {
+    code: u16,
+    reason: &'static str,
+    why: String,
 }
 
 /// REASON and `ft.result` of a failed `<play>`.
@@ -358,6 +412,3 @@ fn quoted(name: &str) -> String {
 
 /// How long after the last 200 a success REPORT may take: the peer syncs a disk, or an archive behind it.
 const REPORT_WAIT: Duration = Duration::from_secs(120);
-
-/// What a file is called whose type nobody knows.
-const OCTET_STREAM: &str = "application/octet-stream";

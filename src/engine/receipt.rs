@@ -27,26 +27,58 @@ impl Engine {
         work: Record,
         out: &mut Outbox<Output>,
     ) {
-        let streams = self.board.by_tag(conn).map(|call| self.board.streams_of(call)).unwrap_or_default();
-        let free = streams.iter().copied().find(|key| self.board.streams[key].free_to_receive());
-        let Some(session) = free else {
-            let failure = if streams.is_empty() {
-                (441, "the connection has no message stream".to_owned())
-            } else {
-                (451, "no message stream of the connection can receive".to_owned())
-            };
-            return self.record_failed(now, primitive, "nostream", "ft.rejected.451", Some(failure), 0, out);
+        let call = self.board.by_tag(conn);
+        let streams = call.map(|call| self.board.streams_of(call)).unwrap_or_default();
+        let Some(call) = call.filter(|_| !streams.is_empty()) else {
+            return self.record_refused(now, primitive, (441, "the connection has no message stream".to_owned()), out);
         };
-        let first = work.first_timeout;
+        match streams.into_iter().find(|key| self.board.streams[key].free_to_receive()) {
+            Some(session) => self.record_on(now, primitive, session, work, out),
+            // Design: wrong direction or a busy stream is a reason for a re-INVITE with a new one, and then for 451.
+            None => {
+                self.asking.insert(primitive, (call, work));
+                self.reoffer(now, primitive, out);
+            }
+        }
+    }
+
+    /// The record has its stream.
+    pub(super) fn record_on(
+        &mut self,
+        now: Now,
+        primitive: PrimitiveKey,
+        session: SessionKey,
+        work: Record,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        stream.recorder = Some(primitive);
         let held = work.suspended;
         self.recorders.insert(primitive, Recorder { session, work, held, message: None });
-        let stream = self.board.streams.get_mut(&session).expect("free streams were looked up in the table");
-        stream.recorder = Some(primitive);
         self.msml(now, msml::Input::Started { primitive }, out);
-        if let Some(first) = first {
+        self.await_first(now, primitive);
+        self.dial_if_active(session, out);
+        self.grant_waiting(session, out);
+    }
+
+    /// `prespeech` runs while the recorder does.
+    fn await_first(&mut self, now: Now, primitive: PrimitiveKey) {
+        let Some(recorder) = self.recorders.get(&primitive) else { return };
+        let waits = !recorder.held && recorder.message.is_none();
+        if let Some(first) = recorder.work.first_timeout.filter(|_| waits) {
             self.wake(now, first, Timer::First(primitive));
         }
-        self.grant_waiting(session, out);
+    }
+
+    /// The recorder goes on waiting on another stream.
+    pub(super) fn hand_over(&mut self, primitive: PrimitiveKey, session: SessionKey) {
+        if let Some(recorder) = self.recorders.get_mut(&primitive)
+            && let Some(stream) = self.board.streams.get_mut(&session)
+        {
+            stream.recorder = Some(primitive);
+            recorder.session = session;
+            recorder.message = None;
+        }
     }
 
     /// Pause, resume or terminate from the application.
@@ -57,6 +89,9 @@ impl Engine {
         order: msml::Order,
         out: &mut Outbox<Output>,
     ) {
+        if self.asking.contains_key(&primitive) && matches!(order, msml::Order::Terminate { .. }) {
+            return self.record_over(now, primitive, &ReceiveFailure::Terminated, 0, Duration::ZERO, out);
+        }
         let Some(recorder) = self.recorders.get_mut(&primitive) else { return };
         let (session, message) = (recorder.session, recorder.message);
         match order {
@@ -70,12 +105,15 @@ impl Engine {
                 recorder.held = false;
                 match message {
                     Some((link, message)) => out.push(Output::Link(link, Command::Resume(message))),
-                    None => self.grant_waiting(session, out),
+                    None => {
+                        self.await_first(now, primitive);
+                        self.grant_waiting(session, out);
+                    }
                 }
             }
             msml::Order::Terminate { discard } => match message {
-                // A sealed file is past stopping: its commit decides, and the exit tells.
-                Some(key) if self.receipts.get(&key).is_some_and(|receipt| receipt.sealed) => {}
+                // A whole file is past stopping: its seal and its commit decide, and the exit tells.
+                Some(key) if self.receipts.get(&key).is_some_and(|receipt| receipt.whole) => {}
                 Some((link, message)) => out.push(Output::Link(link, Command::Stop { message, discard })),
                 None => self.record_over(now, primitive, &ReceiveFailure::Terminated, 0, Duration::ZERO, out),
             },
@@ -102,20 +140,24 @@ impl Engine {
             // An IMDN comes whatever the direction (pitfall P25); nobody here reads one.
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
         }
-        if stream.receiving.is_some() || stream.waiting.is_some() || stream.spent {
+        let busy = stream.receiving.is_some_and(|key| self.receipts.get(&key).is_some_and(|receipt| !receipt.whole));
+        if busy || stream.waiting.is_some() || stream.spent || (stream.file.is_some() && stream.receiving.is_some()) {
             // One file per file stream (RFC 5547 §8.7), one message at a time on a plain one.
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::STOP_SENDING)));
         }
         stream.waiting = Some(Waiting { link, message, head, since: now.instant });
         self.grant_waiting(session, out);
         if self.board.streams.get(&session).is_some_and(|stream| stream.waiting.is_some()) {
-            self.wake(now, self.policy.hold, Timer::Hold(session, message));
+            self.wake(now, self.policy.hold, Timer::Hold(session, link, message));
         }
     }
 
     /// Gives the waiting message of this stream its grant, if anybody wants it.
     fn grant_waiting(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
+        if stream.receiving.is_some() {
+            return; // the message before it is being committed
+        }
         let Some((waiting, call)) = stream.waiting.as_ref().zip(self.board.calls.get(&stream.call)) else { return };
         let wanted = match (stream.recorder, call.purpose) {
             (Some(primitive), _) => {
@@ -145,24 +187,33 @@ impl Engine {
             let recorder = self.recorders.get_mut(&primitive).expect("a stream's recorder is in the table");
             recorder.message = Some((link, message));
         }
-        self.receipts.insert((link, message), Receipt { owner, session, since, octets: 0, draft, sealed: false });
+        self.receipts
+            .insert((link, message), Receipt { owner, session, since, octets: 0, draft, whole: false, sealed: false });
         let idle = idle.unwrap_or(MSRP_IDLE);
         out.push(Output::Link(link, Command::Receive(Box::new(Grant { message, plan, limit, idle }))));
     }
 
-    /// `msrp.hold` is over and no `<record>` came.
+    /// `msrp.hold` is over and no `<record>` came. One that came and is suspended may take its time.
     pub(super) fn held_too_long(
         &mut self,
         now: Now,
         session: SessionKey,
+        link: LinkId,
         message: InboundKey,
         out: &mut Outbox<Output>,
     ) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
-        let Some(waiting) = stream.waiting.take_if(|waiting| waiting.message == message) else { return };
+        let this = |waiting: &Waiting| (waiting.link, waiting.message) == (link, message);
+        if !stream.waiting.as_ref().is_some_and(this) {
+            return;
+        }
+        if stream.recorder.is_some() || stream.receiving.is_some() {
+            return self.wake(now, self.policy.hold, Timer::Hold(session, link, message));
+        }
+        let Some(waiting) = stream.waiting.take() else { return };
         let held_ms = now.instant.since(waiting.since).as_millis();
         tracing::warn!(message_id = %waiting.head.message_id, held_ms, "nobody recorded the message: refused with 413");
-        out.push(Output::Link(waiting.link, Command::Reject(message, StatusCode::STOP_SENDING)));
+        out.push(Output::Link(link, Command::Reject(message, StatusCode::STOP_SENDING)));
     }
 
     /// `prespeech` is over and no octet came.
@@ -177,11 +228,27 @@ impl Engine {
         }
     }
 
-    pub(super) fn received(&mut self, link: LinkId, message: InboundKey, octets: u64, out: &mut Outbox<Output>) {
+    pub(super) fn received(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        message: InboundKey,
+        octets: u64,
+        out: &mut Outbox<Output>,
+    ) {
         let Some(receipt) = self.receipts.get_mut(&(link, message)) else { return };
         receipt.octets = octets;
-        if let Owner::Client(order) = receipt.owner {
-            out.push(Output::Happened(order, Happening::Received(octets)));
+        match receipt.owner {
+            Owner::Client(order) => out.push(Output::Happened(order, Happening::Received(octets))),
+            Owner::Primitive(primitive) => self.msml(now, msml::Input::Progress { primitive }, out),
+            Owner::Nobody => {}
+        }
+    }
+
+    /// Every octet is in the stage: the next message of the session may come, but this one is not checked yet.
+    pub(super) fn whole(&mut self, link: LinkId, message: InboundKey) {
+        if let Some(receipt) = self.receipts.get_mut(&(link, message)) {
+            receipt.whole = true;
         }
     }
 
@@ -216,6 +283,7 @@ impl Engine {
                 self.tell_lost(now, &receipt, &why, took, out);
             }
         }
+        self.grant_waiting(receipt.session, out);
         self.maybe_left(now, receipt.session, out);
     }
 
@@ -228,17 +296,21 @@ impl Engine {
         octets: u64,
         out: &mut Outbox<Output>,
     ) {
+        if self.receipts.get(&(link, message)).is_some_and(|receipt| receipt.sealed) {
+            return; // the commit decides
+        }
         let Some(mut receipt) = self.receipts.remove(&(link, message)) else { return };
         receipt.octets = octets;
         self.free(&receipt);
         let took = now.instant.since(receipt.since);
         self.tell_lost(now, &receipt, why, took, out);
+        self.grant_waiting(receipt.session, out);
         self.maybe_left(now, receipt.session, out);
     }
 
     /// The link died with this message on it, or its session is over.
     pub(super) fn receipt_cut(&mut self, now: Now, key: (LinkId, InboundKey), out: &mut Outbox<Output>) {
-        if self.receipts.get(&key).is_some_and(|receipt| !receipt.sealed) {
+        if self.receipts.get(&key).is_some_and(|receipt| !receipt.whole) {
             let octets = self.receipts[&key].octets;
             self.lost(now, key.0, key.1, &ReceiveFailure::Disconnected, octets, out);
         }
@@ -305,6 +377,7 @@ impl Engine {
         took: Duration,
         out: &mut Outbox<Output>,
     ) {
+        self.asking.remove(&primitive);
         if let Some(recorder) = self.recorders.remove(&primitive)
             && let Some(stream) = self.board.streams.get_mut(&recorder.session)
         {
@@ -315,23 +388,21 @@ impl Engine {
             ("ft.bytes".to_owned(), octets.to_string()),
             ("ft.result".to_owned(), why.result().to_owned()),
         ];
-        let end = End { name: format!("record.failed.{}", why.reason()), variables, failure: None };
+        let failure = why.code().map(|code| (code, why.to_string()));
+        let end = End { name: format!("record.failed.{}", why.reason()), variables, failure };
         self.msml(now, msml::Input::Ended { primitive, end }, out);
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn record_failed(
+    /// Ends a `<record>` that never had a stream.
+    pub(super) fn record_refused(
         &mut self,
         now: Now,
         primitive: PrimitiveKey,
-        reason: &str,
-        result: &str,
-        failure: Option<(u16, String)>,
-        octets: u64,
+        failure: (u16, String),
         out: &mut Outbox<Output>,
     ) {
-        let variables = vec![("ft.bytes".to_owned(), octets.to_string()), ("ft.result".to_owned(), result.to_owned())];
-        let end = End { name: format!("record.failed.{reason}"), variables, failure };
+        let variables = vec![("ft.result".to_owned(), format!("ft.rejected.{}", failure.0))];
+        let end = End { name: "record.failed.nostream".to_owned(), variables, failure: Some(failure) };
         self.msml(now, msml::Input::Ended { primitive, end }, out);
     }
 }

@@ -1,7 +1,7 @@
 //! The engine's task: it performs what the engine wants, and nothing else.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
@@ -12,7 +12,7 @@ use super::metrics;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use crate::engine::{Command, Engine, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket};
-use crate::model::limits::MSRP_CONNECTIONS;
+use crate::model::limits::{MSRP_CONNECTIONS, MSRP_CONNECTIONS_PER_ADDRESS};
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
@@ -40,6 +40,12 @@ pub(super) enum Request {
     Drain(oneshot::Sender<()>),
 }
 
+/// How a link is reached, and who is at its other end.
+pub(super) struct Reach {
+    commands: mpsc::Sender<Command>,
+    peer: Option<IpAddr>,
+}
+
 /// Makes links and knows how to reach them.
 pub(super) struct Driver {
     pub(super) engine: Engine,
@@ -52,7 +58,7 @@ pub(super) struct Driver {
     /// Hears of every object.
     pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
-    pub(super) links: HashMap<LinkId, mpsc::Sender<Command>>,
+    pub(super) links: HashMap<LinkId, Reach>,
     pub(super) listeners: HashMap<OrderId, mpsc::Sender<Happening>>,
     pub(super) next_link: u64,
     pub(super) next_order: u64,
@@ -118,8 +124,8 @@ impl Driver {
                 self.listeners.insert(id, sender);
                 let _ = answer.send((id, receiver));
             }
-            Request::Accepted(_) if self.links.len() >= MSRP_CONNECTIONS => {
-                tracing::warn!(limit = MSRP_CONNECTIONS, "too many MSRP connections: closing the new one");
+            Request::Accepted(stream) if self.is_full_for(&stream) => {
+                tracing::warn!(peer = ?stream.peer_addr(), "too many MSRP connections: closing the new one");
             }
             Request::Accepted(stream) => drop(self.link(stream)),
             Request::Dialled(session, connected) => {
@@ -133,13 +139,21 @@ impl Driver {
         }
     }
 
+    /// Whether the node, or this peer's share of it, has no place for another stream.
+    fn is_full_for(&self, stream: &TcpStream) -> bool {
+        let peer = stream.peer_addr().ok().map(|peer| peer.ip());
+        let from_there = self.links.values().filter(|reach| reach.peer == peer).count();
+        self.links.len() >= MSRP_CONNECTIONS || from_there >= MSRP_CONNECTIONS_PER_ADDRESS
+    }
+
     /// Puts a stream to work as a link.
     fn link(&mut self, stream: TcpStream) -> LinkId {
         self.next_link += 1;
         let id = LinkId(self.next_link);
         let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()), self.shared.clock.now());
         let (sender, receiver) = mpsc::channel(stream::UNREAD_COMMANDS);
-        self.links.insert(id, sender);
+        let peer = stream.peer_addr().ok().map(|peer| peer.ip());
+        self.links.insert(id, Reach { commands: sender, peer });
         self.tasks.spawn(stream::serve(id, stream, link, receiver, self.shared.clone()));
         id
     }
@@ -183,7 +197,7 @@ impl Driver {
     }
 
     fn command(&mut self, link: LinkId, command: Command) {
-        let Some(sender) = self.links.get(&link) else { return };
+        let Some(Reach { commands: sender, .. }) = self.links.get(&link) else { return };
         if let Err(error) = sender.try_send(command) {
             tracing::warn!(link = link.0, %error, "the MSRP link does not listen any more: closing it");
             self.links.remove(&link);

@@ -85,14 +85,17 @@ pub(super) fn msrp_sent(word: &str, head: &[u8]) {
     match word {
         "SEND" => metrics::counter!(CHUNKS, "result" => "sent").increment(1),
         "REPORT" => {
-            let status = report_status(head).unwrap_or("unknown").to_owned();
+            let status = if report_status(head) == Some("200") { "200" } else { "other" };
             metrics::counter!(REPORTS, "kind" => "sent", "status" => status).increment(1);
         }
-        code => {
+        // What goes out begins with a head or is a piece of a file that may say anything: only real codes count.
+        "200" | "400" | "403" | "408" | "413" | "415" | "423" | "481" | "501" | "506" => {
+            let code = word;
             let result = if code == "200" { "accepted" } else { "refused" };
             metrics::counter!(CHUNKS, "result" => result).increment(1);
             metrics::counter!(MSRP_RESPONSES, "code" => code.to_owned()).increment(1);
         }
+        _ => {}
     }
 }
 

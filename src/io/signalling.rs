@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Listen, Transport as Listened};
-use crate::model::limits::{SIP_FLOWS, SIP_MESSAGE_OCTETS};
+use crate::model::limits::{SIP_FLOWS, SIP_FLOWS_PER_ADDRESS, SIP_IDLE, SIP_MESSAGE_OCTETS};
 use crate::sip::{self, Flow, FlowId, Transport};
 
 /// Messages that may wait for one peer's socket. A peer that reads no more loses its connection, not our memory.
@@ -116,10 +116,11 @@ impl Signalling {
 
     /// A connection stands. One too many is closed again: nobody holds its sender.
     pub(super) fn up(&mut self, flow: Flow, sender: mpsc::Sender<Bytes>) {
-        if self.tcp.len() >= SIP_FLOWS {
+        self.dialling.remove(&flow.remote);
+        let from_there = self.by_peer.keys().filter(|peer| peer.ip() == flow.remote.ip()).count();
+        if self.tcp.len() >= SIP_FLOWS || from_there >= SIP_FLOWS_PER_ADDRESS {
             return tracing::warn!(peer = %flow.remote, limit = SIP_FLOWS, "too many SIP connections: closing the new one");
         }
-        self.dialling.remove(&flow.remote);
         self.by_peer.insert(flow.remote, flow.id);
         self.tcp.insert(flow.id, sender);
     }
@@ -164,6 +165,9 @@ impl Signalling {
                 self.down(id);
             }
             return sent;
+        }
+        if self.dialling.get(&remote).is_some_and(mpsc::Sender::is_closed) {
+            self.dialling.remove(&remote); // that connection died before it stood
         }
         let waiting = self.dialling.entry(remote).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(UNSENT_MESSAGES);
@@ -252,6 +256,7 @@ async fn carry(
     if to_driver.send(Wire::Up(flow, sender)).await.is_err() {
         return;
     }
+    let _ = socket2::SockRef::from(reader.as_ref()).set_tcp_user_timeout(Some(std::time::Duration::from_secs(60)));
     tokio::select! {
         () = read(flow, reader, &to_driver) => {}
         () = write(writer, receiver) => {}
@@ -264,9 +269,9 @@ async fn read(flow: Flow, mut reader: OwnedReadHalf, to_driver: &mpsc::Sender<Wi
     let mut buffer = BytesMut::new();
     loop {
         buffer.reserve(READ_OCTETS);
-        match reader.read_buf(&mut buffer).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {
+        match tokio::time::timeout(SIP_IDLE, reader.read_buf(&mut buffer)).await {
+            Err(_) | Ok(Ok(0) | Err(_)) => return,
+            Ok(Ok(_)) => {
                 let octets = buffer.split().freeze();
                 if to_driver.send(Wire::Sip(sip::Input::Octets { flow, octets })).await.is_err() {
                     return;

@@ -133,10 +133,13 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-/// A peer behind a NAT that forgot it would block its own return with 506: dead connections are noticed in a minute.
+/// A peer behind a NAT that forgot it would block its own return with 506 (pitfall P26): dead connections are noticed in
+/// a minute, by probes when idle and by the missing acknowledgement when not.
 fn keep_alive(stream: &TcpStream) {
     let probes = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
-    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&probes.with_retries(3));
+    let socket = socket2::SockRef::from(stream);
+    let _ = socket.set_tcp_keepalive(&probes.with_retries(3));
+    let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(60)));
 }
 
 fn suspend(stage: Stage) {

@@ -26,6 +26,9 @@ pub const MSRP_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Streams to MSRP peers at once: one descriptor and about 10 KiB each when idle.
 pub const MSRP_CONNECTIONS: usize = 20_000;
 
+/// Of these, how many from one address: a session border controller has thousands, and nobody may take every place.
+pub const MSRP_CONNECTIONS_PER_ADDRESS: usize = 8_000;
+
 /// A stream that carries no session for this long is of no use to anybody (RFC 4975 §5.4: its opener sends at once).
 pub const MSRP_LONELY: Duration = Duration::from_secs(30);
 
@@ -65,6 +68,12 @@ pub const SIP_CALLS: usize = 20_000;
 
 /// TCP connections whose SIP stream is being framed at once; a further one is closed.
 pub const SIP_FLOWS: usize = 4096;
+
+/// Of these, how many from one address: a proxy has dozens, and nobody may take every place.
+pub const SIP_FLOWS_PER_ADDRESS: usize = 1024;
+
+/// A SIP connection on which nothing arrives for this long is closed; a peer that wants it open sends RFC 5626 pings.
+pub const SIP_IDLE: Duration = Duration::from_secs(1800);
 
 /// Requests of ours that wait in one SIP dialog; the next is answered with 503.
 pub const SIP_QUEUED_REQUESTS: usize = 1024;

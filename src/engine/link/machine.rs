@@ -262,6 +262,10 @@ impl Link {
     }
 
     fn stop(&mut self, now: Now, message: InboundKey, discard: bool, out: &mut Outbox<Output>) {
+        let whole = |inbound: &Inbound| matches!(inbound.step, Step::Sealing | Step::Sealed);
+        if self.inbound.get(&message).is_some_and(whole) {
+            return; // too late: the seal and the commit decide
+        }
         if discard && let Some(inbound) = self.inbound.remove(&message) {
             out.push(Output::Discard(message));
             out.push(Output::Notice(Notice::Lost(message, ReceiveFailure::Terminated, inbound.received)));
@@ -394,6 +398,7 @@ impl Link {
     fn complete(&mut self, message: InboundKey, total: u64, out: &mut Outbox<Output>) {
         let Some(inbound) = self.inbound.get_mut(&message) else { return };
         inbound.step = Step::Sealing;
+        out.push(Output::Notice(Notice::Whole(message)));
         out.push(Output::Seal(message, total, inbound.declared.clone()));
     }
 }

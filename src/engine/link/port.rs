@@ -151,6 +151,8 @@ pub enum Notice {
     Arrived(SessionKey, InboundKey, Box<Arrival>),
     /// So many octets of a message are in the stage.
     Received(InboundKey, u64),
+    /// Every octet of the message is in the stage; it is being checked.
+    Whole(InboundKey),
     /// The message is whole, checked and sealed. The engine owes a commit.
     Sealed(InboundKey, Box<Sealed>),
     /// The message will not become an object; so many octets had arrived.
