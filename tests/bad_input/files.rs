@@ -9,7 +9,7 @@ use super::support::server::json;
 use super::support::sip::{Call, description};
 
 #[test]
-// M4975-7.3-03
+// M4975-5.4-13
 fn a_send_to_a_session_that_does_not_exist_is_answered_481() {
     let house = House::new(&[]);
     let address = house.server.msrp();
@@ -28,7 +28,7 @@ fn a_send_to_a_session_that_does_not_exist_is_answered_481() {
 }
 
 #[test]
-// M4975-5.4-10
+// M4975-5.4-14 M4975-5.4-15
 fn a_session_is_not_given_to_a_second_connection() {
     let house = House::new(&[]);
     let plan = Plan::new("m1", vec![1; 30_000]);
@@ -46,7 +46,7 @@ fn a_session_is_not_given_to_a_second_connection() {
 }
 
 #[test]
-// M4975-8.6-08
+// M4975-8.6-10
 fn a_message_above_max_size_is_stopped() {
     let house = House::new(&[("RESTANTE_MSRP__MAX_SIZE", "64KiB")]);
     let offer = description("s1", &["a=sendrecv"]);
@@ -106,7 +106,7 @@ fn a_message_that_nobody_records_is_refused_when_its_time_is_over() {
 }
 
 #[test]
-// M4975-5.4-26
+// M4975-5.4-24
 fn a_connection_that_is_cut_leaves_what_the_next_one_goes_on_with() {
     let house = House::new(&[]);
     let content: Vec<u8> = (0..50_000_u32).map(|n| (n % 253) as u8).collect();

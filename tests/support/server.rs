@@ -36,8 +36,15 @@ impl Server {
         Self::launch(dir, serve(dir, variables))
     }
 
-    /// Starts one by this command, which ends in being the server.
-    pub(crate) fn launch(dir: &Path, mut command: Command) -> Self {
+    /// Starts one by this command, which ends in being the server, and waits until it is ready.
+    pub(crate) fn launch(dir: &Path, command: Command) -> Self {
+        let server = Self::launch_any(dir, command);
+        eventually("readiness", || server.http("/readyz").starts_with("HTTP/1.1 200").then_some(()));
+        server
+    }
+
+    /// Starts one that need not become ready.
+    pub(crate) fn launch_any(dir: &Path, mut command: Command) -> Self {
         let log = File::options().create(true).append(true).open(dir.join("log")).expect("a log");
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("its output is piped");
@@ -51,7 +58,6 @@ impl Server {
         let listening = serde_json::from_str(&first).unwrap_or_default();
         let server = Self { child, dir: dir.to_owned(), listening };
         assert!(server.listening["http"].is_string(), "the server does not start:\n{}", server.log());
-        eventually("readiness", || server.http("/readyz").starts_with("HTTP/1.1 200").then_some(()));
         server
     }
 
