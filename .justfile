@@ -12,9 +12,9 @@ check:
 test:
     tests/run
 
-# The crash tests of the spool, with every step of the file system failing once
-sim:
-    cargo nextest run --locked --test spool_crash
+# Whole worlds in virtual time, and the spool with every step of the file system failing once
+sim seeds="200":
+    SIM_SEEDS={{ seeds }} cargo nextest run --locked --test sim --test spool_crash
 
 # The laws, each with many more made-up inputs than CI gives them
 laws cases="20000":

@@ -126,7 +126,7 @@ async fn retrieve(world: &World, uri: &ObjectUri, transport: Transport) -> (Vec<
                     exit = Some(event.values);
                 }
             }
-            Happening::Received(_) => {}
+            Happening::Receiving(_) | Happening::Received(_) => {}
             other => panic!("unexpected: {other:?}"),
         }
         if received.is_some() && exit.is_some() {
@@ -162,4 +162,107 @@ async fn a_file_that_is_not_what_was_declared_is_refused_by_its_digest() {
     assert_eq!(value(&values, "ft.result"), "ft.hashmismatch");
     assert!(!delivered);
     assert_eq!(world.server.spool().status().objects, 0);
+}
+
+/// What an application server sees of one connection: everything until `done` says so.
+async fn until(line: &mut Line, mut done: impl FnMut(&Happening) -> bool) -> Vec<Happening> {
+    let mut seen = Vec::new();
+    loop {
+        let happening = next(line).await;
+        let enough = done(&happening);
+        seen.push(happening);
+        if enough {
+            return seen;
+        }
+    }
+}
+
+fn exit_event(happening: &Happening) -> Option<msml::Event> {
+    let Happening::Msml(text) = happening else { return None };
+    match msml::read_message(text.as_bytes()) {
+        Ok(Message::Event(event)) if event.name == "msml.dialog.exit" => Some(event),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_play_on_a_connection_that_only_sends_brings_its_own_stream_by_re_invite() {
+    let world = world(40_000).await;
+    let (values, _) = deposit(&world, Transport::Udp).await;
+    let uri: ObjectUri = value(&values, "record.recordid").parse().expect("a spool URI");
+
+    // Given a call whose one stream is a push towards the server, when a play is asked for on it ...
+    let mut line = world.client.line().await.expect("a line");
+    let (target, remote) = target(&world.server, "bob", Transport::Udp);
+    let media = CallMedia::Push { path: world.file.display().to_string(), info: Box::new(info(&world.content)) };
+    line.call(target, "sip:alice@127.0.0.1".to_owned(), remote, Transport::Udp, media).await;
+    let seen = until(&mut line, |happening| matches!(happening, Happening::Answered(_))).await;
+    let Some(Happening::Answered(tag)) = seen.last() else { panic!("answered: {seen:?}") };
+    let names = ["play.end", "ft.size"];
+    line.msml(1, msml::play_request(tag, "p", std::slice::from_ref(&uri), &names)).await;
+
+    // ... then the file comes on a second stream, octet for octet, under its own name.
+    let (mut object, mut exit) = (None, None);
+    while object.is_none() || exit.is_none() {
+        let happening = next(&mut line).await;
+        exit = exit.or_else(|| exit_event(&happening));
+        if let Happening::Committed(committed) = happening {
+            object = Some(committed);
+        }
+    }
+    let exit = exit.expect("checked");
+    assert_eq!(exit.value("play.end"), Some("play.complete"), "{exit:?}");
+    let object = object.expect("checked");
+    assert_eq!(object.envelope().file.name.as_deref(), Some("message.bin"));
+    assert_eq!(object.envelope().sha1(), &info(&world.content).digests[0]);
+    line.hang_up().await;
+    until(&mut line, |happening| matches!(happening, Happening::Ended(_))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_dialog_commands_a_connection_it_is_not_on_and_hears_of_its_end() {
+    let world = world(5_000).await;
+    let mut control = world.client.line().await.expect("a line");
+    let (uri, remote) = target(&world.server, "control", Transport::Tcp);
+    control.call(uri, "sip:as@127.0.0.1".to_owned(), remote, Transport::Tcp, CallMedia::Control).await;
+    until(&mut control, |happening| matches!(happening, Happening::Answered(_))).await;
+
+    let mut phone = world.client.line().await.expect("a line");
+    let (uri, remote) = target(&world.server, "bob", Transport::Udp);
+    let media = CallMedia::Push { path: world.file.display().to_string(), info: Box::new(info(&world.content)) };
+    phone.call(uri, "sip:alice@127.0.0.1".to_owned(), remote, Transport::Udp, media).await;
+    let seen = until(&mut phone, |happening| matches!(happening, Happening::Answered(_))).await;
+    let Some(Happening::Answered(tag)) = seen.last() else { panic!("answered: {seen:?}") };
+    let script = format!(
+        "<msml version=\"1.1\"><dialogstart target=\"conn:{tag}\" name=\"d\"><record dest=\"spool:/bob/\" maxtime=\"60s\"/>\
+         <disconnect namelist=\"record.end\"/></dialogstart></msml>"
+    );
+    control.msml(7, script).await;
+    let seen = until(&mut control, |happening| exit_event(happening).is_some()).await;
+    let exit = seen.last().and_then(exit_event).expect("the last is the exit");
+    assert_eq!(exit.id, format!("conn:{tag}/dialog:d"));
+    assert_eq!(exit.value("record.end"), Some("record.complete"), "{exit:?}");
+    // <disconnect> hangs the phone up, not the control dialog.
+    until(&mut phone, |happening| matches!(happening, Happening::Ended(_))).await;
+    control.msml(8, "<msml version=\"1.1\"><dialogend id=\"conn:none/dialog:d\"/></msml>".to_owned()).await;
+    let seen = until(&mut control, |happening| matches!(happening, Happening::InfoAnswered(8, ..))).await;
+    let Some(Happening::InfoAnswered(8, 200, Some(body))) = seen.last() else { panic!("{seen:?}") };
+    assert!(body.contains("response=\"430\""), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_application_server_a_file_is_filed_by_the_request_uri_if_the_operator_wants_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut settings = settings(&dir.path().join("server"));
+    settings.control.unattended = restante::config::Unattended::Deposit;
+    let mut world = world(9_999).await;
+    world.server = Node::start(&settings, Options::default()).await.expect("a server");
+    let mut line = world.client.line().await.expect("a line");
+    let (uri, remote) = target(&world.server, "carol%20k", Transport::Udp);
+    let media = CallMedia::Push { path: world.file.display().to_string(), info: Box::new(info(&world.content)) };
+    line.call(uri, "sip:alice@127.0.0.1".to_owned(), remote, Transport::Udp, media).await;
+    until(&mut line, |happening| matches!(happening, Happening::Delivered)).await;
+    // The REPORT that made it "delivered" came after the commit.
+    let objects = world.server.spool().list(&restante::spool::Query::default()).expect("a listing");
+    assert_eq!(objects.iter().map(|object| object.uri.box_name()).collect::<Vec<_>>(), ["carol k"]);
 }

@@ -12,10 +12,10 @@ use restante::msml::{Fault, check};
 const BEYOND_SCHEMAS: &[&str] = &[
     "403-empty-dialog",
     "404-result-as-command",
+    "407-append",
     "407-two-destinations",
     "408-no-dest",
     "410-a-century",
-    "410-append-to-a-box",
     "410-no-time-at-all",
     "410-path-traversal",
     "410-play-a-box",

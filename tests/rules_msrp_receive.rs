@@ -365,3 +365,19 @@ fn long_messages_are_reported_as_they_become_durable_and_whole_at_the_end() {
     let ranges: Vec<&str> = said.lines().filter(|line| line.starts_with("Byte-Range")).collect();
     assert_eq!(ranges, ["Byte-Range: 1-5/10", "Byte-Range: 1-10/10"]);
 }
+
+// M4975-7.1.3-03
+#[test]
+fn only_the_commit_reports_the_last_octet() {
+    let config = Config { report_every_octets: 10, ..Config::default() };
+    for (declared, flag) in [("1-*/10", '$'), ("1-*/*", '+')] {
+        let mut store = Side::with(config.clone(), 1);
+        store.give(Input::Bind(spec(STORE, PHONE)));
+        store.habits.commits = false;
+        store.hear(chunk("wh0le", "m0001", declared, "Success-Report: yes\r\n", "1234567890", flag));
+        store.give(Input::Durable { message: FIRST, octets: 10 });
+        let said = store.said();
+        assert!(said.contains("Byte-Range: 1-9/"), "{said}");
+        assert!(!said.contains("1-10"), "reported before it is committed: {said}");
+    }
+}

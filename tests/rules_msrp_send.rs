@@ -45,6 +45,30 @@ fn a_whole_file_can_go_in_one_chunk() {
     assert_eq!((ranges(&said), said.len() > 150_000), (vec!["1-*/150000"], true));
 }
 
+#[test]
+fn octets_that_are_too_few_for_a_chunk_do_not_close_the_window() {
+    let config = Config { fetch_octets: 5000, window_octets: 5000, ..Config::default() };
+    let mut store = Side::with(config, 1);
+    store.give(Input::Bind(spec(STORE, PHONE)));
+    store.source = vec![b'x'; 6000].into();
+    store.give(Input::Send(OutboundSpec { chunk: 2048, ..message(1, "m0001", 6000) }));
+    assert_eq!(ranges(&store.said()), ["1-2048/6000", "2049-4096/6000"]);
+    for tid in tids(2) {
+        store.hear(response(&tid, "200 OK"));
+    }
+    assert_eq!(ranges(&store.said()), ["4097-6000/6000"]);
+}
+
+#[test]
+fn a_chunk_that_is_longer_than_the_window_goes_out_whole() {
+    let config = Config { window_octets: 100_000, ..Config::default() };
+    let mut store = Side::with(config, 1);
+    store.give(Input::Bind(spec(STORE, PHONE)));
+    store.source = vec![b'x'; 300_000].into();
+    store.give(Input::Send(OutboundSpec { chunk: usize::MAX, ..message(1, "m0001", 300_000) }));
+    assert_eq!(store.said_in_short(), ["SEND"], "no answer can make room before its end");
+}
+
 // M4975-7.1.1-26 M4975-7.1.1-16 M4975-7.1.1-17
 #[test]
 fn short_chunks_name_their_end() {

@@ -6,12 +6,24 @@
 //!                          └─ stderr: progress, errors with what to do next
 //! ```
 //!
-//! One file a command, each with its `Args` and its `run`. Nothing here knows a protocol.
+//! One file a command, each with its `Args` and its `run`. The clients stand on a `Station`, a node of their own for the
+//! length of the command, and speak on a `Call`; what SIP, MSML and MSRP are is known by the rooms below.
 
+mod answer;
+mod call;
 mod config;
+mod demo;
+mod deposit;
+mod documents;
+mod local;
+mod msml;
 mod progress;
+mod retrieve;
+mod serve;
+mod server;
 mod settings;
 mod spool;
+mod station;
 mod voice;
 
 use std::process::ExitCode;
@@ -32,6 +44,18 @@ struct Restante {
 
 #[derive(Subcommand)]
 enum Command {
+    /// See the whole story on this machine: server, Alice and Bob, real sockets, real files
+    Demo(demo::Args),
+    /// Run the server
+    Serve(serve::Args),
+    /// Bring files into a box of a server
+    Deposit(deposit::Args),
+    /// Fetch an object from a server
+    Retrieve(retrieve::Args),
+    /// Be a phone: take every file that is sent, put it into a directory
+    Answer(answer::Args),
+    /// Send one MSML document and tell what comes of it, or check it here
+    Msml(msml::Args),
     /// Look at the configuration: what is wrong with it, what is in force
     Config(config::Args),
     /// Look into the spool, also while a server runs on it
@@ -51,6 +75,12 @@ pub(crate) fn main() -> ExitCode {
 
 async fn run(command: Command, voice: Voice) -> Result<(), Failure> {
     match command {
+        Command::Demo(args) => demo::run(&args, voice).await,
+        Command::Serve(args) => serve::run(&args, voice).await,
+        Command::Deposit(args) => deposit::run(&args, voice).await,
+        Command::Retrieve(args) => retrieve::run(&args, voice).await,
+        Command::Answer(args) => answer::run(&args, voice).await,
+        Command::Msml(args) => msml::run(&args, voice).await,
         Command::Config(args) => config::run(&args, voice),
         Command::Spool(args) => spool::run(&args, voice).await,
     }

@@ -65,10 +65,19 @@ impl Progress {
         self.at(self.done.saturating_add(octets));
     }
 
+    /// Prints something while the bar makes room for it.
+    pub(crate) fn beside(&self, print: impl FnOnce()) {
+        match &self.face {
+            Face::Bar(bar) => bar.suspend(print),
+            Face::Lines { .. } | Face::Silent => print(),
+        }
+    }
+
     /// It is over; whether well or badly is told by others.
     pub(crate) fn end(self) {
         match &self.face {
             Face::Bar(bar) => bar.finish(),
+            Face::Lines { json: false, told_percent: 100, .. } => {} // the last line has said so
             Face::Lines { json, .. } => self.line(*json, true),
             Face::Silent => {}
         }

@@ -58,6 +58,11 @@ impl Failure {
         Self { next: Some(next.into()), ..self }
     }
 
+    /// With what it is about, in front.
+    pub(crate) fn about(self, what: &str) -> Self {
+        Self { what: format!("{what}: {}", self.what), ..self }
+    }
+
     /// Tells it on standard error.
     pub(crate) fn tell(&self, voice: Voice) -> ExitCode {
         let text = if voice.json {

@@ -53,6 +53,8 @@ pub(super) struct Call {
     pub(super) reoffers: Vec<PrimitiveKey>,
     /// The streams in the order of their m= lines; `None` for a refused line.
     pub(super) streams: Vec<Option<SessionKey>>,
+    /// Since when its streams wait for a connection, if none has one.
+    pub(super) waits_since: Instant,
     /// Set when the peer has hung up and the last octets may still be on their way.
     pub(super) leaving: bool,
 }

@@ -2,6 +2,7 @@
 
 use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, TRANSFER_ID_LETTERS};
 use super::core::Engine;
+use super::jobs::Timer;
 use super::order::{CallMedia, Order};
 use super::port::Output;
 use crate::model::{Now, Outbox};
@@ -62,6 +63,7 @@ impl Engine {
                 offered: Some(offered),
                 reoffers: Vec::new(),
                 streams: Vec::new(),
+                waits_since: now.instant,
                 leaving: false,
             },
         );
@@ -79,6 +81,14 @@ impl Engine {
             body: Some(body),
             headers: Vec::new(),
         };
+        self.wake(now, self.policy.answer_timeout, Timer::Answer(call));
         self.sip(now, sip::Input::Command(command), out);
+    }
+
+    /// Nobody answered our INVITE in time: it is cancelled.
+    pub(super) fn unanswered(&mut self, now: Now, call: CallKey, out: &mut Outbox<Output>) {
+        if self.board.calls.get(&call).is_some_and(|call| call.offered.is_some() && call.streams.is_empty()) {
+            self.command(now, sip::Command::Cancel { call }, out);
+        }
     }
 }

@@ -70,7 +70,7 @@ impl Engine {
             Event::Cancelled { call } => drop(self.offers.remove(&call)),
             Event::Info { call, request, body, source, .. } => self.info(now, call, request, body, source, out),
             Event::Options { request, .. } => self.capabilities(now, request, out),
-            Event::Bye { call, .. } => self.hung_up(now, call, out),
+            Event::Bye { call, .. } => self.hung_up(now, call),
             Event::Answered { call, peer_tag, body, .. } => self.answered(now, call, peer_tag, body, out),
             Event::Progress { .. } => {}
             Event::Refused { call, status, reason, .. } => self.tell(call, Happening::Refused(status, reason), out),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
-use super::jobs::{Errand, Pending, Play, Receipt, Recorder, Sender, Sending, Timer, Turn};
+use super::jobs::{Drain, Errand, Pending, Play, Receipt, Recorder, Sender, Sending, Timer, Turn};
 use super::link::{LinkId, Notice, Source};
 use super::order::OrderId;
 use super::policy::Policy;
@@ -39,8 +39,7 @@ pub struct Engine {
     pub(super) working: bool,
     timers: BTreeSet<(Instant, Timer)>,
     next: u64,
-    draining: bool,
-    drained: bool,
+    pub(super) drain: Option<Drain>,
 }
 
 impl Engine {
@@ -66,8 +65,7 @@ impl Engine {
             working: false,
             timers: BTreeSet::new(),
             next: 0,
-            draining: false,
-            drained: false,
+            drain: None,
         }
     }
 
@@ -80,13 +78,10 @@ impl Engine {
             Input::Found(ticket, result) => self.found(now, ticket, result, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Order(order) => self.order(now, order, out),
-            Input::Drain => self.drain(now, out),
+            Input::Drain => self.begin_drain(now, out),
             Input::Timeout => self.timeout(now, out),
         }
-        if self.draining && !self.drained && self.idle() {
-            self.drained = true;
-            out.push(Output::Drained);
-        }
+        self.go_on_draining(now, out);
     }
 
     /// When the engine wants [`Input::Timeout`].
@@ -107,16 +102,6 @@ impl Engine {
         }
     }
 
-    fn idle(&self) -> bool {
-        self.receipts.is_empty() && self.sendings.is_empty()
-    }
-
-    fn drain(&mut self, now: Now, out: &mut Outbox<Output>) {
-        self.draining = true;
-        self.sip(now, sip::Input::Command(sip::Command::Drain { retry_after: DRAIN_RETRY_AFTER_SECS }), out);
-        self.msml(now, crate::msml::Input::Drain(true), out);
-    }
-
     fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
         self.sip(now, sip::Input::Timeout, out);
         self.msml(now, crate::msml::Input::Timeout, out);
@@ -128,7 +113,11 @@ impl Engine {
                 Timer::Hold(session, message) => self.held_too_long(now, session, message, out),
                 Timer::First(primitive) => self.nothing_came(now, primitive, out),
                 Timer::Connect(session) => self.nobody_connected(now, session, out),
+                Timer::Answer(call) => self.unanswered(now, call, out),
+                Timer::Report(message) => self.unreported(now, message, out),
+                Timer::Deserted(call) => self.deserted(now, call, out),
                 Timer::Leave(call) => self.left(now, call, out),
+                Timer::Linger => self.lingered(now, out),
             }
         }
     }
@@ -142,7 +131,7 @@ impl Engine {
             Notice::Received(message, octets) => self.received(link, message, octets, out),
             Notice::Sealed(message, sealed) => self.sealed(link, message, sealed, out),
             Notice::Lost(message, why, octets) => self.lost(now, link, message, &why, octets, out),
-            Notice::Acknowledged(message, octets) => self.acknowledged(message, octets, out),
+            Notice::Acknowledged(message, octets) => self.acknowledged(now, message, octets, out),
             Notice::Delivered(message) => self.delivered(now, message, out),
             Notice::SendFailed(message, why, octets) => self.send_failed(now, message, &why, octets, out),
             Notice::Closed => self.link_closed(now, link, out),
@@ -188,6 +177,3 @@ impl Engine {
 
 /// RFC 4975 §14.1 asks for 80 random bits; 22 letters carry 130.
 const SESSION_ID_LETTERS: usize = 22;
-
-/// What a caller that meets a draining server is told, in seconds: the restart will be over by then.
-const DRAIN_RETRY_AFTER_SECS: u32 = 30;

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use super::call::Purpose;
 use super::core::Engine;
 use super::jobs::Timer;
 use super::link::{Command, LinkId};
 use super::order::Happening;
 use super::port::Output;
+use crate::model::limits::CALL_DESERTED;
 use crate::model::{Now, Outbox};
 use crate::msml;
 use crate::msrp::{KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
 use crate::sdp::Role;
-use crate::sip::{CallKey, EndReason};
+use crate::sip::{self, CallKey, EndReason};
 
 /// BYE takes another way than the octets and may overtake the last of them: they get this long to arrive.
 const LAST_OCTETS: Duration = Duration::from_secs(2);
@@ -102,19 +104,42 @@ impl Engine {
             // The session outlives its connection only to be resumed by a new offer; a new connection may take it.
             stream.link = None;
             stream.waiting = None;
-            if let Some(message) = stream.sending {
+            let (call, sending) = (stream.call, stream.sending);
+            if let Some(message) = sending {
                 self.send_failed(now, message, &SendFailure::ConnectionLost, 0, out);
             }
             self.connect_failed(now, session, out);
+            self.wait_for_connection(now, call);
+        }
+    }
+
+    /// A stream of this call has no connection, or no longer: its peer may be gone without a word, for a BYE can be lost
+    /// with the connection it was sent on.
+    pub(super) fn wait_for_connection(&mut self, now: Now, key: CallKey) {
+        if let Some(call) = self.board.calls.get_mut(&key).filter(|call| call.purpose == Purpose::Service) {
+            call.waits_since = now.instant;
+            self.wake(now, CALL_DESERTED, Timer::Deserted(key));
+        }
+    }
+
+    pub(super) fn deserted(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let connected = |session: &SessionKey| self.board.streams[session].link.is_some();
+        let Some(call) = self.board.calls.get(&key).filter(|call| call.waits_since + CALL_DESERTED <= now.instant)
+        else {
+            return;
+        };
+        let sessions = self.board.streams_of(key);
+        if !sessions.is_empty() && !sessions.iter().any(connected) {
+            tracing::warn!(call_id = %call.parties.call_id, "no MSRP connection for too long: hanging up");
+            self.command(now, sip::Command::Bye { call: key, body: None, reason: None }, out);
         }
     }
 
     /// The peer hangs up. What is on its way may still come; then the connection object ends (RFC 5707 §3.1).
-    pub(super) fn hung_up(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+    pub(super) fn hung_up(&mut self, now: Now, key: CallKey) {
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         call.leaving = true;
         self.wake(now, LAST_OCTETS, Timer::Leave(key));
-        self.leave_if_done(now, key, out);
     }
 
     pub(super) fn maybe_left(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
@@ -140,6 +165,9 @@ impl Engine {
         let sessions = self.board.streams_of(key);
         if sessions.iter().any(|session| sealed(self, session)) {
             // A commit is under way: it decides, and its end comes back here.
+            if let Some(call) = self.board.calls.get_mut(&key) {
+                call.leaving = true;
+            }
             return;
         }
         for session in sessions {
@@ -150,6 +178,7 @@ impl Engine {
             self.msml(now, msml::Input::ContextGone(msml::ContextId(key.0)), out);
         }
         self.offers.remove(&key);
+        self.local_files.remove(&key);
     }
 
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.
@@ -173,14 +202,18 @@ impl Engine {
                 out.push(Output::Link(link, Command::Close));
             }
         }
+        self.pushes.remove(&session);
         self.board.remove_stream(session);
     }
 
     pub(super) fn ended(&mut self, now: Now, key: CallKey, why: EndReason, out: &mut Outbox<Output>) {
         self.tell(key, Happening::Ended(why), out);
+        self.orders.retain(|_, call| *call != key);
         tracing::info!(call = key.0, ?why, "call over");
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        call.leaving = true;
         if why == EndReason::ByeReceived {
-            return self.leave_if_done(now, key, out); // hung_up has seen it
+            return self.leave_if_done(now, key, out); // its last octets have LAST_OCTETS to arrive
         }
         self.left(now, key, out);
     }

@@ -32,6 +32,14 @@ pub(super) enum Timer {
     First(PrimitiveKey),
     /// A `<play>` waits for the peer's connection.
     Connect(SessionKey),
+    /// A drain has waited long enough for its peers.
+    Linger,
+    /// An INVITE of ours waits for its answer.
+    Answer(CallKey),
+    /// Every chunk is answered, and the success REPORT is not there yet.
+    Report(OutboundKey),
+    /// No stream of a call has a connection.
+    Deserted(CallKey),
     /// The peer has hung up; what is on its way may still come.
     Leave(CallKey),
 }
@@ -122,4 +130,17 @@ pub(super) struct Pending {
     pub(super) streams: Vec<StreamOffer>,
     pub(super) verdicts: Vec<Option<Verdict>>,
     pub(super) pulled: HashMap<usize, Committed>,
+}
+
+/// How far going out of service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// Files are still moving.
+    Finishing,
+    /// Nothing moves; peers hear of the last results and may hang up themselves.
+    Lingering,
+    /// We have hung up.
+    Parting,
+    /// The driver was told.
+    Done,
 }

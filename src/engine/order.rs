@@ -71,6 +71,8 @@ pub enum Happening {
     Delivered,
     /// It has not.
     SendFailed(SendFailure),
+    /// A file begins to come in; so many octets are announced.
+    Receiving(Option<u64>),
     /// So many octets of a file have come in.
     Received(u64),
     /// A file came in and is committed in our spool.

@@ -169,9 +169,23 @@ impl Engine {
         }
     }
 
-    pub(super) fn acknowledged(&mut self, message: OutboundKey, octets: u64, out: &mut Outbox<Output>) {
-        let Some(Sender::Client(order)) = self.sendings.get(&message).map(|sending| sending.sender) else { return };
-        out.push(Output::Happened(order, Happening::Sent(octets)));
+    pub(super) fn acknowledged(&mut self, now: Now, message: OutboundKey, octets: u64, out: &mut Outbox<Output>) {
+        let Some(sending) = self.sendings.get(&message) else { return };
+        if let Sender::Client(order) = sending.sender {
+            out.push(Output::Happened(order, Happening::Sent(octets)));
+        }
+        if octets >= sending.octets {
+            self.wake(now, REPORT_WAIT, Timer::Report(message));
+        }
+    }
+
+    /// The peer has every octet and does not report them: nothing proves that it kept them.
+    pub(super) fn unreported(&mut self, now: Now, message: OutboundKey, out: &mut Outbox<Output>) {
+        let Some(sending) = self.sendings.get(&message) else { return };
+        if let Some(link) = self.board.streams.get(&sending.session).and_then(|stream| stream.link) {
+            out.push(Output::Link(link, Command::Abort(message)));
+        }
+        self.send_failed(now, message, &SendFailure::Timeout, sending.octets, out);
     }
 
     /// Every chunk was answered with 200 and the success REPORT is in: only now is it delivered.
@@ -341,6 +355,9 @@ fn quoted(name: &str) -> String {
     let clean: String = name.chars().filter(|letter| !letter.is_control()).collect();
     format!("\"{}\"", clean.replace('\\', "\\\\").replace('"', "\\\""))
 }
+
+/// How long after the last 200 a success REPORT may take: the peer syncs a disk, or an archive behind it.
+const REPORT_WAIT: Duration = Duration::from_secs(120);
 
 /// What a file is called whose type nobody knows.
 const OCTET_STREAM: &str = "application/octet-stream";

@@ -10,6 +10,7 @@ use super::link::{Command, Grant, LinkId};
 use super::order::Happening;
 use super::policy::Unattended;
 use super::port::{Output, Ticket};
+use crate::model::limits::MSRP_IDLE;
 use crate::model::{DigestAlgorithm, FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, End, PrimitiveKey, Record};
 use crate::msrp::{Arrival, InboundKey, SessionKey, StatusCode};
@@ -97,6 +98,10 @@ impl Engine {
         let Some(stream) = self.board.streams.get_mut(&session) else {
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::NO_SUCH_SESSION)));
         };
+        if !stream.receives {
+            // An IMDN comes whatever the direction (pitfall P25); nobody here reads one.
+            return out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
+        }
         if stream.receiving.is_some() || stream.waiting.is_some() || stream.spent {
             // One file per file stream (RFC 5547 §8.7), one message at a time on a plain one.
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::STOP_SENDING)));
@@ -128,6 +133,9 @@ impl Engine {
         let limit = stream.file.as_ref().and_then(|file| file.info.size).unwrap_or(u64::MAX).min(self.policy.max_size);
         let draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
         let (link, message, since) = (waiting.link, waiting.message, waiting.since);
+        if let Owner::Client(order) = owner {
+            out.push(Output::Happened(order, Happening::Receiving(waiting.head.total)));
+        }
         tracing::info!(call_id = %call.parties.call_id, message_id = %waiting.head.message_id, to = %dest, "receiving");
         let plan = plan(&call.parties, &draft, dest, stream.file.is_some());
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
@@ -138,6 +146,7 @@ impl Engine {
             recorder.message = Some((link, message));
         }
         self.receipts.insert((link, message), Receipt { owner, session, since, octets: 0, draft, sealed: false });
+        let idle = idle.unwrap_or(MSRP_IDLE);
         out.push(Output::Link(link, Command::Receive(Box::new(Grant { message, plan, limit, idle }))));
     }
 

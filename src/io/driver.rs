@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
 
 use super::metrics;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use crate::engine::{Command, Engine, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket};
+use crate::model::limits::MSRP_CONNECTIONS;
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
-use crate::spool::{EnvelopeDraft, Sealed};
+use crate::spool::{Committed, EnvelopeDraft, Sealed};
 
 /// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
 const UNREAD_HAPPENINGS: usize = 4096;
@@ -47,12 +49,16 @@ pub(super) struct Driver {
     pub(super) msrp: msrp::Config,
     /// Instead of what SDP says: for a demonstration that puts something on the wire.
     pub(super) msrp_via: Option<SocketAddr>,
+    /// Hears of every object.
+    pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) links: HashMap<LinkId, mpsc::Sender<Command>>,
     pub(super) listeners: HashMap<OrderId, mpsc::Sender<Happening>>,
     pub(super) next_link: u64,
     pub(super) next_order: u64,
     pub(super) drained: Option<oneshot::Sender<()>>,
+    /// What a node that stops waits for: links put their stages to rest.
+    pub(super) tasks: TaskTracker,
 }
 
 /// The driver's ears.
@@ -112,6 +118,9 @@ impl Driver {
                 self.listeners.insert(id, sender);
                 let _ = answer.send((id, receiver));
             }
+            Request::Accepted(_) if self.links.len() >= MSRP_CONNECTIONS => {
+                tracing::warn!(limit = MSRP_CONNECTIONS, "too many MSRP connections: closing the new one");
+            }
             Request::Accepted(stream) => drop(self.link(stream)),
             Request::Dialled(session, connected) => {
                 let link = connected.map(|stream| self.link(stream));
@@ -128,10 +137,10 @@ impl Driver {
     fn link(&mut self, stream: TcpStream) -> LinkId {
         self.next_link += 1;
         let id = LinkId(self.next_link);
-        let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()));
+        let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()), self.shared.clock.now());
         let (sender, receiver) = mpsc::channel(stream::UNREAD_COMMANDS);
         self.links.insert(id, sender);
-        tokio::spawn(stream::serve(id, stream, link, receiver, self.shared.clone()));
+        self.tasks.spawn(stream::serve(id, stream, link, receiver, self.shared.clone()));
         id
     }
 
@@ -208,11 +217,16 @@ impl Driver {
 
     fn commit(&self, ticket: Ticket, sealed: Box<Sealed>, draft: Box<EnvelopeDraft>) {
         let (spool, engine, clock) = (self.shared.spool.clone(), self.shared.engine.clone(), self.shared.clock);
+        let observer = self.committed.clone();
         tokio::task::spawn_blocking(move || {
             let now = clock.now();
             let committed = spool.commit(*sealed, *draft, now);
             metrics::committed(clock.now().instant - now.instant);
+            let object = committed.as_ref().ok().cloned();
             let _ = engine.blocking_send(Input::Committed(ticket, committed));
+            if let Some((observer, object)) = observer.zip(object) {
+                let _ = observer.blocking_send(object); // an observer that left wants to hear nothing
+            }
         });
     }
 

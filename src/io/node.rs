@@ -24,7 +24,7 @@ use crate::msml::{self, DialogIdStyle, ExitStyle, Interpreter, Style};
 use crate::msrp;
 use crate::sdp::Address;
 use crate::sip::{self, Endpoint, Transport};
-use crate::spool::{Index, Recovery, Spool, SpoolError};
+use crate::spool::{Committed, Index, Recovery, Spool, SpoolError};
 
 /// Inputs that may wait for the engine; a full queue slows sockets down.
 const UNREAD_INPUTS: usize = 1024;
@@ -42,12 +42,22 @@ pub struct Options {
     pub http: bool,
     /// Connects MSRP here whatever SDP says: for a demonstration that puts something on the wire.
     pub msrp_via: Option<SocketAddr>,
+    /// Hears of every object that is committed, whoever asked for it; the next commit waits until it is heard.
+    pub committed: Option<mpsc::Sender<Committed>>,
 }
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address can't be listened on, a file can't be read.
+    /// An address can't be listened on.
+    #[error("{error}")]
+    Listen {
+        /// The setting that names the address.
+        key: &'static str,
+        /// The address and what is wrong with it.
+        error: io::Error,
+    },
+    /// A file can't be read, or the system has no random numbers.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The spool's directory can't be used.
@@ -98,16 +108,19 @@ impl Node {
         let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
         let (wire, wire_ears) = mpsc::channel(UNREAD_INPUTS);
         let (requests, request_ears) = mpsc::channel(UNREAD_INPUTS);
-        let (signalling, sip) = Signalling::open(&settings.sip.listen, wire, stop.clone()).await?;
+        let (signalling, sip) = Signalling::open(&settings.sip.listen, wire, stop.clone())
+            .await
+            .map_err(|error| StartError::Listen { key: "sip.listen", error })?;
         let mut bound = Bound { sip, ..Bound::default() };
         for listen in &settings.msrp.listen {
-            let listener = bind(&listen.authority()).await?;
+            let listener = bind("msrp.listen", &listen.authority()).await?;
             bound.msrp.push(listener.local_addr()?);
             tokio::spawn(accept(listener, requests.clone(), stop.clone()));
         }
         let policy = policy(settings, &bound)?;
         let endpoint = Endpoint::new(sip_config(settings), mint.fork());
         let interpreter = Interpreter::new(msml_config(settings), mint.fork());
+        let tasks = tokio_util::task::TaskTracker::new();
         let driver = Driver {
             engine: Engine::new(policy, endpoint, interpreter, mint.fork()),
             shared: Shared { spool: spool.clone(), clock, engine: engine.clone(), stop: stop.clone() },
@@ -115,14 +128,15 @@ impl Node {
             mint,
             msrp: msrp::Config::default(),
             msrp_via: options.msrp_via,
+            committed: options.committed,
             requests: requests.clone(),
             links: HashMap::new(),
             listeners: HashMap::new(),
             next_link: 0,
             next_order: 0,
             drained: None,
+            tasks: tasks.clone(),
         };
-        let tasks = tokio_util::task::TaskTracker::new();
         tasks.spawn(driver.run(Ears { engine: engine_ears, wire: wire_ears, requests: request_ears }));
         let readiness = Readiness::new();
         if options.http {
@@ -196,6 +210,13 @@ impl Node {
     }
 }
 
+impl Drop for Node {
+    /// What nobody waits for stops, too: sockets are closed and nothing new is begun.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 /// How long stopping may take before the process goes anyway: what is durable is durable.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -245,10 +266,11 @@ impl Bound {
     }
 }
 
-async fn bind(authority: &str) -> io::Result<TcpListener> {
-    TcpListener::bind(authority)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on tcp:{authority}: {error}")))
+async fn bind(key: &'static str, authority: &str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(authority).await.map_err(|error| {
+        let error = io::Error::new(error.kind(), format!("cannot listen on tcp:{authority}: {error}"));
+        StartError::Listen { key, error }
+    })
 }
 
 fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, Recovery), StartError> {
@@ -291,7 +313,7 @@ async fn open_door(
     readiness: &Readiness,
     stop: CancellationToken,
 ) -> Result<SocketAddr, StartError> {
-    let listener = bind(&settings.http.listen.to_string()).await?;
+    let listener = bind("http.listen", &settings.http.listen.to_string()).await?;
     let address = listener.local_addr()?;
     let token = settings.http.token_file.as_deref().map(Token::read).transpose()?;
     let admin = Admin { readiness: readiness.clone(), metrics: metrics::install(), token };

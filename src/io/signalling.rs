@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Listen, Transport as Listened};
-use crate::model::limits::SIP_MESSAGE_OCTETS;
+use crate::model::limits::{SIP_FLOWS, SIP_MESSAGE_OCTETS};
 use crate::sip::{self, Flow, FlowId, Transport};
 
 /// Messages that may wait for one peer's socket. A peer that reads no more loses its connection, not our memory.
@@ -114,7 +114,11 @@ impl Signalling {
         Ok(local)
     }
 
+    /// A connection stands. One too many is closed again: nobody holds its sender.
     pub(super) fn up(&mut self, flow: Flow, sender: mpsc::Sender<Bytes>) {
+        if self.tcp.len() >= SIP_FLOWS {
+            return tracing::warn!(peer = %flow.remote, limit = SIP_FLOWS, "too many SIP connections: closing the new one");
+        }
         self.dialling.remove(&flow.remote);
         self.by_peer.insert(flow.remote, flow.id);
         self.tcp.insert(flow.id, sender);

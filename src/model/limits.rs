@@ -23,6 +23,15 @@ pub const MESSAGES_PER_SESSION: usize = 8;
 /// RFC 4975 §7.1.1: a transaction without a response for this long has failed.
 pub const MSRP_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Streams to MSRP peers at once: one descriptor and about 10 KiB each when idle.
+pub const MSRP_CONNECTIONS: usize = 20_000;
+
+/// A stream that carries no session for this long is of no use to anybody (RFC 4975 §5.4: its opener sends at once).
+pub const MSRP_LONELY: Duration = Duration::from_secs(30);
+
+/// A sender that is silent in the middle of a file for this long has gone; its octets are kept for its return.
+pub const MSRP_IDLE: Duration = Duration::from_secs(120);
+
 /// Octets sent by a session and not yet answered: enough for 1 Gbit/s at 8 ms, small enough for 10,000 sessions.
 pub const SEND_WINDOW_OCTETS: u64 = 1024 * 1024;
 
@@ -34,6 +43,10 @@ pub const UNSENT_OCTETS: usize = 256 * 1024;
 
 /// Incremental success REPORTs (RFC 4975 §7.1.3) go out at most once per this many durable octets.
 pub const REPORT_EVERY_OCTETS: u64 = 16 * 1024 * 1024;
+
+/// A call with message streams and no connection for any of them is hung up after this time: a BYE may have been lost.
+/// Half an hour is what RFC 4028 refreshes sessions in, and longer than any phone takes to connect again.
+pub const CALL_DESERTED: Duration = Duration::from_secs(1800);
 
 /// Octets of one SIP message, head and body: RFC 3261 §18.1.1 puts UDP at 65,535.
 pub const SIP_MESSAGE_OCTETS: usize = 64 * 1024;

@@ -148,8 +148,6 @@ pub enum Kind {
 pub struct Record {
     /// The object, or the box where a name is minted.
     pub dest: ObjectUri,
-    /// Whether octets are added to an object that exists.
-    pub append: bool,
     /// `format` as written; voice scripts put codecs here, so nothing is enforced with it.
     pub format: Option<String>,
     /// `initial="suspend"`: nothing is read before `resume`.

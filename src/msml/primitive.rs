@@ -208,8 +208,8 @@ mod tests {
     fn kinds(suspended: bool) -> [Kind; 3] {
         let uri: crate::model::ObjectUri = "file://a".parse().expect("a name");
         let files = vec![PlayFile { uri: uri.clone(), media_type: None }];
-        let (append, format, first_timeout, idle_timeout) = (false, None, None, None);
-        let record = Record { dest: uri, append, format, suspended, first_timeout, idle_timeout };
+        let (format, first_timeout, idle_timeout) = (None, None, None);
+        let record = Record { dest: uri, format, suspended, first_timeout, idle_timeout };
         let (first_digit, timer_runs) = (Some(Duration::from_secs(5)), false);
         [
             Kind::Play { files, suspended, maxtime: None },

@@ -217,7 +217,10 @@ impl Checker {
         let format = self.required_if_strict(element, "format").map(str::to_owned);
         self.required_if_strict(element, "maxtime");
         let maxtime = self.maxtime(element);
-        let append = self.flag(element, "append");
+        if self.flag(element, "append") {
+            let message = "append=\"true\": a committed object never changes".to_owned();
+            self.fault(element, Code::UnsupportedAttribute, message);
+        }
         let suspended = self.choice(element, "initial", &["create", "suspend"]) == Some("suspend");
         let first_timeout = self.timer(element, "prespeech");
         let idle_timeout = self.timer(element, "postspeech");
@@ -241,10 +244,7 @@ impl Checker {
             self.fault(element, Code::UnsupportedAttribute, message);
         }
         let dest = self.uri(element, name)?;
-        if append && dest.name().is_none() {
-            self.fault(element, Code::InvalidValue, format!("{dest} is a box, to which nothing can be appended"));
-        }
-        let record = Record { dest, append, format, suspended, first_timeout, idle_timeout };
+        let record = Record { dest, format, suspended, first_timeout, idle_timeout };
         Some(Primitive { id, kind: Kind::Record { record, maxtime }, exit })
     }
 

@@ -163,7 +163,9 @@ impl Inbound {
 
     /// The first octets are durable: the range that may be reported, if a sync was wanted and there is news.
     pub(super) fn durable(&mut self, octets: u64) -> Option<ByteRange> {
-        let octets = octets.min(self.received.prefix());
+        // RFC 4975 §7.1.3: REPORTs that cover the message mean that it has arrived, and that only the commit may say.
+        let last = self.total().unwrap_or_else(|| self.received.end());
+        let octets = octets.min(self.received.prefix()).min(last.saturating_sub(1));
         if !self.success_report || !self.sync_wanted || octets <= self.reported {
             return None;
         }

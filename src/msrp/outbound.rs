@@ -27,6 +27,8 @@ pub(super) struct Outbound {
     ready_octets: u64,
     /// Octets of the message on the wire.
     pub(super) sent: u64,
+    /// Those of them in chunks that have ended: nobody answers the others yet.
+    pub(super) ended_octets: u64,
     answered: Ranges,
     reported: Ranges,
     /// A success REPORT has come, which an empty message needs to know.
@@ -51,6 +53,7 @@ impl Outbound {
             ready: VecDeque::new(),
             ready_octets: 0,
             sent: 0,
+            ended_octets: 0,
             answered: Ranges::new(),
             reported: Ranges::new(),
             report_seen: false,
@@ -65,8 +68,10 @@ impl Outbound {
     pub(super) fn fetch(&mut self, config: &Config) -> Option<(u64, usize)> {
         let left = self.spec.total - self.asked;
         let octets = left.min(config.fetch_octets.max(INTERRUPTIBLE_OCTETS as usize) as u64);
-        let outstanding = self.asked - self.answered.octets();
-        let room = outstanding == 0 || outstanding + octets <= config.window_octets;
+        // When no answer is awaited none will make room: neither for the rest of an open chunk that is longer than the
+        // window, nor for the rest of a short one of which some octets are here.
+        let awaited = self.ended_octets > self.answered.octets();
+        let room = !awaited || self.asked - self.answered.octets() + octets <= config.window_octets;
         let enough = self.ready_octets >= config.fetch_octets as u64;
         if self.paused || self.fetching.is_some() || octets == 0 || enough || !room {
             return None;
@@ -222,6 +227,19 @@ mod tests {
         assert_eq!(message.fetch(&config()), None, "8,292 octets are unanswered");
         assert!(message.credit(0, 4096));
         assert_eq!(message.fetch(&config()), Some((9292, 4096)));
+    }
+
+    #[test]
+    fn a_chunk_larger_than_the_window_is_fetched_to_its_end_a_piece_at_a_time() {
+        let mut message = message(50_000, 45_000);
+        for start in (0..45_000).step_by(4096) {
+            assert_eq!(message.fetch(&config()), Some((1000 + start, 4096)));
+            assert!(message.fetched(1000 + start, vec![0; 4096].into()));
+            assert_eq!(message.fetch(&config()), None, "one piece ahead is enough");
+            message.advance(4096);
+        }
+        assert_eq!(message.sent, 45_056, "the whole chunk, and nothing is answered");
+        assert_eq!(message.fetch(&config()), None);
     }
 
     // M4975-5.1-01 M4975-7.1.1-18

@@ -192,6 +192,7 @@ impl Sender {
         let Some(message) = self.messages.get_mut(&open.message) else { return };
         let (start, end) = (open.start, open.start + open.octets);
         message.ended = flag == Flag::Complete;
+        message.ended_octets = end;
         message.unanswered += 1;
         if open.answered {
             return self.answered(open.message, start, end, out);

@@ -6,6 +6,7 @@ use crate::model::{Digest, ObjectUri};
 
 use super::arrival::Arrival;
 use super::envelope::Envelope;
+use super::layout::Id;
 use super::shared::Live;
 
 /// A complete body: every octet is there, and size and digests are what was declared. It is neither durable nor
@@ -74,5 +75,10 @@ impl Committed {
     /// What is known of the object.
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
+    }
+
+    /// Where its body lies in the spool's directory, `data/<shard>/<id>`: for a caller that hands the file on as it is.
+    pub fn body_path(&self) -> String {
+        Id::parse(&self.envelope.id).expect("an envelope that was published has an id").body()
     }
 }

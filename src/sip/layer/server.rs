@@ -1,35 +1,29 @@
-//! Server transactions: requests found again by branch, sent-by and method, responses kept for their copies.
+//! One server transaction: its state and what its machine does.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rsip::{Method, Request, Response};
+use rsip::{Method, Request};
 
-use super::{Alarm, Arrival, Hop, Layer, ServerId};
-use crate::model::{Now, Outbox};
+use super::words::Hop;
 use crate::sip::address::{Via, tag};
-use crate::sip::command::Output;
 use crate::sip::flow::CallKey;
 use crate::sip::message::{cseq_number, method_name, text};
 use crate::sip::transaction::{Act, Timer, invite_server, request_server};
-use crate::sip::{build, serialise};
-
-/// RFC 3261 §17.2.1: an INVITE that is answered within this time needs no 100.
-const INVITE_QUIET: Duration = Duration::from_millis(200);
 
 /// RFC 3261 §8.1.1.7: branches that begin with it are unique in space and time.
 const MAGIC_COOKIE: &str = "z9hG4bK";
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+pub(super) enum State {
     Invite(invite_server::State),
     Request(request_server::State),
 }
 
 /// What can happen to either kind.
 #[derive(Clone, Copy, Debug)]
-enum Event {
+pub(super) enum Event {
     Request,
     Ack,
     Respond(u16),
@@ -38,14 +32,14 @@ enum Event {
 
 #[derive(Debug)]
 pub(super) struct Server {
-    state: State,
-    key: String,
-    origin: Option<String>,
-    hop: Hop,
-    request: Arc<Request>,
-    last: Option<Bytes>,
-    interval: Duration,
-    owed: Owed,
+    pub(super) state: State,
+    pub(super) key: String,
+    pub(super) origin: Option<String>,
+    pub(super) hop: Hop,
+    pub(super) request: Arc<Request>,
+    pub(super) last: Option<Bytes>,
+    pub(super) interval: Duration,
+    pub(super) owed: Owed,
 }
 
 /// Whether the user still has to answer, and for which call.
@@ -61,7 +55,7 @@ pub(in crate::sip) enum Owed {
 
 impl Server {
     /// The next state and its acts, or `None` if the event means nothing now.
-    fn step(&self, event: Event) -> Option<(State, &'static [Act])> {
+    pub(super) fn step(&self, event: Event) -> Option<(State, &'static [Act])> {
         match self.state {
             State::Invite(state) => {
                 let event = match event {
@@ -90,7 +84,7 @@ impl Server {
         }
     }
 
-    const fn is_over(&self) -> bool {
+    pub(super) const fn is_over(&self) -> bool {
         matches!(
             self.state,
             State::Invite(invite_server::State::Terminated) | State::Request(request_server::State::Terminated)
@@ -99,7 +93,7 @@ impl Server {
 }
 
 /// RFC 3261 §17.2.3; an ACK has the key of its INVITE.
-fn key(request: &Request, method: Method) -> String {
+pub(super) fn key(request: &Request, method: Method) -> String {
     let headers = &request.headers;
     let top = text(headers, "Via");
     let method = method_name(if method == Method::Ack { Method::Invite } else { method });
@@ -118,177 +112,10 @@ fn key(request: &Request, method: Method) -> String {
 }
 
 /// RFC 3261 §8.2.2.2: what two copies of a request outside dialogs share when they came by different ways.
-fn origin(request: &Request) -> Option<String> {
+pub(super) fn origin(request: &Request) -> Option<String> {
     let headers = &request.headers;
     tag(text(headers, "To")).is_none().then(|| {
         let from = tag(text(headers, "From")).unwrap_or_default();
         format!("{from}|{}|{}", text(headers, "Call-ID"), text(headers, "CSeq"))
     })
-}
-
-impl Layer {
-    /// Sorts a request in. `hop` is where its responses go.
-    pub(in crate::sip) fn arrive(&mut self, now: Now, hop: Hop, request: Request, out: &mut Outbox<Output>) -> Arrival {
-        let key = key(&request, request.method);
-        let known = self.by_key.get(&key).copied();
-        if request.method == Method::Ack {
-            let delivered = known.is_none_or(|id| self.server_step(now, id, Event::Ack, out));
-            return if delivered { Arrival::Ack(Box::new(request)) } else { Arrival::Absorbed };
-        }
-        if let Some(id) = known {
-            self.server_step(now, id, Event::Request, out);
-            return Arrival::Absorbed;
-        }
-        if self.is_full() {
-            return Arrival::Full(Box::new(request));
-        }
-        let origin = origin(&request);
-        let merged = origin.as_ref().is_some_and(|origin| self.by_origin.contains_key(origin));
-        let id = self.open(now, key, origin.filter(|_| !merged), hop, request);
-        if merged { Arrival::Merged(id) } else { Arrival::New(id) }
-    }
-
-    fn open(&mut self, now: Now, key: String, origin: Option<String>, hop: Hop, request: Request) -> ServerId {
-        self.next += 1;
-        let id = ServerId(self.next);
-        self.by_key.insert(key.clone(), id);
-        if let Some(origin) = &origin {
-            self.by_origin.insert(origin.clone(), id);
-        }
-        let (state, quiet) = if request.method == Method::Invite {
-            (State::Invite(invite_server::State::Proceeding), INVITE_QUIET)
-        } else {
-            // An owner that forgets the request must not keep it for ever; the peer gave up long before.
-            self.timers.set(Alarm::Server(id, Timer::Over), now.instant + self.timeout() * 2);
-            (State::Request(request_server::State::Trying), self.slowest_resend())
-        };
-        self.timers.set(Alarm::Server(id, Timer::Trying), now.instant + quiet);
-        let server = Server {
-            state,
-            key,
-            origin,
-            hop,
-            request: Arc::new(request),
-            last: None,
-            interval: self.t1,
-            owed: Owed::No,
-        };
-        self.servers.insert(id, server);
-        id
-    }
-
-    /// RFC 4320 §4.1: the time until a client's timer E has grown to T2.
-    fn slowest_resend(&self) -> Duration {
-        let (mut interval, mut sum) = (self.t1, Duration::ZERO);
-        while !interval.is_zero() && interval < self.t2 {
-            sum += interval;
-            interval *= 2;
-        }
-        sum
-    }
-
-    /// Sends a response and keeps it for copies of the request.
-    pub(in crate::sip) fn respond(&mut self, now: Now, id: ServerId, response: &Response, out: &mut Outbox<Output>) {
-        let event = Event::Respond(response.status_code.code());
-        let Some(server) = self.servers.get_mut(&id) else { return };
-        if server.step(event).is_some() {
-            if response.status_code.code() >= 200 {
-                server.owed = Owed::No;
-            }
-            server.last = Some(serialise::response(response));
-            self.server_step(now, id, event, out);
-        }
-    }
-
-    /// Notes that the user has to answer this request.
-    pub(in crate::sip) fn entrust(&mut self, id: ServerId, call: Option<CallKey>) {
-        if let Some(server) = self.servers.get_mut(&id) {
-            server.owed = call.map_or(Owed::Outside, Owed::In);
-        }
-    }
-
-    /// Whether the user has to answer this request.
-    pub(in crate::sip) fn owed(&self, id: ServerId) -> Owed {
-        self.servers.get(&id).map_or(Owed::No, |server| server.owed)
-    }
-
-    /// Sends the 2xx of an INVITE once more.
-    pub(in crate::sip) fn repeat_success(&mut self, now: Now, id: ServerId, out: &mut Outbox<Output>) {
-        self.server_step(now, id, Event::Respond(200), out);
-    }
-
-    /// The request of a transaction that is still alive.
-    pub(in crate::sip) fn request(&self, id: ServerId) -> Option<Arc<Request>> {
-        self.servers.get(&id).map(|server| Arc::clone(&server.request))
-    }
-
-    /// RFC 3261 §9.2: the INVITE that a CANCEL means.
-    pub(in crate::sip) fn cancelled_by(&self, cancel: &Request) -> Option<ServerId> {
-        self.by_key.get(&key(cancel, Method::Invite)).copied()
-    }
-
-    pub(super) fn server_timer(&mut self, now: Now, id: ServerId, timer: Timer, out: &mut Outbox<Output>) {
-        self.server_step(now, id, Event::Timer(timer), out);
-    }
-
-    /// Returns whether the message is to be delivered.
-    fn server_step(&mut self, now: Now, id: ServerId, event: Event, out: &mut Outbox<Output>) -> bool {
-        let Some(server) = self.servers.get_mut(&id) else { return false };
-        let Some((next, acts)) = server.step(event) else { return false };
-        server.state = next;
-        for act in acts {
-            self.server_act(now, id, *act, out);
-        }
-        if self.servers.get(&id).is_some_and(Server::is_over) {
-            self.close_server(id);
-        }
-        acts.contains(&Act::Deliver)
-    }
-
-    fn server_act(&mut self, now: Now, id: ServerId, act: Act, out: &mut Outbox<Output>) {
-        let (t1, t2) = (self.t1, self.t2);
-        let Some(server) = self.servers.get_mut(&id) else { return };
-        let hop = server.hop;
-        let alarm = |timer| Alarm::Server(id, timer);
-        match act {
-            Act::Send => out_last(server, out),
-            Act::Resend => {
-                out_last(server, out);
-                server.interval = (server.interval * 2).min(t2);
-                self.timers.set(alarm(Timer::Resend), now.instant + server.interval);
-            }
-            Act::SendTrying => {
-                server.last = Some(serialise::response(&build::trying(&server.request)));
-                out_last(server, out);
-            }
-            Act::StartResending if !hop.transport.is_reliable() => {
-                server.interval = t1;
-                self.timers.set(alarm(Timer::Resend), now.instant + t1);
-            }
-            Act::StopTimers => {
-                self.timers.clear(alarm(Timer::Resend));
-                self.timers.clear(alarm(Timer::Trying));
-            }
-            Act::Start(span) => self.timers.set(alarm(Timer::Over), now.instant + self.span(span, hop.transport)),
-            // The rest is a client's, a stream's or the caller's affair.
-            _ => {}
-        }
-    }
-
-    fn close_server(&mut self, id: ServerId) {
-        for timer in [Timer::Resend, Timer::Over, Timer::Trying] {
-            self.timers.clear(Alarm::Server(id, timer));
-        }
-        let Some(server) = self.servers.remove(&id) else { return };
-        self.by_key.remove(&server.key);
-        if let Some(origin) = server.origin {
-            self.by_origin.remove(&origin);
-        }
-    }
-}
-
-fn out_last(server: &Server, out: &mut Outbox<Output>) {
-    if let Some(last) = &server.last {
-        out.push(server.hop.transmit(last.clone()));
-    }
 }

@@ -1,177 +1,14 @@
-//! The data plane: one byte stream, its MSRP connection, and the stages and sources its messages use.
-//!
-//! ```text
-//!   socket ──octets──▶ Connection ──Write──▶ stage ──Seal──▶ Sealed ──notice──▶ engine ──Commit──▶ REPORT
-//!   socket ◀─Transmit─ Connection ◀─Fetched─ source                    ▲ grants ──────┘
-//! ```
-//! File octets stay on this side. The engine grants what may flow and hears what happened; it never sees an octet.
+//! A link at work: the connection's outputs, the stage's answers, the engine's word.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::failure::ReceiveFailure;
+use super::port::{Command, Grant, Input, Notice, Output};
+use crate::engine::failure::ReceiveFailure;
+use crate::model::limits::MSRP_LONELY;
 use crate::model::{FileInfo, Instant, Machine, Now, Outbox, Ranges};
-use crate::msrp::{
-    self, AbortReason, Arrival, Connection, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure,
-    SessionKey, SessionSpec, StatusCode,
-};
-use crate::spool::{Committed, SealError, Sealed, StageError, StagePlan};
-
-/// One byte stream, named by the driver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(pub u64);
-
-/// Where the octets of an outgoing message come from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// An object of the spool.
-    Object(Committed),
-    /// A file of the machine the client runs on; the server never makes one.
-    Local(String),
-}
-
-/// Leave to receive one message, from the engine.
-#[derive(Debug)]
-pub struct Grant {
-    /// The message that waits.
-    pub message: InboundKey,
-    /// Where its octets go and what was declared of them.
-    pub plan: StagePlan,
-    /// The largest message taken, in octets (RFC 4975 §8.6).
-    pub limit: u64,
-    /// Longest pause between two pieces before the message counts as failed.
-    pub idle: Option<Duration>,
-}
-
-/// What the engine tells a link.
-#[derive(Debug)]
-pub enum Command {
-    /// This session may use the stream.
-    Bind(SessionSpec),
-    /// The knock is refused: 481 or 506.
-    Refuse(KnockId, StatusCode),
-    /// The session is over.
-    Unbind(SessionKey),
-    /// The message may be read.
-    Receive(Box<Grant>),
-    /// The message is refused.
-    Reject(InboundKey, StatusCode),
-    /// Stop reading this message between chunks.
-    Hold(InboundKey),
-    /// Read it again.
-    Resume(InboundKey),
-    /// Stop receiving; the octets are kept for a later resume, or thrown away.
-    Stop {
-        /// The message.
-        message: InboundKey,
-        /// `terminate.cancelled`: throw the octets away.
-        discard: bool,
-    },
-    /// The file is committed: the success REPORT may go out. Only a [`Committed`] can cause one.
-    Committed(InboundKey, Committed),
-    /// The commit failed.
-    Failed(InboundKey, ReceiveFailure),
-    /// Send a message.
-    Send(OutboundSpec, Source),
-    /// Break it off with `#`.
-    Abort(OutboundKey),
-    /// Send no further chunk for now.
-    PauseSend(OutboundKey),
-    /// Go on.
-    ResumeSend(OutboundKey),
-    /// Close the stream once everything is flushed.
-    Close,
-}
-
-/// What can happen to a link.
-#[derive(Debug)]
-pub enum Input {
-    /// Octets read from the stream.
-    Octets(Bytes),
-    /// The socket took this many octets.
-    Sent(usize),
-    /// The stream is gone.
-    Closed,
-    /// The deadline has passed.
-    Timeout,
-    /// The engine's word.
-    Command(Command),
-    /// A stage is open; these octets were there already.
-    Staged(InboundKey, Result<Ranges, StageError>),
-    /// One [`Output::Write`] was performed, in order.
-    Written(InboundKey, usize, Result<(), StageError>),
-    /// One [`Output::Sync`] was performed: this prefix is durable.
-    Synced(InboundKey, Result<u64, StageError>),
-    /// One [`Output::Seal`] was performed.
-    Sealed(InboundKey, Result<Box<Sealed>, SealError>),
-    /// One [`Output::Fetch`] was performed; `None` if the source failed.
-    Fetched(OutboundKey, u64, Option<Bytes>),
-}
-
-/// What a link wants done.
-#[derive(Debug)]
-pub enum Output {
-    /// Write to the stream.
-    Transmit(Bytes),
-    /// Open a stage; answer with [`Input::Staged`].
-    Open(InboundKey, StagePlan),
-    /// Write octets at this offset of the stage; answer with [`Input::Written`].
-    Write(InboundKey, u64, Bytes),
-    /// Make the stage durable; answer with [`Input::Synced`].
-    Sync(InboundKey),
-    /// Everything is in: check and seal; answer with [`Input::Sealed`].
-    Seal(InboundKey, u64, FileInfo),
-    /// Keep the stage for a resume.
-    Suspend(InboundKey),
-    /// Throw the stage away.
-    Discard(InboundKey),
-    /// Open a source for the fetches that follow.
-    Source(OutboundKey, Source),
-    /// Read from the source; answer with [`Input::Fetched`].
-    Fetch(OutboundKey, u64, usize),
-    /// The source is no longer needed.
-    Release(OutboundKey),
-    /// Tell the engine.
-    Notice(Notice),
-    /// Close the stream.
-    Close,
-}
-
-/// What a link tells the engine.
-#[derive(Debug)]
-pub enum Notice {
-    /// A request for a session this stream does not carry yet; the stream is held until the answer.
-    Knock {
-        /// To be named in the answer.
-        knock: KnockId,
-        /// The request's To-Path.
-        to_path: Path,
-        /// The request's From-Path.
-        from_path: Path,
-    },
-    /// The peer has shown up in this session.
-    Greeted(SessionKey),
-    /// The peer refuses the session.
-    SessionFailed(SessionKey, SendFailure),
-    /// A message with content begins; the stream is held until it is granted or rejected.
-    Arrived(SessionKey, InboundKey, Box<Arrival>),
-    /// So many octets of a message are in the stage.
-    Received(InboundKey, u64),
-    /// The message is whole, checked and sealed. The engine owes a commit.
-    Sealed(InboundKey, Box<Sealed>),
-    /// The message will not become an object; so many octets had arrived.
-    Lost(InboundKey, ReceiveFailure, u64),
-    /// So many octets of an outgoing message were answered with 200.
-    Acknowledged(OutboundKey, u64),
-    /// Every chunk was answered with 200, and reported if a report was asked for.
-    Delivered(OutboundKey),
-    /// The message did not get through.
-    SendFailed(OutboundKey, SendFailure, u64),
-    /// The stream is gone, with every session on it.
-    Closed,
-}
+use crate::msrp::{self, AbortReason, Connection, InboundKey, StatusCode};
+use crate::spool::{SealError, Sealed, StageError};
 
 /// The engine hears of progress once per so many octets: often enough for a progress bar, seldom enough for its queue.
 const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
@@ -181,7 +18,7 @@ const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
 struct Inbound {
     limit: u64,
     declared: FileInfo,
-    idle: Option<Duration>,
+    idle: Duration,
     last_octet: Instant,
     received: u64,
     /// What the engine was last told of it.
@@ -199,8 +36,10 @@ enum Step {
     Open,
     /// Octets are held on the application's wish.
     Held,
-    /// Everything is in; the stage is with the sealer or the sealed file with the engine.
+    /// Everything is in; the stage is with the sealer.
     Sealing,
+    /// The sealed file is with the engine.
+    Sealed,
 }
 
 /// One byte stream with its sessions, stages and sources.
@@ -208,14 +47,17 @@ enum Step {
 pub struct Link {
     connection: Connection,
     inbound: BTreeMap<InboundKey, Inbound>,
+    /// Since when the stream has carried no session.
+    lonely_since: Option<Instant>,
     closed: bool,
     scratch: Outbox<msrp::Output>,
 }
 
 impl Link {
     /// A link over a fresh connection.
-    pub fn new(connection: Connection) -> Self {
-        Self { connection, inbound: BTreeMap::new(), closed: false, scratch: Outbox::new() }
+    pub fn new(connection: Connection, now: Now) -> Self {
+        let lonely_since = Some(now.instant);
+        Self { connection, inbound: BTreeMap::new(), lonely_since, closed: false, scratch: Outbox::new() }
     }
 
     /// Whether the owner may read the stream; false is back-pressure.
@@ -246,7 +88,8 @@ impl Link {
     pub fn deadline(&self) -> Option<Instant> {
         let idle = self.inbound.values().filter_map(Inbound::idle_deadline).min();
         let connection = self.connection.deadline().map(|(instant, _)| instant);
-        [idle, connection].into_iter().flatten().min()
+        let lonely = self.lonely_since.map(|since| since + MSRP_LONELY);
+        [idle, connection, lonely].into_iter().flatten().min()
     }
 
     fn command(&mut self, now: Now, command: Command, out: &mut Outbox<Output>) {
@@ -369,8 +212,14 @@ impl Link {
         result: Result<Box<Sealed>, SealError>,
         out: &mut Outbox<Output>,
     ) {
+        let awaited = self.inbound.get(&message).is_some_and(|inbound| inbound.step == Step::Sealing);
         match result {
-            Ok(sealed) => out.push(Output::Notice(Notice::Sealed(message, sealed))),
+            Ok(sealed) => {
+                if let Some(inbound) = self.inbound.get_mut(&message) {
+                    inbound.step = Step::Sealed;
+                }
+                out.push(Output::Notice(Notice::Sealed(message, sealed)));
+            }
             Err(error) => {
                 let why = ReceiveFailure::from(&error);
                 let status = why.status();
@@ -378,6 +227,9 @@ impl Link {
                 out.push(Output::Notice(Notice::Lost(message, why, received)));
                 self.drive(now, msrp::Input::Failed { message, status }, out);
             }
+        }
+        if self.closed && awaited {
+            self.say_closed(out);
         }
     }
 
@@ -430,6 +282,10 @@ impl Link {
             self.lose(message, ReceiveFailure::Idle, out);
             self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
         }
+        if self.lonely_since.is_some_and(|since| since + MSRP_LONELY <= now.instant) {
+            self.lonely_since = None;
+            return self.drive(now, msrp::Input::Close, out);
+        }
         self.drive(now, msrp::Input::Timeout, out);
     }
 
@@ -440,12 +296,20 @@ impl Link {
         self.drive(now, msrp::Input::Closed, out);
         self.closed = true;
         // A sealed file no longer needs the stream: the engine commits it, only its REPORT has nowhere to go.
+        let whole = |inbound: &Inbound| matches!(inbound.step, Step::Sealing | Step::Sealed);
         let open: Vec<InboundKey> =
-            self.inbound.iter().filter(|(_, inbound)| inbound.step != Step::Sealing).map(|(key, _)| *key).collect();
+            self.inbound.iter().filter(|(_, inbound)| !whole(inbound)).map(|(key, _)| *key).collect();
         for message in open {
             self.lose(message, ReceiveFailure::Disconnected, out);
         }
-        out.push(Output::Notice(Notice::Closed));
+        self.say_closed(out);
+    }
+
+    /// The last word of a link. It waits for the sealer: a file that turns out to be whole must not look cut off.
+    fn say_closed(&self, out: &mut Outbox<Output>) {
+        if self.inbound.values().all(|inbound| inbound.step != Step::Sealing) {
+            out.push(Output::Notice(Notice::Closed));
+        }
     }
 }
 
@@ -458,6 +322,11 @@ impl Link {
             self.perform(output, out);
         }
         self.scratch = outputs;
+        self.lonely_since = match self.lonely_since {
+            _ if self.connection.sessions() > 0 => None,
+            None if !self.closed => Some(now.instant),
+            since => since,
+        };
     }
 
     fn perform(&mut self, output: msrp::Output, out: &mut Outbox<Output>) {
@@ -510,8 +379,16 @@ impl Link {
         let left = matches!(why, AbortReason::ConnectionLost | AbortReason::Unbound);
         match total.filter(|total| left && ranges.covers(*total) && !ranges.is_empty()) {
             Some(total) => self.complete(message, total, out),
+            // The grant of a declared file ends where the file does, so it is not max-size that was overrun.
+            None if why == AbortReason::TooLarge && self.ends_as_declared(message) => {
+                self.lose(message, ReceiveFailure::SizeMismatch, out);
+            }
             None => self.lose(message, why.into(), out),
         }
+    }
+
+    fn ends_as_declared(&self, message: InboundKey) -> bool {
+        self.inbound.get(&message).is_some_and(|inbound| inbound.declared.size == Some(inbound.limit))
     }
 
     fn complete(&mut self, message: InboundKey, total: u64, out: &mut Outbox<Output>) {
@@ -523,7 +400,7 @@ impl Link {
 
 impl Inbound {
     fn idle_deadline(&self) -> Option<Instant> {
-        self.idle.filter(|_| self.step == Step::Open).map(|idle| self.last_octet + idle)
+        (self.step == Step::Open).then(|| self.last_octet + self.idle)
     }
 }
 

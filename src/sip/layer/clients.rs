@@ -1,0 +1,148 @@
+//! Client transactions: requests of ours, resent, given up, and matched with their responses.
+
+use rsip::{Method, Request, Response};
+
+use super::client::{Client, Event, State, key};
+use super::table::Layer;
+use super::words::{Alarm, ClientId, Hop, Outcome, Purpose, Report};
+use crate::model::{Now, Outbox};
+use crate::sip::command::Output;
+use crate::sip::flow::Transport;
+use crate::sip::message::{cseq, method_name, text};
+use crate::sip::transaction::{Act, Timer, invite_client, request_client};
+use crate::sip::{build, serialise};
+
+impl Layer {
+    /// Sends a request, whose top Via names a branch of its own, and waits for its responses.
+    pub(in crate::sip) fn begin(
+        &mut self,
+        now: Now,
+        purpose: Purpose,
+        hop: Hop,
+        request: Request,
+        out: &mut Outbox<Output>,
+    ) -> ClientId {
+        self.next += 1;
+        let id = ClientId(self.next);
+        let key = key(text(&request.headers, "Via"), method_name(request.method)).unwrap_or_default();
+        self.by_branch.insert(key.clone(), id);
+        let state = match request.method {
+            Method::Invite => State::Invite(invite_client::State::Calling),
+            _ => State::Request(request_client::State::Trying),
+        };
+        let octets = serialise::request(&request);
+        let client = Client { state, key, purpose, hop, request, octets, ack: None, interval: self.t1 };
+        self.clients.insert(id, client);
+        self.client_step(now, id, Event::Begin, None, out);
+        id
+    }
+
+    /// Matches a response; `None` if nobody waits for it (RFC 6026 §8.9: then it is dropped).
+    pub(in crate::sip) fn receive(&mut self, now: Now, response: Response, out: &mut Outbox<Output>) -> Option<Report> {
+        let (_, method) = cseq(text(&response.headers, "CSeq")).ok()?;
+        let id = *self.by_branch.get(&key(text(&response.headers, "Via"), method)?)?;
+        let event = Event::Response(response.status_code.code());
+        self.client_step(now, id, event, Some(response), out)
+    }
+
+    /// The request of a client transaction that is still alive.
+    pub(in crate::sip) fn sent(&self, id: ClientId) -> Option<(&Request, Hop)> {
+        self.clients.get(&id).map(|client| (&client.request, client.hop))
+    }
+
+    /// Forgets a request whose outcome no longer matters (RFC 3261 §9.1): an INVITE may ring for ever.
+    pub(in crate::sip) fn abandon(&mut self, id: ClientId) {
+        self.close_client(id);
+    }
+
+    /// Tells every transaction on this hop that its transport failed.
+    pub(in crate::sip) fn transport_failed(&mut self, now: Now, failed: Hop, out: &mut Outbox<Output>) -> Vec<Report> {
+        // A connection is known by its number; a UDP socket serves many peers, and a new connection has no number yet.
+        let on_hop = |hop: &Hop| match (hop.transport, hop.flow) {
+            (Transport::Tcp, Some(flow)) => failed.flow == Some(flow),
+            (transport, _) => transport == failed.transport && hop.remote == failed.remote,
+        };
+        let ids: Vec<ClientId> =
+            self.clients.iter().filter(|(_, client)| on_hop(&client.hop)).map(|(id, _)| *id).collect();
+        ids.into_iter().filter_map(|id| self.client_step(now, id, Event::TransportFailed, None, out)).collect()
+    }
+
+    pub(super) fn client_timer(
+        &mut self,
+        now: Now,
+        id: ClientId,
+        timer: Timer,
+        out: &mut Outbox<Output>,
+    ) -> Option<Report> {
+        self.client_step(now, id, Event::Timer(timer), None, out)
+    }
+
+    fn client_step(
+        &mut self,
+        now: Now,
+        id: ClientId,
+        event: Event,
+        response: Option<Response>,
+        out: &mut Outbox<Output>,
+    ) -> Option<Report> {
+        let client = self.clients.get_mut(&id)?;
+        let (next, acts) = client.step(event)?;
+        client.state = next;
+        let purpose = client.purpose;
+        for act in acts {
+            self.client_act(now, id, *act, response.as_ref(), out);
+        }
+        if self.clients.get(&id).is_some_and(Client::is_over) {
+            self.close_client(id);
+        }
+        let outcome = match response {
+            Some(response) if acts.contains(&Act::Deliver) => Outcome::Response(Box::new(response)),
+            _ if acts.contains(&Act::ReportTimeout) => Outcome::Timeout,
+            _ if acts.contains(&Act::ReportTransport) => Outcome::TransportFailed,
+            _ => return None,
+        };
+        Some((id, purpose, outcome))
+    }
+
+    fn client_act(&mut self, now: Now, id: ClientId, act: Act, response: Option<&Response>, out: &mut Outbox<Output>) {
+        let (t1, t2) = (self.t1, self.t2);
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let hop = client.hop;
+        let alarm = |timer| Alarm::Client(id, timer);
+        match act {
+            Act::Send => out.push(hop.transmit(client.octets.clone())),
+            Act::Resend => {
+                out.push(hop.transmit(client.octets.clone()));
+                // RFC 3261 §17.1.1.2 and §17.1.2.2: timer A doubles without bound, timer E up to T2.
+                let doubled = client.interval * 2;
+                client.interval = if matches!(client.state, State::Invite(_)) { doubled } else { doubled.min(t2) };
+                self.timers.set(alarm(Timer::Resend), now.instant + client.interval);
+            }
+            Act::SendAck => {
+                let Some(response) = response else { return };
+                let build = || serialise::request(&build::ack_failure(&client.request, response));
+                let ack = client.ack.get_or_insert_with(build).clone();
+                out.push(hop.transmit(ack));
+            }
+            Act::StartResending if !hop.transport.is_reliable() => {
+                client.interval = t1;
+                self.timers.set(alarm(Timer::Resend), now.instant + t1);
+            }
+            Act::SlowResending => client.interval = t2,
+            Act::StopTimers => self.timers.clear(alarm(Timer::Resend)),
+            Act::StopOver => self.timers.clear(alarm(Timer::Over)),
+            Act::Start(span) => self.timers.set(alarm(Timer::Over), now.instant + self.span(span, hop.transport)),
+            // The rest is a server's, a stream's or the caller's affair.
+            _ => {}
+        }
+    }
+
+    fn close_client(&mut self, id: ClientId) {
+        for timer in [Timer::Resend, Timer::Over] {
+            self.timers.clear(Alarm::Client(id, timer));
+        }
+        if let Some(client) = self.clients.remove(&id) {
+            self.by_branch.remove(&client.key);
+        }
+    }
+}

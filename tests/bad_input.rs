@@ -1,0 +1,45 @@
+//! Bad input from all sides: each kind gets an error that names the fault, and the server goes on as if nothing was.
+
+#[path = "bad_input/disk.rs"]
+mod disk;
+#[path = "bad_input/files.rs"]
+mod files;
+#[path = "bad_input/msml.rs"]
+mod msml;
+#[path = "bad_input/noise.rs"]
+mod noise;
+#[path = "bad_input/offers.rs"]
+mod offers;
+#[path = "bad_input/start.rs"]
+mod start;
+mod support;
+
+use std::time::Duration;
+
+use support::deposit::deposit_works;
+use support::server::Server;
+use tempfile::TempDir;
+
+/// A server with a spool of its own.
+struct House {
+    server: Server,
+    dir: TempDir,
+}
+
+impl House {
+    fn new(variables: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let server = Server::start(dir.path(), variables);
+        Self { server, dir }
+    }
+
+    /// What every test ends with.
+    fn ends_well(mut self) {
+        assert!(self.server.is_running());
+        deposit_works(&self.server, "proof");
+        assert!(!self.server.log().contains("panicked"), "{}", self.server.log());
+    }
+}
+
+/// Far longer than what must not happen would take.
+const A_WHILE: Duration = Duration::from_secs(5);

@@ -1,0 +1,223 @@
+//! A process's engine, performed as `io::driver` and `io::signalling` do, but in virtual time.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use restante::engine::link::{self, Source};
+use restante::engine::{Command, Input, LinkId, Output, Query, Ticket};
+use restante::model::Outbox;
+use restante::sip::{self, Flow, FlowId, Transport};
+use restante::spool::{EnvelopeDraft, Sealed};
+
+use crate::faults::{Bug, shadow};
+use crate::net::{End, Port};
+use crate::node::{MSRP_PORT, SIP_PORT, UDP};
+use crate::world::{Event, ProcessId, Purpose, SERVER, World};
+
+impl World {
+    /// One input for an engine and everything that follows from it.
+    pub(crate) fn tell_engine(&mut self, id: ProcessId, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        let mut outputs = Outbox::new();
+        while let Some(input) = inputs.pop_front() {
+            let now = self.time.now();
+            let Some(process) = self.process(id) else { return };
+            process.engine.handle(now, input, &mut outputs);
+            while let Some(output) = outputs.pop() {
+                if self.step(id, || format!("{output:?}")) {
+                    return;
+                }
+                inputs.extend(self.perform(id, output));
+            }
+        }
+    }
+
+    fn perform(&mut self, id: ProcessId, output: Output) -> Option<Input> {
+        match output {
+            Output::Transmit { flow, transport: Transport::Udp, remote, octets } => {
+                self.oracle.sip_sent(id, &octets);
+                debug_assert!(flow.is_none_or(|flow| flow == UDP));
+                let from = SocketAddr::new(self.nodes[id.node].host, SIP_PORT);
+                self.net.send_datagram(&mut self.time, from, remote, &octets);
+            }
+            Output::Transmit { flow, transport: Transport::Tcp, remote, octets } => {
+                self.oracle.sip_sent(id, &octets);
+                self.send_on_stream(id, flow, remote, octets);
+            }
+            Output::CloseFlow(flow) => {
+                let end = self.process(id)?.flows.get(&flow).copied()?;
+                self.net.finish(&mut self.time, end);
+                self.flow_closed(id, flow);
+            }
+            Output::Link(link, command) => self.command(id, link, command),
+            Output::Dial(session, uri) => match uri.host.parse() {
+                Ok(host) => {
+                    let to = SocketAddr::new(host, uri.port.unwrap_or(MSRP_PORT));
+                    self.dial(id, to, Purpose::Msrp(session));
+                }
+                Err(_) => return Some(Input::Dialled(session, Err(format!("{uri}: no such host")))),
+            },
+            Output::Find(ticket, query) => {
+                let delay = self.disk_delay(id);
+                self.time.after(delay, Event::Find(id, ticket, query));
+            }
+            Output::Commit(ticket, sealed, draft) => {
+                let delay = self.disk_delay(id);
+                self.time.after(delay, Event::Commit(id, ticket, sealed, draft));
+            }
+            Output::Happened(order, happening) => self.happened(id.node, order, happening),
+            Output::Drained => {}
+        }
+        None
+    }
+
+    fn command(&mut self, id: ProcessId, link: LinkId, mut command: Command) {
+        if let Command::Send(spec, Source::Local(path)) = &mut command {
+            // A sender that comes back for the same file keeps its Message-ID (RFC 4975 §5.4).
+            spec.message_id.clone_from(path);
+        }
+        let delay = self.chatter();
+        let Self { nodes, time, .. } = self;
+        let process = nodes[id.node].process.as_mut();
+        let Some(task) = process.and_then(|process| process.links.get_mut(&link)).filter(|task| !task.ended) else {
+            return;
+        };
+        time.in_order(&mut task.commands, delay, Event::Link(id, link, link::Input::Command(command)));
+    }
+
+    fn disk_delay(&mut self, id: ProcessId) -> std::time::Duration {
+        self.dice.between(self.nodes[id.node].habits.disk)
+    }
+
+    /// The spool is asked.
+    pub(crate) fn find(&mut self, id: ProcessId, ticket: Ticket, query: Query) {
+        let Some(process) = self.process(id) else { return };
+        let found = match query {
+            Query::Object(uri) => process.spool.find(&uri),
+            Query::Select(mailbox, selector) => process
+                .spool
+                .select(mailbox.box_name(), &selector)
+                .map(|found| <[_; 1]>::try_from(found).ok().map(|[object]| object)),
+        };
+        let input = Input::Found(ticket, found.map_err(|error| error.to_string()));
+        let delay = self.chatter();
+        self.time.after(delay, Event::Engine(id, Box::new(input)));
+    }
+
+    /// A sealed file is published; the engine hears of it a little later.
+    pub(crate) fn commit(&mut self, id: ProcessId, ticket: Ticket, sealed: Box<Sealed>, draft: Box<EnvelopeDraft>) {
+        let now = self.time.now();
+        if self.bug == Some(Bug::Early) && id.node == SERVER && !self.early.contains(&ticket) {
+            self.early.insert(ticket);
+            let content = self.oracle.content(draft.message_id.as_deref().unwrap_or_default());
+            let committed = shadow(&content, &draft, sealed.object(), now);
+            self.time.after(crate::faults::LATE, Event::Commit(id, ticket, sealed, draft));
+            return self.tell_engine(id, Input::Committed(ticket, Ok(committed)));
+        }
+        let Some(process) = self.process(id) else { return };
+        let committed = process.spool.commit(*sealed, *draft, now);
+        let delay = self.chatter();
+        self.time.after(delay, Event::Engine(id, Box::new(Input::Committed(ticket, committed))));
+    }
+
+    fn send_on_stream(&mut self, id: ProcessId, flow: Option<FlowId>, remote: SocketAddr, octets: Bytes) {
+        let Self { nodes, net, time, .. } = self;
+        let Some(process) = nodes[id.node].process.as_mut() else { return };
+        let live =
+            flow.filter(|flow| process.flows.contains_key(flow)).or_else(|| process.by_peer.get(&remote).copied());
+        if let Some(end) = live.and_then(|flow| process.flows.get(&flow)) {
+            return net.write(time, *end, octets);
+        }
+        let waiting = process.dialling.entry(remote).or_default();
+        waiting.push(octets);
+        if waiting.len() == 1 {
+            self.dial(id, remote, Purpose::Sip);
+        }
+    }
+
+    fn dial(&mut self, from: ProcessId, to: SocketAddr, purpose: Purpose) {
+        let latency = self.net.latency();
+        self.time.after(latency, Event::Connect { from, to, purpose });
+    }
+
+    /// A connection is asked for. Who listens has it before who asked knows.
+    pub(crate) fn connect(&mut self, from: ProcessId, to: SocketAddr, purpose: Purpose) {
+        let listener = self.nodes.iter().position(|node| node.host == to.ip() && node.process.is_some());
+        let listener = listener.map(|node| self.nodes[node].id(node));
+        let Some(id) = listener.filter(|_| to.port() == SIP_PORT || to.port() == MSRP_PORT) else {
+            let latency = self.net.latency();
+            return self.time.after(latency, Event::Connected { from, to, purpose, end: None });
+        };
+        self.ports += 1;
+        let caller = SocketAddr::new(self.nodes[from.node].host, self.ports);
+        let (theirs, ours) = self.net.connect(caller, to);
+        if to.port() == SIP_PORT {
+            self.make_flow(id, ours);
+        } else {
+            self.make_link(id, ours);
+        }
+        let connected = |end| Event::Connected { from, to, purpose, end: Some(end) };
+        self.net.deliver(&mut self.time, theirs, connected);
+    }
+
+    /// A connection that was asked for stands, or does not.
+    pub(crate) fn connected(&mut self, id: ProcessId, to: SocketAddr, purpose: Purpose, end: Option<End>) {
+        let Some(process) = self.process(id) else {
+            return end.map_or((), |end| self.net.reset(&mut self.time, end.pipe));
+        };
+        match (purpose, end) {
+            (Purpose::Msrp(session), end) => {
+                let link = end.and_then(|end| self.make_link(id, end)).ok_or_else(|| format!("{to} does not listen"));
+                let made = link.clone();
+                self.tell_engine(id, Input::Dialled(session, link));
+                if let Ok(link) = made {
+                    self.work(id, link);
+                }
+            }
+            (Purpose::Sip, Some(end)) => {
+                let waiting = process.dialling.remove(&to).unwrap_or_default();
+                self.make_flow(id, end);
+                for octets in waiting {
+                    self.net.write(&mut self.time, end, octets);
+                }
+            }
+            (Purpose::Sip, None) => {
+                process.dialling.remove(&to);
+                let input = sip::Input::TransportFailed { flow: None, transport: Transport::Tcp, remote: to };
+                self.tell_engine(id, Input::Sip(input));
+            }
+        }
+    }
+
+    fn make_flow(&mut self, id: ProcessId, end: End) {
+        let (_, remote) = self.net.addresses(end);
+        let Some(process) = self.process(id) else { return };
+        let flow = FlowId(process.number());
+        process.flows.insert(flow, end);
+        process.by_peer.insert(remote, flow);
+        self.net.own(end, id, Port::Sip(flow));
+    }
+
+    /// Something came on a SIP connection.
+    pub(crate) fn flow_heard(&mut self, id: ProcessId, flow: FlowId, end: End) {
+        let (local, remote) = self.net.addresses(end);
+        while let Some(octets) = self.net.take(&mut self.time, end) {
+            let flow = Flow { id: flow, transport: Transport::Tcp, local, remote };
+            self.tell_engine(id, Input::Sip(sip::Input::Octets { flow, octets }));
+        }
+        if self.net.is_over(end) {
+            self.net.finish(&mut self.time, end);
+            self.flow_closed(id, flow);
+        }
+    }
+
+    fn flow_closed(&mut self, id: ProcessId, flow: FlowId) {
+        let Some(process) = self.process(id) else { return };
+        process.by_peer.retain(|_, other| *other != flow);
+        if process.flows.remove(&flow).is_some() {
+            let input = Input::Sip(sip::Input::FlowClosed(flow));
+            self.time.after(std::time::Duration::ZERO, Event::Engine(id, Box::new(input)));
+        }
+    }
+}

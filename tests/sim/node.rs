@@ -1,0 +1,129 @@
+//! One machine of the simulation: a disk, local files, and at times a process with the real engine and the real spool.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use restante::engine::{Engine, LinkId, Policy, Unattended};
+use restante::model::{Mint, Network as Prefix, Now};
+use restante::msml::{self, Interpreter};
+use restante::sdp::Address;
+use restante::sip::{self, Endpoint, FlowId};
+use restante::spool::{Files, Index, Spool};
+use restante::{engine, msrp};
+
+use crate::disk::SimFiles;
+use crate::faults::{Bug, Forgetful};
+use crate::net::End;
+use crate::stream::Task;
+use crate::world::ProcessId;
+
+pub(crate) const SIP_PORT: u16 = 5060;
+pub(crate) const MSRP_PORT: u16 = 2855;
+
+/// The UDP socket of every process.
+pub(crate) const UDP: FlowId = FlowId(0);
+
+/// How a process is configured, and how its disk is.
+#[derive(Clone, Debug)]
+pub(crate) struct Habits {
+    pub(crate) hold: Duration,
+    pub(crate) chunk: usize,
+    pub(crate) unattended: Unattended,
+    pub(crate) msrp: msrp::Config,
+    /// How long one operation of the disk takes.
+    pub(crate) disk: (Duration, Duration),
+    /// Whether a stream waits for its disk, as those of the server do, or goes on meanwhile.
+    pub(crate) waits: bool,
+}
+
+pub(crate) struct Node {
+    pub(crate) host: IpAddr,
+    pub(crate) habits: Habits,
+    pub(crate) files: SimFiles,
+    /// Files that may be pushed, by path.
+    pub(crate) locals: BTreeMap<String, Bytes>,
+    /// Counts the processes.
+    pub(crate) life: u64,
+    pub(crate) process: Option<Process>,
+}
+
+pub(crate) struct Process {
+    pub(crate) engine: Engine,
+    pub(crate) spool: Spool,
+    pub(crate) mint: Mint,
+    pub(crate) links: BTreeMap<LinkId, Task>,
+    pub(crate) flows: BTreeMap<FlowId, End>,
+    pub(crate) by_peer: BTreeMap<SocketAddr, FlowId>,
+    /// SIP connections being made, with what waits for them.
+    pub(crate) dialling: BTreeMap<SocketAddr, Vec<Bytes>>,
+    numbers: u64,
+}
+
+impl Node {
+    pub(crate) fn new(index: usize, habits: Habits) -> Self {
+        let host = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10 + index as u8));
+        let files = SimFiles::new();
+        Self { host, habits, files, locals: BTreeMap::new(), life: 0, process: None }
+    }
+
+    /// Starts a process on what is on the disk, as `Node::start` of the real thing does.
+    pub(crate) fn start(&mut self, now: Now, mut mint: Mint, bug: Option<Bug>) {
+        let files: Arc<dyn Files> = match bug.and_then(Bug::forgets) {
+            Some(what) => Arc::new(Forgetful { files: self.files.clone(), what }),
+            None => Arc::new(self.files.clone()),
+        };
+        let (spool, _) = Spool::open(files, Index::in_memory(), mint.fork(), now).expect("the disk has no faults");
+        let advertise = Some(SocketAddr::new(self.host, SIP_PORT).to_string());
+        let sip = sip::Config { advertise_udp: advertise.clone(), advertise_tcp: advertise, ..sip::Config::default() };
+        let endpoint = Endpoint::new(sip, mint.fork());
+        let interpreter = Interpreter::new(msml::Config::default(), mint.fork());
+        self.life += 1;
+        self.process = Some(Process {
+            engine: Engine::new(self.policy(), endpoint, interpreter, mint.fork()),
+            spool,
+            mint,
+            links: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            by_peer: BTreeMap::new(),
+            dialling: BTreeMap::new(),
+            numbers: 0,
+        });
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            msrp_host: self.host.to_string(),
+            msrp_port: MSRP_PORT,
+            address: Address::Ip(self.host),
+            hold: self.habits.hold,
+            chunk: self.habits.chunk,
+            max_size: 1 << 20,
+            accept_types: vec!["*".to_owned()],
+            trusted: vec!["192.0.2.0/24".parse::<Prefix>().expect("a network")],
+            unattended: self.habits.unattended,
+            peers: Vec::new(),
+            answer_timeout: Duration::from_secs(20),
+        }
+    }
+
+    /// The name of the process that runs here.
+    pub(crate) const fn id(&self, node: usize) -> ProcessId {
+        ProcessId { node, life: self.life }
+    }
+}
+
+impl Process {
+    /// A number for a link or a flow.
+    pub(crate) const fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// What the engine says of itself, and how many streams there are.
+    pub(crate) fn census(&self) -> (engine::Census, usize) {
+        (self.engine.census(), self.links.len())
+    }
+}

@@ -1,0 +1,148 @@
+//! `restante serve` as a child process.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+
+use serde_json::Value;
+
+use super::{PATIENCE, eventually};
+
+const CONFIGURATION: &str = r#"
+[sip]
+listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
+[msrp]
+listen = ["tcp:127.0.0.1:0"]
+[http]
+listen = "127.0.0.1:0"
+[spool]
+path = "spool"
+reserve = 0
+"#;
+
+/// A server that runs. It is killed when it goes out of scope.
+pub(crate) struct Server {
+    child: Child,
+    dir: PathBuf,
+    listening: Value,
+}
+
+impl Server {
+    /// Starts one in `dir`, whose spool is `dir/spool`; variables change its settings.
+    pub(crate) fn start(dir: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::launch(dir, serve(dir, variables))
+    }
+
+    /// Starts one by this command, which ends in being the server.
+    pub(crate) fn launch(dir: &Path, mut command: Command) -> Self {
+        let log = File::options().create(true).append(true).open(dir.join("log")).expect("a log");
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the server starts");
+        let stdout = child.stdout.take().expect("its output is piped");
+        let (line, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = BufReader::new(stdout).read_line(&mut text);
+            let _ = line.send(text);
+        });
+        let first = lines.recv_timeout(PATIENCE).unwrap_or_default();
+        let listening = serde_json::from_str(&first).unwrap_or_default();
+        let server = Self { child, dir: dir.to_owned(), listening };
+        assert!(server.listening["http"].is_string(), "the server does not start:\n{}", server.log());
+        eventually("readiness", || server.http("/readyz").starts_with("HTTP/1.1 200").then_some(()));
+        server
+    }
+
+    pub(crate) fn sip(&self, transport: &str) -> SocketAddr {
+        address(&self.listening["sip"], transport)
+    }
+
+    pub(crate) fn msrp(&self) -> SocketAddr {
+        address(&self.listening["msrp"], "tcp")
+    }
+
+    /// The whole answer to a GET; empty if there is none.
+    pub(crate) fn http(&self, path: &str) -> String {
+        let mut answer = String::new();
+        let Ok(mut stream) = TcpStream::connect(self.listening["http"].as_str().expect("an address")) else {
+            return answer;
+        };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        if stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.write_all(request.as_bytes())).is_ok() {
+            let _ = stream.read_to_string(&mut answer);
+        }
+        answer
+    }
+
+    /// Everything it has written on standard error.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// Waits for a line of the log that has all these words.
+    pub(crate) fn logged(&self, words: &[&str]) -> String {
+        let find = || {
+            let log = self.log();
+            log.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned)
+        };
+        eventually(&format!("{words:?} in the log"), find)
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked").is_none()
+    }
+
+    /// SIGKILL, while others still talk to it: no farewell of any kind.
+    pub(crate) fn shoot(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it was alive");
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the server's log:\n{}", self.log());
+        }
+        self.end();
+    }
+}
+
+fn address(list: &Value, transport: &str) -> SocketAddr {
+    let mut all = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let found = all.find_map(|text| text.strip_prefix(transport)?.strip_prefix(':')?.parse().ok());
+    found.expect("the server listens by this transport")
+}
+
+/// `restante serve` in `dir`, not yet started.
+pub(crate) fn serve(dir: &Path, variables: &[(&str, &str)]) -> Command {
+    fs::write(dir.join("restante.toml"), CONFIGURATION).expect("a configuration");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_restante"));
+    command.current_dir(dir).args(["serve", "--json"]).envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+/// Runs another command of the program in `dir`.
+pub(crate) fn run(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_restante")).current_dir(dir).args(arguments).output().expect("the command runs")
+}
+
+/// The lines of a command that must end well, as JSON.
+pub(crate) fn json(dir: &Path, arguments: &[&str]) -> Vec<Value> {
+    let output = run(dir, arguments);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{arguments:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
