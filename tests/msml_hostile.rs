@@ -72,6 +72,13 @@ fn a_quoted_value_in_a_description_is_short_whatever_was_sent() {
     assert!(faults[0].description().len() < 500, "{}", faults[0]);
 }
 
+// S11: found by the fuzz target msml_document; the answer was as long as the document, too long for SIP
+#[test]
+fn a_wrong_end_tag_is_not_sent_back_whole() {
+    let fault = refusal(format!("<msml version=\"1.1\"></{}>", "\u{e9}".repeat(100_000)).as_bytes());
+    assert!(fault.starts_with("expected `</msml>`, but") && fault.len() < 500, "{fault}");
+}
+
 /// A generator of numbers, for documents that a seed reproduces.
 struct Dice(Mint);
 

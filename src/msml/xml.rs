@@ -118,11 +118,18 @@ fn decode(body: &[u8]) -> Result<&str, Fault> {
     Ok(text)
 }
 
+/// The parser quotes what it could not read, whole; of that, so many characters are enough.
+const EXPLAINED_CHARS: usize = 160;
+
 fn explain(error: &Error) -> String {
-    match error {
+    let text = match error {
         Error::IllFormed(fault) => fault.to_string(),
         Error::Syntax(fault) => fault.to_string(),
         other => other.to_string(),
+    };
+    match text.char_indices().nth(EXPLAINED_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
 }
 
