@@ -191,7 +191,7 @@ fn habits(dice: &mut Dice, server: bool) -> Habits {
             window_octets: dice.pick(&[3000, 30_000, 1 << 20]),
             unsent_octets: dice.pick(&[3000, 1 << 18]),
             unwritten_octets: dice.pick(&[1, 3000, 1 << 18]),
-            report_every_octets: dice.pick(&[1, 2048, 10_000, 1 << 24]),
+            report_every_octets: dice.pick(&[700, 2048, 10_000, 1 << 24]),
             ..msrp::Config::default()
         },
         disk: (MILLISECOND / 20, dice.pick(&[MILLISECOND / 10, 5 * MILLISECOND, 40 * MILLISECOND])),
@@ -216,7 +216,7 @@ fn errand(dice: &mut Dice, most: u64, calm: bool, alone: bool) -> Errand {
     if !alone && dice.percent(30) {
         return Errand::Retrieve(Retrieve { transport, hang_up });
     }
-    let octets = if dice.percent(50) { dice.pick(&SIZES) } else { dice.below(most) };
+    let octets = if dice.percent(50) { dice.pick(&SIZES).min(most) } else { dice.below(most) };
     Errand::Deposit(Deposit {
         transport,
         content: content(dice, octets),
