@@ -182,14 +182,15 @@ fn weather(dice: &mut Dice, calm: bool) -> Weather {
 
 fn habits(dice: &mut Dice, server: bool) -> Habits {
     let alone = server && dice.percent(30);
+    let fetch_octets = dice.pick(&[2048, 5000, 64 * 1024]);
     Habits {
         hold: Duration::from_secs(20),
         chunk: dice.pick(&[900, 2048, 2049, 10_000, 1 << 20]),
         unattended: if alone { Unattended::Deposit } else { Unattended::Hold },
         msrp: msrp::Config {
-            fetch_octets: dice.pick(&[2048, 5000, 64 * 1024]),
+            fetch_octets,
             window_octets: dice.pick(&[3000, 30_000, 1 << 20]),
-            unsent_octets: dice.pick(&[3000, 1 << 18]),
+            unsent_octets: fetch_octets + dice.pick(&[1000, 1 << 18]),
             unwritten_octets: dice.pick(&[1, 3000, 1 << 18]),
             report_every_octets: dice.pick(&[700, 2048, 10_000, 1 << 24]),
             ..msrp::Config::default()
