@@ -17,8 +17,14 @@ sim seeds="200":
     SIM_SEEDS={{ seeds }} cargo nextest run --locked --test sim --test spool_crash
 
 # The laws, each with many more made-up inputs than CI gives them
-fuzz cases="20000":
+laws cases="20000":
     PROPTEST_CASES={{ cases }} cargo nextest run --locked --lib
+
+# One fuzz target (`ls fuzz/targets`); needs cargo-fuzz, but no nightly. New inputs go to fuzz/target/found
+fuzz target seconds="60":
+    mkdir -p fuzz/target/found/{{ target }}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run {{ target }} fuzz/target/found/{{ target }} fuzz/corpus/{{ target }} -- \
+        -max_total_time={{ seconds }} -rss_limit_mb=1024
 
 # The whole story on loopback: server, application server, Alice and Bob
 demo *arguments:
@@ -28,9 +34,13 @@ demo *arguments:
 deny:
     cargo deny --locked check
 
-# docs/configuration.md after a change of src/config/table.rs
+# The documents that are made of the code: docs/configuration.md and docs/conformance.md
 bless:
-    RESTANTE_BLESS=1 cargo nextest run --locked --test configuration
+    RESTANTE_BLESS=1 cargo nextest run --locked --test configuration --test conformance
+
+# How fast MSRP is decoded, beside memmem and memcpy
+bench:
+    cargo bench --locked --bench decode
 
 # The API's documentation, private items included
 doc:

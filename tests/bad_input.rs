@@ -34,7 +34,7 @@ impl House {
     }
 
     /// What every test ends with.
-    fn stays_well(mut self) {
+    fn ends_well(mut self) {
         assert!(self.server.is_running());
         deposit_works(&self.server, "proof");
         assert!(!self.server.log().contains("panicked"), "{}", self.server.log());

@@ -11,7 +11,7 @@ use restante::spool::Committed;
 
 use super::documents::{Documents, Way};
 use super::progress::Progress;
-use super::station::Server;
+use super::server::Server;
 use super::voice::{Failure, Voice};
 
 /// A server that says nothing for so long, while something is under way, has forgotten us.

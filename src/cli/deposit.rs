@@ -11,7 +11,8 @@ use serde_json::json;
 use super::call::Watch;
 use super::documents::Documents;
 use super::local::LocalFile;
-use super::station::{self, Gear, ServerArgs, Station};
+use super::server::ServerArgs;
+use super::station::{self, Gear, Station};
 use super::voice::{Failure, Voice};
 
 /// Longer than any transfer: the server's clock for a `<record>` shall not cut off a slow line.

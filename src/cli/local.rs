@@ -39,7 +39,7 @@ impl LocalFile {
     /// Reads the file once for its digests.
     ///
     /// # Errors
-    /// It is no regular file, or can't be read.
+    /// It is no regular file, can't be read, or has a name that no peer could be told.
     pub(crate) fn read(path: &Path, voice: Voice) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::new(format!("{}: {error}", path.display()));
         let mut file = File::open(path).map_err(failed)?;
@@ -47,7 +47,9 @@ impl LocalFile {
         if !metadata.is_file() {
             return Err(Failure::new(format!("{} is not a regular file", path.display())));
         }
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let Some(name) = path.to_str().and_then(|_| path.file_name()?.to_str()).map(str::to_owned) else {
+            return Err(Failure::new(format!("{}: the name is not UTF-8", path.display())).next("rename it"));
+        };
         let mut progress = Progress::new(voice, format!("hash {name}"), metadata.len());
         let (mut sha1, mut sha256, mut size) = (Sha1::new(), Sha256::new(), 0);
         let mut buffer = vec![0; READ_OCTETS];

@@ -20,6 +20,7 @@ mod msml;
 mod progress;
 mod retrieve;
 mod serve;
+mod server;
 mod settings;
 mod spool;
 mod station;

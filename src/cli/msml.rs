@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::call::{self, Call, EXIT, Heard, Watch};
 use super::documents::Documents;
-use super::station::{self, Gear, ServerArgs, Station};
+use super::server::ServerArgs;
+use super::station::{self, Gear, Station};
 use super::voice::{Failure, Voice};
 
 /// Stands in a document for the connection that --conn names.

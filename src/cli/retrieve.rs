@@ -14,7 +14,8 @@ use serde_json::json;
 use super::call::{Exit, Watch};
 use super::documents::Documents;
 use super::local;
-use super::station::{self, Gear, ServerArgs, Station};
+use super::server::ServerArgs;
+use super::station::{self, Gear, Station};
 use super::voice::{Failure, Voice};
 
 /// What the exit event is asked to tell.

@@ -1,6 +1,5 @@
 //! The settings themselves, as data, with their defaults.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,18 +57,6 @@ pub struct Control {
     pub peers: Vec<Peer>,
 }
 
-impl Control {
-    /// Whether MSML from this address is obeyed.
-    pub fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(address))
-    }
-
-    /// The first exception that matches this application server.
-    pub fn peer(&self, address: IpAddr, user_agent: Option<&str>) -> Option<&Peer> {
-        self.peers.iter().find(|peer| peer.matches(address, user_agent))
-    }
-}
-
 /// `[[control.peers]]`: what one kind of application server needs to be told differently.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
@@ -81,14 +68,6 @@ pub struct Peer {
     pub dialogid: DialogId,
     /// What `msml.dialog.exit` carries after `moml.exit`.
     pub exit: Exit,
-}
-
-impl Peer {
-    /// Every condition that is set must hold.
-    fn matches(&self, address: IpAddr, user_agent: Option<&str>) -> bool {
-        self.network.is_none_or(|network| network.contains(address))
-            && self.user_agent.as_deref().is_none_or(|part| user_agent.is_some_and(|agent| agent.contains(part)))
-    }
 }
 
 /// `[msrp]`: file octets.

@@ -88,34 +88,12 @@ fn http_beyond_loopback_needs_a_token() {
 }
 
 #[test]
-fn the_first_exception_whose_conditions_all_hold_counts() {
-    let text = "[[control.peers]]\nnetwork = \"192.0.2.0/24\"\nuser_agent = \"Old\"\nexit = \"empty\"\n\
-                [[control.peers]]\nnetwork = \"192.0.2.0/25\"\ndialogid = \"sibling\"\n";
-    let control = Settings::load(&file(text)).expect("valid").control;
-    let of =
-        |address: &str, agent| control.peer(address.parse().expect("an address"), agent).map(|p| (p.dialogid, p.exit));
-    assert_eq!(of("192.0.2.1", Some("Older/1")), Some((DialogId::Child, Exit::Empty)));
-    assert_eq!(of("192.0.2.1", None), Some((DialogId::Sibling, Exit::Repeat)));
-    assert_eq!(of("192.0.2.200", Some("New")), None);
-}
-
-#[test]
 fn an_exception_for_nobody_or_with_an_unknown_key_is_an_error() {
     let found = faults(&file("[[control.peers]]\ndialogid = \"child\"\nagent = \"x\"\n"));
     assert_eq!(found[0], "restante.toml:3: unknown key control.peers.agent; did you mean control.peers.user_agent?");
     assert!(found[1].starts_with("restante.toml:1: control.peers: needs network or user_agent"), "{found:?}");
     assert_eq!(faults(&file("log = 1")), ["restante.toml:1: log: expected a section, [log]"]);
     assert!(faults(&file("[control]\npeers = 1"))[0].contains("[[control.peers]]"));
-}
-
-#[test]
-fn only_trusted_networks_command_and_a_mapped_address_counts_as_what_it_maps() {
-    let control = Control { trusted: vec!["192.0.2.0/24".parse().expect("a network")], ..Control::default() };
-    let trusts = |address: &str| control.trusts(address.parse().expect("an address"));
-    assert!(trusts("192.0.2.255") && trusts("::ffff:192.0.2.7"));
-    assert!(!trusts("192.0.3.0") && !trusts("::1"));
-    let everyone: Network = "0.0.0.0/0".parse().expect("a network");
-    assert!(everyone.contains([203, 0, 113, 9].into()));
 }
 
 #[test]

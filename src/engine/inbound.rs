@@ -210,6 +210,8 @@ impl Engine {
         self.tell(key, Happening::Ended(why), out);
         self.orders.retain(|_, call| *call != key);
         tracing::info!(call = key.0, ?why, "call over");
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        call.leaving = true;
         if why == EndReason::ByeReceived {
             return self.leave_if_done(now, key, out); // its last octets have LAST_OCTETS to arrive
         }

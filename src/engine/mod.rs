@@ -16,16 +16,18 @@
 //! Limits: those of the rooms below, and one waiting message per stream. It does not retry deliveries (that is the
 //! queue's work) and it does not know what a socket, a file or the time is.
 
+mod answering;
 mod call;
 mod client;
 mod control;
 mod core;
+mod description;
 mod drain;
 pub mod failure;
 mod inbound;
 mod jobs;
 pub mod link;
-mod negotiation;
+mod offering;
 pub mod order;
 mod outbound;
 pub mod policy;

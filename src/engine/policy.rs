@@ -93,6 +93,45 @@ pub fn accepts(list: &[String], media_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::msml::ExitStyle;
+
+    #[test]
+    fn only_trusted_networks_command_and_the_first_matching_peer_counts() {
+        let style = |exit| Style { exit, ..Style::default() };
+        let peer = |network: &str, user_agent: Option<&str>, exit| Peer {
+            network: network.parse().ok(),
+            user_agent: user_agent.map(str::to_owned),
+            style: style(exit),
+        };
+        let peers = vec![
+            peer("192.0.2.0/24", Some("Old"), ExitStyle::Empty),
+            peer("192.0.2.0/25", None, ExitStyle::Repeat),
+            peer("", Some("Old"), ExitStyle::Empty),
+        ];
+        let policy = Policy { trusted: vec!["192.0.2.0/24".parse().expect("a network")], peers, ..policy() };
+        let at = |text: &str| text.parse().expect("an address");
+        assert!(policy.may_control(at("192.0.2.9")) && !policy.may_control(at("198.51.100.1")));
+        assert_eq!(policy.style(at("192.0.2.1"), Some("Older/1")).exit, ExitStyle::Empty);
+        assert_eq!(policy.style(at("192.0.2.1"), None).exit, ExitStyle::Repeat);
+        assert_eq!(policy.style(at("198.51.100.1"), Some("Old")).exit, ExitStyle::Empty);
+        assert_eq!(policy.style(at("198.51.100.1"), Some("New")), Style::default());
+    }
+
+    fn policy() -> Policy {
+        Policy {
+            msrp_host: "192.0.2.1".to_owned(),
+            msrp_port: 2855,
+            address: Address::Name("mail.example.org".to_owned()),
+            hold: Duration::ZERO,
+            chunk: 2048,
+            max_size: 1,
+            accept_types: vec!["*".to_owned()],
+            trusted: Vec::new(),
+            unattended: Unattended::Hold,
+            peers: Vec::new(),
+            answer_timeout: Duration::ZERO,
+        }
+    }
 
     #[test]
     fn accept_types_ignore_case_and_parameters() {

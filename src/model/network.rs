@@ -54,3 +54,19 @@ impl fmt::Display for Network {
         write!(f, "{}/{}", self.address, self.prefix)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapped_address_counts_as_what_it_maps() {
+        let network = |text: &str| text.parse::<Network>().expect("a network");
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let net = network("192.0.2.0/24");
+        assert!(net.contains(address("192.0.2.255")) && net.contains(address("::ffff:192.0.2.7")));
+        assert!(!net.contains(address("192.0.3.0")) && !net.contains(address("::1")));
+        assert!(network("0.0.0.0/0").contains(address("203.0.113.9")));
+        assert!(network("::1").contains(address("::1")) && !network("::1").contains(address("::2")));
+    }
+}

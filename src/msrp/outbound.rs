@@ -229,6 +229,19 @@ mod tests {
         assert_eq!(message.fetch(&config()), Some((9292, 4096)));
     }
 
+    #[test]
+    fn a_chunk_larger_than_the_window_is_fetched_to_its_end_a_piece_at_a_time() {
+        let mut message = message(50_000, 45_000);
+        for start in (0..45_000).step_by(4096) {
+            assert_eq!(message.fetch(&config()), Some((1000 + start, 4096)));
+            assert!(message.fetched(1000 + start, vec![0; 4096].into()));
+            assert_eq!(message.fetch(&config()), None, "one piece ahead is enough");
+            message.advance(4096);
+        }
+        assert_eq!(message.sent, 45_056, "the whole chunk, and nothing is answered");
+        assert_eq!(message.fetch(&config()), None);
+    }
+
     // M4975-5.1-01 M4975-7.1.1-18
     #[test]
     fn a_chunk_over_2048_octets_leaves_its_end_open() {

@@ -24,7 +24,7 @@ fn a_send_to_a_session_that_does_not_exist_is_answered_481() {
     stream.write(&frame).expect("a write");
     let answer = stream.read().expect("an answer");
     assert_eq!((answer.tid, answer.what.split(' ').next()), (tid, Some("481")));
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_session_is_not_given_to_a_second_connection() {
     assert!(depositor.send(0, &mut promise).expect("octets flow").is_none());
     depositor.finish(&mut promise).expect("the end is told");
     assert!(promise.complete);
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_message_above_max_size_is_stopped() {
     stream.write(&message.frame(0, &[0; 2048], b'+').1).expect("a write");
     let refused = stream.read().expect("an answer");
     assert_eq!(refused.status(), 413, "{refused:?}");
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_message_that_declares_less_than_it_brings_is_stopped() {
     let exit = depositor.call.event("msml.dialog.exit").expect("the end is told");
     assert_eq!((exit.value("record.end"), exit.value("ft.result")), ("record.failed.sizemismatch", "ft.sizemismatch"));
     assert!(json(house.dir.path(), &["spool", "list", "--json"]).is_empty());
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_file_with_another_digest_than_declared_is_refused() {
     let exit = depositor.call.event("msml.dialog.exit").expect("the end is told");
     assert_eq!((exit.value("record.end"), exit.value("ft.result")), ("record.failed.hashmismatch", "ft.hashmismatch"));
     assert!(json(house.dir.path(), &["spool", "list", "--json"]).is_empty());
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_message_that_nobody_records_is_refused_when_its_time_is_over() {
     let refused = depositor.send(0, &mut Promise::default()).expect("an answer").expect("a refusal");
     assert_eq!(refused.status(), 413, "{refused:?}");
     house.server.logged(&["nobody recorded", "m1"]);
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_connection_that_is_cut_leaves_what_the_next_one_goes_on_with() {
     assert!(promise.reported && promise.complete, "{promise:?}");
     let objects = json(house.dir.path(), &["spool", "list", "--json"]);
     assert_eq!((objects.len(), objects[0]["sha256"].as_str()), (1, Some(plan.sha256().as_str())));
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_sender_of_one_octet_at_a_time_gets_through() {
     assert_eq!(depositor.answer(&tid, &mut promise).expect("an answer").status(), 200);
     depositor.finish(&mut promise).expect("the end is told");
     assert!(promise.complete);
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -163,5 +163,5 @@ fn a_stream_that_turns_to_garbage_is_closed() {
         }
     };
     assert!(matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset), "{error}");
-    house.is_well();
+    house.ends_well();
 }

@@ -54,7 +54,7 @@ fn every_fault_of_a_document_is_answered_with_its_code_and_named() {
     assert!(depositor.send(0, &mut promise).expect("octets flow").is_none());
     depositor.finish(&mut promise).expect("the end is told");
     assert!(promise.complete);
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_body_that_is_no_msml_is_refused_with_the_types_that_are() {
     let answer = call.request("INFO", "text/plain", "hello").expect("an answer");
     assert_eq!(answer.status(), 415);
     assert!(answer.header("Accept").contains("application/msml+xml"), "{answer:?}");
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn shout(address: SocketAddr, noise: &[u8]) {
 fn noise_on_the_msrp_port_disturbs_nobody() {
     let house = House::new(&[]);
     noises().iter().for_each(|noise| shout(house.server.msrp(), noise));
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn noise_on_the_sip_ports_disturbs_nobody() {
         let datagram = &noise[..noise.len().min(60_000)];
         socket.send_to(datagram, house.server.sip("udp")).expect("a datagram");
     }
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_request_that_lacks_what_every_request_has_is_told_so() {
     let read = socket.recv(&mut answer).expect("an answer");
     let answer = String::from_utf8_lossy(&answer[..read]);
     assert!(answer.starts_with("SIP/2.0 400 ") && answer.contains("CSeq"), "{answer}");
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -91,6 +91,6 @@ fn connections_that_say_nothing_or_half_a_word_hold_nobody_up() {
         stream
     };
     let open: Vec<TcpStream> = (0..200).map(open).collect();
-    house.is_well();
+    house.ends_well();
     drop(open);
 }

@@ -14,7 +14,7 @@ fn an_offer_without_a_message_stream_is_not_acceptable() {
     let answer = answer(&house, offer);
     assert_eq!(answer.status(), 488, "{answer:?}");
     assert!(answer.header("Warning").contains("message"), "the warning names the fault: {answer:?}");
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn a_file_above_max_size_is_refused_before_any_octet_is_sent() {
     let answer = answer(&house, &description("s1", &["a=sendonly", selector, "a=file-transfer-id:t1"]));
     assert_eq!(answer.status(), 488, "{answer:?}");
     assert!(answer.header("Warning").contains("max-size"), "{answer:?}");
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_description_that_cannot_be_read_is_a_bad_request_that_says_where() {
         assert_eq!(answer.status(), 400, "{offer}: {answer:?}");
         assert!(answer.header("Warning").contains("session description"), "{offer}: {answer:?}");
     }
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -62,5 +62,5 @@ fn lines_of_no_use_to_files_do_no_harm() {
         assert_eq!(answer.status(), 200, "{line}: {answer:?}");
         assert!(answer.attribute("path").starts_with("msrp://"), "{line}: {answer:?}");
     }
-    house.is_well();
+    house.ends_well();
 }

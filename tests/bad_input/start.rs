@@ -40,7 +40,7 @@ fn a_directory_that_is_something_else_is_not_taken_for_a_spool() {
 fn a_spool_that_another_server_has_is_left_alone() {
     let house = House::new(&[]);
     tells(&refused(serve(house.dir.path(), &[])), &["spool", "--spool"]);
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn an_address_that_is_taken_is_named_with_its_key() {
     let taken = format!("tcp:{}", house.server.msrp());
     let output = refused(serve(other.path(), &[("RESTANTE_MSRP__LISTEN", &taken)]));
     tells(&output, &["msrp.listen", house.server.msrp().to_string().as_str()]);
-    house.is_well();
+    house.ends_well();
 }
 
 #[test]

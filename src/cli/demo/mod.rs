@@ -25,7 +25,8 @@ use super::deposit;
 use super::documents::Documents;
 use super::local::{self, LocalFile};
 use super::retrieve;
-use super::station::{self, Gear, Server, Station};
+use super::server::Server;
+use super::station::{self, Gear, Station};
 use super::voice::{Failure, Voice};
 use table::Row;
 

@@ -1,0 +1,363 @@
+//! The peer offers: what each of its streams gets, and the streams that follow from our answer.
+
+use std::collections::HashMap;
+
+use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
+use super::core::Engine;
+use super::description::{Refusal, file_offer, read_description};
+use super::jobs::{Errand, Pending, Sender};
+use super::link::Source;
+use super::port::{Output, Query};
+use crate::model::{Now, ObjectUri, Outbox};
+use crate::msml::{self};
+use crate::msrp::MsrpUri;
+use crate::sdp::{
+    self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
+    Verdict, Wish,
+};
+use crate::sip::{self, Body, CallKey, Invite};
+use crate::spool::Committed;
+
+// The peer offers.
+impl Engine {
+    pub(super) fn invited(&mut self, now: Now, key: CallKey, tag: String, invite: Invite, out: &mut Outbox<Output>) {
+        let user_agent = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+        let style = self.policy.style(invite.source.ip(), user_agent.map(|(_, value)| value.as_str()));
+        let call = Call {
+            tag,
+            purpose: Purpose::Service,
+            parties: Parties { user: invite.uri_user, from: invite.from, to: invite.to, call_id: invite.call_id },
+            source: invite.source,
+            style,
+            msml_type: "application/msml+xml".to_owned(),
+            local: LocalSession::new(self.policy.address.clone(), &mut self.mint),
+            description: None,
+            offered: None,
+            reoffers: Vec::new(),
+            streams: Vec::new(),
+            waits_since: now.instant,
+            leaving: false,
+        };
+        tracing::info!(call_id = %call.parties.call_id, conn = %call.tag, from = %call.parties.from, source = %call.source, "INVITE");
+        let control = is_control_user(&call.parties.user);
+        self.board.add_call(key, call);
+        match read_description(invite.body) {
+            Ok(Some(offer)) => self.consider(now, key, offer, out),
+            Ok(None) => self.offer_ours(now, key, control, out),
+            Err(refusal) => self.refuse(now, key, refusal, out),
+        }
+    }
+
+    pub(super) fn reinvited(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
+        match read_description(body) {
+            Ok(Some(offer)) => self.consider(now, key, offer, out),
+            Ok(None) => {
+                // RFC 3261 §14.2: an offerless re-INVITE is answered with an offer of what there is.
+                let Some(call) = self.board.calls.get_mut(&key) else { return };
+                let Some(description) = call.description.clone() else { return };
+                call.offered = Some(Offered { description: description.clone(), added: Vec::new(), purpose: None });
+                self.accept(now, key, &description, out);
+            }
+            Err(refusal) => self.refuse(now, key, refusal, out),
+        }
+    }
+
+    fn refuse(&mut self, now: Now, call: CallKey, refusal: Refusal, out: &mut Outbox<Output>) {
+        let Refusal { status, warning } = refusal;
+        tracing::warn!(call = call.0, status, %warning, "INVITE refused");
+        let command = sip::Command::Refuse { call, status, reason: None, retry_after: None, warning: Some(warning) };
+        self.command(now, command, out);
+    }
+
+    /// An INVITE without an offer gets ours: a control dialog nothing, anybody else a message session.
+    fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
+        let proposed = (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
+        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let description = sdp::offer(&call.local, &streams);
+        let added = proposed.into_iter().enumerate().collect();
+        call.offered = Some(Offered { description: description.clone(), added, purpose: None });
+        self.accept(now, key, &description, out);
+    }
+
+    /// Decides on each stream of an offer; pulls wait for the spool.
+    fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
+        let streams = sdp::read_offer(&offer);
+        let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
+        let mut pending = Pending { offer, streams, verdicts, pulled: HashMap::new() };
+        let mut wanted = Vec::new();
+        for (stream, verdict) in
+            pending.streams.iter().zip(&mut pending.verdicts).filter(|(_, verdict)| verdict.is_none())
+        {
+            match self.pull_query(key, stream) {
+                Some(query) => wanted.push((stream.index, query)),
+                None => *verdict = Some(Verdict::Reject),
+            }
+        }
+        self.offers.insert(key, pending);
+        for (index, query) in wanted {
+            let ticket = self.errand(Errand::Pull(key, index));
+            out.push(Output::Find(ticket, query));
+        }
+        self.answer_if_decided(now, key, out);
+    }
+
+    /// `None`: the spool has to be asked.
+    fn judge(&mut self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
+        if let Some(kept) = self.kept(key, stream) {
+            return Some(kept);
+        }
+        match &stream.wish {
+            Wish::Push(_) | Wish::Session(_) | Wish::Pull(_)
+                if !self.may_dial(key, stream.role, &stream.terms.path) =>
+            {
+                tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream refused");
+                Some(Verdict::Reject)
+            }
+            Wish::Push(file) => {
+                let info = &file.info;
+                let fits = info.size.is_none_or(|size| size <= self.policy.max_size);
+                let liked = info.media_type.as_deref().is_none_or(|kind| self.policy.accepts(kind));
+                if !fits || !liked {
+                    tracing::warn!(size = info.size, media_type = info.media_type.as_deref(), "file refused by policy");
+                    return Some(Verdict::Reject);
+                }
+                Some(Verdict::Accept(self.local_stream(Direction::RecvOnly, stream, Some(file.clone()))))
+            }
+            Wish::Pull(_) => None,
+            Wish::Session(direction) => {
+                let ours = Direction::SendRecv.facing(*direction);
+                Some(Verdict::Accept(self.local_stream(ours, stream, None)))
+            }
+            Wish::Unsupported(why) => {
+                tracing::info!(%why, index = stream.index, "stream refused");
+                Some(Verdict::Reject)
+            }
+        }
+    }
+
+    /// A line that repeats a stream we have (session timers do, RFC 4028): the same again, nothing starts anew.
+    fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
+        let session = (*self.board.calls.get(&key)?.streams.get(stream.index)?)?;
+        let have = self.board.streams.get(&session)?;
+        let file = match (&stream.wish, &have.file) {
+            (Wish::Push(file) | Wish::Pull(file), Some(ours)) => {
+                // RFC 5547 §8.1: another id is another transfer, whatever the path; the same id stays the same file.
+                if file.info.transfer_id != ours.info.transfer_id {
+                    return None;
+                }
+                if file.contradicts(&ours.info) {
+                    return Some(Verdict::Reject);
+                }
+                Some(ours.clone())
+            }
+            (Wish::Session(_), None) => None,
+            _ => return None,
+        };
+        (have.peer.path == stream.terms.path).then(|| {
+            Verdict::Accept(LocalStream {
+                terms: self.terms(have.local.clone()),
+                direction: Direction::new(have.sends, have.receives),
+                role: have.role,
+                file,
+            })
+        })
+    }
+
+    fn local_stream(&mut self, direction: Direction, stream: &StreamOffer, file: Option<FileOffer>) -> LocalStream {
+        let local = self.mint_uri();
+        LocalStream { terms: self.terms(local), direction, role: stream.role, file }
+    }
+
+    /// What we say of ourselves in every description.
+    pub(super) fn terms(&self, local: MsrpUri) -> Terms {
+        Terms {
+            path: vec![local],
+            accept_types: self.policy.accept_types.clone(),
+            accept_wrapped_types: Vec::new(),
+            max_size: Some(self.policy.max_size),
+        }
+    }
+
+    /// RFC 4975 §14.5: whoever may call us must not make us connect to a victim. Those who may command us may have us
+    /// connect anywhere; a stranger only to itself.
+    pub(super) fn may_dial(&self, key: CallKey, role: Role, path: &[MsrpUri]) -> bool {
+        let Some(call) = self.board.calls.get(&key) else { return false };
+        let source = call.source.ip();
+        let itself = || path.first().and_then(MsrpUri::address) == Some(source);
+        role == Role::Passive || call.purpose != Purpose::Service || self.policy.may_control(source) || itself()
+    }
+
+    /// What a pull asks for: the box is the Request-URI's, the object the selector's. Nobody but those who may command
+    /// us reads other people's mail without an application server.
+    fn pull_query(&self, key: CallKey, stream: &StreamOffer) -> Option<Query> {
+        let Wish::Pull(file) = &stream.wish else { return None };
+        let call = self.board.calls.get(&key)?;
+        if !self.policy.may_control(call.source.ip()) {
+            tracing::warn!(call_id = %call.parties.call_id, source = %call.source, "a pull from outside control.trusted: refused");
+            return None;
+        }
+        let user = &call.parties.user;
+        let user = percent_encoding::percent_decode_str(user).decode_utf8().ok()?;
+        Some(Query::Select(ObjectUri::mailbox(&user).ok()?, Box::new(file.info.clone())))
+    }
+
+    pub(super) fn pull_found(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        index: usize,
+        result: Result<Option<Committed>, String>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(mut pending) = self.offers.remove(&key) else { return };
+        let Some(at) = pending.streams.iter().position(|stream| stream.index == index) else { return };
+        let verdict = match result {
+            Ok(Some(object)) => {
+                let stream = &pending.streams[at];
+                let Wish::Pull(asked) = &stream.wish else { return };
+                let file = pulled_file(asked, &object);
+                let local = self.local_stream(Direction::SendOnly, stream, Some(file));
+                pending.pulled.insert(index, object);
+                Verdict::Accept(local)
+            }
+            Ok(None) => Verdict::Reject,
+            Err(why) => {
+                tracing::warn!(%why, "the spool could not be asked");
+                Verdict::Reject
+            }
+        };
+        pending.verdicts[at] = Some(verdict);
+        self.offers.insert(key, pending);
+        self.answer_if_decided(now, key, out);
+    }
+
+    fn answer_if_decided(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let decided = self.offers.get(&key).is_some_and(|pending| pending.verdicts.iter().all(Option::is_some));
+        let Some(pending) = decided.then(|| self.offers.remove(&key)).flatten() else { return };
+        let verdicts: Vec<Verdict> = pending.verdicts.into_iter().flatten().collect();
+        let control = sdp::is_control(&pending.offer);
+        let taken = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Accept(_)));
+        let first = self.board.calls.get(&key).is_some_and(|call| call.description.is_none());
+        if first && !taken && !control {
+            let warning = refusal_text(&pending.streams);
+            return self.refuse(now, key, Refusal { status: 488, warning }, out);
+        }
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let mut description = sdp::answer(&pending.offer, &verdicts, &call.local);
+        if let Some(previous) = &call.description {
+            description = description.succeeding(previous);
+        }
+        self.accept(now, key, &description, out);
+        for (stream, verdict) in pending.streams.iter().zip(verdicts) {
+            let object = pending.pulled.get(&stream.index).cloned();
+            self.settle(now, key, stream, verdict, object, out);
+        }
+    }
+
+    /// Makes the stream that an answer of ours promised, or ends the one it refused.
+    fn settle(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        offered: &StreamOffer,
+        verdict: Verdict,
+        object: Option<Committed>,
+        out: &mut Outbox<Output>,
+    ) {
+        let have = self.board.calls.get(&key).and_then(|call| call.streams.get(offered.index).copied().flatten());
+        let Verdict::Accept(local) = verdict else {
+            if let Some(session) = have {
+                self.drop_stream(now, session, out);
+            }
+            return;
+        };
+        let Some(uri) = local.terms.path.into_iter().next() else { return };
+        if have.is_some_and(|session| self.board.streams[&session].local == uri) {
+            return;
+        }
+        if let Some(session) = have {
+            self.drop_stream(now, session, out);
+        }
+        let proposed = Proposed {
+            local: uri,
+            sends: local.direction.sends(),
+            receives: local.direction.receives(),
+            file: local.file,
+        };
+        // RFC 5547 §8.3.1: a pushed file is the one of the offer.
+        let file = match &offered.wish {
+            Wish::Push(file) => Some(file.clone()),
+            _ => proposed.file.clone(),
+        };
+        let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        let session = self.board.add_stream(offered.index, stream);
+        self.wait_for_connection(now, key);
+        if let Some(object) = object {
+            let info = Box::new(object.envelope().file.clone());
+            let size = object.envelope().size();
+            self.pushes.insert(session, (Sender::Nobody, Source::Object(object), info, size));
+        }
+    }
+
+    /// 200 with this description; the call is a connection of MSML's from here on.
+    fn accept(&mut self, now: Now, key: CallKey, description: &Description, out: &mut Outbox<Output>) {
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let new = call.description.is_none();
+        call.description = Some(description.clone());
+        let conn = call.tag.clone();
+        let body = Some(Body::new(SDP_TYPE, description.to_bytes()));
+        self.command(now, sip::Command::Accept { call: key, body }, out);
+        if new {
+            let context = msml::ContextId(key.0);
+            self.msml(now, msml::Input::Connected { conn, context }, out);
+        }
+    }
+
+    /// The peer has our answer, or has answered our offer.
+    pub(super) fn acked(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
+        let offered = self.board.calls.get_mut(&key).and_then(|call| call.offered.take());
+        if let Some(offered) = offered {
+            if offered.added.is_empty() {
+                return; // a control dialog, or a refresh of what there is
+            }
+            match read_description(body) {
+                Ok(Some(answer)) => drop(self.agree(now, key, offered, &answer, out)),
+                _ => {
+                    tracing::warn!(call = key.0, "the ACK brings no usable answer to our offer");
+                    self.command(now, sip::Command::Bye { call: key, body: None, reason: None }, out);
+                }
+            }
+            return;
+        }
+        // The peer listens from when it has our answer, so the dialling waited for its ACK.
+        for session in self.board.streams_of(key) {
+            self.dial_if_active(session, out);
+        }
+    }
+}
+
+/// F-3: these users are where application servers send their control dialogs.
+fn is_control_user(user: &str) -> bool {
+    user.eq_ignore_ascii_case("control") || user.eq_ignore_ascii_case("msml")
+}
+
+/// What a pull is answered with: the whole selector of the chosen file, and the caller's own transfer id.
+fn pulled_file(asked: &FileOffer, object: &Committed) -> FileOffer {
+    let envelope = object.envelope();
+    let mut info = envelope.file.clone();
+    info.size = Some(envelope.size());
+    info.digests = vec![envelope.sha1().clone()];
+    info.transfer_id.clone_from(&asked.info.transfer_id);
+    file_offer(info)
+}
+
+fn refusal_text(streams: &[StreamOffer]) -> String {
+    let reason = streams.iter().find_map(|stream| match &stream.wish {
+        Wish::Unsupported(why) => Some(why.to_string()),
+        Wish::Pull(_) => Some("no object of the box matches the file selector".to_owned()),
+        Wish::Push(_) => Some("the file is larger than max-size or its type is not accepted".to_owned()),
+        Wish::Session(_) => None,
+    });
+    reason.unwrap_or_else(|| "no m=message stream was offered".to_owned())
+}

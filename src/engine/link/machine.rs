@@ -1,0 +1,416 @@
+//! A link at work: the connection's outputs, the stage's answers, the engine's word.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::port::{Command, Grant, Input, Notice, Output};
+use crate::engine::failure::ReceiveFailure;
+use crate::model::limits::MSRP_LONELY;
+use crate::model::{FileInfo, Instant, Machine, Now, Outbox, Ranges};
+use crate::msrp::{self, AbortReason, Connection, InboundKey, StatusCode};
+use crate::spool::{SealError, Sealed, StageError};
+
+/// The engine hears of progress once per so many octets: often enough for a progress bar, seldom enough for its queue.
+const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
+
+/// One inbound message that has its grant.
+#[derive(Debug)]
+struct Inbound {
+    limit: u64,
+    declared: FileInfo,
+    idle: Duration,
+    last_octet: Instant,
+    received: u64,
+    /// What the engine was last told of it.
+    told: u64,
+    durable: u64,
+    step: Step,
+}
+
+/// How far an inbound message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The stage is being opened.
+    Opening,
+    /// Octets flow.
+    Open,
+    /// Octets are held on the application's wish.
+    Held,
+    /// Everything is in; the stage is with the sealer.
+    Sealing,
+    /// The sealed file is with the engine.
+    Sealed,
+}
+
+/// One byte stream with its sessions, stages and sources.
+#[derive(Debug)]
+pub struct Link {
+    connection: Connection,
+    inbound: BTreeMap<InboundKey, Inbound>,
+    /// Since when the stream has carried no session.
+    lonely_since: Option<Instant>,
+    closed: bool,
+    scratch: Outbox<msrp::Output>,
+}
+
+impl Link {
+    /// A link over a fresh connection.
+    pub fn new(connection: Connection, now: Now) -> Self {
+        let lonely_since = Some(now.instant);
+        Self { connection, inbound: BTreeMap::new(), lonely_since, closed: false, scratch: Outbox::new() }
+    }
+
+    /// Whether the owner may read the stream; false is back-pressure.
+    pub fn wants_octets(&self) -> bool {
+        !self.closed && self.connection.wants_octets()
+    }
+
+    /// Takes one input; everything that follows from it is appended to `out` in the order to be performed.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox<Output>) {
+        match input {
+            Input::Octets(octets) => self.drive(now, msrp::Input::Octets(octets), out),
+            Input::Sent(octets) => self.drive(now, msrp::Input::Sent(octets), out),
+            Input::Closed => self.close(now, out),
+            Input::Timeout => self.timeout(now, out),
+            Input::Command(command) => self.command(now, command, out),
+            Input::Staged(message, result) => self.staged(now, message, result, out),
+            Input::Written(message, octets, result) => self.written(now, message, octets, result, out),
+            Input::Synced(message, result) => self.synced(now, message, result, out),
+            Input::Sealed(message, result) => self.sealed(now, message, result, out),
+            Input::Fetched(message, offset, Some(octets)) => {
+                self.drive(now, msrp::Input::Fetched { message, offset, octets }, out);
+            }
+            Input::Fetched(message, _, None) => self.drive(now, msrp::Input::FetchFailed { message }, out),
+        }
+    }
+
+    /// When the link wants [`Input::Timeout`].
+    pub fn deadline(&self) -> Option<Instant> {
+        let idle = self.inbound.values().filter_map(Inbound::idle_deadline).min();
+        let connection = self.connection.deadline().map(|(instant, _)| instant);
+        let lonely = self.lonely_since.map(|since| since + MSRP_LONELY);
+        [idle, connection, lonely].into_iter().flatten().min()
+    }
+
+    fn command(&mut self, now: Now, command: Command, out: &mut Outbox<Output>) {
+        let input = match command {
+            Command::Bind(spec) => msrp::Input::Bind(spec),
+            Command::Refuse(knock, status) => msrp::Input::Refuse { knock, status },
+            Command::Unbind(session) => msrp::Input::Unbind(session),
+            Command::Receive(grant) => return self.granted(now, *grant, out),
+            Command::Reject(message, status) => msrp::Input::Reject { message, status },
+            Command::Hold(message) => return self.hold(now, message, out),
+            Command::Resume(message) => return self.resume(now, message, out),
+            Command::Stop { message, discard } => return self.stop(now, message, discard, out),
+            Command::Committed(message, _receipt) => {
+                self.inbound.remove(&message);
+                msrp::Input::Committed { message }
+            }
+            Command::Failed(message, why) => {
+                self.inbound.remove(&message);
+                msrp::Input::Failed { message, status: why.status() }
+            }
+            Command::Send(spec, source) => {
+                out.push(Output::Source(spec.message, source));
+                msrp::Input::Send(spec)
+            }
+            Command::Abort(message) => msrp::Input::Abort { message },
+            Command::PauseSend(message) => msrp::Input::PauseSend(message),
+            Command::ResumeSend(message) => msrp::Input::ResumeSend(message),
+            Command::Close => msrp::Input::Close,
+        };
+        self.drive(now, input, out);
+    }
+}
+
+// Inbound: what the stage answers.
+impl Link {
+    fn granted(&mut self, now: Now, grant: Grant, out: &mut Outbox<Output>) {
+        let declared = grant.plan.declared.clone();
+        let inbound = Inbound {
+            declared,
+            idle: grant.idle,
+            limit: grant.limit,
+            last_octet: now.instant,
+            received: 0,
+            told: 0,
+            durable: 0,
+            step: Step::Opening,
+        };
+        self.inbound.insert(grant.message, inbound);
+        out.push(Output::Open(grant.message, grant.plan));
+    }
+
+    fn staged(&mut self, now: Now, message: InboundKey, result: Result<Ranges, StageError>, out: &mut Outbox<Output>) {
+        let Some(inbound) = self.inbound.get_mut(&message) else {
+            return out.push(Output::Suspend(message)); // the stream broke while the stage was opened
+        };
+        match result {
+            Ok(resume) => {
+                inbound.received = resume.octets();
+                inbound.last_octet = now.instant;
+                if inbound.step == Step::Opening {
+                    inbound.step = Step::Open;
+                }
+                let limit = inbound.limit;
+                self.drive(now, msrp::Input::Receive { message, resume, limit }, out);
+            }
+            Err(error) => {
+                let why = ReceiveFailure::from(&error);
+                self.inbound.remove(&message);
+                let status = why.status();
+                out.push(Output::Notice(Notice::Lost(message, why, 0)));
+                self.drive(now, msrp::Input::Reject { message, status }, out);
+            }
+        }
+    }
+
+    fn written(
+        &mut self,
+        now: Now,
+        message: InboundKey,
+        octets: usize,
+        result: Result<(), StageError>,
+        out: &mut Outbox<Output>,
+    ) {
+        let Err(error) = result else {
+            if let Some(inbound) = self.inbound.get_mut(&message) {
+                inbound.received += octets as u64;
+                inbound.last_octet = now.instant;
+                if inbound.told == 0 || inbound.received >= inbound.told + TELL_EVERY_OCTETS {
+                    inbound.told = inbound.received;
+                    out.push(Output::Notice(Notice::Received(message, inbound.received)));
+                }
+            }
+            return self.drive(now, msrp::Input::Written { message, octets }, out);
+        };
+        self.lose(message, ReceiveFailure::from(&error), out);
+        self.drive(now, msrp::Input::WriteFailed { message, status: StatusCode::STOP_SENDING }, out);
+    }
+
+    fn synced(&mut self, now: Now, message: InboundKey, result: Result<u64, StageError>, out: &mut Outbox<Output>) {
+        match result {
+            Ok(prefix) => {
+                if let Some(inbound) = self.inbound.get_mut(&message) {
+                    inbound.durable = prefix;
+                }
+                self.drive(now, msrp::Input::Durable { message, octets: prefix }, out);
+            }
+            Err(error) => {
+                let why = ReceiveFailure::from(&error);
+                let status = why.status();
+                self.lose(message, why, out);
+                self.drive(now, msrp::Input::Failed { message, status }, out);
+            }
+        }
+    }
+
+    fn sealed(
+        &mut self,
+        now: Now,
+        message: InboundKey,
+        result: Result<Box<Sealed>, SealError>,
+        out: &mut Outbox<Output>,
+    ) {
+        let awaited = self.inbound.get(&message).is_some_and(|inbound| inbound.step == Step::Sealing);
+        match result {
+            Ok(sealed) => {
+                if let Some(inbound) = self.inbound.get_mut(&message) {
+                    inbound.step = Step::Sealed;
+                }
+                out.push(Output::Notice(Notice::Sealed(message, sealed)));
+            }
+            Err(error) => {
+                let why = ReceiveFailure::from(&error);
+                let status = why.status();
+                let received = self.inbound.remove(&message).map_or(0, |inbound| inbound.received);
+                out.push(Output::Notice(Notice::Lost(message, why, received)));
+                self.drive(now, msrp::Input::Failed { message, status }, out);
+            }
+        }
+        if self.closed && awaited {
+            self.say_closed(out);
+        }
+    }
+
+    /// Gives a message up: its octets stay for a resume if the sender was ever told that some are durable, or if the
+    /// reason may pass; a full disk gets them back at once.
+    fn lose(&mut self, message: InboundKey, why: ReceiveFailure, out: &mut Outbox<Output>) {
+        let Some(inbound) = self.inbound.remove(&message) else { return };
+        let keep = inbound.durable > 0 || why.resumable();
+        out.push(if keep { Output::Suspend(message) } else { Output::Discard(message) });
+        out.push(Output::Notice(Notice::Lost(message, why, inbound.received)));
+    }
+
+    fn hold(&mut self, now: Now, message: InboundKey, out: &mut Outbox<Output>) {
+        if let Some(inbound) = self.inbound.get_mut(&message)
+            && inbound.step == Step::Open
+        {
+            inbound.step = Step::Held;
+        }
+        self.drive(now, msrp::Input::Hold(message), out);
+    }
+
+    fn resume(&mut self, now: Now, message: InboundKey, out: &mut Outbox<Output>) {
+        if let Some(inbound) = self.inbound.get_mut(&message)
+            && inbound.step == Step::Held
+        {
+            inbound.step = Step::Open;
+            inbound.last_octet = now.instant;
+        }
+        self.drive(now, msrp::Input::Resume(message), out);
+    }
+
+    fn stop(&mut self, now: Now, message: InboundKey, discard: bool, out: &mut Outbox<Output>) {
+        if discard && let Some(inbound) = self.inbound.remove(&message) {
+            out.push(Output::Discard(message));
+            out.push(Output::Notice(Notice::Lost(message, ReceiveFailure::Terminated, inbound.received)));
+        } else {
+            self.lose(message, ReceiveFailure::Terminated, out);
+        }
+        self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
+    }
+
+    fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
+        let late: Vec<InboundKey> = self
+            .inbound
+            .iter()
+            .filter(|(_, inbound)| inbound.idle_deadline().is_some_and(|deadline| deadline <= now.instant))
+            .map(|(message, _)| *message)
+            .collect();
+        for message in late {
+            self.lose(message, ReceiveFailure::Idle, out);
+            self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
+        }
+        if self.lonely_since.is_some_and(|since| since + MSRP_LONELY <= now.instant) {
+            self.lonely_since = None;
+            return self.drive(now, msrp::Input::Close, out);
+        }
+        self.drive(now, msrp::Input::Timeout, out);
+    }
+
+    fn close(&mut self, now: Now, out: &mut Outbox<Output>) {
+        if self.closed {
+            return;
+        }
+        self.drive(now, msrp::Input::Closed, out);
+        self.closed = true;
+        // A sealed file no longer needs the stream: the engine commits it, only its REPORT has nowhere to go.
+        let whole = |inbound: &Inbound| matches!(inbound.step, Step::Sealing | Step::Sealed);
+        let open: Vec<InboundKey> =
+            self.inbound.iter().filter(|(_, inbound)| !whole(inbound)).map(|(key, _)| *key).collect();
+        for message in open {
+            self.lose(message, ReceiveFailure::Disconnected, out);
+        }
+        self.say_closed(out);
+    }
+
+    /// The last word of a link. It waits for the sealer: a file that turns out to be whole must not look cut off.
+    fn say_closed(&self, out: &mut Outbox<Output>) {
+        if self.inbound.values().all(|inbound| inbound.step != Step::Sealing) {
+            out.push(Output::Notice(Notice::Closed));
+        }
+    }
+}
+
+// The connection's outputs.
+impl Link {
+    fn drive(&mut self, now: Now, input: msrp::Input, out: &mut Outbox<Output>) {
+        let mut outputs = std::mem::take(&mut self.scratch);
+        self.connection.handle(now, input, &mut outputs);
+        while let Some(output) = outputs.pop() {
+            self.perform(output, out);
+        }
+        self.scratch = outputs;
+        self.lonely_since = match self.lonely_since {
+            _ if self.connection.sessions() > 0 => None,
+            None if !self.closed => Some(now.instant),
+            since => since,
+        };
+    }
+
+    fn perform(&mut self, output: msrp::Output, out: &mut Outbox<Output>) {
+        let output = match output {
+            msrp::Output::Transmit(octets) => Output::Transmit(octets),
+            msrp::Output::Knock { knock, to_path, from_path } => {
+                Output::Notice(Notice::Knock { knock, to_path, from_path })
+            }
+            msrp::Output::Greeted { session } => Output::Notice(Notice::Greeted(session)),
+            msrp::Output::Arrived { session, message, head } => {
+                Output::Notice(Notice::Arrived(session, message, Box::new(head)))
+            }
+            msrp::Output::Write { message, offset, octets } => Output::Write(message, offset, octets),
+            msrp::Output::SyncWanted { message } => Output::Sync(message),
+            msrp::Output::Complete { message, total } => return self.complete(message, total, out),
+            msrp::Output::Aborted { message, why, ranges, total } => {
+                return self.aborted(message, why, &ranges, total, out);
+            }
+            msrp::Output::SessionFailed { session, why } => Output::Notice(Notice::SessionFailed(session, why)),
+            msrp::Output::Fetch { message, offset, octets } => Output::Fetch(message, offset, octets),
+            msrp::Output::Progress { message, acknowledged } => {
+                Output::Notice(Notice::Acknowledged(message, acknowledged))
+            }
+            msrp::Output::Delivered { message } => {
+                out.push(Output::Release(message));
+                Output::Notice(Notice::Delivered(message))
+            }
+            msrp::Output::SendFailed { message, why, acknowledged, .. } => {
+                out.push(Output::Release(message));
+                Output::Notice(Notice::SendFailed(message, why, acknowledged))
+            }
+            msrp::Output::Close(reason) => {
+                tracing::debug!(?reason, "closing the MSRP stream");
+                Output::Close
+            }
+        };
+        out.push(output);
+    }
+
+    /// A sender that never says `$` (pitfall P13) and then leaves: what is whole is sealed like any other file, and
+    /// the seal's checks decide.
+    fn aborted(
+        &mut self,
+        message: InboundKey,
+        why: AbortReason,
+        ranges: &Ranges,
+        total: Option<u64>,
+        out: &mut Outbox<Output>,
+    ) {
+        let left = matches!(why, AbortReason::ConnectionLost | AbortReason::Unbound);
+        match total.filter(|total| left && ranges.covers(*total) && !ranges.is_empty()) {
+            Some(total) => self.complete(message, total, out),
+            // The grant of a declared file ends where the file does, so it is not max-size that was overrun.
+            None if why == AbortReason::TooLarge && self.ends_as_declared(message) => {
+                self.lose(message, ReceiveFailure::SizeMismatch, out);
+            }
+            None => self.lose(message, why.into(), out),
+        }
+    }
+
+    fn ends_as_declared(&self, message: InboundKey) -> bool {
+        self.inbound.get(&message).is_some_and(|inbound| inbound.declared.size == Some(inbound.limit))
+    }
+
+    fn complete(&mut self, message: InboundKey, total: u64, out: &mut Outbox<Output>) {
+        let Some(inbound) = self.inbound.get_mut(&message) else { return };
+        inbound.step = Step::Sealing;
+        out.push(Output::Seal(message, total, inbound.declared.clone()));
+    }
+}
+
+impl Inbound {
+    fn idle_deadline(&self) -> Option<Instant> {
+        (self.step == Step::Open).then(|| self.last_octet + self.idle)
+    }
+}
+
+impl From<AbortReason> for ReceiveFailure {
+    fn from(why: AbortReason) -> Self {
+        match why {
+            AbortReason::Sender => Self::AbortedRemote,
+            AbortReason::ConnectionLost | AbortReason::Unbound => Self::Disconnected,
+            AbortReason::TooLarge | AbortReason::TooManyHoles => Self::TooLarge,
+            AbortReason::BeyondEnd => Self::SizeMismatch,
+        }
+    }
+}

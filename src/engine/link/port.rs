@@ -1,0 +1,166 @@
+//! What the engine, the driver and a link tell each other.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::engine::failure::ReceiveFailure;
+use crate::model::{FileInfo, Ranges};
+use crate::msrp::{
+    Arrival, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure, SessionKey, SessionSpec, StatusCode,
+};
+use crate::spool::{Committed, SealError, Sealed, StageError, StagePlan};
+
+/// One byte stream, named by the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// Where the octets of an outgoing message come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// An object of the spool.
+    Object(Committed),
+    /// A file of the machine the client runs on; the server never makes one.
+    Local(String),
+}
+
+/// Leave to receive one message, from the engine.
+#[derive(Debug)]
+pub struct Grant {
+    /// The message that waits.
+    pub message: InboundKey,
+    /// Where its octets go and what was declared of them.
+    pub plan: StagePlan,
+    /// The largest message taken, in octets (RFC 4975 §8.6).
+    pub limit: u64,
+    /// Longest pause between two pieces before the message counts as failed.
+    pub idle: Duration,
+}
+
+/// What the engine tells a link.
+#[derive(Debug)]
+pub enum Command {
+    /// This session may use the stream.
+    Bind(SessionSpec),
+    /// The knock is refused: 481 or 506.
+    Refuse(KnockId, StatusCode),
+    /// The session is over.
+    Unbind(SessionKey),
+    /// The message may be read.
+    Receive(Box<Grant>),
+    /// The message is refused.
+    Reject(InboundKey, StatusCode),
+    /// Stop reading this message between chunks.
+    Hold(InboundKey),
+    /// Read it again.
+    Resume(InboundKey),
+    /// Stop receiving; the octets are kept for a later resume, or thrown away.
+    Stop {
+        /// The message.
+        message: InboundKey,
+        /// `terminate.cancelled`: throw the octets away.
+        discard: bool,
+    },
+    /// The file is committed: the success REPORT may go out. Only a [`Committed`] can cause one.
+    Committed(InboundKey, Committed),
+    /// The commit failed.
+    Failed(InboundKey, ReceiveFailure),
+    /// Send a message.
+    Send(OutboundSpec, Source),
+    /// Break it off with `#`.
+    Abort(OutboundKey),
+    /// Send no further chunk for now.
+    PauseSend(OutboundKey),
+    /// Go on.
+    ResumeSend(OutboundKey),
+    /// Close the stream once everything is flushed.
+    Close,
+}
+
+/// What can happen to a link.
+#[derive(Debug)]
+pub enum Input {
+    /// Octets read from the stream.
+    Octets(Bytes),
+    /// The socket took this many octets.
+    Sent(usize),
+    /// The stream is gone.
+    Closed,
+    /// The deadline has passed.
+    Timeout,
+    /// The engine's word.
+    Command(Command),
+    /// A stage is open; these octets were there already.
+    Staged(InboundKey, Result<Ranges, StageError>),
+    /// One [`Output::Write`] was performed, in order.
+    Written(InboundKey, usize, Result<(), StageError>),
+    /// One [`Output::Sync`] was performed: this prefix is durable.
+    Synced(InboundKey, Result<u64, StageError>),
+    /// One [`Output::Seal`] was performed.
+    Sealed(InboundKey, Result<Box<Sealed>, SealError>),
+    /// One [`Output::Fetch`] was performed; `None` if the source failed.
+    Fetched(OutboundKey, u64, Option<Bytes>),
+}
+
+/// What a link wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Write to the stream.
+    Transmit(Bytes),
+    /// Open a stage; answer with [`Input::Staged`].
+    Open(InboundKey, StagePlan),
+    /// Write octets at this offset of the stage; answer with [`Input::Written`].
+    Write(InboundKey, u64, Bytes),
+    /// Make the stage durable; answer with [`Input::Synced`].
+    Sync(InboundKey),
+    /// Everything is in: check and seal; answer with [`Input::Sealed`].
+    Seal(InboundKey, u64, FileInfo),
+    /// Keep the stage for a resume.
+    Suspend(InboundKey),
+    /// Throw the stage away.
+    Discard(InboundKey),
+    /// Open a source for the fetches that follow.
+    Source(OutboundKey, Source),
+    /// Read from the source; answer with [`Input::Fetched`].
+    Fetch(OutboundKey, u64, usize),
+    /// The source is no longer needed.
+    Release(OutboundKey),
+    /// Tell the engine.
+    Notice(Notice),
+    /// Close the stream.
+    Close,
+}
+
+/// What a link tells the engine.
+#[derive(Debug)]
+pub enum Notice {
+    /// A request for a session this stream does not carry yet; the stream is held until the answer.
+    Knock {
+        /// To be named in the answer.
+        knock: KnockId,
+        /// The request's To-Path.
+        to_path: Path,
+        /// The request's From-Path.
+        from_path: Path,
+    },
+    /// The peer has shown up in this session.
+    Greeted(SessionKey),
+    /// The peer refuses the session.
+    SessionFailed(SessionKey, SendFailure),
+    /// A message with content begins; the stream is held until it is granted or rejected.
+    Arrived(SessionKey, InboundKey, Box<Arrival>),
+    /// So many octets of a message are in the stage.
+    Received(InboundKey, u64),
+    /// The message is whole, checked and sealed. The engine owes a commit.
+    Sealed(InboundKey, Box<Sealed>),
+    /// The message will not become an object; so many octets had arrived.
+    Lost(InboundKey, ReceiveFailure, u64),
+    /// So many octets of an outgoing message were answered with 200.
+    Acknowledged(OutboundKey, u64),
+    /// Every chunk was answered with 200, and reported if a report was asked for.
+    Delivered(OutboundKey),
+    /// The message did not get through.
+    SendFailed(OutboundKey, SendFailure, u64),
+    /// The stream is gone, with every session on it.
+    Closed,
+}

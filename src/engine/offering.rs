@@ -1,0 +1,185 @@
+//! We offer: calls of our own, streams for a `<play>`, and what the peer's answer leaves of them.
+
+use super::call::{Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
+use super::core::Engine;
+use super::description::{file_offer, read_description};
+use super::jobs::Sender;
+use super::link::Source;
+use super::order::Happening;
+use super::port::Output;
+use crate::model::{Now, Outbox};
+use crate::msml::PrimitiveKey;
+use crate::msrp::{MsrpUri, SessionKey};
+use crate::sdp::{self, AgreedStream, Description, Direction, LocalSession, OfferedStream};
+use crate::sip::{self, Body, CallKey};
+
+impl Engine {
+    pub(super) fn offered_stream(&self, proposed: &Proposed) -> OfferedStream {
+        OfferedStream {
+            terms: self.terms(proposed.local.clone()),
+            direction: Direction::new(proposed.sends, proposed.receives),
+            reachable: true,
+            file: proposed.file.clone(),
+        }
+    }
+
+    /// A call of ours is answered.
+    pub(super) fn answered(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        peer_tag: String,
+        body: Option<Body>,
+        out: &mut Outbox<Output>,
+    ) {
+        self.tell(key, Happening::Answered(peer_tag), out);
+        let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
+        let wanted = !offered.added.is_empty();
+        let agreed = match read_description(body) {
+            Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
+            _ => Vec::new(),
+        };
+        let Some(session) = agreed.first().copied() else {
+            if wanted {
+                self.tell(key, Happening::NoMedia, out);
+            }
+            return;
+        };
+        if let Some((path, info)) = self.local_files.remove(&key)
+            && let Some(Purpose::Client(order)) = self.board.calls.get(&key).map(|call| call.purpose)
+        {
+            let size = info.size.unwrap_or_default();
+            self.pushes.insert(session, (Sender::Client(order), Source::Local(path), info, size));
+            self.start_sending(now, session, out);
+        }
+    }
+
+    /// A `<play>` needs a stream of its own: a re-INVITE offers one, one re-INVITE at a time.
+    pub(super) fn reoffer(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
+        let Some((key, object)) = self.plays.get(&primitive).and_then(|play| Some((play.call, play.object.clone()?)))
+        else {
+            return;
+        };
+        let transfer_id = self.mint.token(TRANSFER_ID_LETTERS);
+        let local = self.mint_uri();
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        if call.offered.is_some() {
+            return call.reoffers.push(primitive);
+        }
+        let mut info = object.envelope().file.clone();
+        info.size = Some(object.envelope().size());
+        info.digests = vec![object.envelope().sha1().clone()];
+        info.transfer_id = Some(transfer_id);
+        let Some(previous) = call.description.clone() else { return };
+        let proposed = Proposed { local, sends: true, receives: false, file: Some(file_offer(info)) };
+        let offered_stream = self.offered_stream(&proposed);
+        let description = sdp::reoffer(&previous, &self.finished_lines(key), Some(&offered_stream));
+        let path = &offered_stream.terms.path;
+        let index = description.media.iter().position(|media| media.value("path") == Some(&MsrpUri::print_path(path)));
+        let Some(index) = index else { return };
+        let body = Body::new(SDP_TYPE, description.to_bytes());
+        let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
+        call.offered = Some(Offered { description, added: vec![(index, proposed)], purpose: Some(primitive) });
+        self.command(now, sip::Command::Reinvite { call: key, body }, out);
+    }
+
+    /// Which m= lines have done their file; they may be used again (RFC 3264 §8.1).
+    fn finished_lines(&self, key: CallKey) -> Vec<usize> {
+        let Some(call) = self.board.calls.get(&key) else { return Vec::new() };
+        let spent = |slot: &Option<SessionKey>| {
+            slot.and_then(|session| self.board.streams.get(&session)).is_none_or(|stream| stream.spent)
+        };
+        call.streams.iter().enumerate().filter(|(_, slot)| spent(slot)).map(|(index, _)| index).collect()
+    }
+
+    pub(super) fn reoffer_answered(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
+        let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
+        let purpose = offered.purpose;
+        let description = offered.description.clone();
+        let agreed = match read_description(body) {
+            Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
+            _ => Vec::new(),
+        };
+        if let Some(call) = self.board.calls.get_mut(&key) {
+            call.description = Some(description);
+        }
+        match (purpose, agreed.first()) {
+            (Some(primitive), Some(session)) => self.play_on(now, primitive, *session, out),
+            (Some(primitive), None) => self.reoffer_failed(now, primitive, "the peer refused the stream", out),
+            (None, _) => {}
+        }
+        self.next_reoffer(now, key, out);
+    }
+
+    pub(super) fn reoffer_refused(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
+        let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
+        if let Some(primitive) = offered.purpose {
+            self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
+        }
+        self.next_reoffer(now, key, out);
+    }
+
+    fn reoffer_failed(&mut self, now: Now, primitive: PrimitiveKey, why: &str, out: &mut Outbox<Output>) {
+        self.play_failed(now, primitive, "nostream", "ft.rejected.451", Some((451, why.to_owned())), out);
+    }
+
+    fn next_reoffer(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let next =
+            self.board.calls.get_mut(&key).filter(|call| !call.reoffers.is_empty()).map(|call| call.reoffers.remove(0));
+        if let Some(primitive) = next {
+            self.choose_stream(now, primitive, out);
+        }
+    }
+
+    /// Brings to life what an answer took of our offer, and returns it; ends what the answer closes.
+    pub(super) fn agree(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        offered: Offered,
+        answer: &Description,
+        out: &mut Outbox<Output>,
+    ) -> Vec<SessionKey> {
+        let agreed = match sdp::read_answer(&offered.description, answer) {
+            Ok(agreed) => agreed,
+            Err(error) => {
+                tracing::warn!(call = key.0, %error, "the answer does not fit our offer");
+                return Vec::new();
+            }
+        };
+        let have = self.board.calls.get(&key).map(|call| call.streams.clone()).unwrap_or_default();
+        for (session, agreed) in have.into_iter().zip(&agreed) {
+            if let (Some(session), None) = (session, agreed) {
+                self.drop_stream(now, session, out);
+            }
+        }
+        let mut sessions = Vec::new();
+        for (index, proposed) in offered.added {
+            let Some(stream) = agreed.get(index).and_then(Option::as_ref) else { continue };
+            if !self.may_dial(key, stream.role, &stream.terms.path) {
+                tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream ignored");
+                continue;
+            }
+            let session = self.board.add_stream(index, agreed_stream(key, proposed, stream));
+            self.wait_for_connection(now, key);
+            self.dial_if_active(session, out);
+            sessions.push(session);
+        }
+        sessions
+    }
+
+    /// RFC 5547 §8.5: what an OPTIONS is told.
+    pub(super) fn capability_description(&mut self) -> Body {
+        let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
+        let uri = self.mint_uri();
+        let terms = self.terms(uri);
+        let description = sdp::capabilities(&local, &terms);
+        Body::new(SDP_TYPE, description.to_bytes())
+    }
+}
+
+fn agreed_stream(call: CallKey, mut proposed: Proposed, agreed: &AgreedStream) -> Stream {
+    proposed.sends &= agreed.direction.sends();
+    proposed.receives &= agreed.direction.receives();
+    Stream::new(call, proposed, agreed.terms.clone(), agreed.role)
+}

@@ -1,0 +1,67 @@
+//! Every input in `fuzz/corpus` again, through the same bodies as the fuzz targets of the same names.
+
+#[path = "../fuzz/bodies/envelope.rs"]
+mod envelope;
+#[path = "../fuzz/bodies/msml_document.rs"]
+mod msml_document;
+#[path = "../fuzz/bodies/msrp_decoder.rs"]
+mod msrp_decoder;
+#[path = "../fuzz/bodies/pieces.rs"]
+mod pieces;
+#[path = "../fuzz/bodies/sdp_parse.rs"]
+mod sdp_parse;
+#[path = "../fuzz/bodies/sip_parse.rs"]
+mod sip_parse;
+
+use std::path::{Path, PathBuf};
+
+fn replay(target: &str, body: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let entries = std::fs::read_dir(folder).expect("a corpus").map(|entry| entry.expect("an entry").path());
+    let mut inputs: Vec<PathBuf> = entries.collect();
+    inputs.sort();
+    assert!(inputs.len() >= 12, "{} inputs are no corpus", inputs.len());
+    for input in inputs {
+        let octets = std::fs::read(&input).expect("an input");
+        // The name of the input that fails is all one needs to reproduce it.
+        let _name = Name(&input);
+        body(&octets);
+    }
+}
+
+struct Name<'a>(&'a Path);
+
+impl Drop for Name<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("with the input {}", self.0.display());
+        }
+    }
+}
+
+// M4975-9-10
+#[test]
+fn msrp_streams_of_the_corpus_give_the_same_events_however_they_are_cut() {
+    replay("msrp_decoder", msrp_decoder::run);
+}
+
+#[test]
+fn sip_messages_of_the_corpus_are_printed_as_they_were_read_and_every_call_ends() {
+    replay("sip_parse", sip_parse::run);
+}
+
+#[test]
+fn descriptions_of_the_corpus_are_answered_line_for_line() {
+    replay("sdp_parse", sdp_parse::run);
+}
+
+// TX-7
+#[test]
+fn msml_documents_of_the_corpus_get_one_reply_each_and_every_dialog_ends() {
+    replay("msml_document", msml_document::run);
+}
+
+#[test]
+fn spools_of_the_corpus_open_and_open_again_with_the_same_objects() {
+    replay("envelope", envelope::run);
+}
