@@ -123,6 +123,7 @@ impl Plan {
         let mut server = habits(&mut dice, true);
         server.unattended = Unattended::Hold;
         server.waits = true;
+        server.disk = (MILLISECOND, 10 * MILLISECOND);
         server.msrp.report_every_octets = 2048;
         let mut phone = server.clone();
         phone.chunk = 2048;
