@@ -36,7 +36,8 @@ pub struct Config {
     pub fetch_octets: usize,
     /// Octets of a message sent or being fetched, and not yet answered.
     pub window_octets: u64,
-    /// Octets handed out by [`Output::Transmit`] and not yet [`Input::Sent`]; above it no new body is made.
+    /// Octets handed out by [`Output::Transmit`] and not yet [`Input::Sent`]; above it no new body is made. More than
+    /// `fetch_octets` and a head, or bodies alone could keep a connection from reading its answers.
     pub unsent_octets: usize,
     /// Octets handed out by [`Output::Write`] and not yet [`Input::Written`]; above it nothing is decoded.
     pub unwritten_octets: usize,

@@ -187,6 +187,11 @@ impl Network {
         self.pipes.iter().filter(|(_, halves)| open(halves)).map(|(pipe, _)| *pipe).collect()
     }
 
+    pub(crate) fn carries_sip(&self, pipe: u64) -> bool {
+        let is_sip = |half: &Half| matches!(half.owner, Some((_, Port::Sip(_))));
+        self.pipes.get(&pipe).is_some_and(|halves| halves.iter().any(is_sip))
+    }
+
     /// A segment has arrived.
     pub(crate) fn arrive(&mut self, to: End, octets: Bytes) {
         let half = self.half(to);

@@ -55,6 +55,8 @@ struct Call {
     hung_up: bool,
     planned: bool,
     life: u64,
+    /// SIP connections that had broken before it began.
+    lost_words: u64,
 }
 
 impl Phone {
@@ -100,7 +102,7 @@ impl World {
             }
             Nudge::Patience(order) => {
                 let Some(call) = self.phones[index].call.as_ref().filter(|call| is_on(call, order)) else { return };
-                if call.life == self.oracle.life {
+                if (call.life, call.lost_words) == (self.oracle.life, self.lost_words) {
                     self.oracle.blame(format!("I3: a call hears nothing for {PATIENCE:?}: {:?}", call.errand));
                 }
                 self.hang_up(index);
@@ -135,8 +137,18 @@ impl World {
         let phone = &mut self.phones[index];
         phone.orders += 1;
         let order = OrderId(phone.orders);
-        let life = self.oracle.life;
-        phone.call = Some(Call { order, errand, wanted, received: 0, end: None, hung_up: false, planned: false, life });
+        let (life, lost_words) = (self.oracle.life, self.lost_words);
+        phone.call = Some(Call {
+            order,
+            errand,
+            wanted,
+            received: 0,
+            end: None,
+            hung_up: false,
+            planned: false,
+            life,
+            lost_words,
+        });
         for (delay, nudge) in [(PATIENCE, Nudge::Patience(order)), (OVERDUE, Nudge::Overdue(order))] {
             self.time.after(delay, Event::Phone(index, nudge));
         }

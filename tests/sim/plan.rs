@@ -123,6 +123,7 @@ impl Plan {
         let mut server = habits(&mut dice, true);
         server.unattended = Unattended::Hold;
         server.waits = true;
+        server.disk = (MILLISECOND, 10 * MILLISECOND);
         server.msrp.report_every_octets = 2048;
         let mut phone = server.clone();
         phone.chunk = 2048;
@@ -182,16 +183,17 @@ fn weather(dice: &mut Dice, calm: bool) -> Weather {
 
 fn habits(dice: &mut Dice, server: bool) -> Habits {
     let alone = server && dice.percent(30);
+    let fetch_octets = dice.pick(&[2048, 5000, 64 * 1024]);
     Habits {
         hold: Duration::from_secs(20),
         chunk: dice.pick(&[900, 2048, 2049, 10_000, 1 << 20]),
         unattended: if alone { Unattended::Deposit } else { Unattended::Hold },
         msrp: msrp::Config {
-            fetch_octets: dice.pick(&[2048, 5000, 64 * 1024]),
+            fetch_octets,
             window_octets: dice.pick(&[3000, 30_000, 1 << 20]),
-            unsent_octets: dice.pick(&[3000, 1 << 18]),
+            unsent_octets: fetch_octets + dice.pick(&[1000, 1 << 18]),
             unwritten_octets: dice.pick(&[1, 3000, 1 << 18]),
-            report_every_octets: dice.pick(&[1, 2048, 10_000, 1 << 24]),
+            report_every_octets: dice.pick(&[700, 2048, 10_000, 1 << 24]),
             ..msrp::Config::default()
         },
         disk: (MILLISECOND / 20, dice.pick(&[MILLISECOND / 10, 5 * MILLISECOND, 40 * MILLISECOND])),
@@ -216,7 +218,7 @@ fn errand(dice: &mut Dice, most: u64, calm: bool, alone: bool) -> Errand {
     if !alone && dice.percent(30) {
         return Errand::Retrieve(Retrieve { transport, hang_up });
     }
-    let octets = if dice.percent(50) { dice.pick(&SIZES) } else { dice.below(most) };
+    let octets = if dice.percent(50) { dice.pick(&SIZES).min(most) } else { dice.below(most) };
     Errand::Deposit(Deposit {
         transport,
         content: content(dice, octets),

@@ -77,6 +77,8 @@ pub(crate) struct World {
     /// Outputs that the server has performed.
     pub(crate) steps: u64,
     crash_at: Option<(u64, Crash)>,
+    /// SIP connections that broke: what was on its way is not sent again (RFC 3261 §17.1.2.2).
+    pub(crate) lost_words: u64,
     pub(crate) crashes: u64,
     trace: Option<Vec<String>>,
 }
@@ -116,6 +118,7 @@ impl World {
             ports: 40_000,
             steps: 0,
             crash_at: None,
+            lost_words: 0,
             crashes: 0,
             trace: traced.then(Vec::new),
         };
@@ -216,6 +219,7 @@ impl World {
                 let pipes = self.net.open_pipes();
                 if !pipes.is_empty() {
                     let pipe = self.dice.pick(&pipes);
+                    self.lost_words += u64::from(self.net.carries_sip(pipe));
                     self.net.reset(&mut self.time, pipe);
                 }
             }
