@@ -38,7 +38,10 @@ fn the_engine_hears_that_a_file_is_whole_before_it_hears_that_the_stream_is_gone
     give(&mut link, Input::Written(message, 10, Ok(())));
 
     // when: the stream ends
-    let [Output::Seal(key, 10, _)] = give(&mut link, Input::Closed)[..] else { panic!("the file is not sealed") };
+    let said = give(&mut link, Input::Closed);
+    let [Output::Notice(Notice::Whole(_)), Output::Seal(key, 10, _)] = said[..] else {
+        panic!("the file is not sealed: {said:?}")
+    };
 
     // then
     let mut stage = spool.stage(plan, Now::default()).expect("a stage");

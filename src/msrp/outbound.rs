@@ -224,6 +224,7 @@ mod tests {
         assert_eq!(message.fetch(&config()), Some((5196, 4096)));
         assert!(message.fetched(5196, vec![0; 4096].into()));
         message.advance(4096);
+        message.ended_octets = message.sent;
         assert_eq!(message.fetch(&config()), None, "8,292 octets are unanswered");
         assert!(message.credit(0, 4096));
         assert_eq!(message.fetch(&config()), Some((9292, 4096)));
@@ -239,6 +240,7 @@ mod tests {
             message.advance(4096);
         }
         assert_eq!(message.sent, 45_056, "the whole chunk, and nothing is answered");
+        message.ended_octets = message.sent;
         assert_eq!(message.fetch(&config()), None);
     }
 
