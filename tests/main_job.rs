@@ -12,6 +12,11 @@ use restante::msml::{self, Message};
 use restante::sip::Transport;
 use sha1::Digest as _;
 
+#[path = "main_job/phone.rs"]
+mod phone;
+
+use phone::{PATH, Phone};
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn settings(spool: &Path) -> Settings {
@@ -275,44 +280,20 @@ async fn messages_sent_back_to_back_on_a_plain_session_are_all_kept() {
     let mut settings = settings(&dir.path().join("server"));
     settings.control.unattended = restante::config::Unattended::Deposit;
     let server = Node::start(&settings, Options::default()).await.expect("a server");
-    let (uri, remote) = target(&server, "bob", Transport::Udp);
-    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
-    let ours = socket.local_addr().expect("an address");
-    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=message 9 TCP/MSRP *\r\n\
-               a=accept-types:*\r\na=setup:active\r\na=path:msrp://127.0.0.1:9/phone1234567890abcdef;tcp\r\n";
-    let head = |method: &str, cseq: u32, tag: &str, branch: &str| {
-        format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {ours};branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n\
-             From: <sip:chat@127.0.0.1>;tag=phone\r\nTo: <{uri}>{tag}\r\nCall-ID: back-to-back\r\nCSeq: {cseq} {method}\r\n\
-             Contact: <sip:chat@{ours}>\r\n"
-        )
-    };
-    let invite = format!(
-        "{}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
-        head("INVITE", 1, "", "one"),
-        sdp.len()
-    );
-    socket.send_to(invite.as_bytes(), remote).await.expect("sent");
-    let mut buffer = vec![0; 65_536];
-    let answer = loop {
-        let read = tokio::time::timeout(PATIENCE, socket.recv(&mut buffer)).await.expect("in time").expect("received");
-        let text = String::from_utf8_lossy(&buffer[..read]).into_owned();
-        if text.starts_with("SIP/2.0 200") {
-            break text;
-        }
-    };
-    let tag = answer.lines().find_map(|line| line.strip_prefix("To: ")?.split_once(";tag=")).expect("a tag").1;
-    let ack = format!("{}Content-Length: 0\r\n\r\n", head("ACK", 1, &format!(";tag={tag}"), "two"));
-    socket.send_to(ack.as_bytes(), remote).await.expect("sent");
+    let address = server.sip_address(Transport::Udp).expect("the server listens");
+    let mut phone = Phone::new(address, "bob", "back-to-back").await;
+    let answer = phone.invite("").await;
+    phone.ack().await;
     let path = answer.lines().find_map(|line| line.strip_prefix("a=path:")).expect("a path").to_owned();
 
     // ... when it writes ten messages in one go, without waiting for anything ...
     let mut stream = tokio::net::TcpStream::connect(server.msrp_address().expect("MSRP")).await.expect("connected");
+    let mut buffer = vec![0; 65_536];
     let mut octets = String::new();
     for n in 0..10 {
         let text = format!("message number {n}");
         octets += &format!(
-            "MSRP tid{n}aaaa SEND\r\nTo-Path: {path}\r\nFrom-Path: msrp://127.0.0.1:9/phone1234567890abcdef;tcp\r\n\
+            "MSRP tid{n}aaaa SEND\r\nTo-Path: {path}\r\nFrom-Path: {PATH}\r\n\
              Message-ID: chat{n}\r\nSuccess-Report: yes\r\nByte-Range: 1-{length}/{length}\r\nContent-Type: text/plain\r\n\r\n\
              {text}\r\n-------tid{n}aaaa$\r\n",
             length = text.len()
@@ -331,4 +312,27 @@ async fn messages_sent_back_to_back_on_a_plain_session_are_all_kept() {
     }
     assert_eq!(said.matches(" 200 OK\r\nTo-Path").count(), 10, "{said}");
     assert_eq!(server.spool().status().objects, 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ack_answers_the_200_and_not_the_re_invite_that_waits_behind_it() {
+    // Given a call whose 200 is not acknowledged yet, on which an application server has started a play ...
+    let world = world(5_000).await;
+    let (values, _) = deposit(&world, Transport::Udp).await;
+    let uri: ObjectUri = value(&values, "record.recordid").parse().expect("a spool URI");
+    let address = world.server.sip_address(Transport::Udp).expect("the server listens");
+    let mut phone = Phone::new(address, "bob", "late-ack").await;
+    phone.invite("a=sendonly\r\n").await;
+    let mut control = world.client.line().await.expect("a line");
+    let (target, remote) = target(&world.server, "control", Transport::Udp);
+    control.call(target, "sip:as@127.0.0.1".to_owned(), remote, Transport::Udp, CallMedia::Control).await;
+    until(&mut control, |happening| matches!(happening, Happening::Answered(_))).await;
+    control.msml(1, msml::play_request(phone.conn(), "p", &[uri], &["play.end"])).await;
+    until(&mut control, |happening| matches!(happening, Happening::InfoAnswered(1, 200, _))).await;
+
+    // ... when the ACK comes at last, then the re-INVITE follows it, and no BYE.
+    phone.ack().await;
+    let request = phone.next(|text| !text.starts_with("SIP/2.0")).await;
+    assert!(request.starts_with("INVITE "), "{request}");
+    assert!(request.contains("a=file-selector:name:\"message.bin\""), "{request}");
 }
