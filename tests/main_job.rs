@@ -30,7 +30,7 @@ fn settings(spool: &Path) -> Settings {
 }
 
 struct World {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     server: Node,
     client: Node,
     file: std::path::PathBuf,
@@ -44,7 +44,7 @@ async fn world(octets: usize) -> World {
     let content: Vec<u8> = (0..octets).map(|n| (n * 31 % 251) as u8).collect();
     let file = dir.path().join("message.bin");
     std::fs::write(&file, &content).expect("a file");
-    World { _dir: dir, server, client, file, content }
+    World { dir, server, client, file, content }
 }
 
 async fn next(line: &mut Line) -> Happening {
@@ -335,4 +335,34 @@ async fn an_ack_answers_the_200_and_not_the_re_invite_that_waits_behind_it() {
     let request = phone.next(|text| !text.starts_with("SIP/2.0")).await;
     assert!(request.starts_with("INVITE "), "{request}");
     assert!(request.contains("a=file-selector:name:\"message.bin\""), "{request}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_rotted_on_disk_is_never_delivered_as_a_success() {
+    // Given an object whose body has one wrong bit ...
+    let world = world(300_000).await;
+    let (values, _) = deposit(&world, Transport::Udp).await;
+    let uri: ObjectUri = value(&values, "record.recordid").parse().expect("a spool URI");
+    let id = world.server.spool().find(&uri).expect("readable").expect("there").envelope().id.clone();
+    let data = world.dir.path().join("server/data");
+    let shards = std::fs::read_dir(data).expect("a directory").map(|shard| shard.expect("an entry").path().join(&id));
+    let body = shards.into_iter().find(|path| path.exists()).expect("the body");
+    let mut octets = std::fs::read(&body).expect("readable");
+    octets[100_000] ^= 1;
+    std::fs::write(&body, octets).expect("writable");
+
+    // ... when it is played, then the application server hears that it failed, and the object is set aside.
+    let mut line = world.client.line().await.expect("a line");
+    let (target, remote) = target(&world.server, "bob", Transport::Udp);
+    line.call(target, "sip:bob@127.0.0.1".to_owned(), remote, Transport::Udp, CallMedia::Receive).await;
+    let seen = until(&mut line, |happening| matches!(happening, Happening::Answered(_))).await;
+    let Some(Happening::Answered(tag)) = seen.last() else { panic!("answered: {seen:?}") };
+    line.msml(1, msml::play_request(tag, "p", std::slice::from_ref(&uri), &["play.end", "ft.result"])).await;
+    let seen = until(&mut line, |happening| exit_event(happening).is_some()).await;
+    let exit = seen.last().and_then(exit_event).expect("the last is the exit");
+    assert_eq!(exit.value("play.end"), Some("play.failed.storage"), "{exit:?}");
+    assert_eq!(exit.value("ft.result"), Some("ft.storage"));
+    assert!(!seen.iter().any(|happening| matches!(happening, Happening::Committed(_))));
+    let status = world.server.spool().status();
+    assert!(status.corrupt > 0 && status.objects == 0, "{status:?}");
 }

@@ -42,6 +42,8 @@ pub(crate) struct Call {
     watch: Watch,
     progress: Option<Progress>,
     requests: u64,
+    /// The peer has reported the whole file.
+    reported: bool,
 }
 
 /// What is heard on a call.
@@ -72,7 +74,7 @@ pub(crate) struct Exit {
 
 impl Call {
     pub(crate) const fn new(line: Line, watch: Watch) -> Self {
-        Self { line, conn: String::new(), watch, progress: None, requests: 0 }
+        Self { line, conn: String::new(), watch, progress: None, requests: 0, reported: false }
     }
 
     /// The connection identifier that the server knows this call by, without `conn:`.
@@ -87,7 +89,10 @@ impl Call {
                 self.conn = tag;
                 Ok(())
             }
-            Some(Happening::Refused(503, _)) => Err(server.absent("the connection is refused")),
+            // What the endpoint says itself when nothing could be sent; a server's own 503 has another reason phrase.
+            Some(Happening::Refused(503, reason)) if reason.is_empty() => {
+                Err(server.absent("the connection is refused"))
+            }
             Some(Happening::Refused(408, _)) => Err(server.absent("not a word within SIP's time limit")),
             Some(Happening::Refused(status, reason)) => Err(refused(status, &reason)),
             Some(Happening::Ended(why)) => Err(over(why)),
@@ -128,6 +133,7 @@ impl Call {
                 Heard::Else
             }
             Some(Happening::Delivered) => {
+                self.reported = true;
                 if let Some(total) = self.watch.octets {
                     self.moved(total);
                 }
@@ -179,13 +185,12 @@ impl Call {
     /// # Errors
     /// It did not get it.
     pub(crate) async fn delivered(&mut self) -> Result<(), Failure> {
-        loop {
-            match self.next(SILENCE).await? {
-                Heard::Delivered => return Ok(()),
-                Heard::Trouble(why) => return Err(Failure::new(why)),
-                _ => {}
+        while !self.reported {
+            if let Heard::Trouble(why) = self.next(SILENCE).await? {
+                return Err(Failure::new(why));
             }
         }
+        Ok(())
     }
 
     /// Hangs up and waits for the server to agree.

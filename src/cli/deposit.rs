@@ -124,9 +124,16 @@ pub(crate) async fn record(
     let mut call = station.call(mailbox.box_name(), media(file), watch).await?;
     let request = msml::record_request(call.conn(), "deposit", mailbox, MAXTIME, NAMELIST);
     let outcome = call.dialog(request, false).await;
+    // The exit event and the REPORT come by different ways, and both are owed.
+    let reported = match &outcome {
+        Ok(exit) if exit.event.value("record.end") == Some("record.complete") => call.delivered().await,
+        _ => Ok(()),
+    };
     let took = began.elapsed();
     call.end().await;
-    Ok((outcome?.event, took))
+    let exit = outcome?;
+    reported?;
+    Ok((exit.event, took))
 }
 
 /// Sends the file on a call and nothing else.

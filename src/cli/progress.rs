@@ -34,8 +34,8 @@ impl Progress {
     pub(crate) fn new(voice: Voice, label: impl Into<String>, total: u64) -> Self {
         let (label, now) = (label.into(), Instant::now());
         let face = match voice {
-            Voice { json: true, .. } => Face::Lines { json: true, told: now, told_percent: 0 },
             Voice { quiet: true, .. } => Face::Silent,
+            Voice { json: true, .. } => Face::Lines { json: true, told: now, told_percent: 0 },
             _ if stderr().is_terminal() => Face::Bar(bar(&label, total)),
             _ => Face::Lines { json: false, told: now, told_percent: 0 },
         };

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::call::{Call, OCTET_STREAM, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
 use super::core::Engine;
 use super::description::{Refusal, file_offer, read_description};
-use super::jobs::{Errand, Pending, Sender};
+use super::jobs::{Errand, Pending, Sender, Timer};
 use super::link::{Command, Source};
 use super::port::{Output, Query};
 use crate::model::{Now, ObjectUri, Outbox};
@@ -94,7 +94,8 @@ impl Engine {
     fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
         let streams = sdp::read_offer(&offer);
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
-        let mut pending = Pending { offer, streams, verdicts, pulled: HashMap::new() };
+        let round = self.number();
+        let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new() };
         let mut wanted = Vec::new();
         for (stream, verdict) in
             pending.streams.iter().zip(&mut pending.verdicts).filter(|(_, verdict)| verdict.is_none())
@@ -106,7 +107,7 @@ impl Engine {
         }
         self.offers.insert(key, pending);
         for (index, query) in wanted {
-            let ticket = self.errand(Errand::Pull(key, index));
+            let ticket = self.errand(Errand::Pull { call: key, round, index });
             out.push(Output::Find(ticket, query));
         }
         self.answer_if_decided(now, key, out);
@@ -215,10 +216,13 @@ impl Engine {
         &mut self,
         now: Now,
         key: CallKey,
-        index: usize,
+        (round, index): (u64, usize),
         result: Result<Option<Committed>, String>,
         out: &mut Outbox<Output>,
     ) {
+        if self.offers.get(&key).is_none_or(|pending| pending.round != round) {
+            return; // that offer was given up
+        }
         let Some(mut pending) = self.offers.remove(&key) else { return };
         let Some(at) = pending.streams.iter().position(|stream| stream.index == index) else { return };
         let verdict = match result {
@@ -317,6 +321,7 @@ impl Engine {
         if let Some(object) = object {
             let info = Box::new(object.envelope().file.clone());
             let size = object.envelope().size();
+            self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
             self.pushes.insert(session, (Sender::Nobody, Source::Object(object), info, size));
         }
     }

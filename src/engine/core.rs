@@ -145,7 +145,7 @@ impl Engine {
     fn found(&mut self, now: Now, ticket: Ticket, result: Result<Option<Committed>, String>, out: &mut Outbox<Output>) {
         match self.errands.remove(&ticket) {
             Some(Errand::Play(primitive)) => self.play_found(now, primitive, result, out),
-            Some(Errand::Pull(call, index)) => self.pull_found(now, call, index, result, out),
+            Some(Errand::Pull { call, round, index }) => self.pull_found(now, call, (round, index), result, out),
             Some(Errand::Commit(..)) | None => {}
         }
     }
@@ -163,6 +163,10 @@ impl Engine {
 
     pub(super) fn wake(&mut self, now: Now, after: Duration, timer: Timer) {
         self.timers.insert((now.instant + after, timer));
+    }
+
+    pub(super) fn unwake(&mut self, at: Instant, timer: Timer) {
+        self.timers.remove(&(at, timer));
     }
 
     /// A fresh MSRP URI of ours (RFC 4975 §14.1: the session id is unguessable).

@@ -31,7 +31,8 @@ impl Engine {
     ) {
         let Some(session) = self.board.by_path(to_path) else {
             // RFC 4975 §7.3: no such session. Who tries is worth a line: guessing ids is attack S4.
-            tracing::warn!(?to_path, ?from_path, "no such session: 481");
+            let (to, from) = (MsrpUri::print_path(to_path), MsrpUri::print_path(from_path));
+            tracing::warn!(%to, %from, "no such session: 481");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         };
         let stream = self.board.streams.get_mut(&session).expect("by_path finds streams of the table");
@@ -119,7 +120,8 @@ impl Engine {
     /// with the connection it was sent on.
     pub(super) fn wait_for_connection(&mut self, now: Now, key: CallKey) {
         if let Some(call) = self.board.calls.get_mut(&key).filter(|call| call.purpose == Purpose::Service) {
-            call.waits_since = now.instant;
+            let before = std::mem::replace(&mut call.waits_since, now.instant);
+            self.unwake(before + CALL_DESERTED, Timer::Deserted(key));
             self.wake(now, CALL_DESERTED, Timer::Deserted(key));
         }
     }
@@ -211,7 +213,8 @@ impl Engine {
     pub(super) fn ended(&mut self, now: Now, key: CallKey, why: EndReason, out: &mut Outbox<Output>) {
         self.tell(key, Happening::Ended(why), out);
         self.orders.retain(|_, call| *call != key);
-        tracing::info!(call = key.0, ?why, "call over");
+        let call_id = self.board.calls.get(&key).map(|call| call.parties.call_id.as_str());
+        tracing::info!(call_id, ?why, "call over");
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         call.leaving = true;
         if why == EndReason::ByeReceived {

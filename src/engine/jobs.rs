@@ -18,7 +18,7 @@ pub(super) enum Errand {
     /// A primitive looks for the file it shall play.
     Play(PrimitiveKey),
     /// An INVITE pulls a file.
-    Pull(CallKey, usize),
+    Pull { call: CallKey, round: u64, index: usize },
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }
@@ -130,6 +130,8 @@ pub(super) struct Sending {
 /// An offer of the peer's whose answer waits for the spool.
 #[derive(Debug)]
 pub(super) struct Pending {
+    /// Tells it from an earlier offer of the same call, whose answers may still come.
+    pub(super) round: u64,
     pub(super) offer: Description,
     pub(super) streams: Vec<StreamOffer>,
     pub(super) verdicts: Vec<Option<Verdict>>,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::model::Network;
+use crate::model::media::accepts;
 use crate::msml::Style;
 use crate::sdp::Address;
 
@@ -79,17 +80,6 @@ impl Policy {
     }
 }
 
-/// Whether `media_type` is on a list in the form of `a=accept-types` (RFC 4975 §8.6): `*`, `type/*` or `type/subtype`,
-/// whatever the case, parameters aside.
-pub fn accepts(list: &[String], media_type: &str) -> bool {
-    let bare = media_type.split(';').next().unwrap_or_default().trim();
-    list.iter().any(|entry| match entry.strip_suffix("/*") {
-        _ if entry == "*" => true,
-        Some(kind) => bare.split('/').next().is_some_and(|have| have.eq_ignore_ascii_case(kind)),
-        None => entry.eq_ignore_ascii_case(bare),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,12 +121,5 @@ mod tests {
             peers: Vec::new(),
             answer_timeout: Duration::ZERO,
         }
-    }
-
-    #[test]
-    fn accept_types_ignore_case_and_parameters() {
-        let list = ["image/*".to_owned(), "text/plain".to_owned()];
-        assert!(accepts(&list, "IMAGE/jpeg") && accepts(&list, "Text/Plain; charset=utf-8"));
-        assert!(!accepts(&list, "text/html") && accepts(&["*".to_owned()], "x/y"));
     }
 }

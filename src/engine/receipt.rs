@@ -70,14 +70,24 @@ impl Engine {
         }
     }
 
-    /// The recorder goes on waiting on another stream.
+    /// A recorder that still waits goes on waiting on another stream; one whose file is whole is done with streams.
     pub(super) fn hand_over(&mut self, primitive: PrimitiveKey, session: SessionKey) {
-        if let Some(recorder) = self.recorders.get_mut(&primitive)
+        if let Some(recorder) = self.recorders.get_mut(&primitive).filter(|recorder| recorder.message.is_none())
             && let Some(stream) = self.board.streams.get_mut(&session)
         {
             stream.recorder = Some(primitive);
             recorder.session = session;
-            recorder.message = None;
+        }
+    }
+
+    /// The recorder is over: nothing leads to it any more.
+    fn dismiss(&mut self, primitive: PrimitiveKey) {
+        self.asking.remove(&primitive);
+        if let Some(recorder) = self.recorders.remove(&primitive)
+            && let Some(stream) = self.board.streams.get_mut(&recorder.session)
+            && stream.recorder == Some(primitive)
+        {
+            stream.recorder = None;
         }
     }
 
@@ -162,7 +172,7 @@ impl Engine {
         let Some((waiting, call)) = stream.waiting.as_ref().zip(self.board.calls.get(&stream.call)) else { return };
         let wanted = match (stream.recorder, call.purpose) {
             (Some(primitive), _) => {
-                let recorder = &self.recorders[&primitive];
+                let Some(recorder) = self.recorders.get(&primitive) else { return };
                 (!recorder.held)
                     .then(|| (Owner::Primitive(primitive), recorder.work.dest.clone(), recorder.work.idle_timeout))
             }
@@ -346,7 +356,7 @@ impl Engine {
             message_id = receipt.draft.message_id, octets = envelope.size(), "committed");
         match receipt.owner {
             Owner::Primitive(primitive) => {
-                self.recorders.remove(&primitive);
+                self.dismiss(primitive);
                 let mut variables = file_variables(&object, took);
                 variables.push(("record.len".to_owned(), took.as_millis().to_string()));
                 variables.push(("record.recordid".to_owned(), envelope.uri.to_string()));
@@ -386,12 +396,7 @@ impl Engine {
         took: Duration,
         out: &mut Outbox<Output>,
     ) {
-        self.asking.remove(&primitive);
-        if let Some(recorder) = self.recorders.remove(&primitive)
-            && let Some(stream) = self.board.streams.get_mut(&recorder.session)
-        {
-            stream.recorder = None;
-        }
+        self.dismiss(primitive);
         let variables = vec![
             ("record.len".to_owned(), took.as_millis().to_string()),
             ("ft.bytes".to_owned(), octets.to_string()),

@@ -220,10 +220,7 @@ impl Driver {
         tokio::task::spawn_blocking(move || {
             let found = match query {
                 Query::Object(uri) => spool.find(&uri),
-                // RFC 5547 §8.3.2: a selector that picks several picks none.
-                Query::Select(mailbox, selector) => spool
-                    .select(mailbox.box_name(), &selector)
-                    .map(|found| <[_; 1]>::try_from(found).ok().map(|[object]| object)),
+                Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
         });

@@ -23,10 +23,21 @@ impl HostFiles {
     /// As reported by the operating system.
     pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
-        if !root.is_dir() {
-            fs::create_dir_all(&root)?;
-            if let Some(parent) = root.canonicalize()?.parent() {
-                fs::File::open(parent)?.sync_all()?;
+        let there = root.ancestors().find(|path| path.is_dir()).map(Path::to_path_buf);
+        fs::create_dir_all(&root)?;
+        // The name of every directory that was made is durable before anything in it is; and an earlier run may have
+        // been cut off between making the last one and syncing its name.
+        let made = root.canonicalize()?;
+        let there = there.and_then(|path| path.canonicalize().ok()).unwrap_or_else(|| made.clone());
+        for parent in made.ancestors().skip(1) {
+            match fs::File::open(parent) {
+                Ok(dir) => dir.sync_all()?,
+                // Not ours to read, so not ours to have made.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(error) => return Err(error),
+            }
+            if !parent.starts_with(&there) || parent == there {
+                break;
             }
         }
         Ok(Self { root })

@@ -11,7 +11,7 @@ pub const TRANSFERS_ACTIVE: &str = "restante_transfers_active";
 pub const TRANSFER_OCTETS: &str = "restante_transfer_octets_total";
 /// Counter: chunks (SEND requests) handled; label `result` is `accepted`, `refused` or `sent`.
 pub const CHUNKS: &str = "restante_chunks_total";
-/// Histogram: seconds from the last octet of a file to its commit.
+/// Histogram: seconds a commit takes, from the sealed body to the published envelope.
 pub const COMMIT_SECONDS: &str = "restante_commit_seconds";
 /// Gauge: committed objects in the spool.
 pub const SPOOL_OBJECTS: &str = "restante_spool_objects";
@@ -21,7 +21,7 @@ pub const SPOOL_STAGES: &str = "restante_spool_stages";
 pub const SPOOL_FREE_OCTETS: &str = "restante_spool_free_octets";
 /// Counter: MSRP responses we sent; label `code`.
 pub const MSRP_RESPONSES: &str = "restante_msrp_responses_total";
-/// Counter: REPORTs; label `kind` is `sent` or `received`, label `status` the code.
+/// Counter: REPORTs we sent; label `kind` is `sent`, label `status` is `200` or `other`.
 pub const REPORTS: &str = "restante_reports_total";
 /// Counter: final SIP responses we sent; labels `method` and `code`.
 pub const SIP_RESPONSES: &str = "restante_sip_responses_total";
@@ -58,12 +58,12 @@ fn describe() {
     describe_gauge!(TRANSFERS_ACTIVE, "Transfers in progress by direction");
     describe_counter!(TRANSFER_OCTETS, Unit::Bytes, "Octets of file content moved by direction");
     describe_counter!(CHUNKS, "Chunks (SEND requests) by result");
-    describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "From the last octet of a file to its commit");
+    describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "One commit, from the sealed body to the published envelope");
     describe_gauge!(SPOOL_OBJECTS, "Committed objects in the spool");
     describe_gauge!(SPOOL_STAGES, "Files still arriving or suspended");
     describe_gauge!(SPOOL_FREE_OCTETS, Unit::Bytes, "Octets free on the disk of the spool");
     describe_counter!(MSRP_RESPONSES, "MSRP responses sent by code");
-    describe_counter!(REPORTS, "REPORTs by kind (sent, received) and status");
+    describe_counter!(REPORTS, "REPORTs sent by status");
     describe_counter!(SIP_RESPONSES, "Final SIP responses sent by method and code");
     describe_counter!(FSYNC_ERRORS, "Failed syncs");
     describe_gauge!(SESSIONS, "MSRP sessions alive");

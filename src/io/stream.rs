@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -19,7 +20,7 @@ use crate::engine::link::{self, Command, Link, LinkId, Notice, Output, Source};
 use crate::engine::{Input, LinkId as Id};
 use crate::model::{FileInfo, Outbox};
 use crate::msrp::{InboundKey, OutboundKey};
-use crate::spool::{Body, Spool, Stage};
+use crate::spool::{Body, Committed, Spool, Stage};
 
 /// Octets asked of the socket at a time: one chunk of the usual size with its head.
 const READ_OCTETS: usize = 128 * 1024;
@@ -41,8 +42,34 @@ pub(super) struct Shared {
 
 /// Where an outgoing message's octets are read.
 enum Reading {
-    Object(Body),
+    Object(Box<Reader>),
     Local(File),
+}
+
+/// An object on its way out, hashed as it is read: a damaged body is found out before its last octets are sent.
+struct Reader {
+    body: Body,
+    object: Committed,
+    hash: Sha256,
+    /// Octets hashed, from the first on.
+    hashed: u64,
+}
+
+impl Reader {
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, String> {
+        let length = self.body.read_at(offset, buffer).map_err(|error| error.to_string())?;
+        if offset == self.hashed {
+            self.hash.update(&buffer[..length]);
+            self.hashed += length as u64;
+        }
+        let whole = length > 0 && self.hashed == self.body.size();
+        let sound = || self.hash.clone().finalize().as_slice() == self.object.envelope().sha256().octets();
+        if whole && !sound() {
+            Err("the body does not have the digest its envelope says".to_owned())
+        } else {
+            Ok(length)
+        }
+    }
 }
 
 /// One stream at work.
@@ -90,7 +117,13 @@ pub(super) async fn serve(
         tokio::select! {
             read = read(&mut reader, &mut buffer), if task.link.wants_octets() => match read {
                 Ok(octets) if !octets.is_empty() => task.handle(link::Input::Octets(octets)),
-                _ => break,
+                _ => {
+                    // The peer says no more, and may still listen: what was decided meanwhile is for it, too.
+                    while let Ok(command) = commands.try_recv() {
+                        task.handle(link::Input::Command(command));
+                    }
+                    break;
+                }
             },
             written = write(&mut writer, &task.outgoing), if !task.outgoing.is_empty() => match written {
                 Ok(octets) if octets > 0 => task.sent(octets),
@@ -236,16 +269,18 @@ impl Task {
     fn open(&self, source: &Source) -> Result<Reading, String> {
         match source {
             Source::Object(object) => {
-                self.shared.spool.read(object).map(Reading::Object).map_err(|error| error.to_string())
+                let body = self.shared.spool.read(object).map_err(|error| error.to_string())?;
+                let reader = Reader { body, object: object.clone(), hash: Sha256::new(), hashed: 0 };
+                Ok(Reading::Object(Box::new(reader)))
             }
             Source::Local(path) => File::open(path).map(Reading::Local).map_err(|error| format!("{path}: {error}")),
         }
     }
 
-    fn fetch(&self, message: OutboundKey, offset: u64, octets: usize) -> Option<Bytes> {
+    fn fetch(&mut self, message: OutboundKey, offset: u64, octets: usize) -> Option<Bytes> {
         let mut buffer = vec![0; octets];
-        let read = match self.sources.get(&message)? {
-            Reading::Object(body) => body.read_at(offset, &mut buffer).map_err(|error| error.to_string()),
+        let read = match self.sources.get_mut(&message)? {
+            Reading::Object(reader) => reader.read_at(offset, &mut buffer),
             Reading::Local(file) => file.read_at(&mut buffer, offset).map_err(|error| error.to_string()),
         };
         match read {
@@ -256,10 +291,20 @@ impl Task {
                 Some(Bytes::from(buffer))
             }
             Err(why) => {
-                tracing::error!(%why, "cannot read what is being sent");
+                self.distrust(message, &why);
                 None
             }
         }
+    }
+
+    /// What cannot be read, or reads wrong, is looked at as a whole; if it is damaged the spool sets it aside.
+    fn distrust(&self, message: OutboundKey, why: &str) {
+        let Some(Reading::Object(reader)) = self.sources.get(&message) else {
+            return tracing::error!(why, "cannot read what is being sent");
+        };
+        let id = &reader.object.envelope().id;
+        let check = self.shared.spool.verify(id);
+        tracing::error!(object = %id, why, ?check, "cannot send the object");
     }
 
     fn sent(&mut self, octets: usize) {

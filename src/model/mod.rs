@@ -6,6 +6,7 @@
 pub mod file;
 pub mod limits;
 pub mod machine;
+pub mod media;
 pub mod mint;
 pub mod network;
 pub mod range;

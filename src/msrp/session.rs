@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::model::limits::SESSIONS_PER_CONNECTION;
+use crate::model::media::{accepts, bare};
 
 use super::frame::{Path, StatusCode};
 use super::port::{InboundKey, SessionKey, SessionSpec};
@@ -71,19 +72,8 @@ impl Session {
         if !self.spec.receives {
             return (!media_type.eq_ignore_ascii_case(IMDN)).then_some(StatusCode::FORBIDDEN);
         }
-        let accepted = self.spec.accept_types.iter().any(|accepted| covers(bare(accepted), media_type));
-        (!accepted).then_some(StatusCode::UNSUPPORTED_MEDIA)
+        (!accepts(&self.spec.accept_types, media_type)).then_some(StatusCode::UNSUPPORTED_MEDIA)
     }
-}
-
-/// Without parameters: RFC 4975 §8.6 matches `text/plain;charset=utf-8` with `text/plain`.
-fn bare(media_type: &str) -> &str {
-    media_type.split(';').next().unwrap_or_default().trim()
-}
-
-fn covers(accepted: &str, media_type: &str) -> bool {
-    let Some(kind) = accepted.strip_suffix('*') else { return accepted.eq_ignore_ascii_case(media_type) };
-    media_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind))
 }
 
 /// More sessions than one connection may have.

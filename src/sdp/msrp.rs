@@ -1,6 +1,7 @@
 //! The attributes of one MSRP stream (RFC 4975 §8) and who connects to whom (RFC 6135 §4.2).
 
 use super::description::{Attribute, Media};
+use crate::model::media::accepts;
 use crate::msrp::MsrpUri;
 
 /// Which way content flows, from the side that says so (RFC 8866 §6.7). REPORTs and empty SENDs flow both ways.
@@ -151,12 +152,12 @@ impl Terms {
 
     /// Whether this side takes a message of this type (RFC 4975 §8.6).
     pub fn accept(&self, media_type: &str) -> bool {
-        self.accept_types.iter().any(|entry| admits(entry, media_type))
+        accepts(&self.accept_types, media_type)
     }
 
     /// Whether this side takes this type inside of a wrapper.
     pub fn accept_wrapped(&self, media_type: &str) -> bool {
-        self.accept(media_type) || self.accept_wrapped_types.iter().any(|entry| admits(entry, media_type))
+        self.accept(media_type) || accepts(&self.accept_wrapped_types, media_type)
     }
 
     /// Whether this side takes a message of so many octets.
@@ -173,16 +174,6 @@ fn types(list: Option<&str>) -> Vec<String> {
         c == ' ' && !quoted
     });
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
-}
-
-/// RFC 4975 §8.6: an entry covers the type with any parameters.
-fn admits(entry: &str, media_type: &str) -> bool {
-    let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let (entry, media_type) = (essence(entry), essence(media_type));
-    match entry.strip_suffix('*') {
-        Some(prefix) => (prefix.is_empty() || prefix.ends_with('/')) && media_type.starts_with(prefix),
-        None => entry == media_type,
-    }
 }
 
 /// One media line for MSRP over TCP.

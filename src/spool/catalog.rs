@@ -47,7 +47,7 @@ pub(super) fn rebuilt(files: &dyn Files) -> Result<Index, SpoolError> {
     let mut replaced = Vec::new();
     for name in files.list(QUEUED).map_err(SpoolError::io("listing the queue"))? {
         let Some(id) = Id::parse(&name) else { continue };
-        if let Ok(Ok(envelope)) = read_envelope(files, id) {
+        if let Ok(envelope) = read_envelope(files, id).map_err(SpoolError::io("reading an envelope"))? {
             index.publish(&envelope)?;
             replaced.extend(envelope.replaces);
         }

@@ -123,9 +123,20 @@ pub(super) struct Claim {
     pub(super) turn: u64,
 }
 
-/// Reads the journal of `id`; `None` if it proves nothing.
-pub(super) fn read(files: &dyn Files, id: Id) -> Option<Claim> {
-    let octets = read_small(files, &id.journal(), 2 * SLOT_OCTETS + ENVELOPE_OCTETS).ok()?;
+/// Reads the journal of `id`; `None` if it is missing or proves nothing.
+///
+/// # Errors
+/// The disk could not say: then nothing may be concluded, least of all that octets are worthless.
+pub(super) fn read(files: &dyn Files, id: Id) -> io::Result<Option<Claim>> {
+    use io::ErrorKind::{FileTooLarge, NotFound, UnexpectedEof};
+    match read_small(files, &id.journal(), 2 * SLOT_OCTETS + ENVELOPE_OCTETS) {
+        Ok(octets) => Ok(decode(&octets)),
+        Err(error) if matches!(error.kind(), NotFound | FileTooLarge | UnexpectedEof) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn decode(octets: &[u8]) -> Option<Claim> {
     let plan = serde_json::from_slice(record::decode(Kind::Plan, octets.get(2 * SLOT_OCTETS..)?).ok()?).ok()?;
     let slot = |at: usize| -> Option<Slot> {
         let json = record::decode(Kind::Ranges, octets.get(at..at + SLOT_OCTETS)?).ok()?;

@@ -226,7 +226,10 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
             facts.length = Some(body.map_err(SpoolError::io("measuring a body"))?);
         }
     }
-    facts.journal = traces.journal && journal::read(shared.files.as_ref(), id).is_some();
+    if traces.journal {
+        let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
+        facts.journal = claim.is_some();
+    }
     let is_anything_there = traces.envelope || traces.body || traces.stage || traces.journal;
     facts.deleted = traces.state && is_anything_there && is_buried(shared, id)?;
     Ok((facts, found))
@@ -298,7 +301,7 @@ fn carry_out(
 
 /// Lets a stage wait for its sender with what its journal proves; one that proves nothing is removed.
 fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
-    let claim = journal::read(shared.files.as_ref(), id);
+    let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
     let Some((key, claim)) = claim.and_then(|claim| Some((claim.plan.resume.clone()?, claim))) else {
         shared.remove_stage(id);
         return Ok(());

@@ -168,6 +168,15 @@ impl Spool {
         Ok(picked)
     }
 
+    /// The object that a file selector picks in a box; `None` if it picks none, or several: RFC 5547 §8.3.2 has no way
+    /// to send more than one.
+    ///
+    /// # Errors
+    /// As [`Spool::select`].
+    pub fn select_one(&self, mailbox: &str, selector: &FileInfo) -> Result<Option<Committed>, SpoolError> {
+        Ok(<[_; 1]>::try_from(self.select(mailbox, selector)?).ok().map(|[object]| object))
+    }
+
     /// One page of envelopes in the order of their ids, from the index and without icons: for people to look at. Only
     /// [`Spool::find`] proves that an object is there.
     ///

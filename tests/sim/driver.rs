@@ -95,10 +95,7 @@ impl World {
         let Some(process) = self.process(id) else { return };
         let found = match query {
             Query::Object(uri) => process.spool.find(&uri),
-            Query::Select(mailbox, selector) => process
-                .spool
-                .select(mailbox.box_name(), &selector)
-                .map(|found| <[_; 1]>::try_from(found).ok().map(|[object]| object)),
+            Query::Select(mailbox, selector) => process.spool.select_one(mailbox.box_name(), &selector),
         };
         let input = Input::Found(ticket, found.map_err(|error| error.to_string()));
         let delay = self.chatter();

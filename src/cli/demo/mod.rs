@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!   Alice ── INVITE, MSML, MSRP ──▶ Restante ── MSML, MSRP ──▶ Bob
-//!     └── or, with --damage, by way of a wire that turns one bit over
+//!     └── or, with --damage, by way of a wire that turns one bit of one octet over
 //! ```
 
 mod damage;
 mod files;
 mod table;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use restante::config::{Host, Level, Listen, Log, Settings, Transport as Listened};
@@ -98,7 +98,8 @@ impl Cast {
 
     fn say(&self, line: &str) {
         if !self.voice.quiet && !self.voice.json {
-            println!("{line}");
+            // A reader that has seen enough (`| head`) is no failure.
+            let _ = writeln!(io::stdout(), "{line}");
         }
     }
 

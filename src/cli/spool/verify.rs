@@ -41,8 +41,9 @@ pub(super) fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     progress.end();
     voice.result(&lines)?;
     if damaged > 0 {
-        return Err(Failure::new(format!("{damaged} of {checked} objects are damaged"))
-            .next("`restante serve` moves them to corrupt/ of the spool; bring them back from a backup"));
+        return Err(Failure::new(format!("{damaged} of {checked} objects are damaged")).next(
+            "a server sets them aside under corrupt/ when it is asked to send them; bring them back from a backup",
+        ));
     }
     if voice.quiet || voice.json {
         return Ok(());
