@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::call::{Call, OCTET_STREAM, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
 use super::core::Engine;
 use super::description::{Refusal, file_offer, read_description};
-use super::jobs::{Errand, Pending, Sender, Timer};
+use super::jobs::{Errand, Owner, Pending, Timer};
 use super::link::{Command, Source};
 use super::port::{Output, Query};
 use crate::model::{Now, ObjectUri, Outbox};
@@ -322,7 +322,7 @@ impl Engine {
             let info = Box::new(object.envelope().file.clone());
             let size = object.envelope().size();
             self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
-            self.pushes.insert(session, (Sender::Nobody, Source::Object(object), info, size));
+            self.pushes.insert(session, (Owner::Nobody, Source::Object(object), info, size));
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
-use super::jobs::{Drain, Errand, Pending, Play, Receipt, Recorder, Sender, Sending, Timer, Turn};
+use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn};
 use super::link::{LinkId, Notice, Source};
 use super::order::OrderId;
 use super::policy::Policy;
@@ -32,7 +32,7 @@ pub struct Engine {
     pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) errands: HashMap<Ticket, Errand>,
     /// Files that go out as soon as their stream's peer is there.
-    pub(super) pushes: HashMap<SessionKey, (Sender, Source, Box<FileInfo>, u64)>,
+    pub(super) pushes: HashMap<SessionKey, (Owner, Source, Box<FileInfo>, u64)>,
     /// What a command's call will push once it is answered.
     pub(super) local_files: HashMap<CallKey, (String, Box<FileInfo>)>,
     pub(super) orders: HashMap<OrderId, CallKey>,

@@ -51,14 +51,14 @@ pub(super) enum Turn {
     Msml(msml::Input),
 }
 
-/// Who hears of a received file.
+/// Who hears of a file coming in or going out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// A `<record>`.
+    /// A `<record>` or `<play>`.
     Primitive(PrimitiveKey),
     /// A client command.
     Client(OrderId),
-    /// Nobody: filed by the Request-URI.
+    /// Nobody: filed by the Request-URI, or pulled (RFC 5547 §8.3.2).
     Nobody,
 }
 
@@ -108,22 +108,11 @@ impl Play {
     }
 }
 
-/// Who hears of a message going out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sender {
-    /// A `<play>`.
-    Primitive(PrimitiveKey),
-    /// A client command.
-    Client(OrderId),
-    /// A pull that needs nobody (RFC 5547 §8.3.2).
-    Nobody,
-}
-
 /// One message going out.
 #[derive(Debug)]
 pub(super) struct Sending {
     pub(super) session: SessionKey,
-    pub(super) sender: Sender,
+    pub(super) owner: Owner,
     pub(super) octets: u64,
 }
 

@@ -3,7 +3,7 @@
 use super::call::{OCTET_STREAM, Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::description::{file_offer, read_description};
-use super::jobs::{Sender, Timer};
+use super::jobs::{Owner, Timer};
 use super::link::Source;
 use super::order::Happening;
 use super::port::Output;
@@ -55,7 +55,7 @@ impl Engine {
                 return self.tell(key, Happening::NoMedia, out);
             }
             self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
-            self.pushes.insert(session, (Sender::Client(order), Source::Local(path), info, size));
+            self.pushes.insert(session, (Owner::Client(order), Source::Local(path), info, size));
             self.start_sending(now, session, out);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::call::OCTET_STREAM;
 use super::core::Engine;
 use super::failure::ReceiveFailure;
-use super::jobs::{Errand, Play, Sender, Sending, Timer};
+use super::jobs::{Errand, Owner, Play, Sending, Timer};
 use super::link::{Command, Source};
 use super::order::Happening;
 use super::port::{Output, Query};
@@ -152,7 +152,7 @@ impl Engine {
     pub(super) fn start_sending(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
         let Some(link) = stream.link.filter(|_| stream.sending.is_none() && !stream.spent) else { return };
-        let (sender, source, info, size) = if let Some(primitive) = stream.player {
+        let (owner, source, info, size) = if let Some(primitive) = stream.player {
             let Some((play, object)) = self.plays.get(&primitive).and_then(|play| Some((play, play.object.clone()?)))
             else {
                 return;
@@ -163,9 +163,9 @@ impl Engine {
             let mut info = object.envelope().file.clone();
             info.media_type = Some(play.media_type.clone());
             let size = object.envelope().size();
-            (Sender::Primitive(primitive), Source::Object(object), info, size)
-        } else if let Some((sender, source, info, size)) = self.pushes.remove(&session) {
-            (sender, source, *info, size)
+            (Owner::Primitive(primitive), Source::Object(object), info, size)
+        } else if let Some((owner, source, info, size)) = self.pushes.remove(&session) {
+            (owner, source, *info, size)
         } else {
             return;
         };
@@ -175,8 +175,8 @@ impl Engine {
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.sending = Some(message);
         stream.player = None;
-        self.sendings.insert(message, Sending { session, sender, octets: size });
-        if let Sender::Primitive(primitive) = sender
+        self.sendings.insert(message, Sending { session, owner, octets: size });
+        if let Owner::Primitive(primitive) = owner
             && let Some(play) = self.plays.get_mut(&primitive)
         {
             play.sending = Some(message);
@@ -209,7 +209,7 @@ impl Engine {
 
     pub(super) fn acknowledged(&mut self, now: Now, message: OutboundKey, octets: u64, out: &mut Outbox<Output>) {
         let Some(sending) = self.sendings.get(&message) else { return };
-        if let Sender::Client(order) = sending.sender {
+        if let Owner::Client(order) = sending.owner {
             out.push(Output::Happened(order, Happening::Sent(octets)));
         }
         if octets >= sending.octets {
@@ -229,8 +229,8 @@ impl Engine {
     /// Every chunk was answered with 200 and the success REPORT is in: only now is it delivered.
     pub(super) fn delivered(&mut self, now: Now, message: OutboundKey, out: &mut Outbox<Output>) {
         let Some(sending) = self.sent(message) else { return };
-        match sending.sender {
-            Sender::Primitive(primitive) => {
+        match sending.owner {
+            Owner::Primitive(primitive) => {
                 let Some(play) = self.plays.get_mut(&primitive) else { return };
                 let took = play.took(now);
                 play.sending = None;
@@ -240,8 +240,8 @@ impl Engine {
                 }
                 self.next_file(now, primitive, out);
             }
-            Sender::Client(order) => out.push(Output::Happened(order, Happening::Delivered)),
-            Sender::Nobody => {}
+            Owner::Client(order) => out.push(Output::Happened(order, Happening::Delivered)),
+            Owner::Nobody => {}
         }
     }
 
@@ -255,13 +255,13 @@ impl Engine {
     ) {
         let Some(sending) = self.sent(message) else { return };
         tracing::warn!(?why, octets, "the message did not get through");
-        match sending.sender {
-            Sender::Primitive(primitive) => {
+        match sending.owner {
+            Owner::Primitive(primitive) => {
                 let (reason, result) = send_result(why);
                 self.play_failed(now, primitive, &reason, &result, None, out);
             }
-            Sender::Client(order) => out.push(Output::Happened(order, Happening::SendFailed(*why))),
-            Sender::Nobody => {}
+            Owner::Client(order) => out.push(Output::Happened(order, Happening::SendFailed(*why))),
+            Owner::Nobody => {}
         }
     }
 
@@ -366,7 +366,7 @@ impl Engine {
         if let Some(recorder) = recorder {
             self.record_over(now, recorder, &ReceiveFailure::Disconnected, 0, Duration::ZERO, out);
         }
-        if let Some((Sender::Client(order), ..)) = self.pushes.remove(&session) {
+        if let Some((Owner::Client(order), ..)) = self.pushes.remove(&session) {
             out.push(Output::Happened(order, Happening::SendFailed(SendFailure::ConnectionLost)));
         }
     }

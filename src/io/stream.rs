@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::metrics;
+use crate::engine::Input;
 use crate::engine::link::{self, Command, Link, LinkId, Notice, Output, Source};
-use crate::engine::{Input, LinkId as Id};
 use crate::model::{FileInfo, Outbox};
 use crate::msrp::{InboundKey, OutboundKey};
 use crate::spool::{Body, Committed, Spool, Stage};
@@ -74,7 +74,7 @@ impl Reader {
 
 /// One stream at work.
 struct Task {
-    id: Id,
+    id: LinkId,
     link: Link,
     shared: Shared,
     stages: HashMap<InboundKey, Stage>,
