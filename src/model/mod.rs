@@ -3,6 +3,7 @@
 //! Nothing here knows a protocol, and nothing here does I/O. A room that needs the hour, a random token or a size
 //! limit gets it from here as a value, so that every run can be replayed.
 
+pub mod digest_auth;
 pub mod file;
 pub mod limits;
 pub mod machine;
