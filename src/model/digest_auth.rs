@@ -280,12 +280,8 @@ mod tests {
         Challenge::parse(&text).expect("a challenge")
     }
 
-    const USE: Use<'_> = Use {
-        method: "GET",
-        uri: "/dir/index.html",
-        cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
-        count: 1,
-    };
+    const USE: Use<'_> =
+        Use { method: "GET", uri: "/dir/index.html", cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", count: 1 };
 
     // M7616-3.4-01 M4976-7-02 M4976-9.1-06 M4976-9.1-07 M4976-9.1-09
     #[test]
@@ -331,10 +327,7 @@ mod tests {
             ("Digest nonce=\"x\"", ChallengeFault::Missing("realm")),
             ("Digest realm=\"x", ChallengeFault::Malformed),
             ("Digest realm=\"x\" nonce=\"y\"", ChallengeFault::Malformed),
-            (
-                "Digest realm=\"x\", nonce=\"y\", algorithm=MD5-sess",
-                ChallengeFault::Algorithm("MD5-sess".to_owned()),
-            ),
+            ("Digest realm=\"x\", nonce=\"y\", algorithm=MD5-sess", ChallengeFault::Algorithm("MD5-sess".to_owned())),
             ("Digest realm=\"x\", nonce=\"y\", qop=\"auth-int\"", ChallengeFault::Qop("auth-int".to_owned())),
         ] {
             assert_eq!(Challenge::parse(text), Err(fault), "{text}");

@@ -23,6 +23,24 @@ pub const MESSAGES_PER_SESSION: usize = 8;
 /// RFC 4975 §7.1.1: a transaction without a response for this long has failed.
 pub const MSRP_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// AUTHs to one relay for one path: no credentials, a stale nonce, a lifetime out of bounds, and one to spare.
+pub const MSRP_AUTH_TRIES: usize = 5;
+
+/// Calls and streams that wait for a path through our relay; the next is refused at once.
+pub const MSRP_RELAY_WAITING: usize = 1024;
+
+/// How long one of them waits. A caller hears ringing meanwhile, and RFC 3261 lets it give up after 32 s.
+pub const MSRP_RELAY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// RFC 4976 §5.4: a connection to a relay of our own stays for an hour after its last session.
+pub const MSRP_RELAY_KEPT: Duration = Duration::from_secs(3600);
+
+/// Relays whose dislike of long frames is remembered; the oldest is forgotten first and then found out again.
+pub const MSRP_SHORT_FRAME_RELAYS: usize = 1024;
+
+/// For so long: a relay that was repaired gets long frames again the next day.
+pub const MSRP_SHORT_FRAME_KEPT: Duration = Duration::from_secs(24 * 3600);
+
 /// Streams to MSRP peers at once: one descriptor and about 10 KiB each when idle.
 pub const MSRP_CONNECTIONS: usize = 20_000;
 

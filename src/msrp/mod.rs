@@ -22,8 +22,9 @@
 //! messages of a session, holes of a message; and [`Config`]: octets unwritten, unsent and unanswered. Nothing is
 //! allocated from a length that a peer claims.
 //!
-//! **Not here.** Sockets, clocks, files, SDP, relaying (RFC 4976 AUTH is answered 501), and what a message means.
+//! **Not here.** Sockets, clocks, files, SDP, being a relay (RFC 4976: we are a client, an AUTH to us is answered 501), and what a message means.
 
+pub mod auth;
 mod connection;
 mod decode;
 mod encode;
@@ -39,6 +40,7 @@ mod transaction;
 pub mod uri;
 mod wire;
 
+pub use auth::{AuthFailure, AuthRequest, AuthStep, Authenticator, RelayAccount, UsePath};
 pub use connection::Connection;
 pub use decode::{DecodeError, Decoder, Event};
 pub use frame::{FailureReport, Flag, Method, Path, RequestHead, ResponseHead, Status, StatusCode};
