@@ -90,6 +90,7 @@ impl Connection {
                 out.push(Output::Close(CloseReason::Asked));
             }
             Input::Bind(spec) => self.bind(spec, out),
+            Input::Auth(request) => self.sender.auth(request, &mut self.wire),
             Input::Refuse { knock, status } => self.refuse(knock, status),
             Input::Unbind(session) => self.unbind(session, AbortReason::Unbound, SendFailure::Unbound, out),
             Input::Send(spec) => self.send(spec, out),
@@ -133,6 +134,7 @@ impl Connection {
             return out.push(Output::SessionFailed { session: key, why: SendFailure::TooManySessions });
         }
         let Some(session) = self.sessions.get(key) else { return };
+        self.sender.redirect(session);
         if greet && !session.live {
             self.sender.greet(session, self.mint.token(MESSAGE_ID_LETTERS), &mut self.wire);
         }
@@ -201,6 +203,9 @@ impl Connection {
                 receiver.body(octets, &mut desk);
             }
             Event::End(flag) => self.end(flag, out),
+            Event::Response(head) if self.sender.answers_auth(&head.tid) => {
+                out.push(Output::AuthAnswered { status: head.code, headers: head.others });
+            }
             Event::Response(head) => {
                 let verdict = self.sender.answer(&head.tid, head.code, &mut self.wire, out);
                 self.judge(verdict, out);

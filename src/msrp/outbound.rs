@@ -40,6 +40,10 @@ pub(super) struct Outbound {
     pub(super) paused: bool,
     /// It waits for its turn.
     pub(super) queued: bool,
+    /// Its chunks were too long for a relay on the way and are short now.
+    pub(super) shortened: bool,
+    /// The Fetch that is out was for a chunk that will not be sent.
+    needless: bool,
 }
 
 impl Outbound {
@@ -61,6 +65,8 @@ impl Outbound {
             ended: false,
             paused: false,
             queued: false,
+            shortened: false,
+            needless: false,
         }
     }
 
@@ -85,6 +91,9 @@ impl Outbound {
     /// Takes what was fetched. Whether it answers the Fetch that is out.
     pub(super) fn fetched(&mut self, offset: u64, octets: Bytes) -> bool {
         let Some((asked_offset, asked)) = self.fetching.take() else { return false };
+        if std::mem::take(&mut self.needless) {
+            return true;
+        }
         if offset != asked_offset || octets.is_empty() || octets.len() > asked {
             return false;
         }
@@ -92,6 +101,36 @@ impl Outbound {
         self.ready_octets += octets.len() as u64;
         self.ready.push_back(octets);
         true
+    }
+
+    /// Another way, for the chunks that follow.
+    pub(super) fn redirect(&mut self, to_path: Path, from_path: Path) {
+        (self.to_path, self.from_path) = (to_path, from_path);
+    }
+
+    /// Whether its chunks can be too long for a relay: there is one, they are above what everybody takes, and the
+    /// answers say which of them were taken.
+    pub(super) fn can_be_shortened(&self) -> bool {
+        let long = (self.spec.chunk as u64).min(self.spec.total) > INTERRUPTIBLE_OCTETS;
+        self.to_path.len() > 1 && long && self.spec.failure_report == FailureReport::Yes
+    }
+
+    /// Sends everything again that was not answered from the first octet on, in chunks of 2048 octets.
+    pub(super) fn shorten(&mut self) {
+        let taken = self.answered.prefix();
+        self.answered = Ranges::new();
+        self.credit(0, taken);
+        (self.sent, self.asked, self.ended_octets) = (taken, taken, taken);
+        self.ready.clear();
+        self.ready_octets = 0;
+        self.needless = self.fetching.is_some();
+        (self.unanswered, self.ended, self.shortened) = (0, false, true);
+        self.spec.chunk = INTERRUPTIBLE_OCTETS as usize;
+    }
+
+    /// Whether a chunk of this range was a long one: those leave their end open.
+    pub(super) fn is_long(&self, range: Option<ByteRange>) -> bool {
+        range.is_some_and(|range| range.end.is_none_or(|end| end.saturating_sub(range.start) >= INTERRUPTIBLE_OCTETS))
     }
 
     /// Octets of the chunk that would begin now.

@@ -9,6 +9,7 @@ use crate::model::limits::{
 };
 use crate::model::{ByteRange, Ranges};
 
+use super::auth::AuthRequest;
 use super::decode::DecodeError;
 use super::frame::{FailureReport, Path, StatusCode};
 use super::uri::MsrpUri;
@@ -226,6 +227,8 @@ pub enum Input {
     PauseSend(OutboundKey),
     /// The end of a PauseSend.
     ResumeSend(OutboundKey),
+    /// Send this AUTH to the relay at the other end; one at a time (RFC 4976 §9.1).
+    Auth(AuthRequest),
     /// End every session and close the stream.
     Close,
 }
@@ -331,6 +334,20 @@ pub enum Output {
         acknowledged: u64,
         /// Octets with a success REPORT, from the first on.
         reported: u64,
+    },
+    /// A relay on the way does not pass long frames: what it has not taken goes again in chunks of 2048 octets.
+    Shortened {
+        /// Which message.
+        message: OutboundKey,
+        /// What the long ones were answered with.
+        status: StatusCode,
+    },
+    /// The answer to an AUTH; 408 if there is none.
+    AuthAnswered {
+        /// Its status.
+        status: StatusCode,
+        /// Its headers but the paths.
+        headers: Vec<(String, String)>,
     },
     /// Close the stream when everything transmitted has left. The connection takes no more input.
     Close(CloseReason),

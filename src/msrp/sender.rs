@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::model::{ByteRange, Instant, Outbox};
 
+use super::auth::AuthRequest;
 use super::encode;
 use super::frame::{FailureReport, Flag, Method, RequestHead, StatusCode};
 use super::outbound::{INTERRUPTIBLE_OCTETS, Outbound};
@@ -65,6 +66,28 @@ impl Sender {
         let owner = Owner::Greeting(session.spec.key);
         let position = wire.urgent(frame);
         self.transactions.add(head.tid, Transaction { owner, failure_report: FailureReport::Yes }, position);
+    }
+
+    /// RFC 4976 §5.1: asks a relay for a path.
+    pub(super) fn auth(&mut self, request: AuthRequest, wire: &mut Wire) {
+        let AuthRequest { to_path, from_path, headers } = request;
+        let mut head = RequestHead::new(self.tid(wire), Method::Auth, to_path.into(), [from_path].into());
+        head.others = headers;
+        let position = wire.urgent(encode::bodiless(&head));
+        let transaction = Transaction { owner: Owner::Auth, failure_report: FailureReport::Yes };
+        self.transactions.add(head.tid, transaction, position);
+    }
+
+    /// Whether this response answers an AUTH, which is then over.
+    pub(super) fn answers_auth(&mut self, tid: &str) -> bool {
+        self.transactions.take_auth(tid)
+    }
+
+    /// The session has another path (re-INVITE): what is still to be sent goes by it.
+    pub(super) fn redirect(&mut self, session: &Session) {
+        for message in self.messages.values_mut().filter(|message| message.spec.session == session.spec.key) {
+            message.redirect(session.to_path.clone(), session.from_path.clone());
+        }
     }
 
     pub(super) fn send(&mut self, spec: OutboundSpec, session: &Session, out: &mut Outbox<Output>) {
@@ -250,6 +273,10 @@ impl Sender {
         out: &mut Outbox<Output>,
     ) -> Verdict {
         match (transaction.owner, status.is_success()) {
+            (Owner::Auth, _) => {
+                out.push(Output::AuthAnswered { status, headers: Vec::new() });
+                Verdict::Nothing
+            }
             (Owner::Greeting(session), true) => Verdict::Live(session),
             (Owner::Greeting(session), false) => Verdict::Failed(session, failure(status)),
             (Owner::Chunk { message, start, end }, true) => {
@@ -285,6 +312,9 @@ impl Sender {
     }
 
     fn refused(&mut self, key: OutboundKey, status: StatusCode, wire: &mut Wire, out: &mut Outbox<Output>) -> Verdict {
+        if self.shorten(key, status, wire, out) {
+            return Verdict::Nothing;
+        }
         let Some(message) = self.messages.get(&key) else { return Verdict::Nothing };
         let (session, content_type) = (message.spec.session, message.spec.content_type.clone());
         self.fail(key, failure(status), wire, out);
@@ -317,9 +347,36 @@ impl Sender {
             self.see_whether_delivered(key, out);
             return Verdict::Nothing;
         }
+        let late = self.messages.get(&key).is_some_and(|message| message.shortened && message.is_long(head.byte_range));
+        if late || self.shorten(key, status, wire, out) {
+            return Verdict::Nothing;
+        }
         let why = if status == StatusCode::TIMEOUT { SendFailure::Timeout } else { SendFailure::Report(status) };
         self.fail(key, why, wire, out);
         Verdict::Failed(session, why)
+    }
+
+    /// Some relays take no frame above a few KiB, and answer it with an error or not at all. What such a relay has not
+    /// taken goes again in chunks that need not be interruptible: once for each message.
+    fn shorten(&mut self, key: OutboundKey, status: StatusCode, wire: &mut Wire, out: &mut Outbox<Output>) -> bool {
+        let about_length = match status {
+            StatusCode::BAD_REQUEST | StatusCode::TIMEOUT => true,
+            StatusCode::WRONG_CONNECTION => false,
+            StatusCode(code) => (500..600).contains(&code),
+        };
+        if !about_length || !self.messages.get(&key).is_some_and(Outbound::can_be_shortened) {
+            return false;
+        }
+        if self.open.as_ref().is_some_and(|open| open.message == key) {
+            self.end_chunk(Flag::More, wire, out);
+        }
+        self.transactions.forget(key);
+        if let Some(message) = self.messages.get_mut(&key) {
+            message.shorten();
+        }
+        out.push(Output::Shortened { message: key, status });
+        self.go_on(key, out);
+        true
     }
 
     /// Gives a message up. The peer is told by `#` if it has part of it and has not itself refused it.

@@ -15,6 +15,8 @@ pub(super) enum Owner {
     Chunk { message: OutboundKey, start: u64, end: u64 },
     /// The bodiless SEND of the active side.
     Greeting(SessionKey),
+    /// An AUTH to our relay.
+    Auth,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +84,19 @@ impl Transactions {
         let transaction = self.by_tid.remove(tid);
         self.skip_answered();
         transaction
+    }
+
+    /// Takes the AUTH that this response answers, if it does.
+    pub(super) fn take_auth(&mut self, tid: &str) -> bool {
+        let auth = self.by_tid.get(tid).is_some_and(|transaction| transaction.owner == Owner::Auth);
+        auth && self.take(tid).is_some()
+    }
+
+    /// Forgets the chunks of a message: whatever becomes of them, nobody waits for it.
+    pub(super) fn forget(&mut self, key: OutboundKey) {
+        let of_it = |owner| matches!(owner, Owner::Chunk { message, .. } if message == key);
+        self.by_tid.retain(|_, transaction| !of_it(transaction.owner));
+        self.skip_answered();
     }
 
     /// When the first of those that wait is overdue.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::port::{Command, Grant, Input, Notice, Output};
 use crate::engine::failure::ReceiveFailure;
-use crate::model::limits::MSRP_LONELY;
+use crate::model::limits::{MSRP_LONELY, MSRP_RELAY_KEPT};
 use crate::model::{FileInfo, Instant, Machine, Now, Outbox, Ranges};
 use crate::msrp::{self, AbortReason, Connection, InboundKey, StatusCode};
 use crate::spool::{SealError, Sealed, StageError};
@@ -49,6 +49,8 @@ pub struct Link {
     inbound: BTreeMap<InboundKey, Inbound>,
     /// Since when the stream has carried no session.
     lonely_since: Option<Instant>,
+    /// How long it may.
+    lonely_most: Duration,
     closed: bool,
     scratch: Outbox<msrp::Output>,
 }
@@ -57,7 +59,14 @@ impl Link {
     /// A link over a fresh connection.
     pub fn new(connection: Connection, now: Now) -> Self {
         let lonely_since = Some(now.instant);
-        Self { connection, inbound: BTreeMap::new(), lonely_since, closed: false, scratch: Outbox::new() }
+        Self {
+            connection,
+            inbound: BTreeMap::new(),
+            lonely_since,
+            lonely_most: MSRP_LONELY,
+            closed: false,
+            scratch: Outbox::new(),
+        }
     }
 
     /// Whether the owner may read the stream; false is back-pressure.
@@ -88,7 +97,7 @@ impl Link {
     pub fn deadline(&self) -> Option<Instant> {
         let idle = self.inbound.values().filter_map(Inbound::idle_deadline).min();
         let connection = self.connection.deadline().map(|(instant, _)| instant);
-        let lonely = self.lonely_since.map(|since| since + MSRP_LONELY);
+        let lonely = self.lonely_since.map(|since| since + self.lonely_most);
         [idle, connection, lonely].into_iter().flatten().min()
     }
 
@@ -117,6 +126,10 @@ impl Link {
             Command::Abort(message) => msrp::Input::Abort { message },
             Command::PauseSend(message) => msrp::Input::PauseSend(message),
             Command::ResumeSend(message) => msrp::Input::ResumeSend(message),
+            Command::Auth(request) => {
+                self.lonely_most = MSRP_RELAY_KEPT;
+                msrp::Input::Auth(request)
+            }
             Command::Close => msrp::Input::Close,
         };
         self.drive(now, input, out);
@@ -286,7 +299,7 @@ impl Link {
             self.lose(message, ReceiveFailure::Idle, out);
             self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
         }
-        if self.lonely_since.is_some_and(|since| since + MSRP_LONELY <= now.instant) {
+        if self.lonely_since.is_some_and(|since| since + self.lonely_most <= now.instant) {
             self.lonely_since = None;
             return self.drive(now, msrp::Input::Close, out);
         }
@@ -362,6 +375,8 @@ impl Link {
                 out.push(Output::Release(message));
                 Output::Notice(Notice::SendFailed(message, why, acknowledged))
             }
+            msrp::Output::Shortened { message, status } => Output::Notice(Notice::Shortened(message, status)),
+            msrp::Output::AuthAnswered { status, headers } => Output::Notice(Notice::AuthAnswered(status, headers)),
             msrp::Output::Close(reason) => {
                 tracing::debug!(?reason, "closing the MSRP stream");
                 Output::Close

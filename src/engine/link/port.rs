@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::engine::failure::ReceiveFailure;
 use crate::model::{FileInfo, Ranges};
 use crate::msrp::{
-    Arrival, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure, SessionKey, SessionSpec, StatusCode,
+    Arrival, AuthRequest, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure, SessionKey, SessionSpec,
+    StatusCode,
 };
 use crate::spool::{Committed, SealError, Sealed, StageError, StagePlan};
 
@@ -73,6 +74,8 @@ pub enum Command {
     PauseSend(OutboundKey),
     /// Go on.
     ResumeSend(OutboundKey),
+    /// The stream leads to our relay: ask it for a path.
+    Auth(AuthRequest),
     /// Close the stream once everything is flushed.
     Close,
 }
@@ -163,6 +166,10 @@ pub enum Notice {
     Delivered(OutboundKey),
     /// The message did not get through.
     SendFailed(OutboundKey, SendFailure, u64),
+    /// A relay on the way of an outgoing message answered its long frames with this; it goes on in short ones.
+    Shortened(OutboundKey, StatusCode),
+    /// Our relay's answer to an AUTH, with its headers; 408 if there is none.
+    AuthAnswered(StatusCode, Vec<(String, String)>),
     /// The stream is gone, with every session on it.
     Closed,
 }
