@@ -8,9 +8,10 @@ use super::description::{Refusal, file_offer, read_description};
 use super::jobs::{Errand, Owner, Pending, Timer};
 use super::link::{Command, Source};
 use super::port::{Output, Query};
+use super::relay::{OwnPath, UNAVAILABLE, Waiting, from_sdp, in_sdp};
 use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml;
-use crate::msrp::{MsrpUri, SessionKey, SessionSpec};
+use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
     Verdict, Wish,
@@ -52,8 +53,12 @@ impl Engine {
     pub(super) fn reinvited(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         // Glare (RFC 3261 §14.1): the peer's offer goes first, and ours is made anew of what that leaves.
-        if let Some(interrupted) = call.offered.take().and_then(|offered| offered.purpose) {
-            call.reoffers.push_front(interrupted);
+        let interrupted = call.offered.take();
+        if let Some(primitive) = interrupted.as_ref().and_then(|offered| offered.purpose) {
+            call.reoffers.push_front(primitive);
+        }
+        if let Some((session, _)) = interrupted.and_then(|offered| offered.renewed) {
+            self.path_not_taken(now, session);
         }
         match read_description(body) {
             Ok(Some(offer)) => self.consider(now, key, offer, out),
@@ -61,7 +66,8 @@ impl Engine {
                 // RFC 3261 §14.2: an offerless re-INVITE is answered with an offer of what there is.
                 let Some(call) = self.board.calls.get_mut(&key) else { return };
                 let Some(description) = call.description.clone() else { return };
-                let offered = Offered { description: description.clone(), added: Vec::new(), purpose: None };
+                let offered =
+                    Offered { description: description.clone(), added: Vec::new(), purpose: None, renewed: None };
                 call.offered_in_2xx = Some(offered);
                 self.accept(now, key, &description, out);
             }
@@ -72,6 +78,12 @@ impl Engine {
         }
     }
 
+    /// Our relay is not to be had, and nothing goes around it.
+    pub(super) fn refuse_for_relay(&mut self, now: Now, call: CallKey, why: &str, out: &mut Outbox<Output>) {
+        self.refuse(now, call, Refusal { status: UNAVAILABLE, warning: why.to_owned() }, out);
+        self.next_reoffer(now, call, out);
+    }
+
     fn refuse(&mut self, now: Now, call: CallKey, refusal: Refusal, out: &mut Outbox<Output>) {
         let Refusal { status, warning } = refusal;
         tracing::warn!(call = call.0, status, %warning, "INVITE refused");
@@ -80,19 +92,30 @@ impl Engine {
     }
 
     /// An INVITE without an offer gets ours: a control dialog nothing, anybody else a message session.
-    fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
-        let proposed = (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
+    pub(super) fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
+        if !control && self.lacks_paths(key, 1) {
+            return self.apply(now, key, 1, Waiting::Offer, out);
+        }
+        let path = if control { None } else { self.own_path(key, None) };
+        let proposed =
+            path.map(|OwnPath { relays, local }| Proposed { relays, local, sends: true, receives: true, file: None });
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
         let added = proposed.into_iter().enumerate().collect();
-        call.offered_in_2xx = Some(Offered { description: description.clone(), added, purpose: None });
+        call.offered_in_2xx = Some(Offered { description: description.clone(), added, purpose: None, renewed: None });
         self.accept(now, key, &description, out);
     }
 
     /// Decides on each stream of an offer; pulls wait for the spool.
-    fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
+    pub(super) fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
         let streams = sdp::read_offer(&offer);
+        let fresh =
+            |stream: &&StreamOffer| !matches!(stream.wish, Wish::Unsupported(_)) && self.kept(key, stream).is_none();
+        let need = streams.iter().filter(fresh).count();
+        if self.lacks_paths(key, need) {
+            return self.apply(now, key, need, Waiting::Answer(Box::new(offer)), out);
+        }
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
         let round = self.number();
         let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new() };
@@ -133,12 +156,12 @@ impl Engine {
                     tracing::warn!(size = info.size, media_type = info.media_type.as_deref(), "file refused by policy");
                     return Some(Verdict::Reject);
                 }
-                Some(Verdict::Accept(self.local_stream(Direction::RecvOnly, stream, Some(file.clone()))))
+                Some(self.local_stream(key, Direction::RecvOnly, stream, Some(file.clone())))
             }
             Wish::Pull(_) => None,
             Wish::Session(direction) => {
                 let ours = Direction::SendRecv.facing(*direction);
-                Some(Verdict::Accept(self.local_stream(ours, stream, None)))
+                Some(self.local_stream(key, ours, stream, None))
             }
             Wish::Unsupported(why) => {
                 tracing::info!(%why, index = stream.index, "stream refused");
@@ -170,19 +193,31 @@ impl Engine {
             _ => Direction::new(have.sends, have.receives),
         };
         (have.peer.path == stream.terms.path).then(|| {
-            Verdict::Accept(LocalStream { terms: self.terms(have.local.clone()), direction, role: have.role, file })
+            Verdict::Accept(LocalStream {
+                terms: self.terms(in_sdp(&have.relays, &have.local)),
+                direction,
+                role: have.role,
+                file,
+            })
         })
     }
 
-    fn local_stream(&mut self, direction: Direction, stream: &StreamOffer, file: Option<FileOffer>) -> LocalStream {
-        let local = self.mint_uri();
-        LocalStream { terms: self.terms(local), direction, role: stream.role, file }
+    fn local_stream(
+        &mut self,
+        key: CallKey,
+        direction: Direction,
+        stream: &StreamOffer,
+        file: Option<FileOffer>,
+    ) -> Verdict {
+        let carrier = stream.terms.path.first().and_then(Carrier::of);
+        let Some(path) = self.own_path(key, carrier) else { return Verdict::Reject };
+        Verdict::Accept(LocalStream { terms: self.terms(path.in_sdp()), direction, role: stream.role, file })
     }
 
     /// What we say of ourselves in every description.
-    pub(super) fn terms(&self, local: MsrpUri) -> Terms {
+    pub(super) fn terms(&self, path: Vec<MsrpUri>) -> Terms {
         Terms {
-            path: vec![local],
+            path,
             accept_types: self.policy.accept_types.clone(),
             accept_wrapped_types: Vec::new(),
             max_size: Some(self.policy.max_size),
@@ -234,9 +269,8 @@ impl Engine {
                 let stream = &pending.streams[at];
                 let Wish::Pull(asked) = &stream.wish else { return };
                 let file = pulled_file(asked, &object);
-                let local = self.local_stream(Direction::SendOnly, stream, Some(file));
                 pending.pulled.insert(index, object);
-                Verdict::Accept(local)
+                self.local_stream(key, Direction::SendOnly, &pending.streams[at], Some(file))
             }
             Ok(None) => Verdict::Reject,
             Err(why) => {
@@ -268,6 +302,7 @@ impl Engine {
             description = description.succeeding(previous);
         }
         self.accept(now, key, &description, out);
+        self.relay.waste(key);
         for (stream, verdict) in pending.streams.iter().zip(verdicts) {
             let object = pending.pulled.get(&stream.index).cloned();
             self.settle(now, key, stream, verdict, object, out);
@@ -292,8 +327,8 @@ impl Engine {
             }
             return;
         };
-        let Some(uri) = local.terms.path.into_iter().next() else { return };
-        if let Some(session) = have.filter(|session| self.board.streams[session].local == uri) {
+        let Some(path) = from_sdp(local.terms.path) else { return };
+        if let Some(session) = have.filter(|session| self.board.streams[session].local == path.local) {
             return self.adjust(session, local.direction, offered.terms.clone(), out);
         }
         // A `<record>` that waits goes on waiting on the stream that takes this one's place.
@@ -302,7 +337,8 @@ impl Engine {
             self.drop_stream(now, session, out);
         }
         let proposed = Proposed {
-            local: uri,
+            relays: path.relays,
+            local: path.local,
             sends: local.direction.sends(),
             receives: local.direction.receives(),
             file: local.file,
@@ -314,6 +350,7 @@ impl Engine {
         };
         let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
         let session = self.board.add_stream(offered.index, stream);
+        self.keep_lease(session);
         self.wait_for_connection(now, key);
         if let Some(recorder) = recorder {
             self.hand_over(recorder, session);

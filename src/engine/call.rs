@@ -69,11 +69,15 @@ pub(super) struct Offered {
     pub(super) added: Vec<(usize, Proposed)>,
     /// The primitive the re-INVITE was made for.
     pub(super) purpose: Option<PrimitiveKey>,
+    /// The stream that gets another path through our relay, and that path.
+    pub(super) renewed: Option<(SessionKey, Vec<MsrpUri>)>,
 }
 
 /// A stream that an answer may bring to life.
 #[derive(Clone, Debug)]
 pub(super) struct Proposed {
+    /// Relays of ours before it, in the order of a To-Path (RFC 4976 §5.1).
+    pub(super) relays: Vec<MsrpUri>,
     pub(super) local: MsrpUri,
     pub(super) sends: bool,
     pub(super) receives: bool,
@@ -84,6 +88,8 @@ pub(super) struct Proposed {
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) call: CallKey,
+    /// Relays of ours before it, in the order of a To-Path (RFC 4976 §5.1).
+    pub(super) relays: Vec<MsrpUri>,
     pub(super) local: MsrpUri,
     /// What the peer said of itself: where it is and what it takes.
     pub(super) peer: Terms,
@@ -122,6 +128,7 @@ impl Stream {
     pub(super) fn new(call: CallKey, agreed: Proposed, peer: Terms, role: Role) -> Self {
         Self {
             call,
+            relays: agreed.relays,
             local: agreed.local,
             peer,
             sends: agreed.sends,
@@ -154,7 +161,8 @@ impl Stream {
         SessionSpec {
             key,
             local: self.local.clone(),
-            remote_path: self.peer.path.clone(),
+            // RFC 4976 §5.1: our relays first, then the peer's.
+            remote_path: self.relays.iter().chain(&self.peer.path).cloned().collect(),
             max_size: Some(limit),
             accept_types: accept_types.to_vec(),
             receives: self.receives,

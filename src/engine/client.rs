@@ -7,6 +7,7 @@ use super::core::Engine;
 use super::jobs::Timer;
 use super::order::{CallMedia, Order};
 use super::port::Output;
+use super::relay::{OwnPath, Waiting};
 use crate::model::{Now, Outbox};
 use crate::sdp::{self, FileOffer, LocalSession, OfferedStream};
 use crate::sip::{self, Body, CallKey};
@@ -14,7 +15,10 @@ use crate::sip::{self, Body, CallKey};
 impl Engine {
     pub(super) fn order(&mut self, now: Now, order: Order, out: &mut Outbox<Output>) {
         let command = match order {
-            Order::Call { .. } => return self.place_call(now, order, out),
+            Order::Call { .. } => {
+                let call = CallKey(self.number());
+                return self.place_call(now, call, order, out);
+            }
             Order::Info(id, token, text) => {
                 let Some(call) = self.orders.get(&id).copied() else { return };
                 sip::Command::Info { call, token, body: Body::new(MSML_TYPE, text) }
@@ -27,19 +31,34 @@ impl Engine {
         self.sip(now, sip::Input::Command(command), out);
     }
 
-    fn place_call(&mut self, now: Now, order: Order, out: &mut Outbox<Output>) {
+    pub(super) fn place_call(&mut self, now: Now, call: CallKey, order: Order, out: &mut Outbox<Output>) {
+        let need = usize::from(!matches!(order, Order::Call { media: CallMedia::Control, .. }));
+        if self.lacks_paths(call, need) {
+            return self.apply(now, call, need, Waiting::Order(Box::new(order)), out);
+        }
         let Order::Call { id, target, from, remote, transport, media } = order else { return };
-        let call = CallKey(self.number());
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
-        let uri = self.mint_uri();
+        let path = if need > 0 { self.own_path(call, None) } else { None };
         let proposed = match &media {
             CallMedia::Push { info, .. } => {
                 let mut info = info.as_ref().clone();
                 info.transfer_id.get_or_insert_with(|| self.mint.token(TRANSFER_ID_LETTERS));
                 let file = FileOffer { info, ..FileOffer::default() };
-                Some(Proposed { local: uri, sends: true, receives: false, file: Some(file) })
+                path.map(|OwnPath { relays, local }| Proposed {
+                    relays,
+                    local,
+                    sends: true,
+                    receives: false,
+                    file: Some(file),
+                })
             }
-            CallMedia::Receive => Some(Proposed { local: uri, sends: false, receives: true, file: None }),
+            CallMedia::Receive => path.map(|OwnPath { relays, local }| Proposed {
+                relays,
+                local,
+                sends: false,
+                receives: true,
+                file: None,
+            }),
             CallMedia::Control => None,
         };
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
@@ -50,6 +69,7 @@ impl Engine {
             description: description.clone(),
             added: proposed.into_iter().enumerate().collect(),
             purpose: None,
+            renewed: None,
         };
         self.board.add_call(
             call,

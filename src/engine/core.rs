@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::call::Switchboard;
 use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn};
-use super::link::{LinkId, Notice, Source};
+use super::link::{Bearer, LinkId, Notice, Source};
 use super::order::OrderId;
-use super::policy::Policy;
+use super::policy::{Door, Policy};
 use super::port::{Census, Input, Output, Ticket};
+use super::relay::Relay;
 use crate::model::{FileInfo, Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, Interpreter, PrimitiveKey};
-use crate::msrp::{InboundKey, MsrpUri, OutboundKey, SessionKey};
+use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SendFailure, SessionKey};
 use crate::sip::{self, CallKey, Endpoint};
 use crate::spool::Committed;
 
@@ -23,6 +24,8 @@ pub struct Engine {
     pub(super) endpoint: Endpoint,
     pub(super) interpreter: Interpreter,
     pub(super) board: Switchboard,
+    /// What each link runs on.
+    pub(super) bearers: HashMap<LinkId, Bearer>,
     pub(super) receipts: BTreeMap<(LinkId, InboundKey), Receipt>,
     pub(super) recorders: HashMap<PrimitiveKey, Recorder>,
     /// Records that wait for the stream of a re-INVITE.
@@ -42,17 +45,22 @@ pub struct Engine {
     timers: BTreeSet<(Instant, Timer)>,
     next: u64,
     pub(super) drain: Option<Drain>,
+    pub(super) relay: Relay,
+    /// Relays that take only short frames, by `host:port`, and until when we believe it.
+    pub(super) short_frames: HashMap<String, Instant>,
 }
 
 impl Engine {
     /// An engine over its two interpreters of the outside world.
-    pub fn new(policy: Policy, endpoint: Endpoint, interpreter: Interpreter, mint: Mint) -> Self {
+    pub fn new(policy: Policy, endpoint: Endpoint, interpreter: Interpreter, mut mint: Mint) -> Self {
+        let relay = Relay::new(policy.relay.clone(), if policy.relay.is_some() { mint.fork() } else { mint.clone() });
         Self {
             policy,
             mint,
             endpoint,
             interpreter,
             board: Switchboard::default(),
+            bearers: HashMap::new(),
             receipts: BTreeMap::new(),
             recorders: HashMap::new(),
             asking: HashMap::new(),
@@ -69,6 +77,8 @@ impl Engine {
             timers: BTreeSet::new(),
             next: 0,
             drain: None,
+            relay,
+            short_frames: HashMap::new(),
         }
     }
 
@@ -76,8 +86,10 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox<Output>) {
         match input {
             Input::Sip(input) => self.sip(now, input, out),
+            Input::Linked(link, bearer) => _ = self.bearers.insert(link, bearer),
             Input::Notice(link, notice) => self.notice(now, link, notice, out),
             Input::Dialled(session, result) => self.dialled(now, session, result, out),
+            Input::RelayDialled(result) => self.relay_dialled(now, result, out),
             Input::Found(ticket, result) => self.found(now, ticket, result, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Order(order) => self.order(now, order, out),
@@ -120,6 +132,8 @@ impl Engine {
                 Timer::Report(message) => self.unreported(now, message, out),
                 Timer::Deserted(call) => self.deserted(now, call, out),
                 Timer::Leave(call) => self.left(now, call, out),
+                Timer::Relay(ticket) => self.waited_too_long(now, ticket, out),
+                Timer::Renew(session) => self.renew(now, session, out),
                 Timer::Linger => self.lingered(now, out),
             }
         }
@@ -137,7 +151,14 @@ impl Engine {
             Notice::Lost(message, why, octets) => self.lost(now, link, message, &why, octets, out),
             Notice::Acknowledged(message, octets) => self.acknowledged(now, message, octets, out),
             Notice::Delivered(message) => self.delivered(now, message, out),
-            Notice::SendFailed(message, why, octets) => self.send_failed(now, message, &why, octets, out),
+            Notice::SendFailed(message, why, octets) => {
+                if why == SendFailure::ConnectionLost {
+                    self.broken_by_length(now, message);
+                }
+                self.send_failed(now, message, &why, octets, out);
+            }
+            Notice::Shortened(message, status) => self.shortened(now, message, status),
+            Notice::AuthAnswered(status, headers) => self.auth_answered(now, link, status, &headers, out),
             Notice::Closed => self.link_closed(now, link, out),
         }
     }
@@ -165,19 +186,26 @@ impl Engine {
         self.timers.insert((now.instant + after, timer));
     }
 
+    pub(super) fn wake_at(&mut self, at: Instant, timer: Timer) {
+        self.timers.insert((at, timer));
+    }
+
     pub(super) fn unwake(&mut self, at: Instant, timer: Timer) {
         self.timers.remove(&(at, timer));
     }
 
-    /// A fresh MSRP URI of ours (RFC 4975 §14.1: the session id is unguessable).
-    pub(super) fn mint_uri(&mut self) -> MsrpUri {
+    /// A fresh MSRP URI of ours (RFC 4975 §14.1: the session id is unguessable). Scheme, host and port are those of a
+    /// real listener: the one for this carrier, and the first if there is none for it.
+    pub(super) fn mint_uri(&mut self, carrier: Option<Carrier>) -> MsrpUri {
+        let doors = &self.policy.doors;
+        let Door { carrier, host, port } = carrier.and_then(|carrier| doors.find(carrier)).unwrap_or(&doors.first);
         MsrpUri {
-            secure: false,
+            secure: carrier.is_secure(),
             user: None,
-            host: self.policy.msrp_host.clone(),
-            port: Some(self.policy.msrp_port),
+            host: host.clone(),
+            port: Some(*port),
             session_id: Some(self.mint.token(SESSION_ID_LETTERS)),
-            transport: "tcp".to_owned(),
+            transport: carrier.transport().to_owned(),
             params: Vec::new(),
         }
     }

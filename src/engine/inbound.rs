@@ -11,7 +11,7 @@ use super::port::Output;
 use crate::model::limits::CALL_DESERTED;
 use crate::model::{Now, Outbox};
 use crate::msml;
-use crate::msrp::{KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
+use crate::msrp::{Carrier, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
 use crate::sdp::Role;
 use crate::sip::{self, CallKey, EndReason};
 
@@ -41,6 +41,12 @@ impl Engine {
             tracing::warn!(session = session.0, "the session is bound to another connection: 506");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::WRONG_CONNECTION)));
         }
+        // RFC 4975 §5.4: an `msrps` session goes over TLS, whatever the request's own URI claims of its stream.
+        let carrier = self.bearers.get(&link).map_or(Carrier::Tcp, |bearer| bearer.carrier);
+        if Carrier::of(&stream.local) != Some(carrier) {
+            tracing::warn!(session = session.0, %carrier, "the session was agreed on for another transport: 481");
+            return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
+        }
         stream.link = Some(link);
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
         out.push(Output::Link(link, Command::Bind(spec)));
@@ -54,6 +60,9 @@ impl Engine {
     /// The peer of this stream listens; we connect (RFC 6135 §4.2).
     pub(super) fn dial_if_active(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        if !stream.relays.is_empty() {
+            return self.join_relay(session, out);
+        }
         let idle = stream.link.is_none() && !stream.dialling && !stream.spent;
         let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
         out.push(Output::Dial(session, hop.clone()));
@@ -97,6 +106,8 @@ impl Engine {
     }
 
     pub(super) fn link_closed(&mut self, now: Now, link: LinkId, out: &mut Outbox<Output>) {
+        self.bearers.remove(&link);
+        let relay = self.relay.is_on(link);
         // A grant or a send that crossed with the loss never reached the link: its end is told here.
         let cut: Vec<_> = self.receipts.keys().filter(|key| key.0 == link).copied().collect();
         for key in cut {
@@ -113,6 +124,9 @@ impl Engine {
             }
             self.no_connection(now, session, out);
             self.wait_for_connection(now, call);
+        }
+        if relay {
+            self.relay_lost(now, out);
         }
     }
 
@@ -177,6 +191,7 @@ impl Engine {
         for session in sessions {
             self.drop_stream(now, session, out);
         }
+        self.relay.forget(key);
         if let Some(call) = self.board.remove_call(key) {
             self.msml(now, msml::Input::Disconnected { conn: call.tag }, out);
             self.msml(now, msml::Input::ContextGone(msml::ContextId(key.0)), out);
@@ -202,7 +217,7 @@ impl Engine {
         self.no_connection(now, session, out);
         if let Some(link) = link {
             out.push(Output::Link(link, Command::Unbind(session)));
-            if self.board.streams_on(link) == [session] {
+            if self.board.streams_on(link) == [session] && !self.relay.is_on(link) {
                 // Nobody else uses the connection: the side that knows so closes it (RFC 4975 §5.4).
                 out.push(Output::Link(link, Command::Close));
             }

@@ -40,6 +40,10 @@ pub(super) enum Timer {
     Report(OutboundKey),
     /// No stream of a call has a connection.
     Deserted(CallKey),
+    /// Somebody waits for a path through our relay.
+    Relay(u64),
+    /// A stream's path through our relay will soon be void, or is.
+    Renew(SessionKey),
     /// The peer has hung up; what is on its way may still come.
     Leave(CallKey),
 }
@@ -114,6 +118,8 @@ pub(super) struct Sending {
     pub(super) session: SessionKey,
     pub(super) owner: Owner,
     pub(super) octets: u64,
+    /// Octets answered 200.
+    pub(super) acknowledged: u64,
 }
 
 /// An offer of the peer's whose answer waits for the spool.

@@ -7,16 +7,17 @@ use super::jobs::{Owner, Timer};
 use super::link::Source;
 use super::order::Happening;
 use super::port::Output;
+use super::relay::{OwnPath, Waiting, in_sdp};
 use crate::model::{Now, Outbox};
 use crate::msml::PrimitiveKey;
-use crate::msrp::{MsrpUri, SessionKey};
+use crate::msrp::{Carrier, MsrpUri, SessionKey};
 use crate::sdp::{self, AgreedStream, Description, Direction, FileOffer, LocalSession, OfferedStream};
 use crate::sip::{self, Body, CallKey};
 
 impl Engine {
     pub(super) fn offered_stream(&self, proposed: &Proposed) -> OfferedStream {
         OfferedStream {
-            terms: self.terms(proposed.local.clone()),
+            terms: self.terms(in_sdp(&proposed.relays, &proposed.local)),
             direction: Direction::new(proposed.sends, proposed.receives),
             reachable: true,
             file: proposed.file.clone(),
@@ -63,12 +64,17 @@ impl Engine {
     /// A primitive needs a stream of its own: a re-INVITE offers one, one re-INVITE at a time.
     pub(super) fn reoffer(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
         let Some((key, file)) = self.wanted_stream(primitive) else { return };
-        let proposed = Proposed { local: self.mint_uri(), sends: file.is_some(), receives: file.is_none(), file };
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         if call.offered.is_some() || call.offered_in_2xx.is_some() {
             return call.reoffers.push_back(primitive);
         }
         let Some(previous) = call.description.clone() else { return };
+        if self.lacks_paths(key, 1) {
+            return self.apply(now, key, 1, Waiting::Reoffer(primitive), out);
+        }
+        let carrier = self.usual_carrier(key);
+        let Some(OwnPath { relays, local }) = self.own_path(key, carrier) else { return };
+        let proposed = Proposed { relays, local, sends: file.is_some(), receives: file.is_none(), file };
         let offered_stream = self.offered_stream(&proposed);
         let description = sdp::reoffer(&previous, &self.finished_lines(key), Some(&offered_stream));
         let path = &offered_stream.terms.path;
@@ -76,8 +82,15 @@ impl Engine {
         let Some(index) = index else { return };
         let body = Body::new(SDP_TYPE, description.to_bytes());
         let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
-        call.offered = Some(Offered { description, added: vec![(index, proposed)], purpose: Some(primitive) });
+        call.offered =
+            Some(Offered { description, added: vec![(index, proposed)], purpose: Some(primitive), renewed: None });
         self.command(now, sip::Command::Reinvite { call: key, body }, out);
+    }
+
+    /// What carries this call's first stream: the peer that took it takes another one like it.
+    fn usual_carrier(&self, key: CallKey) -> Option<Carrier> {
+        let session = self.board.streams_of(key).first().copied()?;
+        Carrier::of(&self.board.streams.get(&session)?.local)
     }
 
     /// Whose call it is, and the file to push on the new stream; `None` for one to receive on.
@@ -105,7 +118,7 @@ impl Engine {
 
     pub(super) fn reoffer_answered(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
-        let purpose = offered.purpose;
+        let (purpose, renewed) = (offered.purpose, offered.renewed.clone());
         let description = offered.description.clone();
         let agreed = match read_description(body) {
             Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
@@ -113,6 +126,9 @@ impl Engine {
         };
         if let Some(call) = self.board.calls.get_mut(&key) {
             call.description = Some(description);
+        }
+        if let Some((session, relays)) = renewed {
+            self.take_path(session, relays, out);
         }
         match (purpose, agreed.first()) {
             (Some(primitive), Some(session)) => self.take_stream(now, primitive, *session, out),
@@ -138,9 +154,25 @@ impl Engine {
 
     pub(super) fn reoffer_refused(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
+        if let Some((session, _)) = offered.renewed {
+            self.path_not_taken(now, session);
+        }
         if let Some(primitive) = offered.purpose {
             self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
         }
+        self.next_reoffer(now, key, out);
+    }
+
+    /// Our relay is not to be had, and the stream would go through it.
+    pub(super) fn reoffer_denied(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        primitive: PrimitiveKey,
+        why: &str,
+        out: &mut Outbox<Output>,
+    ) {
+        self.reoffer_failed(now, primitive, why, out);
         self.next_reoffer(now, key, out);
     }
 
@@ -193,7 +225,8 @@ impl Engine {
                 // Another endpoint takes the peer's place (3PCC): the same line, a new session with it.
                 Some(_) => {
                     let (local, sends, receives) = (old.local.clone(), old.sends, old.receives);
-                    added.push((index, Proposed { local, sends, receives, file: None }));
+                    let relays = old.relays.clone();
+                    added.push((index, Proposed { relays, local, sends, receives, file: None }));
                 }
                 None => {}
             }
@@ -210,6 +243,7 @@ impl Engine {
                 self.drop_stream(now, spent, out); // its line is used again
             }
             let session = self.board.add_stream(index, agreed_stream(key, proposed, stream));
+            self.keep_lease(session);
             self.wait_for_connection(now, key);
             self.dial_if_active(session, out);
             sessions.push(session);
@@ -220,8 +254,8 @@ impl Engine {
     /// RFC 5547 §8.5: what an OPTIONS is told.
     pub(super) fn capability_description(&mut self) -> Body {
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
-        let uri = self.mint_uri();
-        let terms = self.terms(uri);
+        let uri = self.mint_uri(None);
+        let terms = self.terms(vec![uri]);
         let description = sdp::capabilities(&local, &terms);
         Body::new(SDP_TYPE, description.to_bytes())
     }

@@ -170,12 +170,12 @@ impl Engine {
             return;
         };
         let message = OutboundKey(self.number());
-        let spec = self.outbound(message, session, &info, size);
+        let spec = self.outbound(now, message, session, &info, size);
         tracing::info!(message_id = %spec.message_id, octets = size, name = info.name.as_deref(), "sending");
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.sending = Some(message);
         stream.player = None;
-        self.sendings.insert(message, Sending { session, owner, octets: size });
+        self.sendings.insert(message, Sending { session, owner, octets: size, acknowledged: 0 });
         if let Owner::Primitive(primitive) = owner
             && let Some(play) = self.plays.get_mut(&primitive)
         {
@@ -188,7 +188,14 @@ impl Engine {
         out.push(Output::Link(link, Command::Send(spec, source)));
     }
 
-    fn outbound(&mut self, message: OutboundKey, session: SessionKey, info: &FileInfo, size: u64) -> OutboundSpec {
+    fn outbound(
+        &mut self,
+        now: Now,
+        message: OutboundKey,
+        session: SessionKey,
+        info: &FileInfo,
+        size: u64,
+    ) -> OutboundSpec {
         let disposition = info.disposition.as_deref().unwrap_or("attachment");
         let headers = info.name.iter().map(|name| {
             ("Content-Disposition".to_owned(), format!("{disposition}; filename={}; size={size}", quoted(name)))
@@ -202,13 +209,14 @@ impl Engine {
             headers: headers.collect(),
             success_report: true,
             failure_report: FailureReport::Yes,
-            chunk: self.policy.chunk,
+            chunk: self.chunk(now, session),
             skip: 0,
         }
     }
 
     pub(super) fn acknowledged(&mut self, now: Now, message: OutboundKey, octets: u64, out: &mut Outbox<Output>) {
-        let Some(sending) = self.sendings.get(&message) else { return };
+        let Some(sending) = self.sendings.get_mut(&message) else { return };
+        sending.acknowledged = octets;
         if let Owner::Client(order) = sending.owner {
             out.push(Output::Happened(order, Happening::Sent(octets)));
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::link::{Command, LinkId, Notice};
+use super::link::{Bearer, Command, LinkId, Notice};
 use super::order::{Happening, Order, OrderId};
 use crate::model::{FileInfo, ObjectUri};
 use crate::msrp::{MsrpUri, SessionKey};
@@ -29,10 +29,14 @@ pub enum Query {
 pub enum Input {
     /// From the SIP sockets.
     Sip(sip::Input),
+    /// A stream is at work as this link. Comes before anything else is heard of the link.
+    Linked(LinkId, Bearer),
     /// From a link.
     Notice(LinkId, Notice),
     /// A [`Output::Dial`] was performed.
     Dialled(SessionKey, Result<LinkId, String>),
+    /// A [`Output::DialRelay`] was performed.
+    RelayDialled(Result<LinkId, String>),
     /// A [`Output::Find`] was performed.
     Found(Ticket, Result<Option<Committed>, String>),
     /// A [`Output::Commit`] was performed.
@@ -65,6 +69,9 @@ pub enum Output {
     Link(LinkId, Command),
     /// Connect to this MSRP URI for a session; answer with [`Input::Dialled`].
     Dial(SessionKey, MsrpUri),
+    /// Connect to our own relay over TLS, whose certificate has to bear the host's name (RFC 4976 §9.2); answer with
+    /// [`Input::RelayDialled`].
+    DialRelay(MsrpUri),
     /// Ask the spool; answer with [`Input::Found`].
     Find(Ticket, Query),
     /// Publish a sealed file; answer with [`Input::Committed`].

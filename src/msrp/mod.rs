@@ -25,6 +25,7 @@
 //! **Not here.** Sockets, clocks, files, SDP, being a relay (RFC 4976: we are a client, an AUTH to us is answered 501), and what a message means.
 
 pub mod auth;
+pub mod carrier;
 mod connection;
 mod decode;
 mod encode;
@@ -41,6 +42,7 @@ pub mod uri;
 mod wire;
 
 pub use auth::{AuthFailure, AuthRequest, AuthStep, Authenticator, RelayAccount, UsePath};
+pub use carrier::Carrier;
 pub use connection::Connection;
 pub use decode::{DecodeError, Decoder, Event};
 pub use frame::{FailureReport, Flag, Method, Path, RequestHead, ResponseHead, Status, StatusCode};

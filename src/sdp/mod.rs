@@ -33,4 +33,4 @@ pub use description::{Attribute, Description, LocalSession, Media, Origin};
 pub use error::{FileError, SdpError, Unsupported};
 pub use file::{FileOffer, FileRange};
 pub use msrp::{Direction, Role, Setup, Terms};
-pub use offer::{AgreedStream, OfferedStream, capabilities, offer, read_answer, reoffer};
+pub use offer::{AgreedStream, OfferedStream, capabilities, offer, read_answer, reoffer, repath};

@@ -1,5 +1,6 @@
 //! The attributes of one MSRP stream (RFC 4975 §8) and who connects to whom (RFC 6135 §4.2).
 
+use super::address::Address;
 use super::description::{Attribute, Media};
 use crate::model::media::accepts;
 use crate::msrp::MsrpUri;
@@ -184,7 +185,7 @@ pub(super) fn media_line(terms: &Terms, direction: Direction, setup: Setup) -> M
     // RFC 6135 §4.2.2, 4145 §4.1: who connects has no port to name, and 9 is the discard port.
     let own = terms.path.last().and_then(|uri| uri.port).unwrap_or(DISCARD_PORT);
     let port = if setup == Setup::Active { DISCARD_PORT } else { own };
-    Media {
+    let mut media = Media {
         kind: "message".to_owned(),
         port,
         ports: None,
@@ -192,7 +193,18 @@ pub(super) fn media_line(terms: &Terms, direction: Direction, setup: Setup) -> M
         formats: "*".to_owned(),
         connection: None,
         attributes,
-    }
+    };
+    place(&mut media, &terms.path);
+    media
+}
+
+/// RFC 4975 §8.1, 6714 §4.2: c= and m= name the first hop. With relays of ours that is the outermost of them, and it
+/// listens whether we are active or not.
+pub(super) fn place(media: &mut Media, path: &[MsrpUri]) {
+    let [relay, _, ..] = path else { return };
+    let host = relay.address().map_or_else(|| relay.host.parse().ok(), |address| Some(Address::Ip(address)));
+    media.connection = host.or_else(|| media.connection.take());
+    media.port = relay.port.unwrap_or(media.port);
 }
 
 const DISCARD_PORT: u16 = 9;

@@ -4,7 +4,8 @@ use super::answer::check_line;
 use super::description::{Attribute, Description, LocalSession, Media};
 use super::error::SdpError;
 use super::file::{FileOffer, SELECTOR};
-use super::msrp::{Direction, Role, Setup, Terms, media_line};
+use super::msrp::{Direction, Role, Setup, Terms, media_line, place};
+use crate::msrp::MsrpUri;
 
 /// One stream we offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,21 @@ pub fn reoffer(previous: &Description, finished: &[usize], added: Option<&Offere
         match next.media.iter_mut().find(|media| media.is_closed()) {
             Some(slot) => *slot = line,
             None => next.media.push(line),
+        }
+    }
+    next.succeeding(previous)
+}
+
+/// The same session by another path of ours: an offer that changes nothing else (RFC 4975 §8.4, 4976 §9.4).
+pub fn repath(previous: &Description, index: usize, path: &[MsrpUri]) -> Description {
+    let mut next = previous.clone();
+    for (at, media) in next.media.iter_mut().enumerate() {
+        unpassive(media);
+        if at == index {
+            place(media, path);
+            let text = MsrpUri::print_path(path);
+            let paths = media.attributes.iter_mut().filter(|attribute| attribute.name == "path");
+            paths.for_each(|attribute| attribute.value = Some(text.clone()));
         }
     }
     next.succeeding(previous)

@@ -58,6 +58,7 @@ impl World {
                 }
                 Err(_) => return Some(Input::Dialled(session, Err(format!("{uri}: no such host")))),
             },
+            Output::DialRelay(uri) => unreachable!("no relay is configured here: {uri}"),
             Output::Find(ticket, query) => {
                 let delay = self.disk_delay(id);
                 self.time.after(delay, Event::Find(id, ticket, query));

@@ -1,0 +1,412 @@
+//! Paths through a relay of ours (RFC 4976): who waits for one, on which connection it is asked for, when it runs out.
+//!
+//! ```text
+//!   INVITE, re-INVITE, a command, a lease that ends --> waiting --front--> AUTH ... 200 --> granted --> offer or answer
+//! ```
+//! Each session gets a path of its own, so each costs an AUTH; they go one after the other on the one connection. What
+//! waits too long, or finds the relay down, is refused with a reason; nothing goes around a relay that is configured.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use super::call::{Offered, Stream};
+use super::core::Engine;
+use super::jobs::Timer;
+use super::link::{Command, LinkId};
+use super::order::{Happening, Order};
+use super::port::Output;
+use crate::model::limits::{MSRP_RELAY_PATIENCE, MSRP_RELAY_WAITING};
+use crate::model::{Instant, Mint, Now, Outbox};
+use crate::msml::PrimitiveKey;
+use crate::msrp::{AuthFailure, AuthStep, Authenticator, Carrier, MsrpUri, RelayAccount, SessionSpec, StatusCode};
+use crate::msrp::{SessionKey, UsePath};
+use crate::sdp::{self, Description, Role};
+use crate::sip::{self, Body, CallKey, EndReason};
+
+/// A new path is asked for when this share of the old one's time is left: enough for a relay that is being restarted.
+const LEASE_REST: u32 = 3;
+
+/// After a failed renewal: a relay that is back serves us soon, one that is not has its peace.
+const RENEW_AGAIN: Duration = Duration::from_secs(10);
+
+/// While another offer of the call is under way (RFC 3264 §4: one at a time).
+const RENEW_SOON: Duration = Duration::from_secs(1);
+
+/// Our own URI and the relays before it.
+#[derive(Clone, Debug)]
+pub(super) struct OwnPath {
+    /// In the order of a To-Path; none if there is no relay.
+    pub(super) relays: Vec<MsrpUri>,
+    pub(super) local: MsrpUri,
+}
+
+impl OwnPath {
+    /// RFC 4976 §5.1: what SDP says is the Use-Path reversed, and our own URI behind it.
+    pub(super) fn in_sdp(&self) -> Vec<MsrpUri> {
+        in_sdp(&self.relays, &self.local)
+    }
+}
+
+/// The same of its parts.
+pub(super) fn in_sdp(relays: &[MsrpUri], local: &MsrpUri) -> Vec<MsrpUri> {
+    relays.iter().rev().chain([local]).cloned().collect()
+}
+
+/// The other way round: what [`in_sdp`] made, taken apart.
+pub(super) fn from_sdp(mut path: Vec<MsrpUri>) -> Option<OwnPath> {
+    let local = path.pop()?;
+    path.reverse();
+    Some(OwnPath { relays: path, local })
+}
+
+/// What goes on when its paths are there.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// The answer to this offer.
+    Answer(Box<Description>),
+    /// Our offer to an INVITE without one.
+    Offer,
+    /// A stream for a primitive.
+    Reoffer(PrimitiveKey),
+    /// A command's call.
+    Order(Box<Order>),
+    /// The same stream by another path.
+    Renew(SessionKey),
+}
+
+#[derive(Debug)]
+struct Applicant {
+    ticket: u64,
+    call: CallKey,
+    need: usize,
+    what: Waiting,
+}
+
+/// The connection to the first relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Down,
+    Dialling,
+    Up(LinkId),
+}
+
+/// Everything the engine knows of its relay.
+#[derive(Debug)]
+pub(super) struct Relay {
+    client: Option<Authenticator>,
+    line: Line,
+    waiting: VecDeque<Applicant>,
+    /// Whose AUTH is under way.
+    running: Option<u64>,
+    granted: HashMap<CallKey, VecDeque<OwnPath>>,
+    /// When the paths of a call, by session id, have to be renewed.
+    leases: HashMap<CallKey, Vec<(Option<String>, Instant)>>,
+}
+
+impl Relay {
+    pub(super) fn new(account: Option<RelayAccount>, mint: Mint) -> Self {
+        Self {
+            client: account.map(|account| Authenticator::new(account, mint)),
+            line: Line::Down,
+            waiting: VecDeque::new(),
+            running: None,
+            granted: HashMap::new(),
+            leases: HashMap::new(),
+        }
+    }
+
+    /// What carries us to the relay; `None` if there is none.
+    pub(super) fn carrier(&self) -> Option<Carrier> {
+        Carrier::of(self.client.as_ref()?.first()?)
+    }
+
+    /// Whether this link leads to the relay.
+    pub(super) fn is_on(&self, link: LinkId) -> bool {
+        self.line == Line::Up(link)
+    }
+
+    /// Forgets a call and everything that waits for it.
+    pub(super) fn forget(&mut self, call: CallKey) {
+        self.granted.remove(&call);
+        self.leases.remove(&call);
+        self.waiting.retain(|applicant| applicant.call != call);
+    }
+
+    /// What was granted to an offer or answer that did not want it.
+    pub(super) fn waste(&mut self, call: CallKey) {
+        self.granted.remove(&call);
+    }
+}
+
+// Who waits.
+impl Engine {
+    /// Whether so many paths for this call have to be asked for first.
+    pub(super) fn lacks_paths(&self, call: CallKey, need: usize) -> bool {
+        let have = self.relay.granted.get(&call).map_or(0, VecDeque::len);
+        self.relay.client.is_some() && have < need
+    }
+
+    /// The path of a new session. `None`: it was not asked for, which makes no session rather than one without relay.
+    pub(super) fn own_path(&mut self, call: CallKey, carrier: Option<Carrier>) -> Option<OwnPath> {
+        if self.relay.client.is_some() {
+            return self.relay.granted.get_mut(&call)?.pop_front();
+        }
+        Some(OwnPath { relays: Vec::new(), local: self.mint_uri(carrier) })
+    }
+
+    /// Asks for the paths and goes on when they are there.
+    pub(super) fn apply(&mut self, now: Now, call: CallKey, need: usize, what: Waiting, out: &mut Outbox<Output>) {
+        let ticket = self.number();
+        let applicant = Applicant { ticket, call, need, what };
+        if self.relay.waiting.len() >= MSRP_RELAY_WAITING {
+            return self.denied(now, applicant, "too many wait for the MSRP relay", out);
+        }
+        self.relay.waiting.push_back(applicant);
+        self.wake(now, MSRP_RELAY_PATIENCE, Timer::Relay(ticket));
+        self.pursue(out);
+    }
+
+    pub(super) fn waited_too_long(&mut self, now: Now, ticket: u64, out: &mut Outbox<Output>) {
+        let at = self.relay.waiting.iter().position(|applicant| applicant.ticket == ticket);
+        if let Some(applicant) = at.and_then(|at| self.relay.waiting.remove(at)) {
+            self.denied(now, applicant, "the MSRP relay does not answer in time", out);
+        }
+    }
+
+    /// Takes the next step for whoever waits longest.
+    fn pursue(&mut self, out: &mut Outbox<Output>) {
+        let Some(front) = self.relay.waiting.front() else { return };
+        let Some(client) = &self.relay.client else { return };
+        match self.relay.line {
+            Line::Dialling => {}
+            Line::Down => {
+                let Some(first) = client.first().cloned() else { return };
+                self.relay.line = Line::Dialling;
+                out.push(Output::DialRelay(first));
+            }
+            Line::Up(link) if self.relay.running.is_none() => {
+                self.relay.running = Some(front.ticket);
+                let again = match front.what {
+                    Waiting::Renew(session) => self.board.streams.get(&session).map(|stream| stream.local.clone()),
+                    _ => None,
+                };
+                let local = again.unwrap_or_else(|| self.mint_uri(self.relay.carrier()));
+                let Some(client) = &mut self.relay.client else { return };
+                let request = client.begin(local);
+                out.push(Output::Link(link, Command::Auth(request)));
+            }
+            Line::Up(_) => {}
+        }
+    }
+
+    fn go_on(&mut self, now: Now, applicant: Applicant, out: &mut Outbox<Output>) {
+        let call = applicant.call;
+        match applicant.what {
+            Waiting::Answer(offer) => self.consider(now, call, *offer, out),
+            Waiting::Offer => self.offer_ours(now, call, false, out),
+            Waiting::Reoffer(primitive) => self.reoffer(now, primitive, out),
+            Waiting::Order(order) => self.place_call(now, call, *order, out),
+            Waiting::Renew(session) => self.renewed(now, call, session, out),
+        }
+    }
+
+    fn denied(&mut self, now: Now, applicant: Applicant, why: &str, out: &mut Outbox<Output>) {
+        let call = applicant.call;
+        tracing::warn!(call = call.0, why, "no path through the MSRP relay");
+        self.relay.waste(call);
+        match applicant.what {
+            Waiting::Answer(_) | Waiting::Offer => self.refuse_for_relay(now, call, why, out),
+            Waiting::Reoffer(primitive) => self.reoffer_denied(now, call, primitive, why, out),
+            Waiting::Order(order) => {
+                let Order::Call { id, .. } = *order else { return };
+                out.push(Output::Happened(id, Happening::Refused(UNAVAILABLE, why.to_owned())));
+                out.push(Output::Happened(id, Happening::Ended(EndReason::Refused(UNAVAILABLE))));
+            }
+            Waiting::Renew(session) => self.wake(now, RENEW_AGAIN, Timer::Renew(session)),
+        }
+    }
+
+    /// The relay is not to be had: so say all who wait, and those who want to renew try again.
+    fn deny_all(&mut self, now: Now, why: &str, out: &mut Outbox<Output>) {
+        for applicant in std::mem::take(&mut self.relay.waiting) {
+            self.denied(now, applicant, why, out);
+        }
+    }
+}
+
+// The connection and what the relay says on it.
+impl Engine {
+    pub(super) fn relay_dialled(&mut self, now: Now, result: Result<LinkId, String>, out: &mut Outbox<Output>) {
+        match result {
+            Ok(link) => {
+                self.relay.line = Line::Up(link);
+                self.pursue(out);
+            }
+            Err(why) => {
+                self.relay.line = Line::Down;
+                tracing::error!(%why, "cannot reach the MSRP relay");
+                self.deny_all(now, "the MSRP relay cannot be reached", out);
+            }
+        }
+    }
+
+    pub(super) fn auth_answered(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        status: StatusCode,
+        headers: &[(String, String)],
+        out: &mut Outbox<Output>,
+    ) {
+        let Some(client) = self.relay.client.as_mut().filter(|_| self.relay.line == Line::Up(link)) else { return };
+        match client.answer(status, headers) {
+            AuthStep::Ask(request) => out.push(Output::Link(link, Command::Auth(request))),
+            AuthStep::Done(path) => self.let_in(now, path, out),
+            AuthStep::Failed(failure) => self.not_let_in(now, link, &failure, out),
+        }
+    }
+
+    fn let_in(&mut self, now: Now, path: UsePath, out: &mut Outbox<Output>) {
+        if path.numeric {
+            tracing::warn!(path = %MsrpUri::print_path(&path.uris), "the relay names itself by number (RFC 4976 §4.2)");
+        }
+        let running = self.relay.running.take();
+        let front = self.relay.waiting.front().filter(|front| Some(front.ticket) == running);
+        if let Some(front) = front {
+            let (call, need, local) = (front.call, front.need, path.local);
+            tracing::debug!(call = call.0, path = %MsrpUri::print_path(&path.uris), lifetime = ?path.lifetime, "the relay gives a path");
+            if let Some(lifetime) = path.lifetime {
+                let due = now.instant + (lifetime - lifetime / LEASE_REST);
+                self.relay.leases.entry(call).or_default().push((local.session_id.clone(), due));
+            }
+            let granted = self.relay.granted.entry(call).or_default();
+            granted.push_back(OwnPath { relays: path.uris, local });
+            if granted.len() >= need
+                && let Some(applicant) = self.relay.waiting.pop_front()
+            {
+                self.go_on(now, applicant, out);
+            }
+        }
+        self.pursue(out);
+    }
+
+    fn not_let_in(&mut self, now: Now, link: LinkId, failure: &AuthFailure, out: &mut Outbox<Output>) {
+        tracing::error!(%failure, "the MSRP relay does not serve us");
+        let running = self.relay.running.take();
+        let why = format!("the MSRP relay does not serve us: {failure}");
+        match failure {
+            AuthFailure::Refused | AuthFailure::Impostor | AuthFailure::Challenge(_) => self.deny_all(now, &why, out),
+            // Nobody answers on this connection any more.
+            AuthFailure::Status(StatusCode::TIMEOUT) => {
+                self.deny_all(now, &why, out);
+                out.push(Output::Link(link, Command::Close));
+            }
+            _ => {
+                if let Some(applicant) = self.relay.waiting.pop_front_if(|front| Some(front.ticket) == running) {
+                    self.denied(now, applicant, &why, out);
+                }
+            }
+        }
+        self.pursue(out);
+    }
+
+    /// RFC 4976 §6.3: with the connection every path asked for on it is void.
+    pub(super) fn relay_lost(&mut self, now: Now, out: &mut Outbox<Output>) {
+        let served = !self.relay.granted.is_empty() || self.relay.running.is_none();
+        tracing::warn!("the connection to the MSRP relay is lost: its paths are void");
+        self.relay.line = Line::Down;
+        self.relay.running = None;
+        self.relay.granted.clear();
+        self.relay.leases.clear();
+        if let Some(client) = &mut self.relay.client {
+            client.abandon();
+        }
+        if !served {
+            // It hangs up instead of answering: it would do so again.
+            self.deny_all(now, "the MSRP relay closes the connection", out);
+        }
+        let relayed = |stream: &Stream| !stream.relays.is_empty();
+        let mut sessions: Vec<SessionKey> =
+            self.board.streams.iter().filter(|(_, stream)| relayed(stream)).map(|(key, _)| *key).collect();
+        sessions.sort_unstable();
+        for session in sessions {
+            self.renew(now, session, out);
+        }
+        self.pursue(out);
+    }
+}
+
+// Streams by way of the relay.
+impl Engine {
+    /// A stream has come to life: its path is renewed in time.
+    pub(super) fn keep_lease(&mut self, session: SessionKey) {
+        let Some(stream) = self.board.streams.get(&session) else { return };
+        let (call, id) = (stream.call, stream.local.session_id.clone());
+        let Some(leases) = self.relay.leases.get_mut(&call) else { return };
+        let Some(at) = leases.iter().position(|(lease, _)| *lease == id) else { return };
+        let (_, due) = leases.swap_remove(at);
+        self.wake_at(due, Timer::Renew(session));
+    }
+
+    /// We are the active side: the relay connects to the peer when our first SEND comes (RFC 6135 §4.5).
+    pub(super) fn join_relay(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
+        let Line::Up(link) = self.relay.line else { return };
+        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        if stream.link.is_some() || stream.spent || stream.role != Role::Active {
+            return;
+        }
+        stream.link = Some(link);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        out.push(Output::Link(link, Command::Bind(spec)));
+    }
+
+    /// RFC 4976 §9.4: before a path runs out, or when it is void, the peer gets another one by offer and answer.
+    pub(super) fn renew(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get(&session).filter(|stream| !stream.spent) else { return };
+        let call = stream.call;
+        let asked = |applicant: &Applicant| matches!(applicant.what, Waiting::Renew(other) if other == session);
+        if self.board.calls.get(&call).is_none_or(|call| call.leaving) || self.relay.waiting.iter().any(asked) {
+            return;
+        }
+        self.apply(now, call, 1, Waiting::Renew(session), out);
+    }
+
+    fn renewed(&mut self, now: Now, key: CallKey, session: SessionKey, out: &mut Outbox<Output>) {
+        let Some(path) = self.own_path(key, None) else { return };
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let index = call.streams.iter().position(|slot| *slot == Some(session));
+        let (Some(index), Some(previous)) = (index, call.description.clone()) else { return };
+        if call.offered.is_some() || call.offered_in_2xx.is_some() || self.offers.contains_key(&key) {
+            return self.wake(now, RENEW_SOON, Timer::Renew(session));
+        }
+        tracing::info!(call_id = %call.parties.call_id, session = session.0, "a new path through the relay is offered");
+        let description = sdp::repath(&previous, index, &path.in_sdp());
+        let body = Body::new(super::call::SDP_TYPE, description.to_bytes());
+        let renewed = Some((session, path.relays));
+        call.offered = Some(Offered { description, added: Vec::new(), purpose: None, renewed });
+        self.command(now, sip::Command::Reinvite { call: key, body }, out);
+    }
+
+    /// The peer knows the new path.
+    pub(super) fn take_path(&mut self, session: SessionKey, relays: Vec<MsrpUri>, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        stream.relays = relays;
+        self.keep_lease(session);
+        let Some(stream) = self.board.streams.get(&session) else { return };
+        match stream.link {
+            Some(link) => {
+                let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+                out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
+            }
+            None => self.join_relay(session, out),
+        }
+    }
+
+    /// The offer of a new path was refused, or crossed one of the peer's.
+    pub(super) fn path_not_taken(&mut self, now: Now, session: SessionKey) {
+        self.wake(now, RENEW_AGAIN, Timer::Renew(session));
+    }
+}
+
+/// RFC 3261 §21.5.4.
+pub(super) const UNAVAILABLE: u16 = 503;
