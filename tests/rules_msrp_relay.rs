@@ -144,7 +144,7 @@ fn what_a_relay_reports_is_what_the_peer_would_have_answered() {
         ("481 No Such Session", SendFailure::Report(StatusCode::NO_SUCH_SESSION)),
     ] {
         let mut store = store_with(file(1000));
-        store.give(Input::Send(message(1, "m0001", 1000)));
+        store.give(Input::Send(OutboundSpec { success_report: true, ..message(1, "m0001", 1000) }));
         let said = store.said();
         store.hear(answer(&tids(&said)[0], "200 OK"));
         store.hear(report("m0001", "1-1000/1000", status));

@@ -115,11 +115,6 @@ impl Relay {
         }
     }
 
-    /// What carries us to the relay; `None` if there is none.
-    pub(super) fn carrier(&self) -> Option<Carrier> {
-        Carrier::of(self.client.as_ref()?.first()?)
-    }
-
     /// Whether this link leads to the relay.
     pub(super) fn is_on(&self, link: LinkId) -> bool {
         self.line == Line::Up(link)
@@ -190,7 +185,13 @@ impl Engine {
                     Waiting::Renew(session) => self.board.streams.get(&session).map(|stream| stream.local.clone()),
                     _ => None,
                 };
-                let local = again.unwrap_or_else(|| self.mint_uri(self.relay.carrier()));
+                let carrier = client.first().and_then(Carrier::of);
+                let fresh = |engine: &mut Self| {
+                    let uri = engine.mint_uri(carrier);
+                    // Nobody connects to it, so its scheme is that of the connection it lives on, listener or not.
+                    MsrpUri { secure: carrier.is_some_and(Carrier::is_secure), transport: "tcp".to_owned(), ..uri }
+                };
+                let local = again.unwrap_or_else(|| fresh(self));
                 let Some(client) = &mut self.relay.client else { return };
                 let request = client.begin(local);
                 out.push(Output::Link(link, Command::Auth(request)));
@@ -267,9 +268,6 @@ impl Engine {
     }
 
     fn let_in(&mut self, now: Now, path: UsePath, out: &mut Outbox<Output>) {
-        if path.numeric {
-            tracing::warn!(path = %MsrpUri::print_path(&path.uris), "the relay names itself by number (RFC 4976 §4.2)");
-        }
         let running = self.relay.running.take();
         let front = self.relay.waiting.front().filter(|front| Some(front.ticket) == running);
         if let Some(front) = front {

@@ -45,8 +45,6 @@ pub struct UsePath {
     pub uris: Vec<MsrpUri>,
     /// How long it is valid, if the relays said so.
     pub lifetime: Option<Duration>,
-    /// RFC 4976 §4.2: a URI without a domain name is a fault of the relay's.
-    pub numeric: bool,
 }
 
 /// What follows from an answer.
@@ -95,6 +93,9 @@ pub enum UsePathFault {
     /// RFC 4976 §4.2: every URI has a port.
     #[error("a URI has no port")]
     NoPort,
+    /// RFC 4976 §4.2: every URI has a domain name. Kamailio's relay needs `use_path_addr` for that.
+    #[error("a URI has an address instead of a name")]
+    Numeric,
 }
 
 /// A challenge that was answered before, and how often its nonce has been used.
@@ -221,8 +222,7 @@ impl Authenticator {
             (run.tries, run.answered) = (0, false);
             return AuthStep::Ask(self.ask(run));
         }
-        let numeric = run.path.iter().any(|uri| uri.address().is_some());
-        AuthStep::Done(UsePath { local: run.local, uris: run.path, lifetime: run.lifetime, numeric })
+        AuthStep::Done(UsePath { local: run.local, uris: run.path, lifetime: run.lifetime })
     }
 
     /// Whether a relay that proves itself does it right; and what its next challenge would be.
@@ -266,6 +266,9 @@ fn use_path(headers: &[(String, String)]) -> Result<Vec<MsrpUri>, UsePathFault> 
     }
     if path.iter().any(|uri| uri.port.is_none()) {
         return Err(UsePathFault::NoPort);
+    }
+    if path.iter().any(|uri| uri.address().is_some()) {
+        return Err(UsePathFault::Numeric);
     }
     Ok(path)
 }
@@ -356,10 +359,7 @@ mod tests {
             &headers(&[("Use-Path", "msrps://inner.example.org:9000/u1;tcp"), ("Expires", "60")]),
         );
         let uris = path("msrps://inner.example.org:9000/u1;tcp");
-        assert_eq!(
-            done,
-            AuthStep::Done(UsePath { local: uri(OWN), uris, lifetime: Some(Duration::from_secs(60)), numeric: false })
-        );
+        assert_eq!(done, AuthStep::Done(UsePath { local: uri(OWN), uris, lifetime: Some(Duration::from_secs(60)) }));
     }
 
     // M4976-5.1-01 M4976-5.1-09 M4976-4.2-02
@@ -377,7 +377,7 @@ mod tests {
         let whole = format!("{inner} msrps://outer.example.net:9000/u2;tcp");
         let done = client.answer(StatusCode::OK, &headers(&[("Use-Path", &whole), ("Expires", "1800")]));
         let lifetime = Some(Duration::from_secs(900));
-        assert_eq!(done, AuthStep::Done(UsePath { local: uri(OWN), uris: path(&whole), lifetime, numeric: false }));
+        assert_eq!(done, AuthStep::Done(UsePath { local: uri(OWN), uris: path(&whole), lifetime }));
     }
 
     // M4976-10.3-01 M7616-3.3-02
@@ -457,14 +457,12 @@ mod tests {
 
     // M4976-4.2-01
     #[test]
-    fn a_use_path_is_checked_and_a_numeric_one_is_told() {
+    fn a_use_path_without_names_or_ports_is_not_used() {
         let let_in = |lines: &[(&str, &str)]| {
             let mut client = client(&[INNER]);
             client.begin(uri(OWN));
             client.answer(StatusCode::OK, &headers(lines))
         };
-        let step = let_in(&[("Use-Path", "msrps://192.0.2.1:9000/u1;tcp")]);
-        assert!(matches!(step, AuthStep::Done(UsePath { numeric: true, lifetime: None, .. })), "{step:?}");
         let long = ["msrps://r.example:1/a;tcp"; MSRP_PATH_URIS].join(" ");
         for (lines, fault) in [
             (&[][..], UsePathFault::Missing),
@@ -472,6 +470,8 @@ mod tests {
             (&[("Use-Path", "")], UsePathFault::Uri(MsrpUriError::PathLength)),
             (&[("Use-Path", long.as_str())], UsePathFault::Uri(MsrpUriError::PathLength)),
             (&[("Use-Path", "msrps://r.example/a;tcp")], UsePathFault::NoPort),
+            (&[("Use-Path", "msrps://r.example:1/a;tcp msrps://192.0.2.1:9000/b;tcp")], UsePathFault::Numeric),
+            (&[("Use-Path", "msrps://[2001:db8::1]:9000/b;tcp")], UsePathFault::Numeric),
         ] {
             assert_eq!(let_in(lines), AuthStep::Failed(AuthFailure::UsePath(fault)), "{lines:?}");
         }
