@@ -300,7 +300,8 @@ impl Engine {
                 out.push(Output::Link(link, Command::Close));
             }
             _ => {
-                if let Some(applicant) = self.relay.waiting.pop_front_if(|front| Some(front.ticket) == running) {
+                let asked = self.relay.waiting.front().is_some_and(|front| Some(front.ticket) == running);
+                if asked && let Some(applicant) = self.relay.waiting.pop_front() {
                     self.denied(now, applicant, &why, out);
                 }
             }

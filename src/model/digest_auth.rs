@@ -75,7 +75,8 @@ impl Challenge {
     /// # Errors
     /// Why it can't be answered.
     pub fn parse(text: &str) -> Result<Self, ChallengeFault> {
-        let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        let text = text.trim();
+        let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
         if !scheme.eq_ignore_ascii_case("Digest") {
             return Err(ChallengeFault::Scheme(scheme.to_owned()));
         }
