@@ -358,6 +358,18 @@ fn a_lost_relay_is_connected_again_and_the_peer_gets_a_new_path() {
     assert_eq!((link, spec.local, spec.greet), (again, own, true));
 }
 
+// M4976-8-05 M4976-9.2-04
+#[test]
+fn nothing_is_said_to_a_relay_over_a_plain_connection() {
+    let mut house = House::new();
+    house.invite("c1", &[(LINE, "active")]);
+    house.give(Input::Linked(LINK, Bearer { carrier: Carrier::Tcp, ..bearer() }));
+    house.give(Input::RelayDialled(Ok(LINK)));
+    assert!(house.auth().is_none());
+    assert!(house.outputs.iter().any(|output| matches!(output, Output::Link(LINK, Command::Close))));
+    assert!(house.said("SIP/2.0 503").is_some());
+}
+
 #[test]
 fn a_caller_who_gives_up_is_forgotten_and_so_is_the_path_asked_for_him() {
     let mut house = House::connected();

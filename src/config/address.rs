@@ -119,3 +119,46 @@ impl FromStr for Listen {
         Ok(Self { transport, host })
     }
 }
+
+/// An MSRP relay that works for us: `msrps://relay.example.org:2855;tcp`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// The account in its URI, if one is named there.
+    pub user: Option<String>,
+    /// The host and, always, the port: without one it would have to be found by SRV records (RFC 4976 §8).
+    pub host: Host,
+}
+
+impl fmt::Display for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+        write!(f, "msrps://{user}{};tcp", self.host)
+    }
+}
+
+impl FromStr for Relay {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("msrp:") {
+            return Err(format!(
+                "\"{text}\" is not protected: a relay is reached over TLS alone (RFC 4976 §9.2), msrps://"
+            ));
+        }
+        let why = || format!("\"{text}\" is not the URI of a relay: expected msrps://HOST:PORT;tcp");
+        let rest = text.strip_prefix("msrps://").and_then(|rest| rest.strip_suffix(";tcp")).ok_or_else(why)?;
+        let (user, host) = match rest.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, rest),
+        };
+        let legal = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,=".contains(c);
+        if user.is_some_and(|user| user.is_empty() || !user.chars().all(legal)) {
+            return Err(why());
+        }
+        let host: Host = host.parse().map_err(|_| why())?;
+        if host.port.is_none_or(|port| port == 0) {
+            return Err(format!("\"{text}\" has no port; MSRP's own is 2855"));
+        }
+        Ok(Self { user: user.map(str::to_owned), host })
+    }
+}

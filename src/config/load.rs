@@ -198,6 +198,11 @@ impl Loader {
             !s.msrp.accept_types.is_empty(),
             "nothing would be accepted; \"*\" is any type",
         );
+        let account = s.msrp.relay_user.is_some() && s.msrp.relay_password_file.is_some();
+        let why = "needs msrp.relay_user and msrp.relay_password_file: a relay serves nobody it does not know";
+        self.demand("msrp.relay", s.msrp.relay.is_empty() || account, why);
+        let whole = s.msrp.relay_expires.is_none_or(|expires| !expires.is_zero() && expires.subsec_millis() == 0);
+        self.demand("msrp.relay_expires", whole, "has to be one second or more, in whole seconds (RFC 4976 §4.6)");
         self.demand("http.listen", s.http.listen.port.is_some(), "needs a port; port 0 lets the system choose one");
         let guarded = s.http.listen.is_loopback() || s.http.token_file.is_some();
         self.demand("http.listen", guarded, "anything but loopback needs http.token_file, a file with a bearer token");

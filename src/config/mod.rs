@@ -21,7 +21,7 @@ mod table;
 mod tests;
 mod value;
 
-pub use address::{Host, Listen, Transport};
+pub use address::{Host, Listen, Relay, Transport};
 pub use error::{ConfigError, Fault, Origin};
 pub use load::Sources;
 pub use print::manual;

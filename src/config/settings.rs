@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::{Host, Listen, Transport};
+use super::address::{Host, Listen, Relay, Transport};
 use super::value::Choice;
 use crate::model::Network;
 
@@ -85,6 +85,14 @@ pub struct Msrp {
     pub max_size: u64,
     /// MIME types accepted, as `a=accept-types` lists them.
     pub accept_types: Vec<String>,
+    /// Relays that every session goes through (RFC 4976), the nearest first.
+    pub relay: Vec<Relay>,
+    /// Our account at the relays.
+    pub relay_user: Option<String>,
+    /// A file whose first line is its password.
+    pub relay_password_file: Option<PathBuf>,
+    /// How long a path through the relays shall be valid; their own choice if unset.
+    pub relay_expires: Option<Duration>,
 }
 
 /// `[spool]`: where files are kept.
@@ -151,6 +159,10 @@ impl Default for Msrp {
             chunk: 64 << 10,
             max_size: 4 << 30,
             accept_types: vec!["*".to_owned()],
+            relay: Vec::new(),
+            relay_user: None,
+            relay_password_file: None,
+            relay_expires: None,
         }
     }
 }

@@ -99,6 +99,22 @@ pub(super) const SECTIONS: &[Section] = &[
                 field: |s| &mut s.msrp.accept_types,
                 meaning: "MIME types accepted, as a=accept-types lists them; \"*\" is any.",
             },
+            Key {
+                name: "relay",
+                field: |s| &mut s.msrp.relay,
+                meaning: "MSRP relays (RFC 4976) that every session goes through, the nearest first. Their certificates have to bear their names and come from an authority in tls.client_ca. Without a relay no session is made.",
+            },
+            Key { name: "relay_user", field: |s| &mut s.msrp.relay_user, meaning: "Our account at the relays." },
+            Key {
+                name: "relay_password_file",
+                field: |s| &mut s.msrp.relay_password_file,
+                meaning: "File whose first line is the password of relay_user.",
+            },
+            Key {
+                name: "relay_expires",
+                field: |s| &mut s.msrp.relay_expires,
+                meaning: "How long the relays shall keep a session's path; before it runs out the peer is offered a new one. Unset: the relays' choice.",
+            },
         ],
     },
     Section {

@@ -148,3 +148,25 @@ proptest! {
         let _ = Settings::load(&file(&text));
     }
 }
+
+// M4976-8-05 M4976-8-02
+#[test]
+fn a_relay_is_named_by_a_protected_uri_with_a_port_and_wants_an_account() {
+    let relay = |text: &str| format!("[msrp]\nrelay = [\"{text}\"]\nrelay_user = \"u\"\nrelay_password_file = \"p\"\n");
+    let settings = Settings::load(&file(&relay("msrps://me@relay.example.org:9000;tcp"))).expect("valid");
+    assert_eq!(settings.msrp.relay[0].to_string(), "msrps://me@relay.example.org:9000;tcp");
+    for (text, part) in [
+        ("msrp://relay.example.org:2855;tcp", "a relay is reached over TLS alone"),
+        ("msrps://relay.example.org;tcp", "has no port"),
+        ("msrps://192.0.2.1;tcp", "has no port"),
+        ("msrps://relay.example.org:2855", "is not the URI of a relay"),
+        ("relay.example.org:2855", "is not the URI of a relay"),
+        ("msrps://a b@relay.example.org:2855;tcp", "is not the URI of a relay"),
+    ] {
+        let found = faults(&file(&relay(text)));
+        assert!(found[0].starts_with("restante.toml:2: msrp.relay: ") && found[0].contains(part), "{found:?}");
+    }
+    let found = faults(&file("[msrp]\nrelay = [\"msrps://relay.example.org:2855;tcp\"]\nrelay_expires = \"1ms\"\n"));
+    assert!(found[0].contains("needs msrp.relay_user and msrp.relay_password_file"), "{found:?}");
+    assert!(found[1].contains("whole seconds"), "{found:?}");
+}

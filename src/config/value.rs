@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::{Host, Listen};
+use super::address::{Host, Listen, Relay};
 use crate::model::Network;
 
 /// A value as a file, a variable or a flag gave it, before a key gives it a meaning.
@@ -226,6 +226,20 @@ impl Scalar for Listen {
 
     fn form() -> String {
         "udp:HOST:PORT or tcp:HOST:PORT".to_owned()
+    }
+}
+
+impl Scalar for Relay {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "msrps://HOST:PORT;tcp".to_owned()
     }
 }
 

@@ -238,7 +238,15 @@ impl Engine {
 // The connection and what the relay says on it.
 impl Engine {
     pub(super) fn relay_dialled(&mut self, now: Now, result: Result<LinkId, String>, out: &mut Outbox<Output>) {
+        let protected = |link: &LinkId| self.bearers.get(link).is_some_and(|bearer| bearer.carrier.is_secure());
         match result {
+            // RFC 4976 §8: not a word of AUTH goes over a connection that is not TLS.
+            Ok(link) if !protected(&link) => {
+                self.relay.line = Line::Down;
+                out.push(Output::Link(link, Command::Close));
+                tracing::error!("the connection to the MSRP relay is not protected by TLS");
+                self.deny_all(now, "the MSRP relay cannot be reached by TLS", out);
+            }
             Ok(link) => {
                 self.relay.line = Line::Up(link);
                 self.pursue(out);

@@ -22,8 +22,9 @@ use super::{entropy, metrics};
 use crate::config::{self, Settings};
 use crate::engine::{CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Unattended};
 use crate::model::Mint;
+use crate::model::digest_auth::Credentials;
 use crate::msml::{self, DialogIdStyle, ExitStyle, Interpreter, Style};
-use crate::msrp::{self, Carrier};
+use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
 use crate::sdp::Address;
 use crate::sip::{self, Endpoint, Transport};
 use crate::spool::{Committed, Index, Recovery, Spool, SpoolError};
@@ -389,9 +390,27 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
             config::Unattended::Deposit => Unattended::Deposit,
         },
         peers: control.peers.iter().map(peer).collect(),
-        relay: None,
+        relay: relay(settings)?,
         answer_timeout: settings.sip.answer_timeout,
     })
+}
+
+/// The relays and our account there.
+fn relay(settings: &Settings) -> Result<Option<RelayAccount>, StartError> {
+    let msrp = &settings.msrp;
+    let (Some(user), Some(file)) = (&msrp.relay_user, &msrp.relay_password_file) else { return Ok(None) };
+    if msrp.relay.is_empty() {
+        return Ok(None);
+    }
+    let unusable = |why: String| StartError::Settings(format!("msrp.relay_password_file {}: {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
+    let password = text.lines().next().map(str::trim).filter(|line| !line.is_empty());
+    let password = password.ok_or_else(|| unusable("the first line has no password".to_owned()))?.to_owned();
+    let uri = |relay: &config::Relay| relay.to_string().parse::<MsrpUri>();
+    let relays: Result<Vec<MsrpUri>, _> = msrp.relay.iter().map(uri).collect();
+    let relays = relays.map_err(|error| StartError::Settings(format!("msrp.relay: {error}")))?;
+    let credentials = Credentials { user: user.clone(), password };
+    Ok(Some(RelayAccount { relays, credentials, expires: msrp.relay_expires }))
 }
 
 fn peer(peer: &config::Peer) -> Peer {
