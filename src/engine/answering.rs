@@ -9,12 +9,13 @@ use super::jobs::{Errand, Owner, Pending, Timer};
 use super::link::{Command, Source};
 use super::port::{Output, Query};
 use super::relay::{OwnPath, UNAVAILABLE, Waiting, from_sdp, in_sdp};
+use super::trust::Demand;
 use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml;
 use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
-    Verdict, Wish,
+    Unsupported, Verdict, Wish,
 };
 use crate::sip::{self, Body, CallKey, Invite};
 use crate::spool::Committed;
@@ -109,7 +110,8 @@ impl Engine {
 
     /// Decides on each stream of an offer; pulls wait for the spool.
     pub(super) fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
-        let streams = sdp::read_offer(&offer);
+        let mut streams = sdp::read_offer(&offer);
+        streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
         let fresh =
             |stream: &&StreamOffer| !matches!(stream.wish, Wish::Unsupported(_)) && self.kept(key, stream).is_none();
         let need = streams.iter().filter(fresh).count();
@@ -134,6 +136,24 @@ impl Engine {
             out.push(Output::Find(ticket, query));
         }
         self.answer_if_decided(now, key, out);
+    }
+
+    /// A stream is refused before anything else if nobody listens for its transport, or if its peer could prove nothing:
+    /// protection that was asked for is never taken away (RFC 4975 §5.4: `msrps` is TLS).
+    fn refuse_unsafe(&self, key: CallKey, stream: &mut StreamOffer) {
+        let Some(carrier) = stream.terms.path.first().and_then(Carrier::of) else { return };
+        if self.policy.relay.is_some() {
+            return; // what the peer meets is the relay
+        }
+        if self.policy.doors.find(carrier).is_none() {
+            stream.wish = Wish::Unsupported(Unsupported::NoListener);
+        } else if carrier.is_secure()
+            && let Err(why) = Demand::new(&self.policy, &stream.terms)
+        {
+            let call_id = self.board.calls.get(&key).map(|call| call.parties.call_id.as_str());
+            tracing::warn!(call_id, %why, index = stream.index, "stream refused");
+            stream.wish = Wish::Unsupported(Unsupported::Unverifiable);
+        }
     }
 
     /// `None`: the spool has to be asked.
@@ -192,7 +212,9 @@ impl Engine {
             Wish::Session(peer) => Direction::SendRecv.facing(*peer),
             _ => Direction::new(have.sends, have.receives),
         };
-        (have.peer.path == stream.terms.path).then(|| {
+        // RFC 8122 §6.2: a connection goes on only under a fingerprint that it matches.
+        let proven = have.link.is_none_or(|link| self.proven(&stream.terms, link).is_ok());
+        (have.peer.path == stream.terms.path && proven).then(|| {
             Verdict::Accept(LocalStream {
                 terms: self.terms(in_sdp(&have.relays, &have.local)),
                 direction,
@@ -216,8 +238,11 @@ impl Engine {
 
     /// What we say of ourselves in every description.
     pub(super) fn terms(&self, path: Vec<MsrpUri>) -> Terms {
+        // RFC 8122 §5: the fingerprint is of the certificate that a peer meets, and behind a relay it does not meet ours.
+        let ours = matches!(path.as_slice(), [local] if local.secure);
         Terms {
             path,
+            fingerprints: if ours { self.policy.fingerprints.clone() } else { Vec::new() },
             accept_types: self.policy.accept_types.clone(),
             accept_wrapped_types: Vec::new(),
             max_size: Some(self.policy.max_size),

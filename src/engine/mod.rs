@@ -35,10 +35,12 @@ pub mod policy;
 pub mod port;
 mod receipt;
 mod relay;
+pub mod trust;
 
 pub use self::core::Engine;
 pub use failure::ReceiveFailure;
 pub use link::{Bearer, Command, Grant, Link, LinkId, Notice, Source};
 pub use order::{CallMedia, Happening, Order, OrderId};
-pub use policy::{Door, Doors, Peer, Policy, Unattended};
+pub use policy::{Door, Doors, Peer, Policy, Unattended, Verify};
 pub use port::{Census, Input, Output, Query, Ticket};
+pub use trust::{Demand, Distrust, HostName, PeerCertificate};
