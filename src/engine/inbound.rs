@@ -23,7 +23,7 @@ impl Engine {
     /// A request on a link names a session the link does not carry.
     pub(super) fn knock(
         &mut self,
-        now: Now,
+        _now: Now,
         link: LinkId,
         knock: KnockId,
         to_path: &Path,
