@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use restante::engine::{Bearer, Command, Door, Doors, Engine, Input, LinkId, Notice, Output, Policy, Unattended};
+use restante::engine::{
+    Bearer, Command, Door, Doors, Engine, Input, LinkId, Notice, Output, Policy, Unattended, Verify,
+};
 use restante::model::digest_auth::Credentials;
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
 use restante::msrp::{AuthRequest, Carrier, KnockId, MsrpUri, RelayAccount, SessionSpec, StatusCode};
+use restante::sdp::{Fingerprint, HashFunction};
 use restante::sip::{self, Endpoint, Flow, FlowId, Transport};
 
 const RELAY: &str = "msrps://relay.example.org:2855;tcp";
@@ -56,6 +59,9 @@ impl House {
             trusted: vec!["198.51.100.0/24".parse().expect("a network")],
             unattended: Unattended::Hold,
             peers: Vec::new(),
+            verify: Verify::Either,
+            hashes: vec![HashFunction::Sha256],
+            fingerprints: vec![Fingerprint::of(b"a certificate", HashFunction::Sha256)],
             relay: Some(RelayAccount { relays: vec![uri(RELAY)], credentials, expires: None }),
             answer_timeout: Duration::from_secs(20),
         };
@@ -69,7 +75,7 @@ impl House {
     /// One whose connection to the relay stands from now on.
     fn connected() -> Self {
         let mut house = Self::new();
-        house.invite("c0", &[("m=message 9 TCP/MSRP *", "active")]);
+        house.invite("c0", &[("m=message 9 TCP/TLS/MSRP *", "active")]);
         house.relay_stands(LINK);
         house.let_in("warmup", "");
         house.answer().expect("the answer");
@@ -162,7 +168,7 @@ impl House {
     fn dials(&self) -> Vec<String> {
         let dialled = |output: &Output| match output {
             Output::DialRelay(uri) => Some(uri.to_string()),
-            Output::Dial(_, uri) => Some(format!("peer {uri}")),
+            Output::Dial(_, uri, _) => Some(format!("peer {uri}")),
             _ => None,
         };
         self.outputs.iter().filter_map(dialled).collect()
@@ -191,7 +197,7 @@ fn text(output: &Output) -> Option<String> {
 }
 
 fn bearer() -> Bearer {
-    Bearer { carrier: Carrier::Tls, remote: None }
+    Bearer { carrier: Carrier::Tls, remote: None, certificate: None }
 }
 
 fn use_path(id: &str) -> String {
@@ -203,13 +209,13 @@ fn description(lines: &[(&str, &str)]) -> String {
     for (number, (line, setup)) in lines.iter().enumerate() {
         text += &format!(
             "{line}\r\na=sendonly\r\na=accept-types:*\r\na=setup:{setup}\r\n\
-             a=path:msrp://198.51.100.7:7654/p{number};tcp\r\n"
+             a=path:msrps://198.51.100.7:7654/p{number};tcp\r\n"
         );
     }
     text
 }
 
-const LINE: &str = "m=message 9 TCP/MSRP *";
+const LINE: &str = "m=message 9 TCP/TLS/MSRP *";
 
 fn attribute<'a>(sdp: &'a str, name: &str) -> Vec<&'a str> {
     sdp.lines().filter_map(|line| line.strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':')).collect()
@@ -227,15 +233,16 @@ fn the_answer_waits_for_the_relays_path_and_names_the_relay_first() {
     let sdp = house.answer().expect("the answer");
     assert_eq!(attribute(&sdp, "path"), [format!("{} {own}", use_path("u1"))]);
     assert_eq!(attribute(&sdp, "setup"), ["passive"]);
-    assert!(sdp.contains("\r\nm=message 9000 TCP/MSRP *\r\nc=IN IP4 relay.example.org\r\n"), "{sdp}");
+    assert_eq!(attribute(&sdp, "fingerprint"), [""; 0], "the certificate that the peer meets is the relay's");
+    assert!(sdp.contains("\r\nm=message 9000 TCP/TLS/MSRP *\r\nc=IN IP4 relay.example.org\r\n"), "{sdp}");
     house.request("ACK", "c1", "");
     assert!(house.bound().is_none(), "nothing is sent before the peer has shown up");
     // The peer's first SEND, by way of the relay.
     let (to_path, from_path) =
-        (vec![own.clone()].into(), path(&format!("{} msrp://198.51.100.7:7654/p0;tcp", use_path("u1"))));
+        (vec![own.clone()].into(), path(&format!("{} msrps://198.51.100.7:7654/p0;tcp", use_path("u1"))));
     house.give(Input::Notice(LINK, Notice::Knock { knock: KnockId(1), to_path, from_path: from_path.into() }));
     let (link, spec) = house.bound().expect("the session is bound");
-    let way = path(&format!("{} msrp://198.51.100.7:7654/p0;tcp", use_path("u1")));
+    let way = path(&format!("{} msrps://198.51.100.7:7654/p0;tcp", use_path("u1")));
     assert_eq!((link, spec.local, spec.remote_path, spec.greet), (LINK, own, way, false));
 }
 
@@ -250,7 +257,7 @@ fn the_active_side_sends_first_and_by_the_relays_connection() {
     assert!(sdp.contains("m=message 9000 "), "the relay listens although we are active: {sdp}");
     house.request("ACK", "c1", "");
     let (link, spec) = house.bound().expect("the session is bound");
-    let way = path(&format!("{} msrp://198.51.100.7:7654/p0;tcp", use_path("u1")));
+    let way = path(&format!("{} msrps://198.51.100.7:7654/p0;tcp", use_path("u1")));
     assert_eq!((link, spec.local, spec.remote_path, spec.greet), (LINK, own, way, true));
     assert_eq!(house.dials(), [""; 0]);
 }
@@ -327,7 +334,7 @@ fn a_path_is_renewed_by_a_new_offer_before_it_runs_out() {
     assert!(house.bound().is_none(), "the old path is good until the peer knows the new one");
     house.agree(head);
     let (link, spec) = house.bound().expect("the new path");
-    let way = path(&format!("{} msrp://198.51.100.7:7654/p0;tcp", use_path("u2")));
+    let way = path(&format!("{} msrps://198.51.100.7:7654/p0;tcp", use_path("u2")));
     assert_eq!((link, spec.local, spec.remote_path, spec.greet), (LINK, own, way, false));
     house.pass(41);
     assert!(house.auth().is_some(), "and so on");
@@ -391,6 +398,16 @@ fn a_caller_who_gives_up_is_forgotten_and_so_is_the_path_asked_for_him() {
 }
 
 #[test]
+fn a_peer_that_wants_no_tls_is_refused_because_the_relay_gives_nothing_else() {
+    let mut house = House::connected();
+    let plain = description(&[("m=message 9 TCP/MSRP *", "active")]).replace("msrps:", "msrp:");
+    house.to = "<sip:bob@192.0.2.1>".to_owned();
+    house.request("INVITE", "c1", &plain);
+    house.let_in("u1", "");
+    assert!(house.said("SIP/2.0 488").is_some_and(|text| text.contains("no listener")));
+}
+
+#[test]
 fn what_cannot_be_served_anyway_costs_no_path() {
     let mut house = House::connected();
     house.invite("c1", &[("m=audio 4000 RTP/AVP 0", "active")]);
@@ -406,7 +423,7 @@ impl House {
             .filter(|line| copied.iter().any(|name| line.starts_with(&format!("{name}:"))))
             .map(|line| format!("{line}\r\n"))
             .collect();
-        let body = description(&[("m=message 7654 TCP/MSRP *", "passive")]);
+        let body = description(&[("m=message 7654 TCP/TLS/MSRP *", "passive")]);
         self.sip(format!(
             "SIP/2.0 200 OK\r\n{headers}Contact: <sip:alice@{}>\r\nContent-Type: application/sdp\r\n\
              Content-Length: {}\r\n\r\n{body}",

@@ -61,6 +61,7 @@ impl Engine {
         if let Some((session, _)) = interrupted.and_then(|offered| offered.renewed) {
             self.path_not_taken(now, session);
         }
+        self.answer_decided(now, key, out);
         match read_description(body) {
             Ok(Some(offer)) => self.consider(now, key, offer, out),
             Ok(None) => {
@@ -101,9 +102,11 @@ impl Engine {
         let proposed =
             path.map(|OwnPath { relays, local }| Proposed { relays, local, sends: true, receives: true, file: None });
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
-        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let Some(call) = self.board.calls.get(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
-        let added = proposed.into_iter().enumerate().collect();
+        let added: Vec<_> = proposed.into_iter().enumerate().collect();
+        self.await_answer(key, &added);
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
         call.offered_in_2xx = Some(Offered { description: description.clone(), added, purpose: None, renewed: None });
         self.accept(now, key, &description, out);
     }
@@ -117,6 +120,15 @@ impl Engine {
         let need = streams.iter().filter(fresh).count();
         if self.lacks_paths(key, need) {
             return self.apply(now, key, need, Waiting::Answer(Box::new(offer)), out);
+        }
+        if let Some(carrier) = self.outermost_carrier(key) {
+            let misfit = |stream: &&mut StreamOffer| stream.terms.path.first().and_then(Carrier::of) != Some(carrier);
+            for stream in streams.iter_mut().filter(misfit) {
+                // RFC 3264 §6: the answer's protocol is the offer's, and what the peer meets is the relay.
+                if !matches!(stream.wish, Wish::Unsupported(_)) {
+                    stream.wish = Wish::Unsupported(Unsupported::NoListener);
+                }
+            }
         }
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
         let round = self.number();
@@ -425,6 +437,7 @@ impl Engine {
                     self.command(now, sip::Command::Bye { call: key, body: None, reason: None }, out);
                 }
             }
+            self.answer_decided(now, key, out);
             return self.next_reoffer(now, key, out);
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.

@@ -12,7 +12,7 @@ use super::trust::{Demand, Distrust};
 use crate::model::limits::CALL_DESERTED;
 use crate::model::{Now, Outbox};
 use crate::msml;
-use crate::msrp::{Carrier, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
+use crate::msrp::{Carrier, KnockId, MsrpUri, Path, SendFailure, SessionKey, StatusCode};
 use crate::sdp::{Role, Terms};
 use crate::sip::{self, CallKey, EndReason};
 
@@ -26,11 +26,14 @@ impl Engine {
         _now: Now,
         link: LinkId,
         knock: KnockId,
-        to_path: &[MsrpUri],
-        from_path: &[MsrpUri],
+        to_path: &Path,
+        from_path: &Path,
         out: &mut Outbox<Output>,
     ) {
         let Some(session) = self.board.by_path(to_path) else {
+            if self.came_early(link, knock, to_path, from_path) {
+                return;
+            }
             // RFC 4975 §7.3: no such session. Who tries is worth a line: guessing ids is attack S4.
             let (to, from) = (MsrpUri::print_path(to_path), MsrpUri::print_path(from_path));
             tracing::warn!(%to, %from, "no such session: 481");
@@ -230,6 +233,7 @@ impl Engine {
         }
         self.offers.remove(&key);
         self.local_files.remove(&key);
+        self.answer_decided(now, key, out);
     }
 
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.

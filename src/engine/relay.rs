@@ -141,6 +141,11 @@ impl Engine {
         self.relay.client.is_some() && have < need
     }
 
+    /// What carries peers to the outermost relay of the path granted next.
+    pub(super) fn outermost_carrier(&self, call: CallKey) -> Option<Carrier> {
+        Carrier::of(self.relay.granted.get(&call)?.front()?.relays.last()?)
+    }
+
     /// The path of a new session. `None`: it was not asked for, which makes no session rather than one without relay.
     pub(super) fn own_path(&mut self, call: CallKey, carrier: Option<Carrier>) -> Option<OwnPath> {
         if self.relay.client.is_some() {

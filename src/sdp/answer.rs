@@ -146,6 +146,10 @@ fn accepted(stream: &StreamOffer, media: &Media, local: &LocalStream) -> Option<
         Wish::Session(direction) => *direction,
         Wish::Unsupported(_) => return None,
     };
+    // RFC 3264 §6: the answer's protocol is the offer's. Protection is neither taken away nor added.
+    if !media.protocol.eq_ignore_ascii_case(local.terms.protocol()) {
+        return None;
+    }
     // RFC 6135 §4.2.1: a=setup is in every answer, even if the offer has none.
     let setup = match role(stream.setup, local.role) {
         Role::Active => Setup::Active,
@@ -260,6 +264,20 @@ mod tests {
                 rest.split_inclusive("\r\n").filter(|line| line.starts_with("a=file-selector")).collect();
             assert_eq!(refused, format!("{} 0 {}\r\n{mirrored}", fields[0], fields[2..].join(" ")));
         }
+    }
+
+    // M4975-8.1-02 M4975-14.4-04
+    #[test]
+    fn an_offer_of_tls_is_answered_with_tls_and_our_fingerprints_or_not_at_all() {
+        let offer = offered(&format!("m=message 2855 TCP/TLS/MSRP *\r\na=accept-types:*\r\n{SECURE}"));
+        let plain = answered(&offer, &local_stream());
+        assert!(plain.starts_with("m=message 0 TCP/TLS/MSRP *"), "{plain}");
+        let path = vec!["msrps://198.51.100.1:2856/ours1;tcp".parse().expect("a URI")];
+        let fingerprints = vec![Fingerprint::of(b"ours", crate::sdp::HashFunction::Sha256)];
+        let terms = Terms { path, fingerprints: fingerprints.clone(), ..local_stream().terms };
+        let secure = answered(&offer, &LocalStream { terms, ..local_stream() });
+        assert!(secure.starts_with("m=message 2856 TCP/TLS/MSRP *"), "{secure}");
+        assert!(secure.contains(&format!("a=fingerprint:{}\r\n", fingerprints[0])), "{secure}");
     }
 
     // M6135-4.2.1-01 M6135-4.2.1-02 M6135-4.2.1-04 M6135-4.2.2-02 M6135-4.2.2-06 M6135-4.2.2-07 M6135-4.2.2-09 M6135-4.4-02
