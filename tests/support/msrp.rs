@@ -137,7 +137,9 @@ impl Stream {
 
     /// The 200 to a request.
     pub(crate) fn accept(&mut self, request: &Frame) -> io::Result<()> {
-        let (tid, to, from) = (&request.tid, request.header("From-Path"), request.header("To-Path"));
+        // RFC 4975 §7.2: to the hop that it came from.
+        let to = request.header("From-Path").split(' ').next().unwrap_or_default();
+        let (tid, from) = (&request.tid, request.header("To-Path"));
         self.write(format!("MSRP {tid} 200 OK\r\nTo-Path: {to}\r\nFrom-Path: {from}\r\n-------{tid}$\r\n").as_bytes())
     }
 
@@ -158,7 +160,8 @@ impl Stream {
         }
     }
 
-    fn report(&mut self, last: &Frame, total: usize) -> io::Result<()> {
+    /// Reports the whole message of which this was the last chunk.
+    pub(crate) fn report(&mut self, last: &Frame, total: usize) -> io::Result<()> {
         let (to, from, id) = (last.header("From-Path"), last.header("To-Path"), last.header("Message-ID"));
         self.write(
             format!(

@@ -190,7 +190,8 @@ impl Call {
         }
     }
 
-    fn next_request(&mut self) -> io::Result<Message> {
+    /// The next request of any kind; it is answered with 200.
+    pub(crate) fn next_request(&mut self) -> io::Result<Message> {
         loop {
             let message = self.wire.read()?;
             if message.status() == 0 {
