@@ -332,7 +332,7 @@ impl Engine {
         (stream.sends, stream.receives) = (direction.sends(), direction.receives());
         stream.peer = terms;
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
-        if let Some(link) = stream.link {
+        if let Some(link) = stream.link() {
             out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
         }
     }

@@ -11,7 +11,7 @@ use super::port::Output;
 use crate::model::limits::CALL_DESERTED;
 use crate::model::{Now, Outbox};
 use crate::msml;
-use crate::msrp::{KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
+use crate::msrp::{InboundKey, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
 use crate::sdp::Role;
 use crate::sip::{self, CallKey, EndReason};
 
@@ -36,13 +36,13 @@ impl Engine {
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         };
         let stream = self.board.streams.get_mut(&session).expect("by_path finds streams of the table");
-        if stream.link.is_some_and(|bound| bound != link) {
+        if stream.link().is_some_and(|bound| bound != link) {
             // RFC 4975 §5.4: a session belongs to the connection that first used it.
             tracing::warn!(session = session.0, "the session is bound to another connection: 506");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::WRONG_CONNECTION)));
         }
-        stream.link = Some(link);
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
     }
 
@@ -54,7 +54,7 @@ impl Engine {
     /// The peer of this stream listens; we connect (RFC 6135 §4.2).
     pub(super) fn dial_if_active(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
-        let idle = stream.link.is_none() && !stream.dialling && !stream.spent;
+        let idle = stream.link().is_none() && !stream.dialling && !stream.spent;
         let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
         out.push(Output::Dial(session, hop.clone()));
         stream.dialling = true;
@@ -76,10 +76,10 @@ impl Engine {
         stream.dialling = false;
         match result {
             // The peer connected first, though it said that it would not.
-            Ok(link) if stream.link.is_some() => out.push(Output::Link(link, Command::Close)),
+            Ok(link) if stream.link().is_some() => out.push(Output::Link(link, Command::Close)),
             Ok(link) => {
-                stream.link = Some(link);
                 let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+                self.board.attach(session, link);
                 out.push(Output::Link(link, Command::Bind(spec)));
                 self.start_sending(now, session, out);
             }
@@ -98,16 +98,17 @@ impl Engine {
 
     pub(super) fn link_closed(&mut self, now: Now, link: LinkId, out: &mut Outbox<Output>) {
         // A grant or a send that crossed with the loss never reached the link: its end is told here.
-        let cut: Vec<_> = self.receipts.keys().filter(|key| key.0 == link).copied().collect();
+        let cut: Vec<_> =
+            self.receipts.range((link, InboundKey(0))..=(link, InboundKey(u64::MAX))).map(|(key, _)| *key).collect();
         for key in cut {
             self.receipt_cut(now, key, out);
         }
         for session in self.board.streams_on(link) {
             let Some(stream) = self.board.streams.get_mut(&session) else { continue };
             // The session outlives its connection only to be resumed by a new offer; a new connection may take it.
-            stream.link = None;
             stream.waiting = None;
             let (call, sending) = (stream.call, stream.sending);
+            self.board.detach(session);
             if let Some(message) = sending {
                 self.send_failed(now, message, &SendFailure::ConnectionLost, 0, out);
             }
@@ -127,7 +128,7 @@ impl Engine {
     }
 
     pub(super) fn deserted(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
-        let connected = |session: &SessionKey| self.board.streams[session].link.is_some();
+        let connected = |session: &SessionKey| self.board.streams[session].link().is_some();
         let Some(call) = self.board.calls.get(&key).filter(|call| call.waits_since + CALL_DESERTED <= now.instant)
         else {
             return;
@@ -188,7 +189,7 @@ impl Engine {
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.
     pub(super) fn drop_stream(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
-        let (link, receiving, sending) = (stream.link, stream.receiving, stream.sending);
+        let (link, receiving, sending) = (stream.link(), stream.receiving, stream.sending);
         if let Some(key) = receiving {
             out.push(Output::Link(key.0, Command::Stop { message: key.1, discard: false }));
             self.receipt_cut(now, key, out);
@@ -202,7 +203,7 @@ impl Engine {
         self.no_connection(now, session, out);
         if let Some(link) = link {
             out.push(Output::Link(link, Command::Unbind(session)));
-            if self.board.streams_on(link) == [session] {
+            if self.board.is_alone_on(link, session) {
                 // Nobody else uses the connection: the side that knows so closes it (RFC 4975 §5.4).
                 out.push(Output::Link(link, Command::Close));
             }

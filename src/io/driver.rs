@@ -1,18 +1,18 @@
 //! The engine's task: it performs what the engine wants, and nothing else.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::links::Links;
 use super::metrics;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use crate::engine::{Command, Engine, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket};
-use crate::model::limits::{MSRP_CONNECTIONS, MSRP_CONNECTIONS_PER_ADDRESS};
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
@@ -40,12 +40,6 @@ pub(super) enum Request {
     Drain(oneshot::Sender<()>),
 }
 
-/// How a link is reached, and who is at its other end.
-pub(super) struct Reach {
-    commands: mpsc::Sender<Command>,
-    peer: Option<IpAddr>,
-}
-
 /// Makes links and knows how to reach them.
 pub(super) struct Driver {
     pub(super) engine: Engine,
@@ -58,7 +52,7 @@ pub(super) struct Driver {
     /// Hears of every object.
     pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
-    pub(super) links: HashMap<LinkId, Reach>,
+    pub(super) links: Links,
     pub(super) listeners: HashMap<OrderId, mpsc::Sender<Happening>>,
     pub(super) next_link: u64,
     pub(super) next_order: u64,
@@ -141,9 +135,7 @@ impl Driver {
 
     /// Whether the node, or this peer's share of it, has no place for another stream.
     fn is_full_for(&self, stream: &TcpStream) -> bool {
-        let peer = stream.peer_addr().ok().map(|peer| peer.ip());
-        let from_there = self.links.values().filter(|reach| reach.peer == peer).count();
-        self.links.len() >= MSRP_CONNECTIONS || from_there >= MSRP_CONNECTIONS_PER_ADDRESS
+        self.links.are_full_for(stream.peer_addr().ok().map(|peer| peer.ip()))
     }
 
     /// Puts a stream to work as a link.
@@ -153,7 +145,7 @@ impl Driver {
         let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()), self.shared.clock.now());
         let (sender, receiver) = mpsc::channel(stream::UNREAD_COMMANDS);
         let peer = stream.peer_addr().ok().map(|peer| peer.ip());
-        self.links.insert(id, Reach { commands: sender, peer });
+        self.links.add(id, sender, peer);
         self.tasks.spawn(stream::serve(id, stream, link, receiver, self.shared.clone()));
         id
     }
@@ -163,7 +155,7 @@ impl Driver {
         let mut outputs = Outbox::new();
         while let Some(input) = inputs.pop_front() {
             if let Input::Notice(link, Notice::Closed) = &input {
-                self.links.remove(link);
+                self.links.remove(*link);
             }
             self.engine.handle(self.shared.clock.now(), input, &mut outputs);
             while let Some(output) = outputs.pop() {
@@ -197,10 +189,10 @@ impl Driver {
     }
 
     fn command(&mut self, link: LinkId, command: Command) {
-        let Some(Reach { commands: sender, .. }) = self.links.get(&link) else { return };
+        let Some(sender) = self.links.commands(link) else { return };
         if let Err(error) = sender.try_send(command) {
             tracing::warn!(link = link.0, %error, "the MSRP link does not listen any more: closing it");
-            self.links.remove(&link);
+            self.links.remove(link);
         }
     }
 

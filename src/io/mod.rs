@@ -9,6 +9,7 @@ mod driver;
 pub mod entropy;
 pub mod files;
 mod guard;
+mod links;
 pub mod log;
 pub mod metrics;
 pub mod node;

@@ -130,7 +130,7 @@ impl Node {
             msrp_via: options.msrp_via,
             committed: options.committed,
             requests: requests.clone(),
-            links: HashMap::new(),
+            links: super::links::Links::default(),
             listeners: HashMap::new(),
             next_link: 0,
             next_order: 0,
