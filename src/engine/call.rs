@@ -96,12 +96,12 @@ pub(super) struct Stream {
     link: Option<LinkId>,
     /// A connection to the peer is being made.
     pub(super) dialling: bool,
-    /// A message that waits for somebody to ask for it.
-    pub(super) waiting: Option<Waiting>,
+    /// Messages that wait for somebody to ask for them, in their order. As many as the connection lets begin.
+    pub(super) waiting: VecDeque<Waiting>,
     /// The primitive that wants the next message.
     pub(super) recorder: Option<PrimitiveKey>,
-    /// The message being received.
-    pub(super) receiving: Option<(LinkId, InboundKey)>,
+    /// The messages being received: more than one if nobody has to say where each goes.
+    pub(super) receiving: Vec<(LinkId, InboundKey)>,
     /// The message being sent.
     pub(super) sending: Option<OutboundKey>,
     /// The primitive that will send on it as soon as the peer has connected.
@@ -131,9 +131,9 @@ impl Stream {
             file: agreed.file,
             link: None,
             dialling: false,
-            waiting: None,
+            waiting: VecDeque::new(),
             recorder: None,
-            receiving: None,
+            receiving: Vec::new(),
             sending: None,
             player: None,
             spent: false,
@@ -150,9 +150,14 @@ impl Stream {
         self.sends && !self.spent && self.file.is_none() && self.sending.is_none() && self.player.is_none()
     }
 
+    /// Whether this message waits on it.
+    pub(super) fn waits(&self, link: LinkId, message: InboundKey) -> bool {
+        self.waiting.iter().any(|waiting| (waiting.link, waiting.message) == (link, message))
+    }
+
     /// Whether it can bring a file in for a `<record>` that starts now.
     pub(super) fn free_to_receive(&self) -> bool {
-        self.receives && !self.spent && self.recorder.is_none() && self.receiving.is_none()
+        self.receives && !self.spent && self.recorder.is_none() && self.receiving.is_empty()
     }
 
     /// What a link has to know of it.

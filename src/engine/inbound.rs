@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::call::Purpose;
 use super::core::Engine;
-use super::jobs::Timer;
+use super::jobs::{Receipt, Timer};
 use super::link::{Command, LinkId};
 use super::order::Happening;
 use super::port::Output;
@@ -106,7 +106,7 @@ impl Engine {
         for session in self.board.streams_on(link) {
             let Some(stream) = self.board.streams.get_mut(&session) else { continue };
             // The session outlives its connection only to be resumed by a new offer; a new connection may take it.
-            stream.waiting = None;
+            stream.waiting.clear();
             let (call, sending) = (stream.call, stream.sending);
             self.board.detach(session);
             if let Some(message) = sending {
@@ -155,7 +155,7 @@ impl Engine {
 
     fn leave_if_done(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
         let leaving = self.board.calls.get(&key).is_some_and(|call| call.leaving);
-        let busy = self.board.streams_of(key).iter().any(|session| self.board.streams[session].receiving.is_some());
+        let busy = self.board.streams_of(key).iter().any(|session| !self.board.streams[session].receiving.is_empty());
         if leaving && !busy {
             self.left(now, key, out);
         }
@@ -164,8 +164,8 @@ impl Engine {
     /// The call is over for good: its sessions end, its dialogs are told, partial files are kept for a resume.
     pub(super) fn left(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
         let sealed = |engine: &Self, session: &SessionKey| {
-            let message = engine.board.streams.get(session).and_then(|stream| stream.receiving);
-            message.is_some_and(|message| engine.receipts.get(&message).is_some_and(|receipt| receipt.sealed))
+            let sealed = |key| engine.receipts.get(key).is_some_and(|receipt: &Receipt| receipt.sealed);
+            engine.board.streams.get(session).is_some_and(|stream| stream.receiving.iter().any(sealed))
         };
         let sessions = self.board.streams_of(key);
         if sessions.iter().any(|session| sealed(self, session)) {
@@ -189,8 +189,8 @@ impl Engine {
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.
     pub(super) fn drop_stream(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
-        let (link, receiving, sending) = (stream.link(), stream.receiving, stream.sending);
-        if let Some(key) = receiving {
+        let (link, receiving, sending) = (stream.link(), stream.receiving.clone(), stream.sending);
+        for key in receiving {
             out.push(Output::Link(key.0, Command::Stop { message: key.1, discard: false }));
             self.receipt_cut(now, key, out);
         }

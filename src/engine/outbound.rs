@@ -360,7 +360,7 @@ impl Engine {
     /// There is no connection: what waited for one has failed.
     pub(super) fn no_connection(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
-        let recorder = stream.recorder.filter(|_| stream.receiving.is_none());
+        let recorder = stream.recorder.filter(|_| stream.receiving.is_empty());
         if let Some(player) = stream.player {
             self.play_failed(now, player, "noconnection", "ft.disconnected", None, out);
         }
