@@ -94,6 +94,8 @@ pub(super) struct Stream {
     pub(super) file: Option<FileOffer>,
     /// Set by the switchboard alone, which finds streams by it.
     link: Option<LinkId>,
+    /// Its connection was lost. RFC 4975 §5.4: the session has failed with it, and only a new SDP exchange brings it back.
+    pub(super) lost: bool,
     /// A connection to the peer is being made.
     pub(super) dialling: bool,
     /// Messages that wait for somebody to ask for them, in their order. As many as the connection lets begin.
@@ -130,6 +132,7 @@ impl Stream {
             role,
             file: agreed.file,
             link: None,
+            lost: false,
             dialling: false,
             waiting: VecDeque::new(),
             recorder: None,
@@ -147,7 +150,12 @@ impl Stream {
 
     /// Whether a new message may be sent on it now or as soon as the peer connects.
     pub(super) fn free_to_send(&self) -> bool {
-        self.sends && !self.spent && self.file.is_none() && self.sending.is_none() && self.player.is_none()
+        self.sends
+            && !self.spent
+            && !self.lost
+            && self.file.is_none()
+            && self.sending.is_none()
+            && self.player.is_none()
     }
 
     /// Whether this message waits on it.
@@ -157,7 +165,7 @@ impl Stream {
 
     /// Whether it can bring a file in for a `<record>` that starts now.
     pub(super) fn free_to_receive(&self) -> bool {
-        self.receives && !self.spent && self.recorder.is_none() && self.receiving.is_empty()
+        self.receives && !self.spent && !self.lost && self.recorder.is_none() && self.receiving.is_empty()
     }
 
     /// What a link has to know of it.

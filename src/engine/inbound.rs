@@ -11,7 +11,7 @@ use super::port::Output;
 use crate::model::limits::CALL_DESERTED;
 use crate::model::{Now, Outbox};
 use crate::msml;
-use crate::msrp::{InboundKey, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
+use crate::msrp::{Carrier, InboundKey, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
 use crate::sdp::Role;
 use crate::sip::{self, CallKey, EndReason};
 
@@ -41,6 +41,17 @@ impl Engine {
             tracing::warn!(session = session.0, "the session is bound to another connection: 506");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::WRONG_CONNECTION)));
         }
+        if stream.lost {
+            // RFC 4975 §5.4: a session fails with its connection, and a new one takes a new SDP exchange.
+            tracing::warn!(session = session.0, "the session's connection was lost, and no new offer has come: 481");
+            return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
+        }
+        // RFC 4975 §5.4: an `msrps` session goes over TLS, whatever the request's own URI claims of its stream.
+        let carrier = self.bearers.get(&link).map_or(Carrier::Tcp, |bearer| bearer.carrier);
+        if Carrier::of(&stream.local) != Some(carrier) {
+            tracing::warn!(session = session.0, %carrier, "the session was agreed on for another transport: 481");
+            return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
+        }
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
         self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
@@ -54,7 +65,7 @@ impl Engine {
     /// The peer of this stream listens; we connect (RFC 6135 §4.2).
     pub(super) fn dial_if_active(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
-        let idle = stream.link().is_none() && !stream.dialling && !stream.spent;
+        let idle = stream.link().is_none() && !stream.lost && !stream.dialling && !stream.spent;
         let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
         out.push(Output::Dial(session, hop.clone()));
         stream.dialling = true;
@@ -97,6 +108,7 @@ impl Engine {
     }
 
     pub(super) fn link_closed(&mut self, now: Now, link: LinkId, out: &mut Outbox<Output>) {
+        self.bearers.remove(&link);
         // A grant or a send that crossed with the loss never reached the link: its end is told here.
         let cut: Vec<_> =
             self.receipts.range((link, InboundKey(0))..=(link, InboundKey(u64::MAX))).map(|(key, _)| *key).collect();
@@ -105,7 +117,7 @@ impl Engine {
         }
         for session in self.board.streams_on(link) {
             let Some(stream) = self.board.streams.get_mut(&session) else { continue };
-            // The session outlives its connection only to be resumed by a new offer; a new connection may take it.
+            stream.lost = true;
             stream.waiting.clear();
             let (call, sending) = (stream.call, stream.sending);
             self.board.detach(session);

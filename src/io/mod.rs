@@ -5,13 +5,14 @@
 
 pub mod admin;
 pub mod clock;
+mod connection;
 mod driver;
 pub mod entropy;
 pub mod files;
 mod guard;
-mod links;
 pub mod log;
 pub mod metrics;
 pub mod node;
+mod places;
 mod signalling;
 mod stream;
