@@ -34,7 +34,7 @@ fn a_pushed_file_is_answered_with_its_own_selector_and_id() {
 }
 
 // M5547-8.2-02 M5547-8.2.1-01 M5547-8.2.1-03 M5547-8.2.1-04 M5547-8.1-01 M5547-6-19
-// M6135-4.2.2-03 M4975-5.4-02
+// M6135-4.2.2-03 M4975-5.4-02 M8866-5-01 M8866-5.2-02 M8866-5.7-01
 #[test]
 fn a_file_we_push_is_offered_with_all_we_know_of_it() {
     let file = FileOffer {

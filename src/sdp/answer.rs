@@ -248,8 +248,8 @@ mod tests {
         }
     }
 
-    // M6135-4.2.1-01 M6135-4.2.1-04 M6135-4.2.2-02 M6135-4.2.2-06 M6135-4.2.2-07 M6135-4.2.2-09 M6135-4.4-02 M6135-5-01
-    // M4145-4.1-03
+    // M6135-4.2.1-01 M6135-4.2.1-02 M6135-4.2.1-04 M6135-4.2.2-02 M6135-4.2.2-06 M6135-4.2.2-07 M6135-4.2.2-09 M6135-4.4-02
+    // M6135-5-01 M4145-4.1-03
     #[test]
     fn the_answer_says_who_connects_and_the_offer_decides_it() {
         for (setup, wished, role, answer) in [
@@ -300,6 +300,7 @@ mod tests {
         let answer = answer(&offer, &[Verdict::Reject, Verdict::Reject, accept], &local());
         let ports: Vec<u16> = answer.media.iter().map(|media| media.port).collect();
         assert_eq!(ports, [0, 0, 2855, 0]);
+        assert_eq!((answer.origin.session_id, &answer.times), (local().session_id, &offer.times));
         assert_eq!(
             answer.media[1].to_string(),
             "m=message 0 TCP/MSRP *\r\na=file-selector:name:\"a%2Fb c\" size:12 odd:\"one\"\r\na=file-transfer-id:t1\r\n"
@@ -335,7 +336,7 @@ mod tests {
     }
 
     proptest! {
-        // M3264-6-02
+        // M3264-5-01 M3264-6-02
         #[test]
         fn an_answer_has_the_lines_of_its_offer_and_can_be_read(
             lines in prop::collection::vec(

@@ -237,7 +237,7 @@ mod tests {
         read(&[(SELECTOR, selector)]).expect("a selector").expect("a file").info
     }
 
-    // M5547-6-06 M5547-6-07 M5547-6-08
+    // M5547-6-06 M5547-6-07 M5547-6-08 M8866-5-05
     #[test]
     fn a_name_is_quoted_and_what_could_be_structure_is_encoded() {
         for (name, printed) in [
@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    // M5547-6-13 M8866-5-05
+    // M5547-6-13
     #[test]
     fn a_selector_is_read_as_data_however_hostile_its_name() {
         assert_eq!(selected("name:\"..%2F..%2Fetc%2Fpasswd%00\"").name.as_deref(), Some("../../etc/passwd\0"));
