@@ -5,10 +5,10 @@ mod support;
 #[allow(dead_code, reason = "the tests of TLS use the rest")]
 #[path = "tls/card.rs"]
 mod card;
-#[path = "relay/kamailio.rs"]
-mod kamailio;
 #[path = "relay/faulty.rs"]
 mod faulty;
+#[path = "relay/kamailio.rs"]
+mod kamailio;
 #[allow(dead_code, reason = "the tests of TLS use the rest")]
 #[path = "tls/phone.rs"]
 mod phone;

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
-use super::early::Unanswered;
-use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn};
+use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered};
 use super::link::{Bearer, LinkId, Notice, Source};
 use super::order::OrderId;
 use super::policy::{Door, Policy};
@@ -149,6 +148,7 @@ impl Engine {
             Notice::Greeted(session) => self.greeted(now, session, out),
             Notice::SessionFailed(session, why) => self.session_failed(now, session, why, out),
             Notice::Arrived(session, message, head) => self.arrived(now, link, session, message, head, out),
+            Notice::Withdrawn(message) => self.withdrawn(link, message),
             Notice::Received(message, octets) => self.received(now, link, message, octets, out),
             Notice::Whole(message) => self.whole(link, message),
             Notice::Sealed(message, sealed) => self.sealed(link, message, sealed, out),

@@ -363,12 +363,12 @@ impl Engine {
     /// We are the active side: the relay connects to the peer when our first SEND comes (RFC 6135 §4.5).
     pub(super) fn join_relay(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
         let Line::Up(link) = self.relay.line else { return };
-        let Some(stream) = self.board.streams.get_mut(&session) else { return };
-        if stream.link.is_some() || stream.spent || stream.role != Role::Active {
+        let Some(stream) = self.board.streams.get(&session) else { return };
+        if stream.link().is_some() || stream.lost || stream.spent || stream.role != Role::Active {
             return;
         }
-        stream.link = Some(link);
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
     }
 
@@ -403,9 +403,10 @@ impl Engine {
     pub(super) fn take_path(&mut self, session: SessionKey, relays: Vec<MsrpUri>, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         stream.relays = relays;
+        stream.lost = false;
         self.keep_lease(session);
         let Some(stream) = self.board.streams.get(&session) else { return };
-        match stream.link {
+        match stream.link() {
             Some(link) => {
                 let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
                 out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));

@@ -140,7 +140,10 @@ fn answer_ok(stream: &mut Stream, frame: &Frame, use_path: &str) {
 fn a_relay_with_another_name_or_without_an_authority_hears_nothing() {
     let (house, relay) = house(|authority| Relay::new(authority, "elsewhere.example.org"), &[]);
     for card in [None, Some(Card::own("localhost"))] {
-        let relay = Relay { card: card.unwrap_or_else(|| house.authority.certify("elsewhere.example.org", 2100)), listener: relay.listener.try_clone().expect("a socket") };
+        let relay = Relay {
+            card: card.unwrap_or_else(|| house.authority.certify("elsewhere.example.org", 2100)),
+            listener: relay.listener.try_clone().expect("a socket"),
+        };
         let server = std::thread::spawn(move || {
             // With TLS 1.2 the handshake itself fails; nothing may come after it either way.
             wire::accept(&relay.listener, &relay.card, &TLS12).and_then(|mut shaken| shaken.stream.read()).is_err()
@@ -183,7 +186,8 @@ fn a_relay_that_does_not_serve_us_makes_every_call_fail_with_its_reason() {
 // M4976-4.6-02 M4976-5.1-10
 #[test]
 fn a_lifetime_that_is_too_short_for_the_relay_is_made_longer() {
-    let (house, relay) = house(|authority| Relay::new(authority, "localhost"), &[("RESTANTE_MSRP__RELAY_EXPIRES", "10s")]);
+    let (house, relay) =
+        house(|authority| Relay::new(authority, "localhost"), &[("RESTANTE_MSRP__RELAY_EXPIRES", "10s")]);
     let phone = house.phone(PUSH);
     let mut stream = relay.accept().stream;
     let first = auth(&mut stream);

@@ -36,7 +36,13 @@ impl Kamailio {
         fs::write(&file, text.replace("@PORT@", &free.port().to_string())).expect("a file");
         let log = File::create(dir.join("kamailio.log")).expect("a file");
         let mut command = Command::new("kamailio");
-        command.args(["-DD", "-E", "-m", "32", "-M", "8", "-Y"]).arg(dir).arg("-P").arg(dir.join("pid")).arg("-f").arg(file);
+        command
+            .args(["-DD", "-E", "-m", "32", "-M", "8", "-Y"])
+            .arg(dir)
+            .arg("-P")
+            .arg(dir.join("pid"))
+            .arg("-f")
+            .arg(file);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("kamailio starts");
         let kamailio = Self { child, address: free };
         eventually("Kamailio listens", || TcpStream::connect(free).ok());
