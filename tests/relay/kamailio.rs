@@ -1,8 +1,9 @@
 //! Files both ways through Kamailio's msrp module.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustls::version::TLS13;
@@ -12,6 +13,7 @@ use super::behind;
 use super::card::Authority;
 use super::phone::{Deposit, call, description, finish};
 use super::support::deposit::Plan;
+use super::support::msrp::{Frame, Stream};
 use super::support::server::Server;
 use super::support::{eventually, missing};
 use super::wire;
@@ -25,6 +27,7 @@ const OCTETS: u32 = 200_000;
 struct Kamailio {
     child: Child,
     address: SocketAddr,
+    log: PathBuf,
 }
 
 impl Kamailio {
@@ -34,7 +37,7 @@ impl Kamailio {
         let text = CONFIGURATION.replace("@DIR@", dir.to_str().expect("a plain path"));
         let file = dir.join("kamailio.cfg");
         fs::write(&file, text.replace("@PORT@", &free.port().to_string())).expect("a file");
-        let log = File::create(dir.join("kamailio.log")).expect("a file");
+        let log = dir.join("kamailio.log");
         let mut command = Command::new("kamailio");
         command
             .args(["-DD", "-E", "-m", "32", "-M", "8", "-Y"])
@@ -43,8 +46,9 @@ impl Kamailio {
             .arg(dir.join("pid"))
             .arg("-f")
             .arg(file);
-        let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("kamailio starts");
-        let kamailio = Self { child, address: free };
+        let child =
+            command.stdout(Stdio::null()).stderr(File::create(&log).expect("a file")).spawn().expect("kamailio starts");
+        let kamailio = Self { child, address: free, log };
         eventually("Kamailio listens", || TcpStream::connect(free).ok());
         kamailio
     }
@@ -52,6 +56,9 @@ impl Kamailio {
 
 impl Drop for Kamailio {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("Kamailio's log:\n{}", fs::read_to_string(&self.log).unwrap_or_default());
+        }
         // Its workers end when their parent is asked to; one that was shot would leave them.
         if let Ok(pid) = i32::try_from(self.child.id()).map(rustix::process::Pid::from_raw)
             && let Some(pid) = pid
@@ -63,9 +70,21 @@ impl Drop for Kamailio {
 }
 
 struct House {
-    dir: TempDir,
     server: Server,
     relay: Kamailio,
+    dir: TempDir,
+}
+
+/// The next frame, however often the stream's own patience ends: a relay that says nothing to a long frame is waited for
+/// by the server for 30 s (RFC 4975 §7.1.1).
+fn patiently(stream: &mut Stream) -> Frame {
+    for _ in 0..3 {
+        match stream.read() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            frame => return frame.expect("a frame"),
+        }
+    }
+    panic!("no frame for three times the usual patience");
 }
 
 impl House {
@@ -74,7 +93,7 @@ impl House {
         let authority = Authority::new();
         let relay = Kamailio::start(dir.path(), &authority);
         let server = behind(dir.path(), &authority, relay.address.port(), &[]);
-        Self { dir, server, relay }
+        Self { server, relay, dir }
     }
 
     /// A phone deposits the file by way of the relay.
@@ -96,7 +115,7 @@ impl House {
         call.start(&format!("<play><audio uri=\"{uri}\"/></play><exit namelist=\"play.end\"/>")).expect("a result");
         let (mut content, mut longest) = (Vec::new(), 0);
         loop {
-            let frame = stream.read().expect("a frame");
+            let frame = patiently(&mut stream);
             if frame.what != "SEND" {
                 continue;
             }
