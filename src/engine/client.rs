@@ -6,8 +6,8 @@ use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE
 use super::core::Engine;
 use super::jobs::Timer;
 use super::order::{CallMedia, Order};
+use super::paths::{OwnPath, Waiting};
 use super::port::Output;
-use super::relay::{OwnPath, Waiting};
 use crate::model::{Now, Outbox};
 use crate::sdp::{self, FileOffer, LocalSession, OfferedStream};
 use crate::sip::{self, Body, CallKey};

@@ -12,7 +12,11 @@ impl Engine {
         let on_the_way = self.board.streams.get(&session).map(relays_of).unwrap_or_default();
         let short =
             on_the_way.iter().any(|relay| self.short_frames.get(relay).is_some_and(|until| *until > now.instant));
-        if short { self.policy.chunk.min(SHORT_CHUNK_OCTETS) } else { self.policy.chunk }
+        match on_the_way.is_empty() {
+            true => self.policy.chunk,
+            false if short => self.policy.chunk.min(SHORT_CHUNK_OCTETS),
+            false => self.policy.chunk.min(RELAYED_CHUNK_OCTETS),
+        }
     }
 
     /// A message went on in short chunks: which relay it was nobody knows, so it is remembered of all on the way.
@@ -51,6 +55,10 @@ fn relays_of(stream: &Stream) -> Vec<String> {
     let name = |uri: &MsrpUri| format!("{}:{}", uri.host.to_ascii_lowercase(), uri.port.unwrap_or_default());
     stream.relays.iter().chain(foreign).map(name).collect()
 }
+
+/// Where nothing is known of the relays. Kamailio closes the whole connection, with every session on it, over a frame that
+/// does not fit into its buffer of 16 KiB.
+const RELAYED_CHUNK_OCTETS: usize = 8 * 1024;
 
 /// RFC 4975 §5.1: up to so many octets a chunk need not be interruptible, and every relay takes it.
 const SHORT_CHUNK_OCTETS: usize = 2048;

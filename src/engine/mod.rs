@@ -32,6 +32,7 @@ pub mod link;
 mod offering;
 pub mod order;
 mod outbound;
+mod paths;
 pub mod policy;
 pub mod port;
 mod receipt;

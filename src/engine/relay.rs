@@ -6,7 +6,7 @@
 //! Each session gets a path of its own, so each costs an AUTH; they go one after the other on the one connection. What
 //! waits too long, or finds the relay down, is refused with a reason; nothing goes around a relay that is configured.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::call::{Offered, Stream};
@@ -14,13 +14,12 @@ use super::core::Engine;
 use super::jobs::Timer;
 use super::link::{Command, LinkId};
 use super::order::{Happening, Order};
+use super::paths::{Applicant, Line, OwnPath, Waiting};
 use super::port::Output;
 use crate::model::limits::{MSRP_RELAY_PATIENCE, MSRP_RELAY_WAITING};
-use crate::model::{Instant, Mint, Now, Outbox};
-use crate::msml::PrimitiveKey;
-use crate::msrp::{AuthFailure, AuthStep, Authenticator, Carrier, MsrpUri, RelayAccount, SessionSpec, StatusCode};
-use crate::msrp::{SessionKey, UsePath};
-use crate::sdp::{self, Description, Role};
+use crate::model::{Now, Outbox};
+use crate::msrp::{AuthFailure, AuthStep, Carrier, MsrpUri, SessionKey, SessionSpec, StatusCode, UsePath};
+use crate::sdp::{self, Role};
 use crate::sip::{self, Body, CallKey, EndReason};
 
 /// A new path is asked for when this share of the old one's time is left: enough for a relay that is being restarted.
@@ -31,107 +30,6 @@ const RENEW_AGAIN: Duration = Duration::from_secs(10);
 
 /// While another offer of the call is under way (RFC 3264 §4: one at a time).
 const RENEW_SOON: Duration = Duration::from_secs(1);
-
-/// Our own URI and the relays before it.
-#[derive(Clone, Debug)]
-pub(super) struct OwnPath {
-    /// In the order of a To-Path; none if there is no relay.
-    pub(super) relays: Vec<MsrpUri>,
-    pub(super) local: MsrpUri,
-}
-
-impl OwnPath {
-    /// RFC 4976 §5.1: what SDP says is the Use-Path reversed, and our own URI behind it.
-    pub(super) fn in_sdp(&self) -> Vec<MsrpUri> {
-        in_sdp(&self.relays, &self.local)
-    }
-}
-
-/// The same of its parts.
-pub(super) fn in_sdp(relays: &[MsrpUri], local: &MsrpUri) -> Vec<MsrpUri> {
-    relays.iter().rev().chain([local]).cloned().collect()
-}
-
-/// The other way round: what [`in_sdp`] made, taken apart.
-pub(super) fn from_sdp(mut path: Vec<MsrpUri>) -> Option<OwnPath> {
-    let local = path.pop()?;
-    path.reverse();
-    Some(OwnPath { relays: path, local })
-}
-
-/// What goes on when its paths are there.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    /// The answer to this offer.
-    Answer(Box<Description>),
-    /// Our offer to an INVITE without one.
-    Offer,
-    /// A stream for a primitive.
-    Reoffer(PrimitiveKey),
-    /// A command's call.
-    Order(Box<Order>),
-    /// The same stream by another path.
-    Renew(SessionKey),
-}
-
-#[derive(Debug)]
-struct Applicant {
-    ticket: u64,
-    call: CallKey,
-    need: usize,
-    what: Waiting,
-}
-
-/// The connection to the first relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    Down,
-    Dialling,
-    Up(LinkId),
-}
-
-/// Everything the engine knows of its relay.
-#[derive(Debug)]
-pub(super) struct Relay {
-    client: Option<Authenticator>,
-    line: Line,
-    waiting: VecDeque<Applicant>,
-    /// Whose AUTH is under way.
-    running: Option<u64>,
-    granted: HashMap<CallKey, VecDeque<OwnPath>>,
-    /// When the paths of a call, by session id, have to be renewed.
-    leases: HashMap<CallKey, Vec<(Option<String>, Instant)>>,
-}
-
-impl Relay {
-    pub(super) fn new(account: Option<RelayAccount>, mint: Mint) -> Self {
-        Self {
-            client: account.map(|account| Authenticator::new(account, mint)),
-            line: Line::Down,
-            waiting: VecDeque::new(),
-            running: None,
-            granted: HashMap::new(),
-            leases: HashMap::new(),
-        }
-    }
-
-    /// Whether this link leads to the relay.
-    pub(super) fn is_on(&self, link: LinkId) -> bool {
-        self.line == Line::Up(link)
-    }
-
-    /// Forgets a call and everything that waits for it.
-    pub(super) fn forget(&mut self, call: CallKey) {
-        self.granted.remove(&call);
-        self.leases.remove(&call);
-        self.waiting.retain(|applicant| applicant.call != call);
-    }
-
-    /// What was granted to an offer or answer that did not want it.
-    pub(super) fn waste(&mut self, call: CallKey) {
-        self.granted.remove(&call);
-    }
-}
 
 // Who waits.
 impl Engine {
