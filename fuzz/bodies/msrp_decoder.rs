@@ -54,6 +54,7 @@ fn decode(pieces: &[&[u8]]) -> (Vec<Event>, Option<DecodeError>) {
 fn connection(config: Config) -> Connection {
     let mut connection = Connection::new(config, Mint::from_number(1));
     let spec = SessionSpec {
+        relay: None,
         key: SessionKey(1),
         local: STORE.parse().expect("a URI"),
         remote_path: MsrpUri::parse_path(PHONE).expect("a path"),

@@ -367,7 +367,7 @@ impl Engine {
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.
         for session in self.board.streams_of(key) {
-            self.dial_if_active(session, out);
+            self.dial_if_active(now, session, out);
         }
     }
 }

@@ -93,6 +93,8 @@ pub(super) struct Stream {
     /// The file this stream was negotiated for (RFC 5547): one file, then it is spent.
     pub(super) file: Option<FileOffer>,
     pub(super) link: Option<LinkId>,
+    /// The WebSocket whose client said, by a relay URI of ours in its path, that it is reached there.
+    pub(super) relay: Option<LinkId>,
     /// A connection to the peer is being made.
     pub(super) dialling: bool,
     /// A message that waits for somebody to ask for it.
@@ -129,6 +131,7 @@ impl Stream {
             role,
             file: agreed.file,
             link: None,
+            relay: None,
             dialling: false,
             waiting: None,
             recorder: None,
@@ -151,10 +154,16 @@ impl Stream {
 
     /// What a link has to know of it.
     pub(super) fn spec(&self, key: SessionKey, limit: u64, accept_types: &[String]) -> SessionSpec {
+        // RFC 7977 §8.2.3: the relay has taken itself off the path when the client sees it.
+        let (relay, remote_path) = match &self.peer.path[..] {
+            [relay, client @ ..] if self.relay.is_some() => (Some(relay.clone()), client.to_vec()),
+            path => (None, path.to_vec()),
+        };
         SessionSpec {
             key,
             local: self.local.clone(),
-            remote_path: self.peer.path.clone(),
+            remote_path,
+            relay,
             max_size: Some(limit),
             accept_types: accept_types.to_vec(),
             receives: self.receives,

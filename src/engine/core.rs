@@ -9,6 +9,7 @@ use super::link::{LinkId, Notice, Source};
 use super::order::OrderId;
 use super::policy::Policy;
 use super::port::{Census, Input, Output, Ticket};
+use super::websocket::Relays;
 use crate::model::{FileInfo, Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, Interpreter, PrimitiveKey};
 use crate::msrp::{InboundKey, MsrpUri, OutboundKey, SessionKey};
@@ -23,6 +24,7 @@ pub struct Engine {
     pub(super) endpoint: Endpoint,
     pub(super) interpreter: Interpreter,
     pub(super) board: Switchboard,
+    pub(super) relays: Relays,
     pub(super) receipts: BTreeMap<(LinkId, InboundKey), Receipt>,
     pub(super) recorders: HashMap<PrimitiveKey, Recorder>,
     /// Records that wait for the stream of a re-INVITE.
@@ -53,6 +55,7 @@ impl Engine {
             endpoint,
             interpreter,
             board: Switchboard::default(),
+            relays: Relays::default(),
             receipts: BTreeMap::new(),
             recorders: HashMap::new(),
             asking: HashMap::new(),
@@ -128,6 +131,7 @@ impl Engine {
     fn notice(&mut self, now: Now, link: LinkId, notice: Notice, out: &mut Outbox<Output>) {
         match notice {
             Notice::Knock { knock, to_path, from_path } => self.knock(now, link, knock, &to_path, &from_path, out),
+            Notice::Auth(auth, request) => self.auth(now, link, auth, &request, out),
             Notice::Greeted(session) => self.greeted(now, session, out),
             Notice::SessionFailed(session, why) => self.session_failed(now, session, why, out),
             Notice::Arrived(session, message, head) => self.arrived(now, link, session, message, head, out),
@@ -167,6 +171,11 @@ impl Engine {
 
     pub(super) fn unwake(&mut self, at: Instant, timer: Timer) {
         self.timers.remove(&(at, timer));
+    }
+
+    /// A fresh session at this place of ours (RFC 4975 §14.1: the session id is unguessable).
+    pub(super) fn session_uri(&mut self, here: &MsrpUri) -> MsrpUri {
+        MsrpUri { session_id: Some(self.mint.token(SESSION_ID_LETTERS)), ..here.clone() }
     }
 
     /// A fresh MSRP URI of ours (RFC 4975 §14.1: the session id is unguessable).

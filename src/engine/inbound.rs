@@ -29,15 +29,26 @@ impl Engine {
         from_path: &[MsrpUri],
         out: &mut Outbox<Output>,
     ) {
-        let Some(session) = self.board.by_path(to_path) else {
+        let (relay, uri) = to_path.split_at(to_path.len().saturating_sub(1));
+        let found = self.board.by_path(uri).filter(|session| {
+            // RFC 7977 §8.2.2: a WebSocket client sends through the relay URI that it has named in its path.
+            let stream = &self.board.streams[session];
+            let through = stream.relay.and_then(|_| stream.peer.path.first());
+            match relay {
+                [] => through.is_none(),
+                [relay] => through.is_some_and(|ours| ours.matches(relay)),
+                _ => false,
+            }
+        });
+        let Some(session) = found else {
             // RFC 4975 §7.3: no such session. Who tries is worth a line: guessing ids is attack S4.
             let (to, from) = (MsrpUri::print_path(to_path), MsrpUri::print_path(from_path));
             tracing::warn!(%to, %from, "no such session: 481");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         };
         let stream = self.board.streams.get_mut(&session).expect("by_path finds streams of the table");
-        if stream.link.is_some_and(|bound| bound != link) {
-            // RFC 4975 §5.4: a session belongs to the connection that first used it.
+        if stream.link.or(stream.relay).is_some_and(|bound| bound != link) {
+            // RFC 4975 §5.4: a session belongs to the connection that first used it, or that its relay URI names.
             tracing::warn!(session = session.0, "the session is bound to another connection: 506");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::WRONG_CONNECTION)));
         }
@@ -51,10 +62,13 @@ impl Engine {
         self.start_sending(now, session, out);
     }
 
-    /// The peer of this stream listens; we connect (RFC 6135 §4.2).
-    pub(super) fn dial_if_active(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
+    /// The peer of this stream listens: we connect (RFC 6135 §4.2), unless its WebSocket is there already.
+    pub(super) fn dial_if_active(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         let idle = stream.link.is_none() && !stream.dialling && !stream.spent;
+        if let Some(link) = stream.relay.filter(|_| idle) {
+            return self.bind_websocket(now, session, link, out);
+        }
         let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
         out.push(Output::Dial(session, hop.clone()));
         stream.dialling = true;
@@ -97,6 +111,7 @@ impl Engine {
     }
 
     pub(super) fn link_closed(&mut self, now: Now, link: LinkId, out: &mut Outbox<Output>) {
+        self.relays.forget(link);
         // A grant or a send that crossed with the loss never reached the link: its end is told here.
         let cut: Vec<_> = self.receipts.keys().filter(|key| key.0 == link).copied().collect();
         for key in cut {

@@ -211,7 +211,7 @@ impl Engine {
             }
             let session = self.board.add_stream(index, agreed_stream(key, proposed, stream));
             self.wait_for_connection(now, key);
-            self.dial_if_active(session, out);
+            self.dial_if_active(now, session, out);
             sessions.push(session);
         }
         sessions

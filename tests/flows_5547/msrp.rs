@@ -109,6 +109,7 @@ impl Line {
 
 fn session(key: u64, ours: &str, theirs: &[MsrpUri], direction: Direction, role: Role) -> SessionSpec {
     SessionSpec {
+        relay: None,
         key: SessionKey(key),
         local: terms(ours).path[0].clone(),
         remote_path: theirs.to_vec(),

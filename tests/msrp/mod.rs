@@ -48,6 +48,7 @@ pub(crate) fn path(text: &str) -> Vec<MsrpUri> {
 
 pub(crate) fn spec(local: &str, remote: &str) -> SessionSpec {
     SessionSpec {
+        relay: None,
         key: SessionKey(1),
         local: local.parse().expect("a URI"),
         remote_path: path(remote),

@@ -1,0 +1,134 @@
+//! WebSocket clients (RFC 7977): the relay URIs they get from us by AUTH, and the links these lead to.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::core::Engine;
+use super::link::{Command, LinkId};
+use super::port::Output;
+use crate::model::limits::{RELAY_URI_LIFE, RELAY_URI_LIVES, RELAY_URIS, RELAY_URIS_PER_CONNECTION};
+use crate::model::{Instant, Now, Outbox};
+use crate::msrp::{AuthAnswer, AuthId, AuthRequest, MsrpUri, SessionKey, StatusCode};
+
+/// A URI at which the sessions of one WebSocket client are reached.
+#[derive(Debug)]
+struct Relay {
+    uri: MsrpUri,
+    link: LinkId,
+    until: Instant,
+}
+
+/// Every relay URI given out, by its session id.
+#[derive(Debug, Default)]
+pub(super) struct Relays {
+    by_id: HashMap<String, Relay>,
+    by_link: HashMap<LinkId, Vec<String>>,
+}
+
+impl Relays {
+    /// The link that a peer's path leads to: the relay URI, then the client's own.
+    pub(super) fn link(&self, path: &[MsrpUri]) -> Option<LinkId> {
+        self.find(path).map(|relay| relay.link)
+    }
+
+    /// The same for a session that begins now: an expired URI leads nowhere new. RFC 4976 §6.3: what was agreed before
+    /// goes on, for the hop behind the URI is we ourselves.
+    pub(super) fn live_link(&self, now: Now, path: &[MsrpUri]) -> Option<LinkId> {
+        self.find(path).filter(|relay| relay.until > now.instant).map(|relay| relay.link)
+    }
+
+    fn find(&self, path: &[MsrpUri]) -> Option<&Relay> {
+        let [first, _] = path else { return None };
+        let relay = self.by_id.get(first.session_id.as_ref()?)?;
+        relay.uri.matches(first).then_some(relay)
+    }
+
+    /// Notes a URI, if there is room. Expired ones make way.
+    fn add(&mut self, now: Now, relay: Relay) -> Result<(), &'static str> {
+        let of_link = self.by_link.entry(relay.link).or_default();
+        if of_link.len() >= RELAY_URIS_PER_CONNECTION {
+            let by_id = &mut self.by_id;
+            of_link.retain(|id| by_id.get(id).is_some_and(|relay| relay.until > now.instant));
+            by_id.retain(|_, other| other.link != relay.link || other.until > now.instant);
+        }
+        if of_link.len() >= RELAY_URIS_PER_CONNECTION {
+            return Err("the connection has too many relay URIs");
+        }
+        if self.by_id.len() >= RELAY_URIS {
+            return Err("too many relay URIs are given out");
+        }
+        let Some(id) = relay.uri.session_id.clone() else { return Err("a relay URI has a session id") };
+        of_link.push(id.clone());
+        self.by_id.insert(id, relay);
+        Ok(())
+    }
+
+    /// RFC 4976 §6.3: the URI is of no use once its connection has gone.
+    pub(super) fn forget(&mut self, link: LinkId) {
+        for id in self.by_link.remove(&link).unwrap_or_default() {
+            self.by_id.remove(&id);
+        }
+    }
+}
+
+impl Engine {
+    /// A WebSocket client asks for a URI at which it can be reached.
+    pub(super) fn auth(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        auth: AuthId,
+        request: &AuthRequest,
+        out: &mut Outbox<Output>,
+    ) {
+        let answer = match expiry(request.expires.as_deref()) {
+            Ok(life) => self.grant_relay(now, link, life, &request.here),
+            Err(answer) => answer,
+        };
+        tracing::debug!(from = %request.from, status = %answer.status, "AUTH");
+        out.push(Output::Link(link, Command::Auth(auth, answer)));
+    }
+
+    fn grant_relay(&mut self, now: Now, link: LinkId, life: Duration, here: &MsrpUri) -> AuthAnswer {
+        // RFC 7977 §8.1.1: to everybody else the relay is reached by TCP; only between it and its client there is `ws`.
+        let uri = MsrpUri { transport: "tcp".to_owned(), ..self.session_uri(here) };
+        let until = now.instant + life;
+        if let Err(why) = self.relays.add(now, Relay { uri: uri.clone(), link, until }) {
+            tracing::warn!(link = link.0, why, "AUTH refused: 403");
+            return AuthAnswer { status: StatusCode::FORBIDDEN, headers: Vec::new(), until: None };
+        }
+        let headers = vec![("Use-Path", uri.to_string()), ("Expires", life.as_secs().to_string())];
+        AuthAnswer { status: StatusCode::OK, headers, until: Some(until) }
+    }
+
+    /// The link over which the peer of this stream is reached without connecting, if there is one.
+    pub(super) fn bind_websocket(&mut self, now: Now, session: SessionKey, link: LinkId, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        if self.relays.link(&stream.peer.path) != Some(link) {
+            tracing::warn!(session = session.0, "the WebSocket of the peer's relay URI has gone");
+            return self.no_connection(now, session, out);
+        }
+        stream.link = Some(link);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        out.push(Output::Link(link, Command::Bind(spec)));
+        self.start_sending(now, session, out);
+    }
+}
+
+/// RFC 4976 §6.3: the life a client wishes for is given to it or refused, never changed.
+fn expiry(wish: Option<&str>) -> Result<Duration, AuthAnswer> {
+    let refused = |status, headers| AuthAnswer { status, headers, until: None };
+    let Some(wish) = wish else { return Ok(RELAY_URI_LIFE) };
+    let Some(seconds) = wish.bytes().all(|octet| octet.is_ascii_digit()).then(|| wish.parse().ok()).flatten() else {
+        return Err(refused(StatusCode::BAD_REQUEST, Vec::new()));
+    };
+    if seconds < *RELAY_URI_LIVES.start() {
+        let least = RELAY_URI_LIVES.start().to_string();
+        return Err(refused(StatusCode::OUT_OF_BOUNDS, vec![("Min-Expires", least)]));
+    }
+    if seconds > *RELAY_URI_LIVES.end() {
+        let most = RELAY_URI_LIVES.end().to_string();
+        return Err(refused(StatusCode::OUT_OF_BOUNDS, vec![("Max-Expires", most)]));
+    }
+    Ok(Duration::from_secs(seconds))
+}
