@@ -54,10 +54,10 @@ fn decode(pieces: &[&[u8]]) -> (Vec<Event>, Option<DecodeError>) {
 fn connection(config: Config) -> Connection {
     let mut connection = Connection::new(config, Mint::from_number(1));
     let spec = SessionSpec {
-        relay: None,
         key: SessionKey(1),
         local: STORE.parse().expect("a URI"),
         remote_path: MsrpUri::parse_path(PHONE).expect("a path"),
+        relay: None,
         max_size: Some(1 << 40),
         accept_types: vec!["text/*".to_owned(), "application/octet-stream".to_owned()],
         receives: true,

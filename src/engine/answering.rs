@@ -10,7 +10,7 @@ use super::link::{Command, Source};
 use super::port::{Output, Query};
 use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml;
-use crate::msrp::{MsrpUri, SessionKey, SessionSpec};
+use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
     Verdict, Wish,
@@ -81,7 +81,8 @@ impl Engine {
 
     /// An INVITE without an offer gets ours: a control dialog nothing, anybody else a message session.
     fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
-        let proposed = (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
+        let proposed =
+            (!control).then(|| Proposed { local: self.mint_uri(None), sends: true, receives: true, file: None });
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
@@ -93,7 +94,7 @@ impl Engine {
     /// Decides on each stream of an offer; pulls wait for the spool.
     fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
         let streams = sdp::read_offer(&offer);
-        let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
+        let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(now, key, stream)).collect();
         let round = self.number();
         let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new() };
         let mut wanted = Vec::new();
@@ -114,11 +115,15 @@ impl Engine {
     }
 
     /// `None`: the spool has to be asked.
-    fn judge(&mut self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
+    fn judge(&mut self, now: Now, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         if let Some(kept) = self.kept(key, stream) {
             return Some(kept);
         }
         match &stream.wish {
+            Wish::Push(_) | Wish::Session(_) | Wish::Pull(_) if !self.can_meet(stream.role, &stream.terms.path) => {
+                tracing::warn!(path = ?stream.terms.path, "nobody connects to a WebSocket client, and no listener for it is here: stream refused");
+                Some(Verdict::Reject)
+            }
             Wish::Push(_) | Wish::Session(_) | Wish::Pull(_)
                 if !self.may_dial(key, stream.role, &stream.terms.path) =>
             {
@@ -133,12 +138,12 @@ impl Engine {
                     tracing::warn!(size = info.size, media_type = info.media_type.as_deref(), "file refused by policy");
                     return Some(Verdict::Reject);
                 }
-                Some(Verdict::Accept(self.local_stream(Direction::RecvOnly, stream, Some(file.clone()))))
+                Some(Verdict::Accept(self.local_stream(now, Direction::RecvOnly, stream, Some(file.clone()))))
             }
             Wish::Pull(_) => None,
             Wish::Session(direction) => {
                 let ours = Direction::SendRecv.facing(*direction);
-                Some(Verdict::Accept(self.local_stream(ours, stream, None)))
+                Some(Verdict::Accept(self.local_stream(now, ours, stream, None)))
             }
             Wish::Unsupported(why) => {
                 tracing::info!(%why, index = stream.index, "stream refused");
@@ -174,8 +179,17 @@ impl Engine {
         })
     }
 
-    fn local_stream(&mut self, direction: Direction, stream: &StreamOffer, file: Option<FileOffer>) -> LocalStream {
-        let local = self.mint_uri();
+    fn local_stream(
+        &mut self,
+        now: Now,
+        direction: Direction,
+        stream: &StreamOffer,
+        file: Option<FileOffer>,
+    ) -> LocalStream {
+        let local = match self.relays.live_link(now, &stream.terms.path) {
+            Some(link) => self.relay_side_uri(link),
+            None => self.mint_uri(stream.terms.path.first().and_then(Carrier::of)),
+        };
         LocalStream { terms: self.terms(local), direction, role: stream.role, file }
     }
 
@@ -195,7 +209,12 @@ impl Engine {
         let Some(call) = self.board.calls.get(&key) else { return false };
         let source = call.source.ip();
         let itself = || path.first().and_then(MsrpUri::address) == Some(source);
-        role == Role::Passive || call.purpose != Purpose::Service || self.policy.may_control(source) || itself()
+        let here = || self.relays.link(path).is_some();
+        role == Role::Passive
+            || here()
+            || call.purpose != Purpose::Service
+            || self.policy.may_control(source)
+            || itself()
     }
 
     /// What a pull asks for: the box is the Request-URI's, the object the selector's. Nobody but those who may command
@@ -234,7 +253,7 @@ impl Engine {
                 let stream = &pending.streams[at];
                 let Wish::Pull(asked) = &stream.wish else { return };
                 let file = pulled_file(asked, &object);
-                let local = self.local_stream(Direction::SendOnly, stream, Some(file));
+                let local = self.local_stream(now, Direction::SendOnly, stream, Some(file));
                 pending.pulled.insert(index, object);
                 Verdict::Accept(local)
             }
@@ -312,7 +331,8 @@ impl Engine {
             Wish::Push(file) => Some(file.clone()),
             _ => proposed.file.clone(),
         };
-        let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        let mut stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        stream.relay = self.relays.live_link(now, &stream.peer.path);
         let session = self.board.add_stream(offered.index, stream);
         self.wait_for_connection(now, key);
         if let Some(recorder) = recorder {

@@ -7,7 +7,7 @@ use super::link::LinkId;
 use super::order::OrderId;
 use crate::model::Instant;
 use crate::msml::{PrimitiveKey, Style};
-use crate::msrp::{Arrival, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionSpec};
+use crate::msrp::{Arrival, Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionSpec};
 use crate::sdp::{Description, FileOffer, LocalSession, Role, Terms};
 use crate::sip::CallKey;
 
@@ -150,6 +150,14 @@ impl Stream {
     /// Whether it can bring a file in for a `<record>` that starts now.
     pub(super) fn free_to_receive(&self) -> bool {
         self.receives && !self.spent && self.recorder.is_none() && self.receiving.is_none()
+    }
+
+    /// Whether its requests may come on such a link. A relay URI has said on which one.
+    pub(super) fn is_carried_by(&self, carrier: Carrier) -> bool {
+        let by_websocket = || self.peer.path.first().and_then(Carrier::of).is_some_and(Carrier::is_websocket);
+        // RFC 7977 §5.2.2: whoever answers our offer over TCP may come by WebSocket, and says so in its path.
+        let instead = || carrier.is_websocket() && by_websocket() && carrier.is_secure() == self.local.secure;
+        self.relay.is_some() || Carrier::of(&self.local) == Some(carrier) || instead()
     }
 
     /// What a link has to know of it.

@@ -8,7 +8,8 @@ use super::link::{Command, LinkId};
 use super::port::Output;
 use crate::model::limits::{RELAY_URI_LIFE, RELAY_URI_LIVES, RELAY_URIS, RELAY_URIS_PER_CONNECTION};
 use crate::model::{Instant, Now, Outbox};
-use crate::msrp::{AuthAnswer, AuthId, AuthRequest, MsrpUri, SessionKey, StatusCode};
+use crate::msrp::{AuthAnswer, AuthId, AuthRequest, Carrier, MsrpUri, SessionKey, StatusCode};
+use crate::sdp::Role;
 
 /// A URI at which the sessions of one WebSocket client are reached.
 #[derive(Debug)]
@@ -82,16 +83,15 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         let answer = match expiry(request.expires.as_deref()) {
-            Ok(life) => self.grant_relay(now, link, life, &request.here),
+            Ok(life) => self.grant_relay(now, link, life),
             Err(answer) => answer,
         };
         tracing::debug!(from = %request.from, status = %answer.status, "AUTH");
         out.push(Output::Link(link, Command::Auth(auth, answer)));
     }
 
-    fn grant_relay(&mut self, now: Now, link: LinkId, life: Duration, here: &MsrpUri) -> AuthAnswer {
-        // RFC 7977 §8.1.1: to everybody else the relay is reached by TCP; only between it and its client there is `ws`.
-        let uri = MsrpUri { transport: "tcp".to_owned(), ..self.session_uri(here) };
+    fn grant_relay(&mut self, now: Now, link: LinkId, life: Duration) -> AuthAnswer {
+        let uri = self.relay_side_uri(link);
         let until = now.instant + life;
         if let Err(why) = self.relays.add(now, Relay { uri: uri.clone(), link, until }) {
             tracing::warn!(link = link.0, why, "AUTH refused: 403");
@@ -99,6 +99,21 @@ impl Engine {
         }
         let headers = vec![("Use-Path", uri.to_string()), ("Expires", life.as_secs().to_string())];
         AuthAnswer { status: StatusCode::OK, headers, until: Some(until) }
+    }
+
+    /// A fresh URI of ours behind or at the relay of this WebSocket. RFC 7977 §8.1.1: only between the relay and its
+    /// client there is `ws`.
+    pub(super) fn relay_side_uri(&mut self, link: LinkId) -> MsrpUri {
+        let carrier = self.bearers.get(&link).map(|bearer| bearer.carrier);
+        MsrpUri { transport: "tcp".to_owned(), ..self.mint_uri(carrier) }
+    }
+
+    /// RFC 7977 §5.1: nobody connects to a WebSocket client. Its WebSocket is there already, or it will open one.
+    pub(super) fn can_meet(&self, role: Role, path: &[MsrpUri]) -> bool {
+        let Some(carrier) = path.first().and_then(Carrier::of).filter(|carrier| carrier.is_websocket()) else {
+            return true;
+        };
+        role == Role::Passive && self.policy.doors.find(carrier).is_some()
     }
 
     /// The link over which the peer of this stream is reached without connecting, if there is one.

@@ -251,9 +251,9 @@ impl Connection {
     /// RFC 7977 §5.1: to a WebSocket client we are a relay; to nobody else, and of other relays never.
     fn auth(&mut self, head: &RequestHead, out: &mut Outbox<Output>) {
         let ask = Ask::of(head);
-        let Some(here) = self.config.websocket.clone() else {
+        if !self.config.websocket {
             return self.wire.answer_all_the_way(&ask, StatusCode::NOT_IMPLEMENTED);
-        };
+        }
         let ([to], [from]) = (&head.to_path[..], &head.from_path[..]) else {
             return self.wire.answer_all_the_way(&ask, StatusCode::FORBIDDEN);
         };
@@ -262,8 +262,7 @@ impl Connection {
             found.map(|(_, value)| value.clone())
         };
         let (to, from) = (to.clone(), from.clone());
-        let request =
-            AuthRequest { here, to, from, expires: header("Expires"), authorization: header("Authorization") };
+        let request = AuthRequest { to, from, expires: header("Expires"), authorization: header("Authorization") };
         self.auths += 1;
         self.asking = Some(ask);
         out.push(Output::Auth(AuthId(self.auths), Box::new(request)));
@@ -274,7 +273,7 @@ impl Connection {
             let (receiver, mut desk) = self.desk(out);
             return receiver.send(key, head, &mut desk);
         }
-        let most = if self.config.websocket.is_some() { 2 } else { 1 };
+        let most = if self.config.websocket { 2 } else { 1 };
         if head.to_path.len() > most {
             // RFC 4975 §7.3: we are no relay; to a WebSocket client we are one, but only to ourselves.
             return self.receiver.refuse_request(&Ask::of(&head), StatusCode::NO_SUCH_SESSION, &mut self.wire);

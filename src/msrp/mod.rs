@@ -24,6 +24,7 @@
 //!
 //! **Not here.** Sockets, clocks, files, SDP, relaying (RFC 4976 AUTH is answered 501, but for WebSocket clients: RFC 7977), and what a message means.
 
+pub mod carrier;
 mod connection;
 mod decode;
 mod encode;
@@ -40,13 +41,14 @@ pub mod uri;
 mod websocket;
 mod wire;
 
+pub use carrier::Carrier;
 pub use connection::Connection;
 pub use decode::{DecodeError, Decoder, Event};
 pub use frame::{FailureReport, Flag, Method, Path, RequestHead, ResponseHead, Status, StatusCode};
 pub use header::{HeadFault, Malformed};
 pub use port::{
-    AbortReason, Arrival, AuthAnswer, AuthId, AuthRequest, CloseReason, Config, InboundKey, Input, KnockId, OutboundKey, OutboundSpec, Output, Reason,
-    SendFailure, SessionKey, SessionSpec,
+    AbortReason, Arrival, AuthAnswer, AuthId, AuthRequest, CloseReason, Config, InboundKey, Input, KnockId,
+    OutboundKey, OutboundSpec, Output, Reason, SendFailure, SessionKey, SessionSpec,
 };
 pub use uri::{MSRP_PORT, MsrpUri, MsrpUriError};
 pub use websocket::{FrameCutter, NotOneFrame, check_frame};

@@ -51,9 +51,8 @@ pub struct Config {
     pub transaction_timeout: Duration,
     /// Most octets of one chunk of ours, whatever [`OutboundSpec::chunk`] says.
     pub chunk_octets: usize,
-    /// Of a WebSocket: our end of it as an MSRP URI without a session, at which clients may ask for a relay URI by AUTH
-    /// (RFC 7977 §5.3). Without one AUTH is answered 501.
-    pub websocket: Option<MsrpUri>,
+    /// Whether it is a WebSocket, whose client may ask for a relay URI by AUTH (RFC 7977 §5.3). On others that gets 501.
+    pub websocket: bool,
 }
 
 impl Default for Config {
@@ -66,7 +65,7 @@ impl Default for Config {
             report_every_octets: REPORT_EVERY_OCTETS,
             transaction_timeout: MSRP_TRANSACTION_TIMEOUT,
             chunk_octets: usize::MAX,
-            websocket: None,
+            websocket: false,
         }
     }
 }
@@ -96,8 +95,6 @@ pub struct SessionSpec {
 /// A WebSocket client wants a relay URI (RFC 4976 §6.3, 7977 §5.3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthRequest {
-    /// [`Config::websocket`] of the connection it came on.
-    pub here: MsrpUri,
     /// Whom it asks.
     pub to: MsrpUri,
     /// Who asks.

@@ -110,7 +110,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn response(tid: &str) -> String {
-        format!("MSRP {tid} 200 OK\r\nTo-Path: msrp://a.invalid:1/x;ws\r\nFrom-Path: msrp://b:2/y;tcp\r\n-------{tid}$\r\n")
+        format!(
+            "MSRP {tid} 200 OK\r\nTo-Path: msrp://a.invalid:1/x;ws\r\nFrom-Path: msrp://b:2/y;tcp\r\n-------{tid}$\r\n"
+        )
     }
 
     fn chunk(tid: &str, body: &str) -> String {
@@ -125,7 +127,11 @@ mod tests {
         assert_eq!(check_frame(one.as_bytes()), Ok(()));
         assert_eq!(check_frame(response("abcd1").as_bytes()), Ok(()));
         for length in 0..one.len() {
-            let why = if length < one.find("\r\n").expect("a start line") + 2 { NotOneFrame::NoMsrp } else { NotOneFrame::Half };
+            let why = if length < one.find("\r\n").expect("a start line") + 2 {
+                NotOneFrame::NoMsrp
+            } else {
+                NotOneFrame::Half
+            };
             assert_eq!(check_frame(&one.as_bytes()[..length]), Err(why), "{length}");
         }
         for more in ["\r\n", "x", &response("abcd1"), &one] {
@@ -138,7 +144,13 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_the_end_line_is_data() {
-        for body in ["\r\n-------abcd1", "\r\n-------abcd1+", "-------abcd1+\r\n", "\r\n-------abcd2+\r\n", "\r\n-------abcd1-\r\n"] {
+        for body in [
+            "\r\n-------abcd1",
+            "\r\n-------abcd1+",
+            "-------abcd1+\r\n",
+            "\r\n-------abcd2+\r\n",
+            "\r\n-------abcd1-\r\n",
+        ] {
             assert_eq!(check_frame(chunk("abcd1", body).as_bytes()), Ok(()), "{body:?}");
         }
         let twice = chunk("abcd1", "\r\n-------abcd1+\r\n");

@@ -2,7 +2,7 @@
 
 use super::description::{Attribute, Media};
 use crate::model::media::accepts;
-use crate::msrp::MsrpUri;
+use crate::msrp::{Carrier, MsrpUri};
 
 /// Which way content flows, from the side that says so (RFC 8866 §6.7). REPORTs and empty SENDs flow both ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,11 @@ impl Terms {
         let usable = path.iter().all(|uri| uri.port.is_some())
             && path.iter().all(|uri| !uri.secure)
             && path.last()?.session_id.is_some()
-            && first.transport.eq_ignore_ascii_case("tcp");
+            && match Carrier::of(first) {
+                // RFC 7977 §5.2.2: a WebSocket client connects to us itself, or a relay of its stands first.
+                Some(carrier) => !carrier.is_websocket() || path.len() == 1,
+                None => false,
+            };
         usable.then(|| Self {
             path,
             accept_types: types(media.value("accept-types")),
@@ -242,7 +246,7 @@ mod tests {
         assert_eq!(Setup::read(&media(&[])), None);
     }
 
-    // M4975-8.2-01 M4975-8.2-02 M4975-8.3-01
+    // M4975-8.2-01 M4975-8.2-02 M4975-8.3-01 M7977-5.2.2-02
     #[test]
     fn a_path_is_used_only_if_its_uris_can_be() {
         for (path, usable) in [
@@ -251,7 +255,10 @@ mod tests {
             ("msrp://relay.example.org:2855/r1;tcp msrp://x.invalid:80/s1;ws", true),
             ("msrp://host.example.org/s1;tcp", false),
             ("msrp://192.0.2.7:2855;tcp", false),
-            ("msrp://192.0.2.7:2855/s1;ws", false),
+            ("msrp://x.invalid:80/s1;ws", true),
+            ("msrp://x.invalid:80/s1;ws msrp://y.invalid:80/s1;ws", false),
+            ("msrp://192.0.2.7:2855/s1;sctp", false),
+            ("msrp://relay.example.org:2855/r1;tcp msrp://x.invalid:80/s1;sctp", true),
             ("msrps://192.0.2.7:2855/s1;tcp", false),
             ("sip:dana@example.org", false),
             ("", false),

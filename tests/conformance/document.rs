@@ -43,7 +43,9 @@ const BOOKS: [(u32, &str, usize); 27] = [
 #[serde(deny_unknown_fields)]
 pub(crate) struct Exceptions {
     #[serde(default)]
-    deviation: Vec<Exception>,
+    deviates: Vec<Exception>,
+    #[serde(default)]
+    not_applicable: Vec<Exception>,
     #[serde(default)]
     later: Vec<Exception>,
     #[serde(default)]
@@ -69,13 +71,21 @@ impl Exceptions {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let exceptions: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut seen = BTreeSet::new();
-        for id in exceptions.deviation.iter().chain(&exceptions.later).flat_map(|exception| &exception.rules) {
+        for id in exceptions.decided().iter().flat_map(|(_, list)| *list).flat_map(|exception| &exception.rules) {
             let rule = Rule::parse(id).ok_or_else(|| format!("{id} is no rule"))?;
             if !seen.insert(rule) {
                 return Err(format!("{id} stands there twice"));
             }
         }
         Ok(exceptions)
+    }
+
+    fn decided(&self) -> [(Verdict, &[Exception]); 3] {
+        [
+            (Verdict::Deviates, &self.deviates),
+            (Verdict::NotApplicable, &self.not_applicable),
+            (Verdict::Later, &self.later),
+        ]
     }
 }
 
@@ -95,18 +105,21 @@ enum Verdict {
     Coded,
     /// We do otherwise on purpose.
     Deviates,
+    /// It speaks of something this server never is or does.
+    NotApplicable,
     /// Not built yet.
     Later,
 }
 
 impl Verdict {
-    const ALL: [Self; 4] = [Self::Met, Self::Coded, Self::Deviates, Self::Later];
+    const ALL: [Self; 5] = [Self::Met, Self::Coded, Self::Deviates, Self::NotApplicable, Self::Later];
 
     const fn word(self) -> &'static str {
         match self {
             Self::Met => "met",
             Self::Coded => "coded",
             Self::Deviates => "deviates",
+            Self::NotApplicable => "not applicable",
             Self::Later => "later",
         }
     }
@@ -140,7 +153,7 @@ fn entries(citations: &[Citation], exceptions: &Exceptions) -> Entries {
             None => entry.code.insert(file.clone()),
         };
     }
-    for (verdict, list) in [(Verdict::Deviates, &exceptions.deviation), (Verdict::Later, &exceptions.later)] {
+    for (verdict, list) in exceptions.decided() {
         for exception in list {
             for id in &exception.rules {
                 let rule = Rule::parse(id).expect("checked when it was read");
@@ -160,11 +173,11 @@ pub(crate) fn document(citations: &[Citation], exceptions: &Exceptions) -> Strin
         let count = |verdict| of(rfc).filter(|(_, entry)| entry.verdict() == verdict).count();
         let counts = Verdict::ALL.map(count);
         let silent = rules.saturating_sub(counts.iter().sum());
-        let [met, coded, deviates, later] = counts;
+        let [met, coded, deviates, not_applicable, later] = counts;
         let note = exceptions.unbuilt.iter().find(|unbuilt| unbuilt.rfc == rfc).map_or("", |unbuilt| &unbuilt.why);
         let _ = writeln!(
             text,
-            "| {rfc} | {title} | {rules} | {met} | {coded} | {deviates} | {later} | {silent} | {note} |"
+            "| {rfc} | {title} | {rules} | {met} | {coded} | {deviates} | {not_applicable} | {later} | {silent} | {note} |"
         );
     }
     for (rfc, title, _) in BOOKS {
@@ -181,7 +194,7 @@ fn head(entries: &Entries) -> String {
     let rules: usize = BOOKS.iter().map(|book| book.2).sum();
     let count =
         |verdict| entries.iter().filter(|(rule, entry)| rule.rfc().is_some() && entry.verdict() == verdict).count();
-    let [met, coded, deviates, later] = Verdict::ALL.map(count);
+    let [met, coded, deviates, not_applicable, later] = Verdict::ALL.map(count);
     format!(
         "# Conformance
 
@@ -193,14 +206,15 @@ We found {rules} rules for a server like this one in {} RFCs. A rule's name is `
 * **{met} are `met`**: a test that runs with every change names the rule and shows it, or a part of it that matters on the wire;
 * {coded} are `coded`: the code names the rule where it follows it, but no test does;
 * {deviates} are rules from which we `deviate` on purpose, each with the reason;
+* {not_applicable} are `not applicable`: they speak of something this server never is or does;
 * {later} are for `later`: they belong to something that is not built yet.
 
 The others are not shown here at all: nobody has looked yet whether we follow them, or nobody has written it down. This page says
 which test speaks of a rule, not yet what the rule says; the words of each will follow. `met` is a claim about the tests as they are:
 it does not mean that every consequence of a rule has been tried.
 
-| RFC | Title | Rules | met | coded | deviates | later | not shown | Note |
-|---|---|---:|---:|---:|---:|---:|---:|---|
+| RFC | Title | Rules | met | coded | deviates | not applicable | later | not shown | Note |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---|
 ",
         BOOKS.len(),
     )

@@ -48,10 +48,10 @@ pub(crate) fn path(text: &str) -> Vec<MsrpUri> {
 
 pub(crate) fn spec(local: &str, remote: &str) -> SessionSpec {
     SessionSpec {
-        relay: None,
         key: SessionKey(1),
         local: local.parse().expect("a URI"),
         remote_path: path(remote),
+        relay: None,
         max_size: None,
         accept_types: vec!["*".to_owned()],
         receives: true,
