@@ -69,7 +69,8 @@ mod tests {
         taken.pop();
         assert!(places.take(one).is_some());
         drop(taken);
-        assert_eq!((places.lock().all, places.lock().by_address.len()), (0, 0));
+        let left = places.lock();
+        assert_eq!((left.all, left.by_address.len()), (0, 0));
     }
 
     #[test]
