@@ -12,6 +12,10 @@ pub enum Transport {
     Udp,
     /// A plain byte stream.
     Tcp,
+    /// A WebSocket without TLS, for MSRP alone and on this machine alone.
+    Ws,
+    /// A WebSocket over TLS, for MSRP alone.
+    Wss,
 }
 
 impl fmt::Display for Transport {
@@ -19,6 +23,8 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
         })
     }
 }
@@ -110,6 +116,7 @@ impl FromStr for Listen {
         let transport = match transport {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
+            "ws" => Transport::Ws,
             _ => return Err(format!("\"{text}\" is not a listen address: expected udp:HOST:PORT or tcp:HOST:PORT")),
         };
         let host: Host = host.parse()?;

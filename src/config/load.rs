@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::address::Transport;
+use super::address::{Listen, Transport};
 use super::error::{ConfigError, Fault, Origin};
 use super::settings::{Peer, Settings};
 use super::table::{PEER_KEYS, PEERS, SECTIONS, key, nearest};
@@ -188,8 +188,13 @@ impl Loader {
         self.demand("sip.listen", !s.sip.listen.is_empty(), "nothing to listen on");
         self.demand("sip.answer_timeout", !s.sip.answer_timeout.is_zero(), "must be more than nothing");
         self.demand("msrp.listen", !s.msrp.listen.is_empty(), "nothing to listen on");
-        let streams = s.msrp.listen.iter().all(|listen| listen.transport == Transport::Tcp);
-        self.demand("msrp.listen", streams, "MSRP runs over tcp alone (RFC 4975 §6)");
+        let streams = s.msrp.listen.iter().all(|listen| listen.transport != Transport::Udp);
+        self.demand("msrp.listen", streams, "MSRP runs over tcp or WebSockets (RFC 4975 §6, 7977)");
+        let far = |listen: &Listen| listen.transport == Transport::Ws && !listen.host.is_loopback();
+        let near = !s.msrp.listen.iter().any(far);
+        self.demand("msrp.listen", near, "ws is for this machine alone; others come by wss (RFC 7977 §5.1)");
+        let streams = s.sip.listen.iter().all(|listen| matches!(listen.transport, Transport::Udp | Transport::Tcp));
+        self.demand("sip.listen", streams, "SIP runs over udp or tcp here");
         self.demand("msrp.hold", !s.msrp.hold.is_zero(), "must be more than nothing");
         self.demand("msrp.chunk", s.msrp.chunk > 0, "must be more than nothing");
         self.demand("msrp.max_size", s.msrp.max_size > 0, "must be more than nothing");

@@ -16,3 +16,4 @@ pub mod node;
 mod places;
 mod signalling;
 mod stream;
+mod websocket;

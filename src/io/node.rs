@@ -15,10 +15,10 @@ use super::clock::Clock;
 use super::connection::{self, MsrpStream};
 use super::driver::{Driver, Ears, Request};
 use super::files::HostFiles;
-use super::places::Places;
+use super::places::{Place, Places};
 use super::signalling::Signalling;
 use super::stream::Shared;
-use super::{entropy, metrics};
+use super::{entropy, metrics, websocket};
 use crate::config::{self, Settings};
 use crate::engine::{CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Unattended};
 use crate::model::Mint;
@@ -117,8 +117,10 @@ impl Node {
         let places = Places::default();
         for listen in &settings.msrp.listen {
             let listener = bind("msrp.listen", &listen.authority()).await?;
-            bound.msrp.push((Carrier::Tcp, listener.local_addr()?));
-            tokio::spawn(accept(listener, places.clone(), requests.clone(), stop.clone()));
+            let carrier = carrier(listen);
+            bound.msrp.push((carrier, listener.local_addr()?));
+            let reception = Reception { carrier, websocket: websocket_terms(settings), requests: requests.clone() };
+            tokio::spawn(accept(listener, places.clone(), reception, stop.clone()));
         }
         let policy = policy(settings, &bound)?;
         let endpoint = Endpoint::new(sip_config(settings), mint.fork());
@@ -291,7 +293,32 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     Ok((spool, recovery))
 }
 
-async fn accept(listener: TcpListener, places: Places, requests: mpsc::Sender<Request>, stop: CancellationToken) {
+/// What becomes of the connections of one listener.
+#[derive(Clone)]
+struct Reception {
+    carrier: Carrier,
+    websocket: websocket::Terms,
+    requests: mpsc::Sender<Request>,
+}
+
+impl Reception {
+    /// Makes a link of a connection, as soon as every handshake is done.
+    async fn receive(self, stream: TcpStream, peer: SocketAddr, place: Place) {
+        connection::prepare(&stream);
+        let mut stream = MsrpStream::tcp(stream, Some(place));
+        if self.carrier.is_websocket() {
+            stream.bearer.carrier = self.carrier;
+            stream = match websocket::accept(stream, self.websocket).await {
+                Ok(stream) => stream,
+                Err(error) => return tracing::warn!(%peer, %error, "no WebSocket"),
+            };
+        }
+        // A node that has stopped takes none.
+        let _ = self.requests.send(Request::Accepted(stream)).await;
+    }
+}
+
+async fn accept(listener: TcpListener, places: Places, reception: Reception, stop: CancellationToken) {
     loop {
         let accepted: io::Result<(TcpStream, SocketAddr)> = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -303,9 +330,12 @@ async fn accept(listener: TcpListener, places: Places, requests: mpsc::Sender<Re
                     tracing::warn!(%peer, "too many MSRP connections: closing the new one");
                     continue;
                 };
-                connection::prepare(&stream);
-                if requests.send(Request::Accepted(MsrpStream::tcp(stream, Some(place)))).await.is_err() {
-                    return;
+                let received = reception.clone().receive(stream, peer, place);
+                if reception.carrier == Carrier::Tcp {
+                    received.await;
+                } else {
+                    // A handshake takes its time, and there are no more of them than places.
+                    tokio::spawn(received);
                 }
             }
             Err(error) => {
@@ -356,9 +386,21 @@ async fn watch(spool: Spool, readiness: Readiness, clock: Clock, stop: Cancellat
     }
 }
 
+const fn carrier(listen: &config::Listen) -> Carrier {
+    match listen.transport {
+        config::Transport::Ws => Carrier::Ws,
+        config::Transport::Wss => Carrier::Wss,
+        config::Transport::Udp | config::Transport::Tcp => Carrier::Tcp,
+    }
+}
+
+fn websocket_terms(_settings: &Settings) -> websocket::Terms {
+    websocket::Terms { origins: ["*".to_owned()].into(), ping: crate::model::limits::WEBSOCKET_PING }
+}
+
 fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
     let none = || StartError::Settings("msrp.listen is empty: files need at least one address".to_owned());
-    let ((_, first), others) = bound.msrp.split_first().ok_or_else(none)?;
+    let (_, first) = bound.msrp.first().ok_or_else(none)?;
     let advertise = settings.msrp.advertise.as_ref();
     if advertise.is_none() && bound.msrp.iter().any(|(_, address)| address.ip().is_unspecified()) {
         let why = "msrp.listen is on every address of the machine: msrp.advertise has to say which one peers are told";
@@ -369,10 +411,13 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
         let host = if name.contains(':') { format!("[{name}]") } else { name };
         Door { carrier: *carrier, host, port: bound.port() }
     };
-    let mut doors = Doors { first: door(&bound.msrp[0]), others: others.iter().map(door).collect() };
+    let mut doors: Vec<Door> = bound.msrp.iter().map(door).collect();
     if let Some(port) = advertise.and_then(|host| host.port) {
-        doors.first.port = port;
+        doors[0].port = port;
     }
+    // Offers of ours name a door that every peer can open.
+    doors.sort_by_key(|door| door.carrier.is_websocket());
+    let doors = Doors { first: doors.remove(0), others: doors };
     let name = advertise.map_or_else(|| first.ip().to_string(), |host| host.name.clone());
     let address = name.parse::<IpAddr>().map_or_else(|_| Address::Name(name.clone()), Address::Ip);
     let control = &settings.control;
