@@ -66,7 +66,11 @@ impl Server {
     }
 
     pub(crate) fn msrp(&self) -> SocketAddr {
-        address(&self.listening["msrp"], "tcp")
+        self.msrp_by("tcp")
+    }
+
+    pub(crate) fn msrp_by(&self, carrier: &str) -> SocketAddr {
+        address(&self.listening["msrp"], carrier)
     }
 
     /// The whole answer to a GET; empty if there is none.
