@@ -12,6 +12,8 @@ pub enum Transport {
     Udp,
     /// A plain byte stream.
     Tcp,
+    /// TLS over TCP, for MSRP alone.
+    Tls,
     /// A WebSocket without TLS, for MSRP alone and on this machine alone.
     Ws,
     /// A WebSocket over TLS, for MSRP alone.
@@ -23,6 +25,7 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
             Self::Ws => "ws",
             Self::Wss => "wss",
         })
@@ -116,8 +119,13 @@ impl FromStr for Listen {
         let transport = match transport {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
+            "tls" => Transport::Tls,
             "ws" => Transport::Ws,
-            _ => return Err(format!("\"{text}\" is not a listen address: expected udp:HOST:PORT or tcp:HOST:PORT")),
+            "wss" => Transport::Wss,
+            _ => {
+                let why = "is not a listen address: expected udp:HOST:PORT, or tcp:, tls:, ws: or wss: for udp:";
+                return Err(format!("\"{text}\" {why}"));
+            }
         };
         let host: Host = host.parse()?;
         if host.port.is_none() {

@@ -8,12 +8,13 @@ use super::description::{Refusal, file_offer, read_description};
 use super::jobs::{Errand, Owner, Pending, Timer};
 use super::link::{Command, Source};
 use super::port::{Output, Query};
+use super::trust::Demand;
 use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml;
 use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
-    Verdict, Wish,
+    Unsupported, Verdict, Wish,
 };
 use crate::sip::{self, Body, CallKey, Invite};
 use crate::spool::Committed;
@@ -93,7 +94,8 @@ impl Engine {
 
     /// Decides on each stream of an offer; pulls wait for the spool.
     fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
-        let streams = sdp::read_offer(&offer);
+        let mut streams = sdp::read_offer(&offer);
+        streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(now, key, stream)).collect();
         let round = self.number();
         let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new() };
@@ -112,6 +114,24 @@ impl Engine {
             out.push(Output::Find(ticket, query));
         }
         self.answer_if_decided(now, key, out);
+    }
+
+    /// A stream is refused before anything else if nobody listens for its transport, or if its peer could prove nothing:
+    /// protection that was asked for is never taken away (RFC 4975 §5.4: `msrps` is TLS).
+    fn refuse_unsafe(&self, key: CallKey, stream: &mut StreamOffer) {
+        let Some(carrier) = stream.terms.path.first().and_then(Carrier::of) else { return };
+        if self.relays.link(&stream.terms.path).is_some() {
+            return; // its WebSocket is there already
+        }
+        if self.policy.doors.find(carrier).is_none() {
+            stream.wish = Wish::Unsupported(Unsupported::NoListener);
+        } else if carrier == Carrier::Tls
+            && let Err(why) = Demand::new(&self.policy, &stream.terms)
+        {
+            let call_id = self.board.calls.get(&key).map(|call| call.parties.call_id.as_str());
+            tracing::warn!(call_id, %why, index = stream.index, "stream refused");
+            stream.wish = Wish::Unsupported(Unsupported::Unverifiable);
+        }
     }
 
     /// `None`: the spool has to be asked.
@@ -174,7 +194,9 @@ impl Engine {
             Wish::Session(peer) => Direction::SendRecv.facing(*peer),
             _ => Direction::new(have.sends, have.receives),
         };
-        (have.peer.path == stream.terms.path).then(|| {
+        // RFC 8122 §6.2: a connection goes on only under a fingerprint that it matches.
+        let proven = have.link.is_none_or(|link| self.proven(&stream.terms, link).is_ok());
+        (have.peer.path == stream.terms.path && proven).then(|| {
             Verdict::Accept(LocalStream { terms: self.terms(have.local.clone()), direction, role: have.role, file })
         })
     }
@@ -195,8 +217,10 @@ impl Engine {
 
     /// What we say of ourselves in every description.
     pub(super) fn terms(&self, local: MsrpUri) -> Terms {
+        let fingerprints = if local.secure { self.policy.fingerprints.clone() } else { Vec::new() };
         Terms {
             path: vec![local],
+            fingerprints,
             accept_types: self.policy.accept_types.clone(),
             accept_wrapped_types: Vec::new(),
             max_size: Some(self.policy.max_size),

@@ -87,6 +87,7 @@ impl Engine {
             Input::Dialled(session, result) => self.dialled(now, session, result, out),
             Input::Found(ticket, result) => self.found(now, ticket, result, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
+            Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Order(order) => self.order(now, order, out),
             Input::Drain => self.begin_drain(now, out),
             Input::Timeout => self.timeout(now, out),

@@ -8,11 +8,12 @@ use super::jobs::Timer;
 use super::link::{Command, LinkId};
 use super::order::Happening;
 use super::port::Output;
+use super::trust::{Demand, Distrust};
 use crate::model::limits::CALL_DESERTED;
 use crate::model::{Now, Outbox};
 use crate::msml;
 use crate::msrp::{Carrier, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
-use crate::sdp::Role;
+use crate::sdp::{Role, Terms};
 use crate::sip::{self, CallKey, EndReason};
 
 /// BYE takes another way than the octets and may overtake the last of them: they get this long to arrive.
@@ -46,7 +47,7 @@ impl Engine {
             tracing::warn!(%to, %from, "no such session: 481");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         };
-        let stream = self.board.streams.get_mut(&session).expect("by_path finds streams of the table");
+        let stream = &self.board.streams[&session];
         if stream.link.or(stream.relay).is_some_and(|bound| bound != link) {
             // RFC 4975 §5.4: a session belongs to the connection that first used it, or that its relay URI names.
             tracing::warn!(session = session.0, "the session is bound to another connection: 506");
@@ -58,9 +59,32 @@ impl Engine {
             tracing::warn!(session = session.0, %carrier, "the session was agreed on for another transport: 481");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         }
+        // RFC 8122 §6.2: not an octet of the session is taken from who is not proven to be its peer. The session waits on.
+        if let Err(why) = self.proven(&stream.peer, link) {
+            let call_id = self.board.calls.get(&stream.call).map(|call| call.parties.call_id.as_str());
+            let remote = self.bearers.get(&link).and_then(|bearer| bearer.remote);
+            tracing::warn!(call_id, ?remote, %why, "not the session's peer: connection closed");
+            out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
+            if self.board.streams_on(link).is_empty() {
+                out.push(Output::Link(link, Command::Close));
+            }
+            return;
+        }
+        let stream = self.board.streams.get_mut(&session).expect("by_path finds streams of the table");
         stream.link = Some(link);
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
         out.push(Output::Link(link, Command::Bind(spec)));
+    }
+
+    /// Whether the other end of this link has proven to be the peer with these terms. Plain TCP proves nothing and asks for
+    /// nothing; nor does a WebSocket, for browsers have no certificates: who knows the session's URI is its peer.
+    pub(super) fn proven(&self, peer: &Terms, link: LinkId) -> Result<(), Distrust> {
+        let bearer = self.bearers.get(&link);
+        if !peer.is_secure() || bearer.is_some_and(|bearer| bearer.carrier.is_websocket()) {
+            return Ok(());
+        }
+        let certificate = bearer.and_then(|bearer| bearer.certificate.as_ref());
+        Demand::new(&self.policy, peer)?.met_by(certificate)
     }
 
     /// The peer has shown up: whatever waited for its connection can go.
@@ -76,7 +100,15 @@ impl Engine {
             return self.bind_websocket(now, session, link, out);
         }
         let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
-        out.push(Output::Dial(session, hop.clone()));
+        let demand = match Demand::new(&self.policy, &stream.peer) {
+            _ if !stream.peer.is_secure() => None,
+            Ok(demand) => Some(demand),
+            Err(why) => {
+                tracing::warn!(session = session.0, %why, "the peer could not prove who it is: not connected");
+                return; // what waits for the connection has its time limit
+            }
+        };
+        out.push(Output::Dial(session, hop.clone(), demand));
         stream.dialling = true;
     }
 

@@ -33,11 +33,13 @@ mod outbound;
 pub mod policy;
 pub mod port;
 mod receipt;
+pub mod trust;
 mod websocket;
 
 pub use self::core::Engine;
 pub use failure::ReceiveFailure;
 pub use link::{Bearer, Command, Grant, Link, LinkId, Notice, Source};
 pub use order::{CallMedia, Happening, Order, OrderId};
-pub use policy::{Door, Doors, Peer, Policy, Unattended};
+pub use policy::{Door, Doors, Peer, Policy, Unattended, Verify};
 pub use port::{Census, Input, Output, Query, Ticket};
+pub use trust::{Demand, Distrust, HostName, PeerCertificate};

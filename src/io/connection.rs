@@ -33,9 +33,19 @@ impl fmt::Debug for MsrpStream {
 }
 
 impl MsrpStream {
+    /// Any stream, with what is known of its other end.
+    pub(super) fn new(
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        bearer: Bearer,
+        place: Option<Place>,
+    ) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self { reader: Box::new(reader), writer: Box::new(writer), bearer, place }
+    }
+
     /// Plain TCP.
     pub(super) fn tcp(stream: TcpStream, place: Option<Place>) -> Self {
-        let bearer = Bearer { carrier: Carrier::Tcp, remote: stream.peer_addr().ok() };
+        let bearer = Bearer { carrier: Carrier::Tcp, remote: stream.peer_addr().ok(), certificate: None };
         let (reader, writer) = stream.into_split();
         Self { reader: Box::new(reader), writer: Box::new(writer), bearer, place }
     }

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::connection::{MsrpStream, ReadHalf, WriteHalf};
-use crate::model::limits::{WEBSOCKET_HANDSHAKE, WEBSOCKET_MESSAGE_OCTETS};
+use crate::model::limits::{WEBSOCKET_HANDSHAKE, WEBSOCKET_MESSAGE_OCTETS, WEBSOCKET_PING};
 use crate::msrp::{FrameCutter, check_frame};
 
 /// RFC 7977 §4.1.
@@ -31,10 +31,18 @@ const READ_OCTETS: usize = 16 * 1024;
 /// What an operator wants of WebSockets.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
-    /// Origins whose pages may connect, in lower case; `*` is all of them.
-    pub(super) origins: Arc<[String]>,
+    /// Origins whose pages may connect; `*` is all of them.
+    origins: Arc<[String]>,
     /// After how long a silence a Ping is sent.
-    pub(super) ping: Duration,
+    ping: Duration,
+    /// How long the handshake may take.
+    handshake: Duration,
+}
+
+impl Terms {
+    pub(super) fn new(origins: &[String]) -> Self {
+        Self { origins: origins.into(), ping: WEBSOCKET_PING, handshake: WEBSOCKET_HANDSHAKE }
+    }
 }
 
 /// Why a handshake came to nothing.
@@ -43,9 +51,9 @@ pub(super) enum Refusal {
     /// The client's fault, told to it if it understands HTTP.
     #[error("{0}")]
     Handshake(Box<Error>),
-    /// It took longer than [`WEBSOCKET_HANDSHAKE`].
-    #[error("the client did not finish its handshake within {} s", WEBSOCKET_HANDSHAKE.as_secs())]
-    Slow,
+    /// It took too long.
+    #[error("the client did not finish the WebSocket handshake within {} s", .0.as_secs())]
+    Slow(Duration),
 }
 
 /// Makes a WebSocket of a stream of octets, on which it is then as if MSRP came and went without one.
@@ -61,10 +69,10 @@ pub(super) async fn accept(stream: MsrpStream, terms: Terms) -> Result<MsrpStrea
     #[expect(clippy::result_large_err, reason = "the callback's signature")]
     let answer = move |request: &Request, response: Response| answer(&origins, request, response);
     let handshake = accept_hdr_async_with_config(tokio::io::join(reader, writer), answer, Some(config));
-    let socket = match tokio::time::timeout(WEBSOCKET_HANDSHAKE, handshake).await {
+    let socket = match tokio::time::timeout(terms.handshake, handshake).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return Err(Refusal::Handshake(Box::new(error))),
-        Err(_) => return Err(Refusal::Slow),
+        Err(_) => return Err(Refusal::Slow(terms.handshake)),
     };
     let (reader, writer) = tokio::io::split(Octets::new(socket, terms.ping));
     Ok(MsrpStream { reader: Box::new(reader), writer: Box::new(writer), bearer, place })

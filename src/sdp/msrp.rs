@@ -1,6 +1,7 @@
 //! The attributes of one MSRP stream (RFC 4975 §8) and who connects to whom (RFC 6135 §4.2).
 
 use super::description::{Attribute, Media};
+use super::fingerprint::Fingerprint;
 use crate::model::media::accepts;
 use crate::msrp::{Carrier, MsrpUri};
 
@@ -116,17 +117,18 @@ pub struct Terms {
     pub accept_wrapped_types: Vec<String>,
     /// `a=max-size`: octets of a whole message, wrapper and all.
     pub max_size: Option<u64>,
+    /// `a=fingerprint`: of the certificates it may show (RFC 8122 §5). Nothing without TLS.
+    pub fingerprints: Vec<Fingerprint>,
 }
 
 impl Terms {
-    /// Reads them; `None` if there is no usable path. RFC 4975 §8.2: each of its URIs needs a port.
+    /// Reads them, but for the fingerprints; `None` if there is no usable path. RFC 4975 §8.2: each of its URIs needs a
+    /// port.
     pub(super) fn read(media: &Media) -> Option<Self> {
         let path = MsrpUri::parse_path(media.value("path")?).ok()?;
-        let first = path.first()?;
         let usable = path.iter().all(|uri| uri.port.is_some())
-            && path.iter().all(|uri| !uri.secure)
             && path.last()?.session_id.is_some()
-            && match Carrier::of(first) {
+            && match Carrier::of(path.first()?) {
                 // RFC 7977 §5.2.2: a WebSocket client connects to us itself, or a relay of its stands first.
                 Some(carrier) => !carrier.is_websocket() || path.len() == 1,
                 None => false,
@@ -136,6 +138,7 @@ impl Terms {
             accept_types: types(media.value("accept-types")),
             accept_wrapped_types: types(media.value("accept-wrapped-types")),
             max_size: media.value("max-size").and_then(|size| size.parse().ok()),
+            fingerprints: Vec::new(),
         })
     }
 
@@ -151,7 +154,23 @@ impl Terms {
         if !self.path.is_empty() {
             attributes.push(Attribute::valued("path", MsrpUri::print_path(&self.path)));
         }
+        attributes.extend(self.fingerprints.iter().filter_map(Fingerprint::print));
         attributes
+    }
+
+    /// Whether the endpoint is a WebSocket client (RFC 7977 §5.2.2).
+    pub fn is_websocket(&self) -> bool {
+        self.path.last().and_then(Carrier::of).is_some_and(Carrier::is_websocket)
+    }
+
+    /// Whether the first hop of the path is TLS: the transport is that of the leftmost URI (RFC 4975 §5.4).
+    pub fn is_secure(&self) -> bool {
+        self.path.first().is_some_and(|hop| hop.secure)
+    }
+
+    /// The protocol of their media line (RFC 4975 §8.1).
+    pub(super) fn protocol(&self) -> &'static str {
+        if self.is_secure() { TLS } else { TCP }
     }
 
     /// Whether this side takes a message of this type (RFC 4975 §8.6).
@@ -180,7 +199,13 @@ fn types(list: Option<&str>) -> Vec<String> {
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// One media line for MSRP over TCP.
+/// MSRP over TCP, as an `m=` line names it.
+pub(super) const TCP: &str = "TCP/MSRP";
+
+/// MSRP over TLS.
+pub(super) const TLS: &str = "TCP/TLS/MSRP";
+
+/// One media line for MSRP.
 pub(super) fn media_line(terms: &Terms, direction: Direction, setup: Setup) -> Media {
     let mut attributes = vec![Attribute::flag(direction.name())];
     attributes.extend(terms.print());
@@ -192,7 +217,7 @@ pub(super) fn media_line(terms: &Terms, direction: Direction, setup: Setup) -> M
         kind: "message".to_owned(),
         port,
         ports: None,
-        protocol: "TCP/MSRP".to_owned(),
+        protocol: terms.protocol().to_owned(),
         formats: "*".to_owned(),
         connection: None,
         attributes,
@@ -238,7 +263,7 @@ mod tests {
         assert_eq!(Direction::read(&[receive.clone(), send.clone()], &[send]), Direction::RecvOnly);
     }
 
-    // M6135-4.2.1-02 M6135-4.2.1-04
+    // M6135-4.2.1-04
     #[test]
     fn holdconn_is_as_good_as_no_setup() {
         assert_eq!(Setup::read(&media(&[("setup", "Passive")])), Some(Setup::Passive));
@@ -259,7 +284,7 @@ mod tests {
             ("msrp://x.invalid:80/s1;ws msrp://y.invalid:80/s1;ws", false),
             ("msrp://192.0.2.7:2855/s1;sctp", false),
             ("msrp://relay.example.org:2855/r1;tcp msrp://x.invalid:80/s1;sctp", true),
-            ("msrps://192.0.2.7:2855/s1;tcp", false),
+            ("msrps://192.0.2.7:2855/s1;tcp", true),
             ("sip:dana@example.org", false),
             ("", false),
         ] {

@@ -87,10 +87,7 @@ fn a_large_file_goes_out_in_chunks_each_a_message_of_its_own_and_only_to_the_cli
     let (mut call, answer) = house.call(&offer(&format!("{relay} {own}"), &["a=recvonly"]));
     assert_eq!(answer.status(), 200, "{answer:?}");
     let ours = answer.attribute("path").to_owned();
-    call.start(&format!(
-        "<play><audio uri=\"{uri}\"/></play><exit namelist=\"play.end\"/>"
-    ))
-    .expect("an answer");
+    call.start(&format!("<play><audio uri=\"{uri}\"/></play><exit namelist=\"play.end\"/>")).expect("an answer");
     let (mut received, mut chunks) = (Vec::new(), 0);
     loop {
         let frame = socket.read().expect("a chunk");
