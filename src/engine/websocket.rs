@@ -147,3 +147,48 @@ fn expiry(wish: Option<&str>) -> Result<Duration, AuthAnswer> {
     }
     Ok(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay(link: u64, id: &str, until: Instant) -> Relay {
+        Relay { uri: MsrpUri::session(true, "store.example.org", 443, id.to_owned()), link: LinkId(link), until }
+    }
+
+    fn path(id: &str) -> Vec<MsrpUri> {
+        MsrpUri::parse_path(&format!("msrps://store.example.org:443/{id};tcp msrps://k3v.invalid:1/page;ws"))
+            .expect("a path")
+    }
+
+    #[test]
+    fn a_relay_uri_leads_to_its_websocket_until_it_expires_for_new_sessions_or_the_websocket_has_gone() {
+        let now = Now::default();
+        let later = Now { instant: now.instant + Duration::from_secs(60), ..now };
+        let mut relays = Relays::default();
+        relays.add(now, relay(1, "one", later.instant)).expect("room");
+        relays.add(now, relay(2, "two", later.instant + Duration::from_secs(1))).expect("room");
+        assert_eq!(
+            (relays.live_link(now, &path("one")), relays.live_link(later, &path("one"))),
+            (Some(LinkId(1)), None)
+        );
+        assert_eq!((relays.link(&path("one")), relays.link(&path("three"))), (Some(LinkId(1)), None));
+        assert_eq!(relays.link(&path("one")[..1]), None, "a relay alone is no peer");
+        relays.forget(LinkId(1));
+        assert_eq!((relays.link(&path("one")), relays.live_link(later, &path("two"))), (None, Some(LinkId(2))));
+    }
+
+    #[test]
+    fn expired_uris_make_way_and_live_ones_do_not() {
+        let now = Now::default();
+        let late = |seconds| now.instant + Duration::from_secs(seconds);
+        let mut relays = Relays::default();
+        for number in 0..RELAY_URIS_PER_CONNECTION {
+            relays.add(now, relay(1, &format!("r{number}"), late(60 + number as u64))).expect("room");
+        }
+        assert!(relays.add(now, relay(1, "more", late(60))).is_err());
+        let later = Now { instant: late(60), ..now };
+        relays.add(later, relay(1, "more", late(90))).expect("the first has expired");
+        assert_eq!((relays.link(&path("r0")), relays.link(&path("r1"))), (None, Some(LinkId(1))));
+    }
+}

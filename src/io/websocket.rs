@@ -277,3 +277,78 @@ fn broken(error: Error) -> io::Error {
         other => io::Error::new(io::ErrorKind::BrokenPipe, other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Bearer;
+    use crate::msrp::Carrier;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    /// Short enough for a test, long enough for a busy machine to answer in between.
+    const PING: Duration = Duration::from_millis(200);
+
+    /// An empty Ping as a server sends it, and the client's Pong.
+    const ASKED: [u8; 2] = [0x89, 0];
+    const ANSWER: [u8; 6] = [0x8a, 0x80, 1, 2, 3, 4];
+
+    async fn socket() -> (Octets, DuplexStream) {
+        let (ours, theirs) = duplex(4096);
+        let (reader, writer) = tokio::io::split(ours);
+        let below: Join<ReadHalf, WriteHalf> = tokio::io::join(Box::new(reader), Box::new(writer));
+        (Octets::new(WebSocketStream::from_raw_socket(below, Role::Server, None).await, PING), theirs)
+    }
+
+    // M7977-6-01
+    #[tokio::test]
+    async fn a_silent_client_is_asked_by_ping_and_given_up_when_it_does_not_answer() {
+        let (mut socket, mut client) = socket().await;
+        let reading = tokio::spawn(async move { socket.read_u8().await });
+        let mut heard = [0; 2];
+        for _ in 0..2 {
+            client.read_exact(&mut heard).await.expect("a Ping");
+            assert_eq!(heard, ASKED);
+            client.write_all(&ANSWER).await.expect("room");
+        }
+        client.read_exact(&mut heard).await.expect("a third Ping, which stays without answer");
+        let error = reading.await.expect("no panic").expect_err("nothing was sent");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_stops_in_the_middle_of_its_handshake_is_shown_out() {
+        let (ours, mut theirs) = duplex(4096);
+        theirs.write_all(b"GET / HTTP/1.1\r\nHost: store.example.org\r\n").await.expect("room");
+        let bearer = Bearer { carrier: Carrier::Ws, remote: None, certificate: None };
+        let terms = Terms { handshake: Duration::from_millis(20), ..Terms::new(&["*".to_owned()]) };
+        let refused = accept(MsrpStream::new(ours, bearer, None), terms).await;
+        assert!(matches!(refused, Err(Refusal::Slow(_))), "{refused:?}");
+        assert_eq!(theirs.read(&mut [0]).await.expect("an end"), 0);
+    }
+
+    // M7977-7-01
+    #[test]
+    fn a_page_of_an_origin_that_is_not_listed_gets_403() {
+        let origins = ["https://pages.example.org".to_owned(), "http://localhost:8000".to_owned()];
+        let status = |origin: Option<&str>, origins: &[String]| {
+            let mut request = Request::new(());
+            request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("msrp"));
+            if let Some(origin) = origin {
+                request.headers_mut().insert(header::ORIGIN, HeaderValue::from_str(origin).expect("a value"));
+            }
+            answer(origins, &request, Response::new(())).map_or_else(|refused| refused.status().as_u16(), |_| 101)
+        };
+        for (origin, expected) in [
+            (Some("https://PAGES.example.org"), 101),
+            (Some("http://localhost:8000"), 101),
+            (Some("http://pages.example.org"), 403),
+            (Some("https://pages.example.org.evil.example.net"), 403),
+            (Some("null"), 403),
+            (None, 101),
+        ] {
+            assert_eq!(status(origin, &origins), expected, "{origin:?}");
+        }
+        assert_eq!(status(Some("https://anywhere.example.net"), &["*".to_owned()]), 101);
+    }
+}
