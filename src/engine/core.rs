@@ -9,7 +9,7 @@ use super::link::{Bearer, LinkId, Notice, Source};
 use super::order::OrderId;
 use super::policy::{Door, Policy};
 use super::port::{Census, Input, Output, Ticket};
-use super::websocket::Relays;
+use super::relays::Relays;
 use crate::model::{FileInfo, Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey};

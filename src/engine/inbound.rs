@@ -256,7 +256,7 @@ impl Engine {
         self.no_connection(now, session, out);
         if let Some(link) = link {
             out.push(Output::Link(link, Command::Unbind(session)));
-            if self.board.streams_on(link) == [session] {
+            if self.board.streams_on(link) == [session] && !self.relays.lead_to(link) {
                 // Nobody else uses the connection: the side that knows so closes it (RFC 4975 §5.4).
                 out.push(Output::Link(link, Command::Close));
             }

@@ -33,6 +33,7 @@ mod outbound;
 pub mod policy;
 pub mod port;
 mod receipt;
+mod relays;
 pub mod trust;
 mod websocket;
 

@@ -118,6 +118,8 @@ fn a_large_file_goes_out_in_chunks_each_a_message_of_its_own_and_only_to_the_cli
     assert!(received == content && chunks >= 16, "{chunks} chunks, {} octets", received.len());
     let exit = call.event("msml.dialog.exit").expect("an event");
     assert_eq!(exit.value("play.end"), "play.complete", "{exit:?}");
+    call.bye().expect("an answer");
+    socket.relay(&own).expect("the WebSocket outlives the call, for the next one");
 }
 
 // M7977-6-02 M7977-6-03

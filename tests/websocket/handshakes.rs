@@ -45,7 +45,6 @@ fn a_handshake_with_an_origin_is_told_that_it_may_read_the_answer() {
     assert!(lower.contains("\r\naccess-control-allow-origin: https://pages.example.org\r\n"), "{answer}");
 }
 
-// M7977-5.3.1-01
 #[test]
 fn auth_gives_each_time_another_uri_that_leads_here_and_says_how_long_it_is_good() {
     let house = House::new();
