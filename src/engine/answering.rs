@@ -56,6 +56,7 @@ impl Engine {
         if let Some(interrupted) = call.offered.take().and_then(|offered| offered.purpose) {
             call.reoffers.push_front(interrupted);
         }
+        self.answer_decided(now, key, out);
         match read_description(body) {
             Ok(Some(offer)) => self.consider(now, key, offer, out),
             Ok(None) => {
@@ -85,9 +86,11 @@ impl Engine {
         let proposed =
             (!control).then(|| Proposed { local: self.mint_uri(None), sends: true, receives: true, file: None });
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
-        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let Some(call) = self.board.calls.get(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
-        let added = proposed.into_iter().enumerate().collect();
+        let added: Vec<_> = proposed.into_iter().enumerate().collect();
+        self.await_answer(key, &added);
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
         call.offered_in_2xx = Some(Offered { description: description.clone(), added, purpose: None });
         self.accept(now, key, &description, out);
     }
@@ -407,6 +410,7 @@ impl Engine {
                     self.command(now, sip::Command::Bye { call: key, body: None, reason: None }, out);
                 }
             }
+            self.answer_decided(now, key, out);
             return self.next_reoffer(now, key, out);
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.

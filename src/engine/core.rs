@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
+use super::early::Unanswered;
 use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn};
 use super::link::{Bearer, LinkId, Notice, Source};
 use super::order::OrderId;
@@ -34,6 +35,7 @@ pub struct Engine {
     pub(super) plays: HashMap<PrimitiveKey, Play>,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
+    pub(super) unanswered: Unanswered,
     pub(super) errands: HashMap<Ticket, Errand>,
     /// Files that go out as soon as their stream's peer is there.
     pub(super) pushes: HashMap<SessionKey, (Owner, Source, Box<FileInfo>, u64)>,
@@ -65,6 +67,7 @@ impl Engine {
             plays: HashMap::new(),
             sendings: HashMap::new(),
             offers: HashMap::new(),
+            unanswered: Unanswered::default(),
             errands: HashMap::new(),
             pushes: HashMap::new(),
             local_files: HashMap::new(),

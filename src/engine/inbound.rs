@@ -12,7 +12,7 @@ use super::trust::{Demand, Distrust};
 use crate::model::limits::CALL_DESERTED;
 use crate::model::{Now, Outbox};
 use crate::msml;
-use crate::msrp::{Carrier, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
+use crate::msrp::{Carrier, KnockId, MsrpUri, Path, SendFailure, SessionKey, StatusCode};
 use crate::sdp::{Role, Terms};
 use crate::sip::{self, CallKey, EndReason};
 
@@ -26,22 +26,14 @@ impl Engine {
         _now: Now,
         link: LinkId,
         knock: KnockId,
-        to_path: &[MsrpUri],
-        from_path: &[MsrpUri],
+        to_path: &Path,
+        from_path: &Path,
         out: &mut Outbox<Output>,
     ) {
-        let (relay, uri) = to_path.split_at(to_path.len().saturating_sub(1));
-        let found = self.board.by_path(uri).filter(|session| {
-            // RFC 7977 §8.2.2: a WebSocket client sends through the relay URI that it has named in its path.
-            let stream = &self.board.streams[session];
-            let through = stream.relay.and_then(|_| stream.peer.path.first());
-            match relay {
-                [] => through.is_none(),
-                [relay] => through.is_some_and(|ours| ours.matches(relay)),
-                _ => false,
+        let Some(session) = self.session_at(to_path) else {
+            if self.came_early(link, knock, to_path, from_path) {
+                return;
             }
-        });
-        let Some(session) = found else {
             // RFC 4975 §7.3: no such session. Who tries is worth a line: guessing ids is attack S4.
             let (to, from) = (MsrpUri::print_path(to_path), MsrpUri::print_path(from_path));
             tracing::warn!(%to, %from, "no such session: 481");
@@ -237,6 +229,7 @@ impl Engine {
         }
         self.offers.remove(&key);
         self.local_files.remove(&key);
+        self.answer_decided(now, key, out);
     }
 
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.

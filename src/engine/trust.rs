@@ -33,6 +33,8 @@ pub struct Demand {
     pub fingerprints: Vec<Fingerprint>,
     /// An authority has to vouch for it, and it has to name this host (RFC 4975 §5.4).
     pub host: Option<String>,
+    /// We show no certificate of ours, even if we are asked (RFC 4976 §9.2: to relays).
+    pub anonymous: bool,
 }
 
 /// Why a certificate, or a peer's description, does not do.
@@ -74,12 +76,12 @@ impl Demand {
         }
         let by_name = policy.verify == Verify::Authority || !pinned;
         let host = peer.path.first().filter(|_| by_name).map(|hop| hop.host.clone());
-        Ok(Self { fingerprints, host })
+        Ok(Self { fingerprints, host, anonymous: false })
     }
 
-    /// What a host has to prove that is known by its URI alone, as a relay is.
+    /// What a host has to prove that is known by its URI alone, as our own relay is.
     pub fn of_host(uri: &MsrpUri) -> Self {
-        Self { fingerprints: Vec::new(), host: Some(uri.host.clone()) }
+        Self { fingerprints: Vec::new(), host: Some(uri.host.clone()), anonymous: true }
     }
 
     /// Whether this certificate proves it.

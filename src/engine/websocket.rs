@@ -47,6 +47,21 @@ impl Engine {
         MsrpUri { transport: "tcp".to_owned(), ..self.mint_uri(carrier) }
     }
 
+    /// The session that a To-Path names. A WebSocket client sends through the relay URI that it has named in its own path
+    /// (RFC 7977 §8.2.2), and nobody else through any.
+    pub(super) fn session_at(&self, to_path: &[MsrpUri]) -> Option<SessionKey> {
+        let (relay, uri) = to_path.split_at(to_path.len().saturating_sub(1));
+        let session = self.board.by_path(uri)?;
+        let stream = &self.board.streams[&session];
+        let through = stream.relay.and_then(|_| stream.peer.path.first());
+        let so_agreed = match relay {
+            [] => through.is_none(),
+            [relay] => through.is_some_and(|ours| ours.matches(relay)),
+            _ => false,
+        };
+        so_agreed.then_some(session)
+    }
+
     /// RFC 7977 §5.1: nobody connects to a WebSocket client. Its WebSocket is there already, or it will open one.
     pub(super) fn can_meet(&self, role: Role, path: &[MsrpUri]) -> bool {
         let Some(carrier) = path.first().and_then(Carrier::of).filter(|carrier| carrier.is_websocket()) else {

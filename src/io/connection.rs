@@ -63,9 +63,9 @@ pub(super) fn prepare(stream: &TcpStream) {
     let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(60)));
 }
 
-/// Connects, and says who is there in the error.
-pub(super) async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
+/// Connects to the first of these addresses that answers.
+pub(super) async fn connect(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(addresses).await?;
     prepare(&stream);
     Ok(stream)
 }

@@ -252,15 +252,14 @@ async fn connect(
     demand: Option<Demand>,
     tls: &Tls,
 ) -> Result<MsrpStream, HandshakeError> {
-    let address = match via {
-        Some(via) => via,
+    let addresses = match via {
+        Some(via) => vec![via],
         None => {
             let host = uri.host.trim_start_matches('[').trim_end_matches(']');
-            let mut addresses = lookup_host((host, uri.port.unwrap_or(MSRP_PORT))).await?;
-            addresses.next().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?
+            lookup_host((host, uri.port.unwrap_or(MSRP_PORT))).await?.collect()
         }
     };
-    let stream = connection::connect(address).await?;
+    let stream = connection::connect(&addresses).await?;
     match demand.or_else(|| uri.secure.then(|| Demand::of_host(uri))) {
         Some(demand) => tls.connect(stream, &uri.host, demand).await,
         None => Ok(MsrpStream::tcp(stream, None)),

@@ -182,9 +182,13 @@ impl Tls {
     fn client(&self, wanted: Arc<Wanted>) -> Result<ClientConfig, HandshakeError> {
         let builder = ClientConfig::builder_with_provider(self.0.provider.clone());
         let builder = builder.with_protocol_versions(VERSIONS).map_err(io::Error::other)?;
-        let shown: Arc<CertifiedKey> = self.shown().identity.key;
-        let own = Arc::new(SingleCertAndKey::from(shown));
-        let mut config = builder.dangerous().with_custom_certificate_verifier(wanted).with_client_cert_resolver(own);
+        let anonymous = wanted.demand.anonymous;
+        let builder = builder.dangerous().with_custom_certificate_verifier(wanted);
+        let own: Arc<CertifiedKey> = self.shown().identity.key;
+        let mut config = match anonymous {
+            true => builder.with_no_client_auth(),
+            false => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own))),
+        };
         config.resumption = Resumption::disabled();
         Ok(config)
     }
