@@ -5,7 +5,7 @@ use sha1::Digest as _;
 use super::House;
 use super::support::msrp::Message;
 use super::support::server::json;
-use super::support::sip::{Call, description};
+use super::support::sip::{Call, Wire, description};
 use super::support::websocket::{BINARY, TEXT, WebSocket};
 
 const RECORD: &str = "<record dest=\"spool:/dana/\" format=\"application/octet-stream\" maxtime=\"60s\"/>\
@@ -22,6 +22,36 @@ fn offer(path: &str, lines: &[&str]) -> String {
 
 fn sha256(content: &[u8]) -> String {
     sha2::Sha256::digest(content).iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Receives one file as a client does, and looks at every frame: the file, and in how many chunks it came.
+fn fetch(socket: &mut WebSocket, relay: &str, own: &str, ours: &str) -> (Vec<u8>, usize) {
+    let (mut received, mut chunks) = (Vec::new(), 0);
+    loop {
+        let frame = socket.read().expect("a frame");
+        assert_eq!(frame.what, "SEND", "{frame:?}");
+        // RFC 7977 §8.2.3: the relay is off the To-Path and first on the From-Path.
+        assert_eq!((frame.header("To-Path"), frame.header("From-Path")), (own, format!("{relay} {ours}").as_str()));
+        assert!(frame.body.len() <= 64 * 1024, "{} octets in one message", frame.body.len());
+        let tid = &frame.tid;
+        let ok = format!("MSRP {tid} 200 OK\r\nTo-Path: {relay}\r\nFrom-Path: {own}\r\n-------{tid}$\r\n");
+        socket.send(ok).expect("it is taken");
+        if frame.header("Content-Type").is_empty() {
+            continue; // a greeting (RFC 4975 §5.4)
+        }
+        received.extend_from_slice(&frame.body);
+        chunks += 1;
+        if frame.flag == b'$' {
+            let id = frame.header("Message-ID");
+            let report = format!(
+                "MSRP rep00001 REPORT\r\nTo-Path: {relay} {ours}\r\nFrom-Path: {own}\r\nMessage-ID: {id}\r\n\
+                 Byte-Range: 1-{0}/{0}\r\nStatus: 000 200 OK\r\n-------rep00001$\r\n",
+                received.len()
+            );
+            socket.send(report).expect("it is taken");
+            return (received, chunks);
+        }
+    }
 }
 
 impl House {
@@ -88,38 +118,35 @@ fn a_large_file_goes_out_in_chunks_each_a_message_of_its_own_and_only_to_the_cli
     assert_eq!(answer.status(), 200, "{answer:?}");
     let ours = answer.attribute("path").to_owned();
     call.start(&format!("<play><audio uri=\"{uri}\"/></play><exit namelist=\"play.end\"/>")).expect("an answer");
-    let (mut received, mut chunks) = (Vec::new(), 0);
-    loop {
-        let frame = socket.read().expect("a chunk");
-        assert_eq!(frame.what, "SEND", "{frame:?}");
-        // RFC 7977 §8.2.3: the relay is off the To-Path and first on the From-Path.
-        assert_eq!(
-            (frame.header("To-Path"), frame.header("From-Path")),
-            (own.as_str(), format!("{relay} {ours}").as_str())
-        );
-        assert!(frame.body.len() <= 64 * 1024, "{} octets in one message", frame.body.len());
-        received.extend_from_slice(&frame.body);
-        chunks += 1;
-        let (tid, last) = (&frame.tid, frame.flag == b'$');
-        socket
-            .send(format!("MSRP {tid} 200 OK\r\nTo-Path: {relay}\r\nFrom-Path: {own}\r\n-------{tid}$\r\n"))
-            .expect("it is taken");
-        if last {
-            let id = frame.header("Message-ID");
-            let report = format!(
-                "MSRP rep00001 REPORT\r\nTo-Path: {relay} {ours}\r\nFrom-Path: {own}\r\nMessage-ID: {id}\r\n\
-                 Byte-Range: 1-{0}/{0}\r\nStatus: 000 200 OK\r\n-------rep00001$\r\n",
-                received.len()
-            );
-            socket.send(report).expect("it is taken");
-            break;
-        }
-    }
+    let (received, chunks) = fetch(&mut socket, &relay, &own, &ours);
     assert!(received == content && chunks >= 16, "{chunks} chunks, {} octets", received.len());
     let exit = call.event("msml.dialog.exit").expect("an event");
     assert_eq!(exit.value("play.end"), "play.complete", "{exit:?}");
     call.bye().expect("an answer");
     socket.relay(&own).expect("the WebSocket outlives the call, for the next one");
+}
+
+// M7977-5.1-01 M7977-5.2.2-02
+#[test]
+fn an_answer_that_names_a_relay_uri_is_met_on_its_websocket_and_nobody_is_connected_to() {
+    let house = House::new();
+    let content = b"for whoever answers".repeat(500);
+    let uri = house.deposit(&content, 9500, BINARY);
+    // `passive` and nothing at all both ask us to connect (RFC 6135 §4.2): the relay URI says where the client is.
+    for setup in ["a=setup:active", "a=setup:passive", "a=x-nothing"] {
+        let mut socket = WebSocket::connect(house.ws()).expect("a WebSocket");
+        let own = page("answer1");
+        let relay = socket.relay(&own).expect("an answer");
+        let wire = Wire::connect(house.server.sip("tcp"), None).expect("a connection");
+        let (mut call, offered) = Call::begin(wire, house.server.sip("tcp"), "dana", "").expect("an answer");
+        let ours = offered.attribute("path").to_owned();
+        let answer = offer(&format!("{relay} {own}"), &[]).replace("a=setup:active", setup);
+        call.acknowledge(&offered, &answer).expect("it is taken");
+        call.start(&format!("<play><audio uri=\"{uri}\"/></play><exit namelist=\"play.end\"/>")).expect("an answer");
+        assert!(fetch(&mut socket, &relay, &own, &ours).0 == content, "{setup}");
+        let exit = call.event("msml.dialog.exit").expect("an event");
+        assert_eq!(exit.value("play.end"), "play.complete", "{exit:?}");
+    }
 }
 
 // M7977-6-02 M7977-6-03
