@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
-use super::early::Unanswered;
-use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn};
+use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered};
 use super::link::{Bearer, LinkId, Notice, Source};
 use super::order::OrderId;
 use super::policy::{Door, Policy};

@@ -1,39 +1,14 @@
 //! Connections that outrace the answer to our offer (RFC 8122 §6.2): the first request on one waits, unread beyond its
 //! head, for the description that tells what its sender has to prove.
 
-use std::collections::HashMap;
-
 use super::call::Proposed;
 use super::core::Engine;
+use super::jobs::{Early, Slot, Unanswered};
 use super::link::LinkId;
 use super::port::Output;
 use crate::model::{Now, Outbox};
-use crate::msrp::{KnockId, MsrpUri, Path};
+use crate::msrp::{KnockId, Path};
 use crate::sip::CallKey;
-
-/// Sessions that we have offered and that nobody has accepted or refused yet.
-#[derive(Debug, Default)]
-pub(super) struct Unanswered {
-    calls: HashMap<CallKey, Vec<Slot>>,
-    by_id: HashMap<String, CallKey>,
-}
-
-/// One of them.
-#[derive(Debug)]
-struct Slot {
-    local: MsrpUri,
-    /// The first that came for it; a second one is refused.
-    early: Option<Early>,
-}
-
-/// A request that came too soon.
-#[derive(Debug)]
-struct Early {
-    link: LinkId,
-    knock: KnockId,
-    to_path: Path,
-    from_path: Path,
-}
 
 impl Engine {
     /// These sessions are in an offer that goes out now.

@@ -120,7 +120,9 @@ pub(super) async fn serve(
             read = read(&mut reader, &mut buffer), if task.link.wants_octets() => match read {
                 Ok(octets) if !octets.is_empty() => {
                     if std::mem::take(&mut unheard) && octets.first() == Some(&HANDSHAKE_RECORD) {
-                        tracing::warn!(peer = ?bearer.remote, "a TLS handshake on the plain MSRP port: is the peer set to TCP/TLS/MSRP?");
+                        let why = "a TLS handshake on the plain MSRP port: is the peer set to TCP/TLS/MSRP?";
+                        tracing::warn!(peer = ?bearer.remote, why, "connection closed");
+                        break;
                     }
                     task.handle(link::Input::Octets(octets));
                 }

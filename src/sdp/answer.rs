@@ -147,6 +147,10 @@ fn accepted(stream: &StreamOffer, media: &Media, local: &LocalStream) -> Option<
         Wish::Session(direction) => *direction,
         Wish::Unsupported(_) => return None,
     };
+    // RFC 3264 §6: the answer's protocol is the offer's. Protection is neither taken away nor added.
+    if !media.protocol.eq_ignore_ascii_case(local.terms.protocol()) {
+        return None;
+    }
     // RFC 6135 §4.2.1: a=setup is in every answer, even if the offer has none.
     let setup = match role(stream.setup, local.role) {
         Role::Active => Setup::Active,
@@ -264,6 +268,20 @@ mod tests {
         }
     }
 
+    // M4975-8.1-02 M4975-14.4-04
+    #[test]
+    fn an_offer_of_tls_is_answered_with_tls_and_our_fingerprints_or_not_at_all() {
+        let offer = offered(&format!("m=message 2855 TCP/TLS/MSRP *\r\na=accept-types:*\r\n{SECURE}"));
+        let plain = answered(&offer, &local_stream());
+        assert!(plain.starts_with("m=message 0 TCP/TLS/MSRP *"), "{plain}");
+        let path = vec!["msrps://198.51.100.1:2856/ours1;tcp".parse().expect("a URI")];
+        let fingerprints = vec![Fingerprint::of(b"ours", crate::sdp::HashFunction::Sha256)];
+        let terms = Terms { path, fingerprints: fingerprints.clone(), ..local_stream().terms };
+        let secure = answered(&offer, &LocalStream { terms, ..local_stream() });
+        assert!(secure.starts_with("m=message 2856 TCP/TLS/MSRP *"), "{secure}");
+        assert!(secure.contains(&format!("a=fingerprint:{}\r\n", fingerprints[0])), "{secure}");
+    }
+
     // M6135-4.2.1-01 M6135-4.2.1-02 M6135-4.2.1-04 M6135-4.2.2-02 M6135-4.2.2-06 M6135-4.2.2-07 M6135-4.2.2-09 M6135-4.4-02
     // M6135-5-01 M4145-4.1-03
     #[test]
@@ -316,6 +334,7 @@ mod tests {
         let answer = answer(&offer, &[Verdict::Reject, Verdict::Reject, accept], &local());
         let ports: Vec<u16> = answer.media.iter().map(|media| media.port).collect();
         assert_eq!(ports, [0, 0, 2855, 0]);
+        assert_eq!((answer.origin.session_id, &answer.times), (local().session_id, &offer.times));
         assert_eq!(
             answer.media[1].to_string(),
             "m=message 0 TCP/MSRP *\r\na=file-selector:name:\"a%2Fb c\" size:12 odd:\"one\"\r\na=file-transfer-id:t1\r\n"

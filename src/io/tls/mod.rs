@@ -12,7 +12,7 @@ mod verify;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -59,11 +59,14 @@ struct Shared {
 #[derive(Clone, Debug)]
 struct Shown {
     identity: Identity,
-    roots: Arc<RootCertStore>,
+    roots: Roots,
     server: Arc<ServerConfig>,
     /// For WebSockets: a browser that is asked for a certificate asks its user for one.
     web: Arc<ServerConfig>,
 }
+
+/// Whom we let vouch. The system's authorities are read when they are asked for the first time.
+type Roots = Arc<OnceLock<Arc<RootCertStore>>>;
 
 /// Why there is no TLS connection.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +133,8 @@ impl Tls {
     }
 
     fn judge(&self, asked: bool) -> Judge {
-        Judge { provider: self.0.provider.clone(), roots: asked.then(|| self.shown().roots) }
+        let roots = || self.shown().roots.get_or_init(|| tokio::task::block_in_place(system_authorities)).clone();
+        Judge { provider: self.0.provider.clone(), roots: asked.then(roots) }
     }
 
     /// The handshake with somebody who has connected to us.
@@ -200,7 +204,7 @@ impl Tls {
 }
 
 impl Shown {
-    fn new(identity: Identity, roots: Arc<RootCertStore>, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+    fn new(identity: Identity, roots: Roots, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
         let anybody = Anybody(Judge { provider: provider.clone(), roots: None });
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(VERSIONS)?;
         let resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
@@ -230,21 +234,24 @@ impl Reload {
     }
 }
 
-/// Those of the file, or the system's. A system without any is told when it matters: nobody can be vouched for.
-fn authorities(file: Option<&PathBuf>) -> Result<Arc<RootCertStore>, TlsError> {
+/// Those of the file, or none yet: then the system's count.
+fn authorities(file: Option<&PathBuf>) -> Result<Roots, TlsError> {
+    let Some(path) = file else { return Ok(Roots::default()) };
     let mut roots = RootCertStore::empty();
-    match file {
-        Some(path) => {
-            for certificate in certificates(path)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| TlsError::File { path: path.clone(), why: error.to_string() })?;
-            }
-        }
-        None => {
-            // The system's store may hold what we cannot use.
-            let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|error| TlsError::File { path: path.clone(), why: error.to_string() })?;
     }
-    Ok(Arc::new(roots))
+    Ok(Arc::new(OnceLock::from(Arc::new(roots))))
+}
+
+/// What the system trusts, as far as we can use it. Without any, nobody can be vouched for, and that is what is said.
+fn system_authorities() -> Arc<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "the system's authorities");
+    }
+    let (used, unusable) = roots.add_parsable_certificates(found.certs);
+    tracing::debug!(used, unusable, "the system's authorities were read");
+    Arc::new(roots)
 }
