@@ -198,7 +198,7 @@ impl Engine {
             _ => Direction::new(have.sends, have.receives),
         };
         // RFC 8122 §6.2: a connection goes on only under a fingerprint that it matches.
-        let proven = have.link.is_none_or(|link| self.proven(&stream.terms, link).is_ok());
+        let proven = have.link().is_none_or(|link| self.proven(&stream.terms, link).is_ok());
         (have.peer.path == stream.terms.path && proven).then(|| {
             Verdict::Accept(LocalStream { terms: self.terms(have.local.clone()), direction, role: have.role, file })
         })
@@ -378,8 +378,9 @@ impl Engine {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         (stream.sends, stream.receives) = (direction.sends(), direction.receives());
         stream.peer = terms;
+        stream.lost = false;
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
-        if let Some(link) = stream.link {
+        if let Some(link) = stream.link() {
             out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
         }
     }

@@ -77,8 +77,8 @@ impl Engine {
             tracing::warn!(session = session.0, "the WebSocket of the peer's relay URI has gone");
             return self.no_connection(now, session, out);
         }
-        stream.link = Some(link);
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
         self.start_sending(now, session, out);
     }
