@@ -72,7 +72,8 @@ impl Door {
             match shaken {
                 Ok(stream) => drop(requests.send(Request::Accepted(stream)).await),
                 Err(Unshaken::Tls(error @ HandshakeError::Left)) => tracing::debug!(?peer, %error, "no MSRP over TLS"),
-                Err(error) => tracing::warn!(?peer, %error, "no MSRP over {carrier}"),
+                Err(error) if carrier.is_websocket() => tracing::warn!(?peer, %error, "no MSRP over WebSocket"),
+                Err(error) => tracing::warn!(?peer, %error, "no MSRP over TLS"),
             }
         });
     }
