@@ -10,7 +10,7 @@ use restante::engine::{
 use restante::model::digest_auth::Credentials;
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
-use restante::msrp::{AuthRequest, Carrier, KnockId, MsrpUri, RelayAccount, SessionSpec, StatusCode};
+use restante::msrp::{Carrier, KnockId, MsrpUri, RelayAccount, RelayAsk, SessionSpec, StatusCode};
 use restante::sdp::{Fingerprint, HashFunction};
 use restante::sip::{self, Endpoint, Flow, FlowId, Transport};
 
@@ -148,10 +148,10 @@ impl House {
     }
 
     /// Takes the AUTH that is out.
-    fn auth(&mut self) -> Option<(LinkId, AuthRequest)> {
-        let at = self.outputs.iter().position(|output| matches!(output, Output::Link(_, Command::Auth(_))))?;
+    fn auth(&mut self) -> Option<(LinkId, RelayAsk)> {
+        let at = self.outputs.iter().position(|output| matches!(output, Output::Link(_, Command::AskRelay(_))))?;
         match self.outputs.remove(at) {
-            Output::Link(link, Command::Auth(request)) => Some((link, request)),
+            Output::Link(link, Command::AskRelay(request)) => Some((link, request)),
             _ => None,
         }
     }

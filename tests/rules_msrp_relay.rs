@@ -4,7 +4,7 @@ mod msrp;
 
 use msrp::{PHONE, STORE, Side, message, path, report, spec};
 use restante::msrp::{
-    AuthRequest, Config, FailureReport, Input, OutboundKey, OutboundSpec, Output, SendFailure, SessionKey, StatusCode,
+    Config, FailureReport, Input, OutboundKey, OutboundSpec, Output, RelayAsk, SendFailure, SessionKey, StatusCode,
 };
 
 const RELAY: &str = "msrps://relay.example.org:9000/r7Lq;tcp";
@@ -38,16 +38,16 @@ fn file(octets: usize) -> Vec<u8> {
 
 // ---- AUTH ----
 
-fn auth() -> AuthRequest {
+fn auth() -> RelayAsk {
     let headers = vec![("Authorization".to_owned(), "Digest x=\"y\"".to_owned())];
-    AuthRequest { to_path: path(&format!("{RELAY} {FOREIGN}")), from_path: path(STORE).remove(0), headers }
+    RelayAsk { to_path: path(&format!("{RELAY} {FOREIGN}")), from_path: path(STORE).remove(0), headers }
 }
 
 // M4976-7-01 M4976-5.1-01 M4976-5.1-11
 #[test]
 fn an_auth_is_one_frame_without_a_body_and_its_answer_comes_with_its_headers() {
     let mut client = Side::with(Config::default(), 1);
-    client.give(Input::Auth(auth()));
+    client.give(Input::AskRelay(auth()));
     let said = client.said();
     let tid = said["MSRP ".len()..].split(' ').next().expect("a tid");
     let expected = format!(
@@ -68,7 +68,7 @@ fn an_auth_is_one_frame_without_a_body_and_its_answer_comes_with_its_headers() {
 #[test]
 fn an_auth_that_nobody_answers_counts_as_408() {
     let mut client = Side::with(Config::default(), 1);
-    client.give(Input::Auth(auth()));
+    client.give(Input::AskRelay(auth()));
     client.pass(29);
     assert_eq!(client.take_events(), []);
     client.pass(1);

@@ -116,22 +116,25 @@ impl Engine {
     pub(super) fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
         let mut streams = sdp::read_offer(&offer);
         streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
-        let fresh =
-            |stream: &&StreamOffer| !matches!(stream.wish, Wish::Unsupported(_)) && self.kept(key, stream).is_none();
+        let fresh = |stream: &&StreamOffer| {
+            let websocket = self.relays.link(&stream.terms.path).is_some();
+            !matches!(stream.wish, Wish::Unsupported(_)) && !websocket && self.kept(key, stream).is_none()
+        };
         let need = streams.iter().filter(fresh).count();
         if self.lacks_paths(key, need) {
             return self.apply(now, key, need, Waiting::Answer(Box::new(offer)), out);
         }
         if let Some(carrier) = self.outermost_carrier(key) {
-            let misfit = |stream: &&mut StreamOffer| stream.terms.path.first().and_then(Carrier::of) != Some(carrier);
-            for stream in streams.iter_mut().filter(misfit) {
+            for stream in &mut streams {
+                let websocket = self.relays.link(&stream.terms.path).is_some();
+                let misfit = !websocket && stream.terms.path.first().and_then(Carrier::of) != Some(carrier);
                 // RFC 3264 §6: the answer's protocol is the offer's, and what the peer meets is the relay.
-                if !matches!(stream.wish, Wish::Unsupported(_)) {
+                if misfit && !matches!(stream.wish, Wish::Unsupported(_)) {
                     stream.wish = Wish::Unsupported(Unsupported::NoListener);
                 }
             }
         }
-        let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
+        let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(now, key, stream)).collect();
         let round = self.number();
         let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new() };
         let mut wanted = Vec::new();
@@ -155,12 +158,12 @@ impl Engine {
     /// protection that was asked for is never taken away (RFC 4975 §5.4: `msrps` is TLS).
     fn refuse_unsafe(&self, key: CallKey, stream: &mut StreamOffer) {
         let Some(carrier) = stream.terms.path.first().and_then(Carrier::of) else { return };
-        if self.policy.relay.is_some() {
-            return; // what the peer meets is the relay
+        if self.policy.relay.is_some() || self.relays.link(&stream.terms.path).is_some() {
+            return; // what the peer meets is the relay, or its WebSocket is there already
         }
         if self.policy.doors.find(carrier).is_none() {
             stream.wish = Wish::Unsupported(Unsupported::NoListener);
-        } else if carrier.is_secure()
+        } else if carrier == Carrier::Tls
             && let Err(why) = Demand::new(&self.policy, &stream.terms)
         {
             let call_id = self.board.calls.get(&key).map(|call| call.parties.call_id.as_str());
@@ -170,11 +173,15 @@ impl Engine {
     }
 
     /// `None`: the spool has to be asked.
-    fn judge(&mut self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
+    fn judge(&mut self, now: Now, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         if let Some(kept) = self.kept(key, stream) {
             return Some(kept);
         }
         match &stream.wish {
+            Wish::Push(_) | Wish::Session(_) | Wish::Pull(_) if !self.can_meet(stream.role, &stream.terms.path) => {
+                tracing::warn!(path = ?stream.terms.path, "nobody connects to a WebSocket client, and no listener for it is here: stream refused");
+                Some(Verdict::Reject)
+            }
             Wish::Push(_) | Wish::Session(_) | Wish::Pull(_)
                 if !self.may_dial(key, stream.role, &stream.terms.path) =>
             {
@@ -189,12 +196,12 @@ impl Engine {
                     tracing::warn!(size = info.size, media_type = info.media_type.as_deref(), "file refused by policy");
                     return Some(Verdict::Reject);
                 }
-                Some(self.local_stream(key, Direction::RecvOnly, stream, Some(file.clone())))
+                Some(self.local_stream(now, key, Direction::RecvOnly, stream, Some(file.clone())))
             }
             Wish::Pull(_) => None,
             Wish::Session(direction) => {
                 let ours = Direction::SendRecv.facing(*direction);
-                Some(self.local_stream(key, ours, stream, None))
+                Some(self.local_stream(now, key, ours, stream, None))
             }
             Wish::Unsupported(why) => {
                 tracing::info!(%why, index = stream.index, "stream refused");
@@ -239,13 +246,17 @@ impl Engine {
 
     fn local_stream(
         &mut self,
+        now: Now,
         key: CallKey,
         direction: Direction,
         stream: &StreamOffer,
         file: Option<FileOffer>,
     ) -> Verdict {
-        let carrier = stream.terms.path.first().and_then(Carrier::of);
-        let Some(path) = self.own_path(key, carrier) else { return Verdict::Reject };
+        let path = match self.relays.live_link(now, &stream.terms.path) {
+            Some(link) => Some(OwnPath { relays: Vec::new(), local: self.relay_side_uri(link) }),
+            None => self.own_path(key, stream.terms.path.first().and_then(Carrier::of)),
+        };
+        let Some(path) = path else { return Verdict::Reject };
         Verdict::Accept(LocalStream { terms: self.terms(path.in_sdp()), direction, role: stream.role, file })
     }
 
@@ -268,7 +279,12 @@ impl Engine {
         let Some(call) = self.board.calls.get(&key) else { return false };
         let source = call.source.ip();
         let itself = || path.first().and_then(MsrpUri::address) == Some(source);
-        role == Role::Passive || call.purpose != Purpose::Service || self.policy.may_control(source) || itself()
+        let here = || self.relays.link(path).is_some();
+        role == Role::Passive
+            || here()
+            || call.purpose != Purpose::Service
+            || self.policy.may_control(source)
+            || itself()
     }
 
     /// What a pull asks for: the box is the Request-URI's, the object the selector's. Nobody but those who may command
@@ -308,7 +324,7 @@ impl Engine {
                 let Wish::Pull(asked) = &stream.wish else { return };
                 let file = pulled_file(asked, &object);
                 pending.pulled.insert(index, object);
-                self.local_stream(key, Direction::SendOnly, &pending.streams[at], Some(file))
+                self.local_stream(now, key, Direction::SendOnly, &pending.streams[at], Some(file))
             }
             Ok(None) => Verdict::Reject,
             Err(why) => {
@@ -386,7 +402,8 @@ impl Engine {
             Wish::Push(file) => Some(file.clone()),
             _ => proposed.file.clone(),
         };
-        let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        let mut stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        stream.relay = self.relays.live_link(now, &stream.peer.path);
         let session = self.board.add_stream(offered.index, stream);
         self.keep_lease(session);
         self.wait_for_connection(now, key);
@@ -444,7 +461,7 @@ impl Engine {
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.
         for session in self.board.streams_of(key) {
-            self.dial_if_active(session, out);
+            self.dial_if_active(now, session, out);
         }
     }
 }

@@ -37,7 +37,9 @@ pub mod policy;
 pub mod port;
 mod receipt;
 mod relay;
+mod relays;
 pub mod trust;
+mod websocket;
 
 pub use self::core::Engine;
 pub use failure::ReceiveFailure;

@@ -97,7 +97,7 @@ impl Engine {
                 let local = again.unwrap_or_else(|| fresh(self));
                 let Some(client) = &mut self.relay.client else { return };
                 let request = client.begin(local);
-                out.push(Output::Link(link, Command::Auth(request)));
+                out.push(Output::Link(link, Command::AskRelay(request)));
             }
             Line::Up(_) => {}
         }
@@ -172,7 +172,7 @@ impl Engine {
     ) {
         let Some(client) = self.relay.client.as_mut().filter(|_| self.relay.line == Line::Up(link)) else { return };
         match client.answer(status, headers) {
-            AuthStep::Ask(request) => out.push(Output::Link(link, Command::Auth(request))),
+            AuthStep::Ask(request) => out.push(Output::Link(link, Command::AskRelay(request))),
             AuthStep::Done(path) => self.let_in(now, path, out),
             AuthStep::Failed(failure) => self.not_let_in(now, link, &failure, out),
         }

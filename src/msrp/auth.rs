@@ -27,7 +27,7 @@ pub struct RelayAccount {
 
 /// One AUTH to be sent to the first relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuthRequest {
+pub struct RelayAsk {
     /// The way to the relay that is asked.
     pub to_path: Vec<MsrpUri>,
     /// The session the path shall be for: our own URI.
@@ -51,7 +51,7 @@ pub struct UsePath {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthStep {
     /// Send this.
-    Ask(AuthRequest),
+    Ask(RelayAsk),
     /// The path is ours.
     Done(UsePath),
     /// There will be none.
@@ -145,7 +145,7 @@ impl Authenticator {
     }
 
     /// Begins to get a path for the session of this URI of ours. An unfinished one is given up.
-    pub fn begin(&mut self, local: MsrpUri) -> AuthRequest {
+    pub fn begin(&mut self, local: MsrpUri) -> RelayAsk {
         let expires = self.account.expires.map(|wish| wish.as_secs());
         let run =
             Run { local, stage: 0, path: Vec::new(), lifetime: None, expires, tries: 0, answered: false, cnonce: None };
@@ -173,7 +173,7 @@ impl Authenticator {
         }
     }
 
-    fn ask(&mut self, mut run: Run) -> AuthRequest {
+    fn ask(&mut self, mut run: Run) -> RelayAsk {
         let relay = &self.account.relays[run.stage];
         let mut headers = Vec::new();
         run.tries += 1;
@@ -191,7 +191,7 @@ impl Authenticator {
         let to_path = run.path.iter().chain([relay]).cloned().collect();
         let from_path = run.local.clone();
         self.run = Some(run);
-        AuthRequest { to_path, from_path, headers }
+        RelayAsk { to_path, from_path, headers }
     }
 
     /// RFC 4976 §10.3: a 401 asks for credentials, or says that the nonce was too old, or that they are wrong.
@@ -314,11 +314,11 @@ mod tests {
         headers(&[("WWW-Authenticate", &format!("Digest realm=\"r\", nonce=\"{nonce}\", qop=\"auth\""))])
     }
 
-    fn header<'a>(request: &'a AuthRequest, name: &str) -> &'a str {
+    fn header<'a>(request: &'a RelayAsk, name: &str) -> &'a str {
         request.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    fn asked(step: AuthStep) -> AuthRequest {
+    fn asked(step: AuthStep) -> RelayAsk {
         match step {
             AuthStep::Ask(request) => request,
             other => panic!("{other:?}"),
@@ -330,7 +330,7 @@ mod tests {
     }
 
     /// What a relay computes that knows the account, from what it was sent.
-    fn is_right(request: &AuthRequest, uri: &str) -> bool {
+    fn is_right(request: &RelayAsk, uri: &str) -> bool {
         let text = header(request, "Authorization");
         let value = |name: &str| {
             let (_, rest) = text.split_once(&format!("{name}=")).expect("the parameter");
@@ -414,8 +414,7 @@ mod tests {
         let third = client.begin(uri(OWN));
         let text = header(&third, "Authorization");
         assert!(is_right(&third, INNER) && text.contains("nonce=\"n2\"") && text.contains("nc=00000001"), "{text}");
-        let cnonce =
-            |request: &AuthRequest| header(request, "Authorization").split("cnonce=").nth(1).map(str::to_owned);
+        let cnonce = |request: &RelayAsk| header(request, "Authorization").split("cnonce=").nth(1).map(str::to_owned);
         assert_ne!(cnonce(&second), cnonce(&third));
         // An old nonce is answered by a new challenge, and that one is answered, too.
         assert!(is_right(&asked(client.answer(StatusCode::UNAUTHORIZED, &challenge("n9"))), INNER));

@@ -19,7 +19,7 @@ impl StatusCode {
     pub const OK: Self = Self(200);
     /// The request could not be understood.
     pub const BAD_REQUEST: Self = Self(400);
-    /// A relay wants credentials (RFC 4976 §10.3).
+    /// Who asks has to prove who it is (relays).
     pub const UNAUTHORIZED: Self = Self(401);
     /// What was asked is not allowed; no retry.
     pub const FORBIDDEN: Self = Self(403);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::model::{ByteRange, Instant, Outbox};
 
-use super::auth::AuthRequest;
+use super::auth::RelayAsk;
 use super::encode;
 use super::frame::{FailureReport, Flag, Method, RequestHead, StatusCode};
 use super::outbound::{INTERRUPTIBLE_OCTETS, Outbound};
@@ -69,8 +69,8 @@ impl Sender {
     }
 
     /// RFC 4976 §5.1: asks a relay for a path.
-    pub(super) fn auth(&mut self, request: AuthRequest, wire: &mut Wire) {
-        let AuthRequest { to_path, from_path, headers } = request;
+    pub(super) fn auth(&mut self, request: RelayAsk, wire: &mut Wire) {
+        let RelayAsk { to_path, from_path, headers } = request;
         let mut head = RequestHead::new(self.tid(wire), Method::Auth, to_path.into(), [from_path].into());
         head.others = headers;
         let position = wire.urgent(encode::bodiless(&head));
@@ -90,8 +90,9 @@ impl Sender {
         }
     }
 
-    pub(super) fn send(&mut self, spec: OutboundSpec, session: &Session, out: &mut Outbox<Output>) {
+    pub(super) fn send(&mut self, mut spec: OutboundSpec, session: &Session, out: &mut Outbox<Output>) {
         let key = spec.message;
+        spec.chunk = spec.chunk.min(self.config.chunk_octets);
         self.messages.insert(key, Outbound::new(spec, session.to_path.clone(), session.from_path.clone()));
         self.go_on(key, out);
     }
