@@ -193,7 +193,13 @@ impl Engine {
         // RFC 8122 §6.2: a connection goes on only under a fingerprint that it matches.
         let proven = have.link().is_none_or(|link| self.proven(&stream.terms, link).is_ok());
         (have.peer.path == stream.terms.path && proven).then(|| {
-            Verdict::Accept(LocalStream { terms: self.terms(have.local.clone()), direction, role: have.role, file })
+            let mut terms = self.terms(have.local.clone());
+            // A connection shows the certificate it began with, whatever has been read since.
+            let told = self.board.calls.get(&key).and_then(|call| call.description.as_ref()?.media.get(stream.index));
+            if let Some(told) = told.filter(|_| have.link().is_some()) {
+                terms.fingerprints = told.fingerprints();
+            }
+            Verdict::Accept(LocalStream { terms, direction, role: have.role, file })
         })
     }
 
