@@ -49,7 +49,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "tls.cert",
                 field: |s| &mut s.sip.tls.cert,
-                meaning: "The node's certificate (PEM), with those that lead to its authority; MSRP over TLS shows it. Unset: a self-signed one is made at the start. Read again at SIGHUP.",
+                meaning: "The node's certificate (PEM), with those that lead to its authority; MSRP over TLS shows it. Unset: a self-signed one is made at the start. Read again at SIGHUP, and shown sip.answer_timeout later, when no open offer knows the old one alone.",
             },
             Key { name: "tls.key", field: |s| &mut s.sip.tls.key, meaning: "The private key of tls.cert (PEM)." },
             Key {
