@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use restante::engine::link::Bearer;
 use restante::engine::policy::{Door, Doors};
-use restante::engine::{Command, Engine, Input, LinkId, Notice, Output, Policy, Unattended};
+use restante::engine::{Command, Engine, Input, LinkId, Notice, Output, Policy, Unattended, Verify};
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
 use restante::msrp::{Arrival, Carrier, FailureReport, InboundKey, KnockId, MsrpUri, SessionKey};
@@ -60,6 +60,9 @@ impl Board {
             chunk: 64 * 1024,
             max_size: 1 << 30,
             accept_types: vec!["*".to_owned()],
+            verify: Verify::Either,
+            hashes: Vec::new(),
+            fingerprints: Vec::new(),
             trusted: vec!["192.0.2.0/24".parse().expect("a network")],
             unattended,
             peers: Vec::new(),
