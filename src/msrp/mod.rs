@@ -25,6 +25,7 @@
 //! **Not here.** Sockets, clocks, files, SDP, relaying (RFC 4976 AUTH is answered 501), and what a message means.
 
 mod connection;
+pub mod cpim;
 mod decode;
 mod encode;
 mod frame;
