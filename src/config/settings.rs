@@ -85,6 +85,8 @@ pub struct Msrp {
     pub max_size: u64,
     /// MIME types accepted, as `a=accept-types` lists them.
     pub accept_types: Vec<String>,
+    /// MIME types accepted in a `message/cpim` only, as `a=accept-wrapped-types` lists them.
+    pub accept_wrapped_types: Vec<String>,
 }
 
 /// `[spool]`: where files are kept.
@@ -151,6 +153,7 @@ impl Default for Msrp {
             chunk: 64 << 10,
             max_size: 4 << 30,
             accept_types: vec!["*".to_owned()],
+            accept_wrapped_types: Vec::new(),
         }
     }
 }

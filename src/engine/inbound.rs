@@ -42,7 +42,7 @@ impl Engine {
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::WRONG_CONNECTION)));
         }
         stream.link = Some(link);
-        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
         out.push(Output::Link(link, Command::Bind(spec)));
     }
 
@@ -79,7 +79,7 @@ impl Engine {
             Ok(link) if stream.link.is_some() => out.push(Output::Link(link, Command::Close)),
             Ok(link) => {
                 stream.link = Some(link);
-                let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+                let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
                 out.push(Output::Link(link, Command::Bind(spec)));
                 self.start_sending(now, session, out);
             }

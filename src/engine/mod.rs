@@ -33,6 +33,7 @@ mod outbound;
 pub mod policy;
 pub mod port;
 mod receipt;
+mod wrapping;
 
 pub use self::core::Engine;
 pub use failure::ReceiveFailure;

@@ -31,6 +31,7 @@ mod encode;
 mod frame;
 mod header;
 mod inbound;
+mod note;
 mod outbound;
 mod port;
 mod receiver;

@@ -32,5 +32,5 @@ pub use answer::{LocalStream, StreamOffer, Verdict, Wish, answer, is_control, re
 pub use description::{Attribute, Description, LocalSession, Media, Origin};
 pub use error::{FileError, SdpError, Unsupported};
 pub use file::{FileOffer, FileRange};
-pub use msrp::{Direction, Role, Setup, Terms};
+pub use msrp::{Carriage, Direction, Role, Setup, Terms};
 pub use offer::{AgreedStream, OfferedStream, capabilities, offer, read_answer, reoffer};
