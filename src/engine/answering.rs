@@ -10,7 +10,7 @@ use super::link::{Command, Source};
 use super::port::{Output, Query};
 use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml;
-use crate::msrp::{MsrpUri, SessionKey, SessionSpec};
+use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
     Verdict, Wish,
@@ -81,7 +81,8 @@ impl Engine {
 
     /// An INVITE without an offer gets ours: a control dialog nothing, anybody else a message session.
     fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
-        let proposed = (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
+        let proposed =
+            (!control).then(|| Proposed { local: self.mint_uri(None), sends: true, receives: true, file: None });
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
@@ -175,7 +176,7 @@ impl Engine {
     }
 
     fn local_stream(&mut self, direction: Direction, stream: &StreamOffer, file: Option<FileOffer>) -> LocalStream {
-        let local = self.mint_uri();
+        let local = self.mint_uri(stream.terms.path.first().and_then(Carrier::of));
         LocalStream { terms: self.terms(local), direction, role: stream.role, file }
     }
 

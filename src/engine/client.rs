@@ -31,7 +31,7 @@ impl Engine {
         let Order::Call { id, target, from, remote, transport, media } = order else { return };
         let call = CallKey(self.number());
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
-        let uri = self.mint_uri();
+        let uri = self.mint_uri(None);
         let proposed = match &media {
             CallMedia::Push { info, .. } => {
                 let mut info = info.as_ref().clone();

@@ -5,7 +5,7 @@ use super::core::Engine;
 use super::link::Source;
 use crate::model::{FileInfo, Party, Wall, Wrapper};
 use crate::msrp::cpim::{Enclosed, print};
-use crate::sdp::{Carriage, Terms};
+use crate::sdp::{Address, Carriage, Terms};
 use crate::sip::CallKey;
 
 /// Letters of a Message-ID of ours, and of a Content-ID: 130 random bits.
@@ -37,7 +37,7 @@ impl Engine {
         let enclosed = Enclosed {
             media_type,
             disposition: disposition(info),
-            content_id: Some(format!("{message_id}@{}", self.policy.msrp_host)),
+            content_id: Some(format!("{message_id}@{}", host(&self.policy.address))),
         };
         Some(print(&self.inscription(now, call, source), &enclosed))
     }
@@ -67,6 +67,15 @@ impl Engine {
             subject: written.subject,
             language: written.language,
         }
+    }
+}
+
+/// The right side of a Content-ID (RFC 2392): a dot-atom, or a literal in brackets (RFC 5322 §3.6.4).
+fn host(address: &Address) -> String {
+    match address {
+        Address::Name(name) => name.clone(),
+        Address::Ip(ip) if ip.is_ipv4() => ip.to_string(),
+        Address::Ip(ip) => format!("[{ip}]"),
     }
 }
 

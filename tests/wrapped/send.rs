@@ -23,7 +23,7 @@ fn unwrapped(message: &[u8]) -> (Vec<String>, Vec<String>, Vec<u8>) {
     (lines(&message[..first]), lines(&rest[..second]), rest[second + 4..].to_vec())
 }
 
-// M4975-13-12 M4975-13-07 M4975-8.6-05 M4975-8.6-08 M4975-8.6-09 M3862-2.4-01 M8591-8.2-01 M8591-8.2-02
+// M4975-13-12 M4975-13-07 M4975-8.6-05 M4975-8.6-08 M4975-8.6-09 M3862-2.4-01
 #[test]
 fn a_peer_that_takes_files_in_an_envelope_only_gets_them_so() {
     let house = House::new(&[("RESTANTE_MSRP__CHUNK", "2048")]);
@@ -74,7 +74,25 @@ fn a_file_that_came_in_an_envelope_goes_bare_or_in_a_new_one_of_the_same_author(
     assert_eq!((house.stored(&object), object["sha256"].as_str()), (message, Some(&*sha256(b"<p>hi</p>"))));
 }
 
-// M4975-13-04
+// M4975-13-13 M8591-8.2-01 M8591-8.2-02
+#[test]
+fn signed_content_in_an_envelope_of_ours_is_dated_and_every_chunk_has_its_range() {
+    let house = House::new(&[("RESTANTE_MSRP__CHUNK", "200")]);
+    let signed = "--b\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b--\r\n";
+    let kind = "multipart/signed; boundary=b";
+    let uri = deposited(&house, "in", kind, signed.as_bytes());
+    let mut phone = Phone::call(&house, "out", CPIM, &["a=accept-wrapped-types:multipart/signed", "a=recvonly"]);
+    let (first, message) = phone.played(&uri);
+    assert_eq!(first.header("Byte-Range"), format!("1-200/{}", message.len()));
+    let (envelope, mime, content) = unwrapped(&message);
+    assert!(envelope.iter().any(|line| line.starts_with("DateTime: ")), "{envelope:?}");
+    assert_eq!(
+        (mime[0].as_str(), content.as_slice()),
+        ("Content-Type: multipart/signed; boundary=b", signed.as_bytes())
+    );
+}
+
+// M4975-13-03 M4975-13-04
 #[test]
 fn text_goes_in_an_envelope_to_whoever_names_it_first() {
     let house = House::new(&[]);

@@ -11,4 +11,4 @@ mod port;
 mod wrapper;
 
 pub use machine::Link;
-pub use port::{Command, Grant, Input, LinkId, Notice, Output, Source};
+pub use port::{Bearer, Command, Grant, Input, LinkId, Notice, Output, Source};
