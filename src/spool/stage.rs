@@ -151,7 +151,7 @@ impl Stage {
         let mut slot = locked(&self.slot);
         let arrival = slot.as_mut().ok_or(StageError::TakenOver)?;
         let received = arrival.received.end().max(total).saturating_sub(offset);
-        let declared = expected.size.unwrap_or(total.saturating_sub(offset));
+        let declared = expected.size.unwrap_or_else(|| total.saturating_sub(offset));
         if declared != received || offset > total {
             drop(slot);
             self.discard();
