@@ -339,8 +339,9 @@ impl Engine {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         (stream.sends, stream.receives) = (direction.sends(), direction.receives());
         stream.peer = terms;
+        stream.lost = false;
         let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
-        if let Some(link) = stream.link {
+        if let Some(link) = stream.link() {
             out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
         }
     }

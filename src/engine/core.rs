@@ -135,6 +135,7 @@ impl Engine {
             Notice::Greeted(session) => self.greeted(now, session, out),
             Notice::SessionFailed(session, why) => self.session_failed(now, session, why, out),
             Notice::Arrived(session, message, head) => self.arrived(now, link, session, message, head, out),
+            Notice::Withdrawn(message) => self.withdrawn(link, message),
             Notice::Received(message, octets) => self.received(now, link, message, octets, out),
             Notice::Unwrapped(message, content) => self.unwrapped(link, message, *content),
             Notice::Whole(message) => self.whole(link, message),

@@ -34,6 +34,7 @@ mod header;
 mod inbound;
 mod note;
 mod outbound;
+mod patience;
 mod port;
 mod receiver;
 mod sender;
