@@ -57,6 +57,7 @@ impl Board {
             chunk: 64 * 1024,
             max_size: 1 << 30,
             accept_types: vec!["*".to_owned()],
+            accept_wrapped_types: Vec::new(),
             trusted: vec!["192.0.2.0/24".parse().expect("a network")],
             unattended,
             peers: Vec::new(),
