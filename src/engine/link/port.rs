@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::engine::failure::ReceiveFailure;
+use crate::engine::trust::PeerCertificate;
 use crate::model::{FileInfo, Ranges};
 use crate::msrp::cpim::Content;
 use crate::msrp::{
@@ -26,6 +27,8 @@ pub struct Bearer {
     pub carrier: Carrier,
     /// The peer's address; unknown if the stream was gone before it could be asked.
     pub remote: Option<SocketAddr>,
+    /// What the peer has shown in the TLS handshake, if anything.
+    pub certificate: Option<PeerCertificate>,
 }
 
 /// Where the octets of an outgoing message come from.
