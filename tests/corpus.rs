@@ -1,5 +1,7 @@
 //! Every input in `fuzz/corpus` again, through the same bodies as the fuzz targets of the same names.
 
+#[path = "../fuzz/bodies/cpim.rs"]
+mod cpim;
 #[path = "../fuzz/bodies/envelope.rs"]
 mod envelope;
 #[path = "../fuzz/bodies/msml_document.rs"]
@@ -72,4 +74,9 @@ fn msml_documents_of_the_corpus_get_one_reply_each_and_every_dialog_ends() {
 #[test]
 fn spools_of_the_corpus_open_and_open_again_with_the_same_objects() {
     replay("envelope", envelope::run);
+}
+
+#[test]
+fn wrappers_of_the_corpus_open_with_less_as_with_more_and_come_back_in_one_of_ours() {
+    replay("cpim", cpim::run);
 }

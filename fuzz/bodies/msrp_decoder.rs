@@ -78,6 +78,7 @@ fn outbound() -> Input {
         success_report: true,
         failure_report: FailureReport::Yes,
         chunk: 2048,
+        preamble: Bytes::new(),
         skip: 0,
     })
 }

@@ -98,6 +98,8 @@ pub struct Msrp {
     pub max_size: u64,
     /// MIME types accepted, as `a=accept-types` lists them.
     pub accept_types: Vec<String>,
+    /// MIME types accepted in a `message/cpim` only, as `a=accept-wrapped-types` lists them.
+    pub accept_wrapped_types: Vec<String>,
     /// What MSRP shows and trusts instead of what `[sip]` names.
     pub tls: Certificate,
     /// How peers prove by TLS who they are.
@@ -173,6 +175,7 @@ impl Default for Msrp {
             chunk: 64 << 10,
             max_size: 4 << 30,
             accept_types: vec!["*".to_owned()],
+            accept_wrapped_types: Vec::new(),
             tls: Certificate::default(),
             verify: Verify::default(),
             hashes: vec![FingerprintHash::Sha512, FingerprintHash::Sha384, FingerprintHash::Sha256],

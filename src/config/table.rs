@@ -108,7 +108,12 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "accept_types",
                 field: |s| &mut s.msrp.accept_types,
-                meaning: "MIME types accepted, as a=accept-types lists them; \"*\" is any.",
+                meaning: "MIME types accepted, as a=accept-types lists them; \"*\" is any, and message/cpim always is.",
+            },
+            Key {
+                name: "accept_wrapped_types",
+                field: |s| &mut s.msrp.accept_wrapped_types,
+                meaning: "MIME types accepted in a message/cpim only, besides those; message/imdn+xml always is.",
             },
             Key {
                 name: "tls.cert",

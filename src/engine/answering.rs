@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::call::{Call, OCTET_STREAM, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
+use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
 use super::core::Engine;
 use super::description::{Refusal, file_offer, read_description};
 use super::jobs::{Errand, Owner, Pending, Timer};
@@ -230,8 +230,8 @@ impl Engine {
         Terms {
             path: vec![local],
             fingerprints,
-            accept_types: self.policy.accept_types.clone(),
-            accept_wrapped_types: Vec::new(),
+            accept_types: self.policy.root_types(),
+            accept_wrapped_types: self.policy.wrapped_only_types(),
             max_size: Some(self.policy.max_size),
         }
     }
@@ -278,7 +278,7 @@ impl Engine {
         let Some(mut pending) = self.offers.remove(&key) else { return };
         let Some(at) = pending.streams.iter().position(|stream| stream.index == index) else { return };
         let verdict = match result {
-            Ok(Some(object)) if !fits(&pending.streams[at].terms, &object) => {
+            Ok(Some(object)) if !self.fits(key, &pending.streams[at].terms, &object) => {
                 tracing::warn!(uri = %object.envelope().uri, "the caller pulls what it does not accept: refused");
                 Verdict::Reject
             }
@@ -299,6 +299,13 @@ impl Engine {
         pending.verdicts[at] = Some(verdict);
         self.offers.insert(key, pending);
         self.answer_if_decided(now, key, out);
+    }
+
+    /// RFC 4975 §8.6, RFC 5547 §8.7: nothing is sent that the peer does not take, by type or by size.
+    fn fits(&self, key: CallKey, terms: &Terms, object: &Committed) -> bool {
+        let envelope = object.envelope();
+        let wrapper = self.wrapper_octets(key, terms, &Source::Object(object.clone()), &envelope.file);
+        wrapper.is_some_and(|wrapper| terms.accept_size(envelope.size().saturating_add(wrapper)))
     }
 
     fn answer_if_decided(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
@@ -385,7 +392,7 @@ impl Engine {
         (stream.sends, stream.receives) = (direction.sends(), direction.receives());
         stream.peer = terms;
         stream.lost = false;
-        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
         if let Some(link) = stream.link() {
             out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
         }
@@ -425,12 +432,6 @@ impl Engine {
             self.dial_if_active(now, session, out);
         }
     }
-}
-
-/// RFC 4975 §8.6, RFC 5547 §8.7: nothing is sent that the peer does not take, by type or by size.
-fn fits(terms: &Terms, object: &Committed) -> bool {
-    let media_type = object.envelope().file.media_type.as_deref().unwrap_or(OCTET_STREAM);
-    terms.accept(media_type) && terms.accept_size(object.envelope().size())
 }
 
 /// F-3: these users are where application servers send their control dialogs.

@@ -144,6 +144,7 @@ impl Engine {
             Notice::Arrived(session, message, head) => self.arrived(now, link, session, message, head, out),
             Notice::Withdrawn(message) => self.withdrawn(link, message),
             Notice::Received(message, octets) => self.received(now, link, message, octets, out),
+            Notice::Unwrapped(message, content) => self.unwrapped(link, message, *content),
             Notice::Whole(message) => self.whole(link, message),
             Notice::Sealed(message, sealed) => self.sealed(link, message, sealed, out),
             Notice::Lost(message, why, octets) => self.lost(now, link, message, &why, octets, out),

@@ -67,7 +67,7 @@ impl Engine {
             }
             return;
         }
-        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
         self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
     }
@@ -126,7 +126,7 @@ impl Engine {
             // The peer connected first, though it said that it would not.
             Ok(link) if stream.link().is_some() => out.push(Output::Link(link, Command::Close)),
             Ok(link) => {
-                let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+                let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
                 self.board.attach(session, link);
                 out.push(Output::Link(link, Command::Bind(spec)));
                 self.start_sending(now, session, out);

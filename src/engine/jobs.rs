@@ -70,6 +70,8 @@ pub(super) struct Receipt {
     pub(super) session: SessionKey,
     pub(super) since: Instant,
     pub(super) octets: u64,
+    /// The file selector has named the file.
+    pub(super) named: bool,
     pub(super) draft: Box<EnvelopeDraft>,
     /// Every octet is in the stage.
     pub(super) whole: bool,
@@ -114,7 +116,10 @@ impl Play {
 pub(super) struct Sending {
     pub(super) session: SessionKey,
     pub(super) owner: Owner,
+    /// Octets of the file.
     pub(super) octets: u64,
+    /// Octets of the message: the file and, if it has one, its wrapper.
+    pub(super) total: u64,
 }
 
 /// An offer of the peer's whose answer waits for the spool.

@@ -37,6 +37,7 @@ mod receipt;
 mod relays;
 pub mod trust;
 mod websocket;
+mod wrapping;
 
 pub use self::core::Engine;
 pub use failure::ReceiveFailure;

@@ -1,6 +1,6 @@
 //! We offer: calls of our own, streams for a `<play>`, and what the peer's answer leaves of them.
 
-use super::call::{OCTET_STREAM, Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
+use super::call::{Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::description::{file_offer, read_description};
 use super::jobs::{Owner, Timer};
@@ -50,9 +50,9 @@ impl Engine {
             && let Some(Purpose::Client(order)) = self.board.calls.get(&key).map(|call| call.purpose)
         {
             let size = info.size.unwrap_or_default();
-            let media_type = info.media_type.as_deref().unwrap_or(OCTET_STREAM);
             let terms = &self.board.streams[&session].peer;
-            if !terms.accept(media_type) || !terms.accept_size(size) {
+            let wrapper = self.wrapper_octets(key, terms, &Source::Local(path.clone()), &info);
+            if !wrapper.is_some_and(|wrapper| terms.accept_size(size.saturating_add(wrapper))) {
                 return self.tell(key, Happening::NoMedia, out);
             }
             self.wake(now, self.policy.answer_timeout, Timer::Connect(session));

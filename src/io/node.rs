@@ -447,6 +447,7 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
         chunk: usize::try_from(settings.msrp.chunk).unwrap_or(usize::MAX),
         max_size: settings.msrp.max_size,
         accept_types: settings.msrp.accept_types.clone(),
+        accept_wrapped_types: settings.msrp.accept_wrapped_types.clone(),
         trusted: control.trusted.clone(),
         unattended: match control.unattended {
             config::Unattended::Hold => Unattended::Hold,

@@ -123,6 +123,7 @@ impl Connection {
             Input::Hold(message) => self.receiver.hold(message, true),
             Input::Resume(message) => self.receiver.hold(message, false),
             Input::Durable { message, octets } => self.receiver.durable(message, octets, &mut self.wire),
+            Input::Limit { message, limit } => self.receiver.limit(message, limit),
             Input::Receive { message, resume, limit } => {
                 let (receiver, mut desk) = self.desk(out);
                 receiver.receive(message, resume, limit, &mut desk);

@@ -26,11 +26,13 @@
 
 pub mod carrier;
 mod connection;
+pub mod cpim;
 mod decode;
 mod encode;
 mod frame;
 mod header;
 mod inbound;
+mod note;
 mod outbound;
 mod patience;
 mod port;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::model::limits::SESSIONS_PER_CONNECTION;
 use crate::model::media::{accepts, bare};
 
+use super::cpim::is_cpim;
 use super::frame::{Path, StatusCode};
 use super::port::{InboundKey, SessionKey, SessionSpec};
 use super::uri::MsrpUri;
@@ -13,13 +14,17 @@ use super::uri::MsrpUri;
 /// an older one is taken for a new sender; the spool still knows the Message-ID.
 const REMEMBERED_PER_SESSION: usize = 64;
 
-/// IMDNs may go against a one-way session (P25).
+/// IMDNs may go against a one-way session (P25), bare or in a `message/cpim`.
 const IMDN: &str = "message/imdn+xml";
 
 /// What became of a message that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    Committed { total: u64 },
+    Committed {
+        total: u64,
+    },
+    /// A notification against the direction of the session: heard and not kept.
+    Noted,
     Refused(StatusCode),
 }
 
@@ -73,10 +78,15 @@ impl Session {
     pub(super) fn refusal(&self, content_type: &str) -> Option<StatusCode> {
         let media_type = bare(content_type);
         if !self.spec.receives {
-            return (!media_type.eq_ignore_ascii_case(IMDN)).then_some(StatusCode::FORBIDDEN);
+            return (!is_imdn(media_type) && !is_cpim(media_type)).then_some(StatusCode::FORBIDDEN);
         }
         (!accepts(&self.spec.accept_types, media_type)).then_some(StatusCode::UNSUPPORTED_MEDIA)
     }
+}
+
+/// Whether this is the type of a disposition notification (RFC 5438).
+pub(super) fn is_imdn(media_type: &str) -> bool {
+    bare(media_type).eq_ignore_ascii_case(IMDN)
 }
 
 /// More sessions than one connection may have.

@@ -34,5 +34,5 @@ pub use description::{Attribute, Description, LocalSession, Media, Origin};
 pub use error::{FileError, SdpError, Unsupported};
 pub use file::{FileOffer, FileRange};
 pub use fingerprint::{Fingerprint, HashFunction};
-pub use msrp::{Direction, Role, Setup, Terms};
+pub use msrp::{Carriage, Direction, Role, Setup, Terms};
 pub use offer::{AgreedStream, OfferedStream, capabilities, offer, read_answer, reoffer};

@@ -2,7 +2,7 @@
 
 use super::description::{Attribute, Media};
 use super::fingerprint::Fingerprint;
-use crate::model::media::accepts;
+use crate::model::media::{accepts, bare};
 use crate::msrp::{Carrier, MsrpUri};
 
 /// Which way content flows, from the side that says so (RFC 8866 §6.7). REPORTs and empty SENDs flow both ways.
@@ -106,6 +106,18 @@ pub enum Role {
     Passive,
 }
 
+/// The wrapper that every endpoint has to understand (RFC 4975 §13).
+const CPIM: &str = "message/cpim";
+
+/// How a file goes to a peer (RFC 4975 §8.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carriage {
+    /// The message is the file.
+    Bare,
+    /// The message is a `message/cpim` with the file in it.
+    Wrapped,
+}
+
 /// What one side says of itself in an MSRP media line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
@@ -181,6 +193,18 @@ impl Terms {
     /// Whether this side takes this type inside of a wrapper.
     pub fn accept_wrapped(&self, media_type: &str) -> bool {
         self.accept(media_type) || accepts(&self.accept_wrapped_types, media_type)
+    }
+
+    /// How a file of this type may be sent to this side, if at all.
+    pub fn carriage(&self, media_type: &str) -> Option<Carriage> {
+        let wrapped = self.accept(CPIM) && self.accept_wrapped(media_type);
+        // RFC 4975 §13: whoever names the wrapper first wants instant messages in it. Files are none.
+        let first = self.accept_types.first().is_some_and(|first| bare(first).eq_ignore_ascii_case(CPIM));
+        let instant = media_type.get(..5).is_some_and(|kind| kind.eq_ignore_ascii_case("text/"));
+        match self.accept(media_type) {
+            true if !(wrapped && first && instant) => Some(Carriage::Bare),
+            _ => wrapped.then_some(Carriage::Wrapped),
+        }
     }
 
     /// Whether this side takes a message of so many octets.
@@ -311,5 +335,27 @@ mod tests {
             assert!(terms.accept_wrapped(refused), "{refused}");
         }
         assert!(terms.accept_size(1000) && !terms.accept_size(1001));
+    }
+
+    // M4975-8.6-05 M4975-8.6-08 M4975-8.6-09 M4975-13-04
+    #[test]
+    fn a_file_goes_bare_where_it_may_and_wrapped_where_it_must() {
+        use Carriage::{Bare, Wrapped};
+        for (types, wrapped, media_type, carriage) in [
+            ("*", "", "audio/wav", Some(Bare)),
+            ("* message/cpim", "*", "text/plain", Some(Bare)),
+            ("audio/* Message/CPIM", "", "Audio/WAV", Some(Bare)),
+            ("message/cpim audio/*", "", "audio/wav", Some(Bare)),
+            ("message/CPIM text/plain", "", "Text/Plain; charset=utf-8", Some(Wrapped)),
+            ("message/cpim", "*", "audio/wav", Some(Wrapped)),
+            ("text/plain message/cpim", "audio/*", "audio/wav", Some(Wrapped)),
+            ("message/cpim", "text/plain", "audio/wav", None),
+            ("message/cpim", "", "audio/wav", None),
+            ("text/plain", "audio/wav", "audio/wav", None),
+        ] {
+            let [accept_types, accept_wrapped_types] = [types, wrapped].map(|list| super::types(Some(list)));
+            let terms = Terms { accept_types, accept_wrapped_types, ..Terms::default() };
+            assert_eq!(terms.carriage(media_type), carriage, "{types} | {wrapped} | {media_type}");
+        }
     }
 }

@@ -63,6 +63,7 @@ impl Board {
             verify: Verify::Either,
             hashes: Vec::new(),
             fingerprints: Vec::new(),
+            accept_wrapped_types: Vec::new(),
             trusted: vec!["192.0.2.0/24".parse().expect("a network")],
             unattended,
             peers: Vec::new(),

@@ -131,6 +131,7 @@ fn message(session: &SessionSpec, id: &str, content: &str, chunk: usize) -> Inpu
         success_report: false,
         failure_report: FailureReport::Yes,
         chunk,
+        preamble: Bytes::new(),
         skip: 0,
     })
 }

@@ -71,6 +71,7 @@ pub(crate) fn message(key: u64, message_id: &str, total: u64) -> OutboundSpec {
         success_report: false,
         failure_report: FailureReport::Yes,
         chunk: 64 * 1024,
+        preamble: Bytes::new(),
         skip: 0,
     }
 }
