@@ -97,9 +97,23 @@ fn an_exception_for_nobody_or_with_an_unknown_key_is_an_error() {
 }
 
 #[test]
+fn a_trunk_needs_its_network_and_says_what_is_different_there() {
+    let text = "[[msrp.peers]]\nnetwork = \"192.0.2.0/24\"\ncema = true\nsession_match = \"id\"\n\
+                [[msrp.peers]]\nnetwork = \"0.0.0.0/0\"\n";
+    let peers = Settings::load(&file(text)).expect("valid").msrp.peers;
+    let told = |trunk: &Trunk| (trunk.cema, trunk.session_match);
+    assert_eq!((told(&peers[0]), told(&peers[1])), ((true, SessionMatch::Id), (false, SessionMatch::Uri)));
+    let found = faults(&file("[[msrp.peers]]\ncema = \"maybe\"\nmatch = \"x\"\n"));
+    assert_eq!(found[0], "restante.toml:2: msrp.peers.cema: \"maybe\" is none of \"false\" or \"true\"");
+    assert!(found[1].starts_with("restante.toml:3: unknown key msrp.peers.match"), "{found:?}");
+    assert!(found[2].starts_with("restante.toml:1: msrp.peers: needs network"), "{found:?}");
+    assert!(faults(&file("[msrp]\npeers = [1]"))[0].contains("[[msrp.peers]]"));
+}
+
+#[test]
 fn what_is_printed_reads_back_as_the_same_settings() {
     let text = "[node]\nname = \"a \\\"b\\\" \\\\\"\n[msrp]\nadvertise = \"[2001:db8::1]:2855\"\n[spool]\nreserve = 5\n\
-                [[control.peers]]\nuser_agent = \"AS\"\nexit = \"empty\"\n";
+                [[control.peers]]\nuser_agent = \"AS\"\nexit = \"empty\"\n[[msrp.peers]]\nnetwork = \"192.0.2.1/32\"\ncema = true\n";
     for sources in [Sources::default(), file(text)] {
         let settings = Settings::load(&sources).expect("valid");
         assert_eq!(Settings::load(&file(&settings.to_toml())), Ok(settings));

@@ -12,7 +12,7 @@ use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml;
 use crate::msrp::{MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
-    self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
+    self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, Route, StreamOffer, Terms,
     Verdict, Wish,
 };
 use crate::sip::{self, Body, CallKey, Invite};
@@ -29,6 +29,7 @@ impl Engine {
             parties: Parties { user: invite.uri_user, from: invite.from, to: invite.to, call_id: invite.call_id },
             source: invite.source,
             style,
+            trunk: self.policy.trunk(invite.source.ip()),
             msml_type: "application/msml+xml".to_owned(),
             local: LocalSession::new(self.policy.address.clone(), &mut self.mint),
             description: None,
@@ -82,7 +83,8 @@ impl Engine {
     /// An INVITE without an offer gets ours: a control dialog nothing, anybody else a message session.
     fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
         let proposed = (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
-        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
+        let trunk = self.trunk(key);
+        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream, trunk)).collect();
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
         let added = proposed.into_iter().enumerate().collect();
@@ -92,7 +94,8 @@ impl Engine {
 
     /// Decides on each stream of an offer; pulls wait for the spool.
     fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
-        let streams = sdp::read_offer(&offer);
+        let mut streams = sdp::read_offer(&offer);
+        self.route_offer(key, &offer, &mut streams);
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
         let round = self.number();
         let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new() };
@@ -120,7 +123,7 @@ impl Engine {
         }
         match &stream.wish {
             Wish::Push(_) | Wish::Session(_) | Wish::Pull(_)
-                if !self.may_dial(key, stream.role, &stream.terms.path) =>
+                if !self.may_dial(key, stream.role, &stream.route, &stream.terms.path) =>
             {
                 tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream refused");
                 Some(Verdict::Reject)
@@ -169,14 +172,17 @@ impl Engine {
             Wish::Session(peer) => Direction::SendRecv.facing(*peer),
             _ => Direction::new(have.sends, have.receives),
         };
-        (have.peer.path == stream.terms.path).then(|| {
-            Verdict::Accept(LocalStream { terms: self.terms(have.local.clone()), direction, role: have.role, file })
+        have.is_path(&stream.terms.path).then(|| {
+            let terms = Terms { cema: stream.route != Route::Path, ..self.terms(have.local.clone()) };
+            Verdict::Accept(LocalStream { terms, direction, role: have.role, file })
         })
     }
 
     fn local_stream(&mut self, direction: Direction, stream: &StreamOffer, file: Option<FileOffer>) -> LocalStream {
         let local = self.mint_uri();
-        LocalStream { terms: self.terms(local), direction, role: stream.role, file }
+        // RFC 6714 §4.3: the attribute is in our answer if we do as it says.
+        let terms = Terms { cema: stream.route != Route::Path, ..self.terms(local) };
+        LocalStream { terms, direction, role: stream.role, file }
     }
 
     /// What we say of ourselves in every description.
@@ -186,15 +192,17 @@ impl Engine {
             accept_types: self.policy.accept_types.clone(),
             accept_wrapped_types: Vec::new(),
             max_size: Some(self.policy.max_size),
+            cema: false,
         }
     }
 
     /// RFC 4975 §14.5: whoever may call us must not make us connect to a victim. Those who may command us may have us
     /// connect anywhere; a stranger only to itself.
-    pub(super) fn may_dial(&self, key: CallKey, role: Role, path: &[MsrpUri]) -> bool {
+    pub(super) fn may_dial(&self, key: CallKey, role: Role, route: &Route, path: &[MsrpUri]) -> bool {
         let Some(call) = self.board.calls.get(&key) else { return false };
         let source = call.source.ip();
-        let itself = || path.first().and_then(MsrpUri::address) == Some(source);
+        let hop = if let Route::Media(hop) = route { Some(hop) } else { path.first() };
+        let itself = || hop.and_then(MsrpUri::address) == Some(source);
         role == Role::Passive || call.purpose != Purpose::Service || self.policy.may_control(source) || itself()
     }
 
@@ -294,7 +302,7 @@ impl Engine {
         };
         let Some(uri) = local.terms.path.into_iter().next() else { return };
         if let Some(session) = have.filter(|session| self.board.streams[session].local == uri) {
-            return self.adjust(session, local.direction, offered.terms.clone(), out);
+            return self.adjust(session, local.direction, offered, out);
         }
         // A `<record>` that waits goes on waiting on the stream that takes this one's place.
         let recorder = have.and_then(|session| self.board.streams.get_mut(&session)?.recorder.take());
@@ -312,7 +320,8 @@ impl Engine {
             Wish::Push(file) => Some(file.clone()),
             _ => proposed.file.clone(),
         };
-        let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        let stream =
+            Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), (local.role, offered.route.clone()));
         let session = self.board.add_stream(offered.index, stream);
         self.wait_for_connection(now, key);
         if let Some(recorder) = recorder {
@@ -327,10 +336,11 @@ impl Engine {
     }
 
     /// The same stream, offered again with another direction or other terms.
-    fn adjust(&mut self, session: SessionKey, direction: Direction, terms: Terms, out: &mut Outbox<Output>) {
+    fn adjust(&mut self, session: SessionKey, direction: Direction, offered: &StreamOffer, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         (stream.sends, stream.receives) = (direction.sends(), direction.receives());
-        stream.peer = terms;
+        stream.peer = offered.terms.clone();
+        stream.route = offered.route.clone();
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
         if let Some(link) = stream.link {
             out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));

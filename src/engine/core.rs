@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::call::Switchboard;
 use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn};
 use super::link::{LinkId, Notice, Source};
+use super::middlebox::Lookups;
 use super::order::OrderId;
 use super::policy::Policy;
 use super::port::{Census, Input, Output, Ticket};
@@ -37,6 +38,7 @@ pub struct Engine {
     pub(super) local_files: HashMap<CallKey, (String, Box<FileInfo>)>,
     pub(super) orders: HashMap<OrderId, CallKey>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
+    pub(super) lookups: Lookups,
     pub(super) agenda: VecDeque<Turn>,
     pub(super) working: bool,
     timers: BTreeSet<(Instant, Timer)>,
@@ -64,6 +66,7 @@ impl Engine {
             local_files: HashMap::new(),
             orders: HashMap::new(),
             requests: HashMap::new(),
+            lookups: Lookups::default(),
             agenda: VecDeque::new(),
             working: false,
             timers: BTreeSet::new(),
@@ -79,6 +82,11 @@ impl Engine {
             Input::Notice(link, notice) => self.notice(now, link, notice, out),
             Input::Dialled(session, result) => self.dialled(now, session, result, out),
             Input::Found(ticket, result) => self.found(now, ticket, result, out),
+            Input::Resolved(ticket, names) => {
+                if let Some(Errand::Names(call)) = self.errands.remove(&ticket) {
+                    self.resolved(now, call, names, out);
+                }
+            }
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Order(order) => self.order(now, order, out),
             Input::Drain => self.begin_drain(now, out),
@@ -146,7 +154,7 @@ impl Engine {
         match self.errands.remove(&ticket) {
             Some(Errand::Play(primitive)) => self.play_found(now, primitive, result, out),
             Some(Errand::Pull { call, round, index }) => self.pull_found(now, call, (round, index), result, out),
-            Some(Errand::Commit(..)) | None => {}
+            Some(Errand::Commit(..) | Errand::Names(_)) | None => {}
         }
     }
 

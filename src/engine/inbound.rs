@@ -55,7 +55,7 @@ impl Engine {
     pub(super) fn dial_if_active(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         let idle = stream.link.is_none() && !stream.dialling && !stream.spent;
-        let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
+        let Some(hop) = stream.hop().filter(|_| stream.role == Role::Active && idle) else { return };
         out.push(Output::Dial(session, hop.clone()));
         stream.dialling = true;
     }

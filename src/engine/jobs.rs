@@ -19,6 +19,8 @@ pub(super) enum Errand {
     Play(PrimitiveKey),
     /// An INVITE pulls a file.
     Pull { call: CallKey, round: u64, index: usize },
+    /// Host names in a description of this call are looked up.
+    Names(CallKey),
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::Network;
 use crate::model::media::accepts;
 use crate::msml::Style;
+use crate::msrp::SessionMatch;
 use crate::sdp::Address;
 
 /// The engine's share of the configuration, already validated.
@@ -31,6 +32,8 @@ pub struct Policy {
     pub unattended: Unattended,
     /// Peers that differ.
     pub peers: Vec<Peer>,
+    /// What holds for MSRP with the SIP peers of these networks; the first that matches counts.
+    pub trunks: Vec<(Network, Trunk)>,
     /// How long a call waits for its peer's MSRP connection.
     pub answer_timeout: Duration,
 }
@@ -55,10 +58,25 @@ pub struct Peer {
     pub style: Style,
 }
 
+/// What holds for MSRP with one SIP peer. By default it is what RFC 4975 says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trunk {
+    /// Whether we speak CEMA with it (RFC 6714).
+    pub cema: bool,
+    /// How To-Path has to name our sessions.
+    pub session_match: SessionMatch,
+}
+
 impl Policy {
     /// Whether MSML may come from this address.
     pub fn may_control(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// What holds for MSRP with the SIP peer at this address.
+    pub fn trunk(&self, address: IpAddr) -> Trunk {
+        let found = self.trunks.iter().find(|(network, _)| network.contains(address));
+        found.map(|(_, trunk)| *trunk).unwrap_or_default()
     }
 
     /// How a peer at this address with this User-Agent likes its answers.
@@ -119,6 +137,7 @@ mod tests {
             trusted: Vec::new(),
             unattended: Unattended::Hold,
             peers: Vec::new(),
+            trunks: Vec::new(),
             answer_timeout: Duration::ZERO,
         }
     }

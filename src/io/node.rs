@@ -18,8 +18,8 @@ use super::signalling::Signalling;
 use super::stream::Shared;
 use super::{entropy, metrics};
 use crate::config::{self, Settings};
-use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId, Peer, Policy, Unattended};
-use crate::model::Mint;
+use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId, Peer, Policy, Trunk, Unattended};
+use crate::model::{Mint, Network};
 use crate::msml::{self, DialogIdStyle, ExitStyle, Interpreter, Style};
 use crate::msrp;
 use crate::sdp::Address;
@@ -373,6 +373,7 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
             config::Unattended::Deposit => Unattended::Deposit,
         },
         peers: control.peers.iter().map(peer).collect(),
+        trunks: settings.msrp.peers.iter().filter_map(trunk).collect(),
         answer_timeout: settings.sip.answer_timeout,
     })
 }
@@ -387,6 +388,14 @@ fn peer(peer: &config::Peer) -> Peer {
         config::Exit::Empty => ExitStyle::Empty,
     };
     Peer { network: peer.network, user_agent: peer.user_agent.clone(), style: Style { dialogid, exit } }
+}
+
+fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
+    let session_match = match entry.session_match {
+        config::SessionMatch::Uri => msrp::SessionMatch::Uri,
+        config::SessionMatch::Id => msrp::SessionMatch::Id,
+    };
+    Some((entry.network?, Trunk { cema: entry.cema, session_match }))
 }
 
 fn sip_config(settings: &Settings) -> sip::Config {

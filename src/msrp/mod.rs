@@ -47,4 +47,4 @@ pub use port::{
     AbortReason, Arrival, CloseReason, Config, InboundKey, Input, KnockId, OutboundKey, OutboundSpec, Output, Reason,
     SendFailure, SessionKey, SessionSpec,
 };
-pub use uri::{MSRP_PORT, MsrpUri, MsrpUriError};
+pub use uri::{MSRP_PORT, MsrpUri, MsrpUriError, SessionMatch};

@@ -112,7 +112,9 @@ impl Sessions {
     pub(super) fn find(&self, to_path: &[MsrpUri]) -> Option<SessionKey> {
         let [uri] = to_path else { return None };
         let key = *self.by_id.get(&uri.session_id)?;
-        self.get(key).is_some_and(|session| session.spec.local.matches(uri)).then_some(key)
+        self.get(key)
+            .is_some_and(|session| session.spec.local.names_session(uri, session.spec.session_match))
+            .then_some(key)
     }
 
     pub(super) fn get(&self, key: SessionKey) -> Option<&Session> {
@@ -135,6 +137,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::msrp::SessionMatch;
 
     fn spec(key: u64, id: &str) -> SessionSpec {
         SessionSpec {
@@ -145,6 +148,7 @@ mod tests {
             accept_types: vec!["text/plain".to_owned(), "Image/*".to_owned()],
             receives: true,
             greet: false,
+            session_match: SessionMatch::Uri,
         }
     }
 

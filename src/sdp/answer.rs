@@ -3,7 +3,7 @@
 use super::description::{Attribute, Description, LocalSession, Media};
 use super::error::Unsupported;
 use super::file::{FileOffer, RANGE, SELECTOR, TRANSFER_ID};
-use super::msrp::{Direction, Role, Setup, Terms, media_line};
+use super::msrp::{Direction, Role, Route, Setup, Terms, media_line};
 
 /// What one `m=` line of an offer wants of us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct StreamOffer {
     pub setup: Option<Setup>,
     /// What we do about the connection: passive unless the peer is. To `actpass` we may be active too.
     pub role: Role,
+    /// Where it goes if we make it; [`route_offer`](super::cema::route_offer) may say otherwise than the path.
+    pub route: Route,
 }
 
 /// Reads an offer, line by line.
@@ -49,7 +51,7 @@ fn read_stream(offer: &Description, index: usize, media: &Media) -> StreamOffer 
         Ok(wanted) => wanted,
         Err(why) => (Wish::Unsupported(why), Terms::default()),
     };
-    StreamOffer { index, wish, terms, setup, role: role(setup, Role::Passive) }
+    StreamOffer { index, wish, terms, setup, role: role(setup, Role::Passive), route: Route::Path }
 }
 
 /// RFC 6135 §4.2.2; without the attribute the offerer connects (RFC 4975 §5.4).

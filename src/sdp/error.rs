@@ -96,6 +96,9 @@ pub enum Unsupported {
     /// RFC 4975 §8.6: no accept-types.
     #[error("accept-types is missing")]
     AcceptTypes,
+    /// RFC 6714 §4.3: `c=` and `m=` lead elsewhere than the path, and nobody says `a=msrp-cema`.
+    #[error("c= and m= differ from the path, but a=msrp-cema is missing")]
+    Anchored,
     /// The file attributes make no sense.
     #[error(transparent)]
     File(FileError),

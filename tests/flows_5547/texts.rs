@@ -41,6 +41,7 @@ pub(crate) fn terms(session_id: &str) -> Terms {
         accept_types: vec!["message/cpim".to_owned()],
         accept_wrapped_types: vec!["*".to_owned()],
         max_size: None,
+        cema: false,
     }
 }
 

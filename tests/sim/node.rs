@@ -105,6 +105,7 @@ impl Node {
             trusted: vec!["192.0.2.0/24".parse::<Prefix>().expect("a network")],
             unattended: self.habits.unattended,
             peers: Vec::new(),
+            trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
         }
     }

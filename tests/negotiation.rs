@@ -1,0 +1,6 @@
+//! Offers and answers of whole calls: what the engine says in SIP, whom it connects to, and what it tells the sessions.
+
+#[path = "negotiation/cema.rs"]
+mod cema;
+#[path = "negotiation/table.rs"]
+mod table;
