@@ -10,7 +10,7 @@ use super::link::{Command, Source};
 use super::port::{Output, Query};
 use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml;
-use crate::msrp::{MsrpUri, SessionKey, SessionSpec};
+use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, Route, StreamOffer, Terms,
     Verdict, Wish,
@@ -82,7 +82,8 @@ impl Engine {
 
     /// An INVITE without an offer gets ours: a control dialog nothing, anybody else a message session.
     fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
-        let proposed = (!control).then(|| Proposed { local: self.mint_uri(), sends: true, receives: true, file: None });
+        let proposed =
+            (!control).then(|| Proposed { local: self.mint_uri(None), sends: true, receives: true, file: None });
         let trunk = self.trunk(key);
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream, trunk)).collect();
         let Some(call) = self.board.calls.get_mut(&key) else { return };
@@ -179,7 +180,7 @@ impl Engine {
     }
 
     fn local_stream(&mut self, direction: Direction, stream: &StreamOffer, file: Option<FileOffer>) -> LocalStream {
-        let local = self.mint_uri();
+        let local = self.mint_uri(stream.terms.path.first().and_then(Carrier::of));
         // RFC 6714 §4.3: the attribute is in our answer if we do as it says.
         let terms = Terms { cema: stream.route != Route::Path, ..self.terms(local) };
         LocalStream { terms, direction, role: stream.role, file }

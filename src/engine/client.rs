@@ -32,7 +32,7 @@ impl Engine {
         let call = CallKey(self.number());
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
         let trunk = self.policy.trunk(remote.ip());
-        let uri = self.mint_uri();
+        let uri = self.mint_uri(None);
         let proposed = match &media {
             CallMedia::Push { info, .. } => {
                 let mut info = info.as_ref().clone();

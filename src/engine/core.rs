@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::call::Switchboard;
 use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn};
-use super::link::{LinkId, Notice, Source};
+use super::link::{Bearer, LinkId, Notice, Source};
 use super::middlebox::Lookups;
 use super::order::OrderId;
-use super::policy::Policy;
+use super::policy::{Door, Policy};
 use super::port::{Census, Input, Output, Ticket};
 use crate::model::{FileInfo, Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, Interpreter, PrimitiveKey};
-use crate::msrp::{InboundKey, MsrpUri, OutboundKey, SessionKey};
+use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey};
 use crate::sip::{self, CallKey, Endpoint};
 use crate::spool::Committed;
 
@@ -24,6 +24,8 @@ pub struct Engine {
     pub(super) endpoint: Endpoint,
     pub(super) interpreter: Interpreter,
     pub(super) board: Switchboard,
+    /// What each link runs on.
+    pub(super) bearers: HashMap<LinkId, Bearer>,
     pub(super) receipts: BTreeMap<(LinkId, InboundKey), Receipt>,
     pub(super) recorders: HashMap<PrimitiveKey, Recorder>,
     /// Records that wait for the stream of a re-INVITE.
@@ -55,6 +57,7 @@ impl Engine {
             endpoint,
             interpreter,
             board: Switchboard::default(),
+            bearers: HashMap::new(),
             receipts: BTreeMap::new(),
             recorders: HashMap::new(),
             asking: HashMap::new(),
@@ -79,6 +82,7 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox<Output>) {
         match input {
             Input::Sip(input) => self.sip(now, input, out),
+            Input::Linked(link, bearer) => _ = self.bearers.insert(link, bearer),
             Input::Notice(link, notice) => self.notice(now, link, notice, out),
             Input::Dialled(session, result) => self.dialled(now, session, result, out),
             Input::Found(ticket, result) => self.found(now, ticket, result, out),
@@ -177,15 +181,18 @@ impl Engine {
         self.timers.remove(&(at, timer));
     }
 
-    /// A fresh MSRP URI of ours (RFC 4975 §14.1: the session id is unguessable).
-    pub(super) fn mint_uri(&mut self) -> MsrpUri {
+    /// A fresh MSRP URI of ours (RFC 4975 §14.1: the session id is unguessable). Scheme, host and port are those of a
+    /// real listener: the one for this carrier, and the first if there is none for it.
+    pub(super) fn mint_uri(&mut self, carrier: Option<Carrier>) -> MsrpUri {
+        let doors = &self.policy.doors;
+        let Door { carrier, host, port } = carrier.and_then(|carrier| doors.find(carrier)).unwrap_or(&doors.first);
         MsrpUri {
-            secure: false,
+            secure: carrier.is_secure(),
             user: None,
-            host: self.policy.msrp_host.clone(),
-            port: Some(self.policy.msrp_port),
+            host: host.clone(),
+            port: Some(*port),
             session_id: Some(self.mint.token(SESSION_ID_LETTERS)),
-            transport: "tcp".to_owned(),
+            transport: carrier.transport().to_owned(),
             params: Vec::new(),
         }
     }

@@ -11,7 +11,7 @@ use super::port::Output;
 use crate::model::limits::CALL_DESERTED;
 use crate::model::{Now, Outbox};
 use crate::msml;
-use crate::msrp::{KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
+use crate::msrp::{Carrier, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
 use crate::sdp::Role;
 use crate::sip::{self, CallKey, EndReason};
 
@@ -40,6 +40,12 @@ impl Engine {
             // RFC 4975 §5.4: a session belongs to the connection that first used it.
             tracing::warn!(session = session.0, "the session is bound to another connection: 506");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::WRONG_CONNECTION)));
+        }
+        // RFC 4975 §5.4: an `msrps` session goes over TLS, whatever the request's own URI claims of its stream.
+        let carrier = self.bearers.get(&link).map_or(Carrier::Tcp, |bearer| bearer.carrier);
+        if Carrier::of(&stream.local) != Some(carrier) {
+            tracing::warn!(session = session.0, %carrier, "the session was agreed on for another transport: 481");
+            return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         }
         stream.link = Some(link);
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
@@ -97,6 +103,7 @@ impl Engine {
     }
 
     pub(super) fn link_closed(&mut self, now: Now, link: LinkId, out: &mut Outbox<Output>) {
+        self.bearers.remove(&link);
         // A grant or a send that crossed with the loss never reached the link: its end is told here.
         let cut: Vec<_> = self.receipts.keys().filter(|key| key.0 == link).copied().collect();
         for key in cut {

@@ -37,7 +37,7 @@ mod receipt;
 
 pub use self::core::Engine;
 pub use failure::ReceiveFailure;
-pub use link::{Command, Grant, Link, LinkId, Notice, Source};
+pub use link::{Bearer, Command, Grant, Link, LinkId, Notice, Source};
 pub use order::{CallMedia, Happening, Order, OrderId};
-pub use policy::{Peer, Policy, Trunk, Unattended};
+pub use policy::{Door, Doors, Peer, Policy, Trunk, Unattended};
 pub use port::{Census, Input, Output, Query, Ticket};

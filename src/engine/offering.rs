@@ -10,7 +10,7 @@ use super::policy::Trunk;
 use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::msml::PrimitiveKey;
-use crate::msrp::{MsrpUri, SessionKey};
+use crate::msrp::{Carrier, MsrpUri, SessionKey};
 use crate::sdp::{self, AgreedStream, Description, Direction, FileOffer, LocalSession, OfferedStream, Terms};
 use crate::sip::{self, Body, CallKey};
 
@@ -64,7 +64,9 @@ impl Engine {
     /// A primitive needs a stream of its own: a re-INVITE offers one, one re-INVITE at a time.
     pub(super) fn reoffer(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
         let Some((key, file)) = self.wanted_stream(primitive) else { return };
-        let proposed = Proposed { local: self.mint_uri(), sends: file.is_some(), receives: file.is_none(), file };
+        let carrier = self.usual_carrier(key);
+        let proposed =
+            Proposed { local: self.mint_uri(carrier), sends: file.is_some(), receives: file.is_none(), file };
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         if call.offered.is_some() || call.offered_in_2xx.is_some() {
             return call.reoffers.push_back(primitive);
@@ -80,6 +82,12 @@ impl Engine {
         let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
         call.offered = Some(Offered { description, added: vec![(index, proposed)], purpose: Some(primitive) });
         self.command(now, sip::Command::Reinvite { call: key, body }, out);
+    }
+
+    /// What carries this call's first stream: the peer that took it takes another one like it.
+    fn usual_carrier(&self, key: CallKey) -> Option<Carrier> {
+        let session = self.board.streams_of(key).first().copied()?;
+        Carrier::of(&self.board.streams.get(&session)?.local)
     }
 
     /// Whose call it is, and the file to push on the new stream; `None` for one to receive on.
@@ -245,7 +253,7 @@ impl Engine {
     /// RFC 5547 §8.5: what an OPTIONS is told.
     pub(super) fn capability_description(&mut self) -> Body {
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
-        let uri = self.mint_uri();
+        let uri = self.mint_uri(None);
         let terms = self.terms(uri);
         let description = sdp::capabilities(&local, &terms);
         Body::new(SDP_TYPE, description.to_bytes())

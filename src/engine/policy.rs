@@ -6,17 +6,15 @@ use std::time::Duration;
 use crate::model::Network;
 use crate::model::media::accepts;
 use crate::msml::Style;
-use crate::msrp::SessionMatch;
+use crate::msrp::{Carrier, SessionMatch};
 use crate::sdp::Address;
 
 /// The engine's share of the configuration, already validated.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Host and port our MSRP URIs name; the port is the real one.
-    pub msrp_host: String,
-    /// See `msrp_host`.
-    pub msrp_port: u16,
-    /// The same host as our SDP names it in `o=` and `c=` (RFC 4975 §8.1).
+    /// Where MSRP peers can connect to.
+    pub doors: Doors,
+    /// The first door's host as our SDP names it in `o=` and `c=` (RFC 4975 §8.1).
     pub address: Address,
     /// How long octets may wait for a `<record>` before they are refused with 413.
     pub hold: Duration,
@@ -36,6 +34,33 @@ pub struct Policy {
     pub trunks: Vec<(Network, Trunk)>,
     /// How long a call waits for its peer's MSRP connection.
     pub answer_timeout: Duration,
+}
+
+/// One MSRP listener, as our URIs name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// What it takes.
+    pub carrier: Carrier,
+    /// A name or an address; IPv6 with its brackets.
+    pub host: String,
+    /// The port that peers reach.
+    pub port: u16,
+}
+
+/// The MSRP listeners; there is at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doors {
+    /// What offers of ours name.
+    pub first: Door,
+    /// Further ones, for peers that offer what the first does not take.
+    pub others: Vec<Door>,
+}
+
+impl Doors {
+    /// The listener for peers that come by this carrier.
+    pub fn find(&self, carrier: Carrier) -> Option<&Door> {
+        std::iter::once(&self.first).chain(&self.others).find(|door| door.carrier == carrier)
+    }
 }
 
 /// What happens to a file that arrives while no script asks for it.
@@ -127,8 +152,10 @@ mod tests {
 
     fn policy() -> Policy {
         Policy {
-            msrp_host: "192.0.2.1".to_owned(),
-            msrp_port: 2855,
+            doors: Doors {
+                first: Door { carrier: Carrier::Tcp, host: "192.0.2.1".to_owned(), port: 2855 },
+                others: Vec::new(),
+            },
             address: Address::Name("mail.example.org".to_owned()),
             hold: Duration::ZERO,
             chunk: 2048,

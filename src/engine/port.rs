@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use super::link::{Command, LinkId, Notice};
+use super::link::{Bearer, Command, LinkId, Notice};
 use super::order::{Happening, Order, OrderId};
 use crate::model::{FileInfo, ObjectUri};
 use crate::msrp::{MsrpUri, SessionKey};
@@ -29,6 +29,8 @@ pub enum Query {
 pub enum Input {
     /// From the SIP sockets.
     Sip(sip::Input),
+    /// A stream is at work as this link. Comes before anything else is heard of the link.
+    Linked(LinkId, Bearer),
     /// From a link.
     Notice(LinkId, Notice),
     /// A [`Output::Dial`] was performed.

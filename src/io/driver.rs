@@ -1,18 +1,18 @@
 //! The engine's task: it performs what the engine wants, and nothing else.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::connection::{self, MsrpStream};
 use super::metrics;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use crate::engine::{Command, Engine, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket};
-use crate::model::limits::{MSRP_CONNECTIONS, MSRP_CONNECTIONS_PER_ADDRESS};
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
@@ -36,17 +36,11 @@ pub(super) enum Request {
     /// A client wants a call of its own and hears of it here.
     Listen(oneshot::Sender<(OrderId, mpsc::Receiver<Happening>)>),
     /// An MSRP connection came in.
-    Accepted(TcpStream),
+    Accepted(MsrpStream),
     /// One of ours stands, or does not.
-    Dialled(SessionKey, Result<TcpStream, String>),
+    Dialled(SessionKey, Result<MsrpStream, String>),
     /// Take no new work, and answer when the work at hand is done.
     Drain(oneshot::Sender<()>),
-}
-
-/// How a link is reached, and who is at its other end.
-pub(super) struct Reach {
-    commands: mpsc::Sender<Command>,
-    peer: Option<IpAddr>,
 }
 
 /// Makes links and knows how to reach them.
@@ -61,7 +55,7 @@ pub(super) struct Driver {
     /// Hears of every object.
     pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
-    pub(super) links: HashMap<LinkId, Reach>,
+    pub(super) links: HashMap<LinkId, mpsc::Sender<Command>>,
     pub(super) listeners: HashMap<OrderId, mpsc::Sender<Happening>>,
     pub(super) next_link: u64,
     pub(super) next_order: u64,
@@ -127,9 +121,6 @@ impl Driver {
                 self.listeners.insert(id, sender);
                 let _ = answer.send((id, receiver));
             }
-            Request::Accepted(stream) if self.is_full_for(&stream) => {
-                tracing::warn!(peer = ?stream.peer_addr(), "too many MSRP connections: closing the new one");
-            }
             Request::Accepted(stream) => drop(self.link(stream)),
             Request::Dialled(session, connected) => {
                 let link = connected.map(|stream| self.link(stream));
@@ -142,21 +133,14 @@ impl Driver {
         }
     }
 
-    /// Whether the node, or this peer's share of it, has no place for another stream.
-    fn is_full_for(&self, stream: &TcpStream) -> bool {
-        let peer = stream.peer_addr().ok().map(|peer| peer.ip());
-        let from_there = self.links.values().filter(|reach| reach.peer == peer).count();
-        self.links.len() >= MSRP_CONNECTIONS || from_there >= MSRP_CONNECTIONS_PER_ADDRESS
-    }
-
     /// Puts a stream to work as a link.
-    fn link(&mut self, stream: TcpStream) -> LinkId {
+    fn link(&mut self, stream: MsrpStream) -> LinkId {
         self.next_link += 1;
         let id = LinkId(self.next_link);
         let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()), self.shared.clock.now());
         let (sender, receiver) = mpsc::channel(stream::UNREAD_COMMANDS);
-        let peer = stream.peer_addr().ok().map(|peer| peer.ip());
-        self.links.insert(id, Reach { commands: sender, peer });
+        self.links.insert(id, sender);
+        self.handle(Input::Linked(id, stream.bearer.clone()));
         self.tasks.spawn(stream::serve(id, stream, link, receiver, self.shared.clone()));
         id
     }
@@ -201,7 +185,7 @@ impl Driver {
     }
 
     fn command(&mut self, link: LinkId, command: Command) {
-        let Some(Reach { commands: sender, .. }) = self.links.get(&link) else { return };
+        let Some(sender) = self.links.get(&link) else { return };
         if let Err(error) = sender.try_send(command) {
             tracing::warn!(link = link.0, %error, "the MSRP link does not listen any more: closing it");
             self.links.remove(&link);
@@ -274,7 +258,7 @@ impl Driver {
     }
 }
 
-async fn connect(uri: &MsrpUri, via: Option<SocketAddr>) -> std::io::Result<TcpStream> {
+async fn connect(uri: &MsrpUri, via: Option<SocketAddr>) -> std::io::Result<MsrpStream> {
     let address = match via {
         Some(via) => via,
         None => {
@@ -283,7 +267,7 @@ async fn connect(uri: &MsrpUri, via: Option<SocketAddr>) -> std::io::Result<TcpS
             addresses.next().ok_or(std::io::ErrorKind::NotFound)?
         }
     };
-    TcpStream::connect(address).await
+    Ok(MsrpStream::tcp(connection::connect(address).await?, None))
 }
 
 async fn sleep_until(deadline: Option<tokio::time::Instant>) {

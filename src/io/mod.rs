@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod clock;
+mod connection;
 mod driver;
 pub mod entropy;
 pub mod files;
@@ -12,5 +13,6 @@ mod guard;
 pub mod log;
 pub mod metrics;
 pub mod node;
+mod places;
 mod signalling;
 mod stream;

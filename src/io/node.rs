@@ -12,16 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Addresses, Admin, Readiness, Token};
 use super::clock::Clock;
+use super::connection::{self, MsrpStream};
 use super::driver::{Driver, Ears, Request};
 use super::files::HostFiles;
+use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
 use super::{entropy, metrics};
 use crate::config::{self, Settings};
-use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId, Peer, Policy, Trunk, Unattended};
+use crate::engine::{
+    CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Trunk, Unattended,
+};
 use crate::model::{Mint, Network};
 use crate::msml::{self, DialogIdStyle, ExitStyle, Interpreter, Style};
-use crate::msrp;
+use crate::msrp::{self, Carrier};
 use crate::sdp::Address;
 use crate::sip::{self, Endpoint, Transport};
 use crate::spool::{Committed, Index, Recovery, Spool, SpoolError};
@@ -91,7 +95,7 @@ pub struct Node {
 #[derive(Clone, Debug, Default)]
 struct Bound {
     sip: Vec<(Transport, SocketAddr)>,
-    msrp: Vec<SocketAddr>,
+    msrp: Vec<(Carrier, SocketAddr)>,
     http: Option<SocketAddr>,
 }
 
@@ -112,10 +116,11 @@ impl Node {
             .await
             .map_err(|error| StartError::Listen { key: "sip.listen", error })?;
         let mut bound = Bound { sip, ..Bound::default() };
+        let places = Places::default();
         for listen in &settings.msrp.listen {
             let listener = bind("msrp.listen", &listen.authority()).await?;
-            bound.msrp.push(listener.local_addr()?);
-            tokio::spawn(accept(listener, requests.clone(), stop.clone()));
+            bound.msrp.push((Carrier::Tcp, listener.local_addr()?));
+            tokio::spawn(accept(listener, places.clone(), requests.clone(), stop.clone()));
         }
         let policy = policy(settings, &bound)?;
         let endpoint = Endpoint::new(sip_config(settings), mint.fork());
@@ -161,7 +166,7 @@ impl Node {
 
     /// The first address on which MSRP is listened for.
     pub fn msrp_address(&self) -> Option<SocketAddr> {
-        self.bound.msrp.first().copied()
+        self.bound.msrp.first().map(|(_, address)| *address)
     }
 
     /// What was found in the spool at the start.
@@ -260,7 +265,7 @@ impl Bound {
         let name = |transport| if transport == Transport::Udp { "udp" } else { "tcp" };
         Addresses {
             sip: self.sip.iter().map(|(transport, address)| format!("{}:{address}", name(*transport))).collect(),
-            msrp: self.msrp.iter().map(|address| format!("tcp:{address}")).collect(),
+            msrp: self.msrp.iter().map(|(carrier, address)| format!("{carrier}:{address}")).collect(),
             http: self.http.map(|address| address.to_string()).unwrap_or_default(),
         }
     }
@@ -288,15 +293,20 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     Ok((spool, recovery))
 }
 
-async fn accept(listener: TcpListener, requests: mpsc::Sender<Request>, stop: CancellationToken) {
+async fn accept(listener: TcpListener, places: Places, requests: mpsc::Sender<Request>, stop: CancellationToken) {
     loop {
         let accepted: io::Result<(TcpStream, SocketAddr)> = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
-                if requests.send(Request::Accepted(stream)).await.is_err() {
+            Ok((stream, peer)) => {
+                let Some(place) = places.take(peer.ip()) else {
+                    tracing::warn!(%peer, "too many MSRP connections: closing the new one");
+                    continue;
+                };
+                connection::prepare(&stream);
+                if requests.send(Request::Accepted(MsrpStream::tcp(stream, Some(place)))).await.is_err() {
                     return;
                 }
             }
@@ -350,18 +360,26 @@ async fn watch(spool: Spool, readiness: Readiness, clock: Clock, stop: Cancellat
 
 fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
     let none = || StartError::Settings("msrp.listen is empty: files need at least one address".to_owned());
-    let first = bound.msrp.first().ok_or_else(none)?;
+    let ((_, first), others) = bound.msrp.split_first().ok_or_else(none)?;
     let advertise = settings.msrp.advertise.as_ref();
-    if advertise.is_none() && first.ip().is_unspecified() {
+    if advertise.is_none() && bound.msrp.iter().any(|(_, address)| address.ip().is_unspecified()) {
         let why = "msrp.listen is on every address of the machine: msrp.advertise has to say which one peers are told";
         return Err(StartError::Settings(why.to_owned()));
+    }
+    let door = |(carrier, bound): &(Carrier, SocketAddr)| {
+        let name = advertise.map_or_else(|| bound.ip().to_string(), |host| host.name.clone());
+        let host = if name.contains(':') { format!("[{name}]") } else { name };
+        Door { carrier: *carrier, host, port: bound.port() }
+    };
+    let mut doors = Doors { first: door(&bound.msrp[0]), others: others.iter().map(door).collect() };
+    if let Some(port) = advertise.and_then(|host| host.port) {
+        doors.first.port = port;
     }
     let name = advertise.map_or_else(|| first.ip().to_string(), |host| host.name.clone());
     let address = name.parse::<IpAddr>().map_or_else(|_| Address::Name(name.clone()), Address::Ip);
     let control = &settings.control;
     Ok(Policy {
-        msrp_host: if name.contains(':') { format!("[{name}]") } else { name },
-        msrp_port: advertise.and_then(|host| host.port).unwrap_or_else(|| first.port()),
+        doors,
         address,
         hold: settings.msrp.hold,
         chunk: usize::try_from(settings.msrp.chunk).unwrap_or(usize::MAX),

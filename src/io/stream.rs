@@ -9,12 +9,11 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::connection::{MsrpStream, ReadHalf, WriteHalf};
 use super::metrics;
 use crate::engine::Input;
 use crate::engine::link::{self, Command, Link, LinkId, Notice, Output, Source};
@@ -82,20 +81,20 @@ struct Task {
     outgoing: VecDeque<Bytes>,
     outputs: Outbox<Output>,
     notices: VecDeque<Notice>,
+    /// Something was written since the last flush.
+    unflushed: bool,
     closing: bool,
 }
 
 /// Serves one stream until either side ends it. The engine's last word from here is always [`Notice::Closed`].
 pub(super) async fn serve(
     id: LinkId,
-    stream: TcpStream,
+    stream: MsrpStream,
     link: Link,
     mut commands: mpsc::Receiver<Command>,
     shared: Shared,
 ) {
-    let _ = stream.set_nodelay(true);
-    keep_alive(&stream);
-    let (mut reader, mut writer) = stream.into_split();
+    let MsrpStream { mut reader, mut writer, place: _place, .. } = stream;
     let stop = shared.stop.clone();
     let mut task = Task {
         id,
@@ -106,6 +105,7 @@ pub(super) async fn serve(
         outgoing: VecDeque::new(),
         outputs: Outbox::new(),
         notices: VecDeque::new(),
+        unflushed: false,
         closing: false,
     };
     let mut buffer = BytesMut::new();
@@ -125,8 +125,9 @@ pub(super) async fn serve(
                     break;
                 }
             },
-            written = write(&mut writer, &task.outgoing), if !task.outgoing.is_empty() => match written {
-                Ok(octets) if octets > 0 => task.sent(octets),
+            wrote = write(&mut writer, &task.outgoing), if task.unflushed || !task.outgoing.is_empty() => match wrote {
+                Ok(Wrote::Octets(octets)) if octets > 0 => task.sent(octets),
+                Ok(Wrote::Everything) => task.unflushed = false,
                 _ => break,
             },
             command = commands.recv() => match command {
@@ -145,34 +146,36 @@ pub(super) async fn serve(
     let _ = task.tell_engine().await;
 }
 
-async fn read(reader: &mut OwnedReadHalf, buffer: &mut BytesMut) -> io::Result<Bytes> {
+async fn read(reader: &mut ReadHalf, buffer: &mut BytesMut) -> io::Result<Bytes> {
     buffer.reserve(READ_OCTETS);
     reader.read_buf(buffer).await?;
     Ok(buffer.split().freeze())
 }
 
-async fn write(writer: &mut OwnedWriteHalf, outgoing: &VecDeque<Bytes>) -> io::Result<usize> {
+/// What a step of writing has done.
+enum Wrote {
+    /// So many octets were taken.
+    Octets(usize),
+    /// Nothing is left, nor in the buffers that TLS and WebSocket have.
+    Everything,
+}
+
+async fn write(writer: &mut WriteHalf, outgoing: &VecDeque<Bytes>) -> io::Result<Wrote> {
+    if outgoing.is_empty() {
+        return writer.flush().await.map(|()| Wrote::Everything);
+    }
     let mut slices = [IoSlice::new(&[]); 16];
     let count = outgoing.len().min(slices.len());
     for (slice, octets) in slices.iter_mut().zip(outgoing) {
         *slice = IoSlice::new(octets);
     }
-    writer.write_vectored(&slices[..count]).await
+    writer.write_vectored(&slices[..count]).await.map(Wrote::Octets)
 }
 
 async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     if let Some(deadline) = deadline {
         tokio::time::sleep_until(deadline).await;
     }
-}
-
-/// A peer behind a NAT that forgot it would block its own return with 506 (pitfall P26): dead connections are noticed in
-/// a minute, by probes when idle and by the missing acknowledgement when not.
-fn keep_alive(stream: &TcpStream) {
-    let probes = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
-    let socket = socket2::SockRef::from(stream);
-    let _ = socket.set_tcp_keepalive(&probes.with_retries(3));
-    let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(60)));
 }
 
 fn suspend(stage: Stage) {
@@ -308,6 +311,7 @@ impl Task {
     }
 
     fn sent(&mut self, octets: usize) {
+        self.unflushed = true;
         let mut left = octets;
         while left > 0 {
             let Some(front) = self.outgoing.front_mut() else { break };
@@ -321,7 +325,7 @@ impl Task {
         self.handle(link::Input::Sent(octets));
     }
 
-    async fn flush(&mut self, writer: &mut OwnedWriteHalf) -> io::Result<()> {
+    async fn flush(&mut self, writer: &mut WriteHalf) -> io::Result<()> {
         while let Some(octets) = self.outgoing.pop_front() {
             writer.write_all(&octets).await?;
         }

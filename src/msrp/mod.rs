@@ -24,6 +24,7 @@
 //!
 //! **Not here.** Sockets, clocks, files, SDP, relaying (RFC 4976 AUTH is answered 501), and what a message means.
 
+pub mod carrier;
 mod connection;
 mod decode;
 mod encode;
@@ -39,6 +40,7 @@ mod transaction;
 pub mod uri;
 mod wire;
 
+pub use carrier::Carrier;
 pub use connection::Connection;
 pub use decode::{DecodeError, Decoder, Event};
 pub use frame::{FailureReport, Flag, Method, Path, RequestHead, ResponseHead, Status, StatusCode};

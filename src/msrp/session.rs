@@ -183,6 +183,20 @@ mod tests {
         assert_eq!(sessions.len(), 1);
     }
 
+    // F4
+    #[test]
+    fn only_where_the_id_is_to_count_alone_a_rewritten_host_still_names_the_session() {
+        let rewritten = MsrpUri::session(true, "gateway.example.org", 1, "a".to_owned());
+        for (session_match, found) in [(SessionMatch::Uri, None), (SessionMatch::Id, Some(SessionKey(1)))] {
+            let mut sessions = Sessions::default();
+            sessions.bind(SessionSpec { session_match, ..spec(1, "a") }).expect("room");
+            assert_eq!(sessions.find(std::slice::from_ref(&rewritten)), found);
+            let other = MsrpUri { session_id: Some("b".to_owned()), ..rewritten.clone() };
+            let none = MsrpUri { session_id: None, ..rewritten.clone() };
+            assert_eq!((sessions.find(&[other]), sessions.find(&[none])), (None, None));
+        }
+    }
+
     #[test]
     fn the_oldest_outcome_is_forgotten_first() {
         let mut session = Session::new(spec(1, "a"));

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use restante::engine::{Command, Engine, Input, LinkId, Order, Output, Policy, Ticket, Trunk, Unattended};
+use restante::engine::{Command, Door, Doors, Engine, Input, LinkId, Order, Output, Policy, Ticket, Trunk, Unattended};
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
-use restante::msrp::{MsrpUri, SessionKey, SessionSpec};
+use restante::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use restante::sip::{self, Endpoint, Flow, FlowId, Transport};
 
 /// The peer's address, of its SIP and in its SDP.
@@ -61,8 +61,7 @@ pub(crate) struct Table {
 
 pub(crate) fn policy(trunk: Trunk) -> Policy {
     Policy {
-        msrp_host: STORE.to_owned(),
-        msrp_port: 2855,
+        doors: Doors { first: Door { carrier: Carrier::Tcp, host: STORE.to_owned(), port: 2855 }, others: Vec::new() },
         address: STORE.parse::<IpAddr>().expect("an address").into(),
         hold: Duration::from_secs(20),
         chunk: 2048,

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use restante::engine::{Engine, LinkId, Policy, Unattended};
+use restante::engine::{Door, Doors, Engine, LinkId, Policy, Unattended};
 use restante::model::{Mint, Network as Prefix, Now};
 use restante::msml::{self, Interpreter};
+use restante::msrp::Carrier;
 use restante::sdp::Address;
 use restante::sip::{self, Endpoint, FlowId};
 use restante::spool::{Files, Index, Spool};
@@ -95,8 +96,10 @@ impl Node {
 
     fn policy(&self) -> Policy {
         Policy {
-            msrp_host: self.host.to_string(),
-            msrp_port: MSRP_PORT,
+            doors: Doors {
+                first: Door { carrier: Carrier::Tcp, host: self.host.to_string(), port: MSRP_PORT },
+                others: Vec::new(),
+            },
             address: Address::Ip(self.host),
             hold: self.habits.hold,
             chunk: self.habits.chunk,

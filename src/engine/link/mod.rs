@@ -10,4 +10,4 @@ mod machine;
 mod port;
 
 pub use machine::Link;
-pub use port::{Command, Grant, Input, LinkId, Notice, Output, Source};
+pub use port::{Bearer, Command, Grant, Input, LinkId, Notice, Output, Source};

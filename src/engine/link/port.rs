@@ -1,5 +1,6 @@
 //! What the engine, the driver and a link tell each other.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,13 +8,23 @@ use bytes::Bytes;
 use crate::engine::failure::ReceiveFailure;
 use crate::model::{FileInfo, Ranges};
 use crate::msrp::{
-    Arrival, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure, SessionKey, SessionSpec, StatusCode,
+    Arrival, Carrier, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure, SessionKey, SessionSpec,
+    StatusCode,
 };
 use crate::spool::{Committed, SealError, Sealed, StageError, StagePlan};
 
 /// One byte stream, named by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
+
+/// What a link runs on and who is at its other end, as far as the transport can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    /// The real socket's, whatever a URI says.
+    pub carrier: Carrier,
+    /// The peer's address; unknown if the stream was gone before it could be asked.
+    pub remote: Option<SocketAddr>,
+}
 
 /// Where the octets of an outgoing message come from.
 #[derive(Clone, Debug)]
