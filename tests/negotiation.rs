@@ -2,5 +2,11 @@
 
 #[path = "negotiation/cema.rs"]
 mod cema;
+#[path = "negotiation/laws.rs"]
+mod laws;
+#[path = "negotiation/offers.rs"]
+mod offers;
 #[path = "negotiation/table.rs"]
 mod table;
+#[path = "negotiation/update.rs"]
+mod update;

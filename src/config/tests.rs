@@ -16,6 +16,7 @@ fn faults(sources: &Sources) -> Vec<String> {
     Settings::load(sources).expect_err("a fault").iter().map(ToString::to_string).collect()
 }
 
+// M4975-6-04
 #[test]
 fn nothing_at_all_gives_a_server_on_loopback() {
     let settings = Settings::load(&Sources::default()).expect("the defaults are valid");
@@ -23,6 +24,7 @@ fn nothing_at_all_gives_a_server_on_loopback() {
     let listen = settings.sip.listen.iter().chain(&settings.msrp.listen);
     assert!(listen.clone().all(|listen| listen.host.is_loopback()));
     assert_eq!(listen.count(), 3);
+    assert_eq!(settings.msrp.listen[0].host.port, Some(2855));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, Route, StreamOffer, Terms,
     Verdict, Wish,
 };
-use crate::sip::{self, Body, CallKey, Invite};
+use crate::sip::{self, Body, CallKey, Invite, RequestKey};
 use crate::spool::Committed;
 
 // The peer offers.
@@ -35,6 +35,7 @@ impl Engine {
             description: None,
             offered: None,
             offered_in_2xx: None,
+            updating: None,
             reoffers: VecDeque::new(),
             streams: Vec::new(),
             waits_since: now.instant,
@@ -51,11 +52,7 @@ impl Engine {
     }
 
     pub(super) fn reinvited(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
-        let Some(call) = self.board.calls.get_mut(&key) else { return };
-        // Glare (RFC 3261 §14.1): the peer's offer goes first, and ours is made anew of what that leaves.
-        if let Some(interrupted) = call.offered.take().and_then(|offered| offered.purpose) {
-            call.reoffers.push_front(interrupted);
-        }
+        self.yield_to_peer(now, key, out);
         match read_description(body) {
             Ok(Some(offer)) => self.consider(now, key, offer, out),
             Ok(None) => {
@@ -69,6 +66,45 @@ impl Engine {
             Err(refusal) => {
                 self.refuse(now, key, refusal, out);
                 self.next_reoffer(now, key, out);
+            }
+        }
+    }
+
+    /// Glare (RFC 3261 §14.1): the peer's offer goes first, and ours is made anew of what that leaves.
+    fn yield_to_peer(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let Some(interrupted) = call.offered.take() else { return };
+        if let Some(primitive) = interrupted.purpose {
+            call.reoffers.push_front(primitive);
+        }
+        self.board.forget_offer(&interrupted.added);
+        self.let_in_early(now, key, out);
+    }
+
+    /// RFC 3311 §5.2: an UPDATE with an offer gets the answer in its 200 (F13).
+    pub(super) fn updated(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        request: RequestKey,
+        body: Option<Body>,
+        out: &mut Outbox<Output>,
+    ) {
+        let answer = |status, body| sip::Command::Answer { request, status, reason: None, body, headers: Vec::new() };
+        let offer = read_description(body);
+        let Some(call) = self.board.calls.get_mut(&key).filter(|call| call.description.is_some()) else {
+            return self.command(now, answer(500, None), out); // its INVITE has no answer yet
+        };
+        match offer {
+            Ok(Some(offer)) => {
+                call.updating = Some(request);
+                self.yield_to_peer(now, key, out);
+                self.consider(now, key, offer, out);
+            }
+            Ok(None) => self.command(now, answer(200, None), out),
+            Err(Refusal { status, warning }) => {
+                tracing::warn!(call = key.0, status, %warning, "UPDATE refused");
+                self.command(now, answer(status, None), out);
             }
         }
     }
@@ -89,7 +125,10 @@ impl Engine {
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
         let added = proposed.into_iter().enumerate().collect();
-        call.offered_in_2xx = Some(Offered { description: description.clone(), added, purpose: None });
+        let offered = Offered { description: description.clone(), added, purpose: None };
+        self.board.note_offer(key, &offered.added);
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        call.offered_in_2xx = Some(offered);
         self.accept(now, key, &description, out);
     }
 
@@ -276,10 +315,15 @@ impl Engine {
         if let Some(previous) = &call.description {
             description = description.succeeding(previous);
         }
+        let acknowledged = call.updating.is_none();
         self.accept(now, key, &description, out);
         for (stream, verdict) in pending.streams.iter().zip(verdicts) {
             let object = pending.pulled.get(&stream.index).cloned();
             self.settle(now, key, stream, verdict, object, out);
+        }
+        if !acknowledged {
+            // No ACK will say that the peer has the answer.
+            self.board.streams_of(key).into_iter().for_each(|session| self.dial_if_active(session, out));
         }
         self.next_reoffer(now, key, out);
     }
@@ -355,7 +399,11 @@ impl Engine {
         call.description = Some(description.clone());
         let conn = call.tag.clone();
         let body = Some(Body::new(SDP_TYPE, description.to_bytes()));
-        self.command(now, sip::Command::Accept { call: key, body }, out);
+        let command = match call.updating.take() {
+            Some(request) => sip::Command::Answer { request, status: 200, reason: None, body, headers: Vec::new() },
+            None => sip::Command::Accept { call: key, body },
+        };
+        self.command(now, command, out);
         if new {
             let context = msml::ContextId(key.0);
             self.msml(now, msml::Input::Connected { conn, context }, out);
@@ -371,9 +419,11 @@ impl Engine {
                 _ if empty => {} // a control dialog: its answer has nothing to say
                 _ => {
                     tracing::warn!(call = key.0, "the ACK brings no usable answer to our offer");
+                    self.board.forget_offer(&offered.added);
                     self.command(now, sip::Command::Bye { call: key, body: None, reason: None }, out);
                 }
             }
+            self.let_in_early(now, key, out);
             return self.next_reoffer(now, key, out);
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.

@@ -10,7 +10,7 @@ use crate::model::Instant;
 use crate::msml::{PrimitiveKey, Style};
 use crate::msrp::{Arrival, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionMatch, SessionSpec};
 use crate::sdp::{Description, FileOffer, LocalSession, Role, Route, Terms};
-use crate::sip::CallKey;
+use crate::sip::{CallKey, RequestKey};
 
 /// Which side of the application this call serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub(super) struct Call {
     pub(super) offered: Option<Offered>,
     /// An offer of ours in a 2xx: its ACK answers it.
     pub(super) offered_in_2xx: Option<Offered>,
+    /// The UPDATE whose offer is being considered.
+    pub(super) updating: Option<RequestKey>,
     /// Primitives that wait for their turn to re-INVITE.
     pub(super) reoffers: VecDeque<PrimitiveKey>,
     /// The streams in the order of their m= lines; `None` for a refused line.
@@ -196,6 +198,8 @@ pub(super) struct Switchboard {
     pub(super) streams: HashMap<SessionKey, Stream>,
     tags: HashMap<String, CallKey>,
     session_ids: HashMap<String, SessionKey>,
+    /// Session ids that were offered, until the answer.
+    offered_ids: HashMap<String, CallKey>,
     next_session: u64,
 }
 
@@ -223,6 +227,25 @@ impl Switchboard {
         key
     }
 
+    /// Notes the sessions of an offer that goes out: their peers may be faster than their answer.
+    pub(super) fn note_offer(&mut self, call: CallKey, added: &[(usize, Proposed)]) {
+        let ids = added.iter().filter_map(|(_, proposed)| proposed.local.session_id.clone());
+        self.offered_ids.extend(ids.map(|id| (id, call)));
+    }
+
+    /// The offer has its answer, or never gets one.
+    pub(super) fn forget_offer(&mut self, added: &[(usize, Proposed)]) {
+        for id in added.iter().filter_map(|(_, proposed)| proposed.local.session_id.as_ref()) {
+            self.offered_ids.remove(id);
+        }
+    }
+
+    /// The call whose offer, still without its answer, named this session.
+    pub(super) fn by_offer(&self, to_path: &[MsrpUri]) -> Option<CallKey> {
+        let [uri] = to_path else { return None };
+        self.offered_ids.get(uri.session_id.as_ref()?).copied()
+    }
+
     pub(super) fn remove_stream(&mut self, key: SessionKey) -> Option<Stream> {
         let stream = self.streams.remove(&key)?;
         if let Some(id) = &stream.local.session_id {
@@ -237,6 +260,9 @@ impl Switchboard {
     pub(super) fn remove_call(&mut self, key: CallKey) -> Option<Call> {
         let call = self.calls.remove(&key)?;
         self.tags.remove(&call.tag);
+        for offered in call.offered.iter().chain(&call.offered_in_2xx) {
+            self.forget_offer(&offered.added);
+        }
         Some(call)
     }
 

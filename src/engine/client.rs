@@ -47,11 +47,8 @@ impl Engine {
         let description = sdp::offer(&local, &streams);
         let body = Body::new(SDP_TYPE, description.to_bytes());
         let parties = Parties { user: String::new(), from: from.clone(), to: target.clone(), call_id: String::new() };
-        let offered = Offered {
-            description: description.clone(),
-            added: proposed.into_iter().enumerate().collect(),
-            purpose: None,
-        };
+        let added: Vec<(usize, Proposed)> = proposed.into_iter().enumerate().collect();
+        let offered = Offered { description: description.clone(), added: added.clone(), purpose: None };
         self.board.add_call(
             call,
             Call {
@@ -66,12 +63,14 @@ impl Engine {
                 description: Some(description),
                 offered: Some(offered),
                 offered_in_2xx: None,
+                updating: None,
                 reoffers: VecDeque::new(),
                 streams: Vec::new(),
                 waits_since: now.instant,
                 leaving: false,
             },
         );
+        self.board.note_offer(call, &added);
         self.orders.insert(id, call);
         if let CallMedia::Push { path, info } = media {
             self.local_files.insert(call, (path, info));

@@ -70,6 +70,7 @@ impl Engine {
         match event {
             Event::Invited { call, tag, invite } => self.invited(now, call, tag, *invite, out),
             Event::Reinvited { call, body } => self.reinvited(now, call, body, out),
+            Event::Updated { call, request, body } => self.updated(now, call, request, body, out),
             Event::Acked { call, body } => self.acked(now, call, body, out),
             Event::Cancelled { call } => drop(self.offers.remove(&call)),
             Event::Info { call, request, body, source, .. } => self.info(now, call, request, body, source, out),

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
-use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn};
+use super::jobs::{Drain, EarlyKnocks, Errand, Lookups, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn};
 use super::link::{Bearer, LinkId, Notice, Source};
-use super::middlebox::Lookups;
 use super::order::OrderId;
 use super::policy::{Door, Policy};
 use super::port::{Census, Input, Output, Ticket};
@@ -41,6 +40,7 @@ pub struct Engine {
     pub(super) orders: HashMap<OrderId, CallKey>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
     pub(super) lookups: Lookups,
+    pub(super) early: EarlyKnocks,
     pub(super) agenda: VecDeque<Turn>,
     pub(super) working: bool,
     timers: BTreeSet<(Instant, Timer)>,
@@ -70,6 +70,7 @@ impl Engine {
             orders: HashMap::new(),
             requests: HashMap::new(),
             lookups: Lookups::default(),
+            early: EarlyKnocks::new(),
             agenda: VecDeque::new(),
             working: false,
             timers: BTreeSet::new(),

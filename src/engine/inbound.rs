@@ -22,7 +22,7 @@ impl Engine {
     /// A request on a link names a session the link does not carry.
     pub(super) fn knock(
         &mut self,
-        _now: Now,
+        _: Now,
         link: LinkId,
         knock: KnockId,
         to_path: &[MsrpUri],
@@ -30,6 +30,9 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         let Some(session) = self.board.by_path(to_path) else {
+            if self.is_early((link, knock), to_path, from_path) {
+                return;
+            }
             // RFC 4975 §7.3: no such session. Who tries is worth a line: guessing ids is attack S4.
             let (to, from) = (MsrpUri::print_path(to_path), MsrpUri::print_path(from_path));
             tracing::warn!(%to, %from, "no such session: 481");
@@ -190,6 +193,7 @@ impl Engine {
         }
         self.offers.remove(&key);
         self.local_files.remove(&key);
+        self.let_in_early(now, key, out);
     }
 
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.

@@ -7,8 +7,8 @@ use super::link::LinkId;
 use super::order::OrderId;
 use crate::model::{Instant, Now};
 use crate::msml::{self, PlayFile, PrimitiveKey, Record};
-use crate::msrp::{InboundKey, OutboundKey, SessionKey};
-use crate::sdp::{Description, StreamOffer, Verdict};
+use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, SessionKey};
+use crate::sdp::{Description, Names, StreamOffer, Verdict};
 use crate::sip::{self, CallKey};
 use crate::spool::{Committed, EnvelopeDraft};
 
@@ -141,3 +141,24 @@ pub(super) enum Drain {
     /// The driver was told.
     Done,
 }
+
+/// What CEMA has looked up for each call, and what waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    pub(super) names: HashMap<CallKey, Names>,
+    /// Events of calls whose names are being looked up, in order. SIP bounds them: it queues no more for a call.
+    pub(super) held: HashMap<CallKey, VecDeque<sip::Event>>,
+}
+
+/// A request for a session that is offered and not agreed on. Its link reads nothing until it has an answer, so there is
+/// one for each link at most.
+#[derive(Debug)]
+pub(super) struct EarlyKnock {
+    pub(super) link: LinkId,
+    pub(super) knock: KnockId,
+    pub(super) to_path: Vec<MsrpUri>,
+    pub(super) from_path: Vec<MsrpUri>,
+}
+
+/// Who waits for the answer to which call's offer.
+pub(super) type EarlyKnocks = HashMap<CallKey, Vec<EarlyKnock>>;

@@ -1,7 +1,7 @@
 //! Trunks with a middlebox in the way: names are looked up before CEMA compares them, and an offer is made again
 //! without CEMA where the middlebox does not take part.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::call::{Offered, SDP_TYPE};
@@ -13,14 +13,6 @@ use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::sdp::{self, AgreedStream, Description, Names, Route, StreamOffer};
 use crate::sip::{self, Body, CallKey, Event};
-
-/// What CEMA has looked up for each call, and what waits for it.
-#[derive(Debug, Default)]
-pub(super) struct Lookups {
-    names: HashMap<CallKey, Names>,
-    /// Events of calls whose names are being looked up, in order. SIP bounds them: it queues no more for a call.
-    held: HashMap<CallKey, VecDeque<Event>>,
-}
 
 impl Engine {
     /// Keeps an event back while names in its description are looked up; `None` if it did.
@@ -36,6 +28,7 @@ impl Engine {
             }
             Event::Invited { call, .. }
             | Event::Reinvited { call, .. }
+            | Event::Updated { call, .. }
             | Event::Acked { call, .. }
             | Event::Answered { call, .. }
             | Event::ReinviteAnswered { call, .. }
@@ -62,6 +55,7 @@ impl Engine {
         let (trunk, body) = match event {
             Event::Invited { invite, .. } => (self.policy.trunk(invite.source.ip()), &invite.body),
             Event::Reinvited { body, .. }
+            | Event::Updated { body, .. }
             | Event::Acked { body, .. }
             | Event::Answered { body, .. }
             | Event::ReinviteAnswered { body, .. } => (self.trunk(key), body),

@@ -23,6 +23,7 @@ mod control;
 mod core;
 mod description;
 mod drain;
+mod early;
 pub mod failure;
 mod inbound;
 mod jobs;

@@ -37,6 +37,7 @@ impl Engine {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let wanted = !offered.added.is_empty();
         let Some(agreed) = self.agree_with(now, key, offered, body, out) else { return };
+        self.let_in_early(now, key, out);
         match agreed.first() {
             Some(session) => self.push_local_file(now, key, *session, out),
             None if wanted => self.tell(key, Happening::NoMedia, out),
@@ -79,6 +80,7 @@ impl Engine {
         let index = description.media.iter().position(|media| media.value("path") == Some(&MsrpUri::print_path(path)));
         let Some(index) = index else { return };
         let body = Body::new(SDP_TYPE, description.to_bytes());
+        self.board.note_offer(key, &[(index, proposed.clone())]);
         let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
         call.offered = Some(Offered { description, added: vec![(index, proposed)], purpose: Some(primitive) });
         self.command(now, sip::Command::Reinvite { call: key, body }, out);
@@ -119,6 +121,7 @@ impl Engine {
         let description = offered.description.clone();
         let wanted = !offered.added.is_empty();
         let Some(agreed) = self.agree_with(now, key, offered, body, out) else { return };
+        self.let_in_early(now, key, out);
         if let Some(call) = self.board.calls.get_mut(&key) {
             call.description = Some(description);
         }
@@ -149,6 +152,8 @@ impl Engine {
 
     pub(super) fn reoffer_refused(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
+        self.board.forget_offer(&offered.added);
+        self.let_in_early(now, key, out);
         if let Some(primitive) = offered.purpose {
             self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
         } else if !offered.added.is_empty() {
@@ -189,10 +194,11 @@ impl Engine {
         body: Option<Body>,
         out: &mut Outbox<Output>,
     ) -> Option<Vec<SessionKey>> {
-        match read_description(body) {
-            Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
-            _ => Some(Vec::new()),
-        }
+        let Ok(Some(answer)) = read_description(body) else {
+            self.board.forget_offer(&offered.added);
+            return Some(Vec::new());
+        };
+        self.agree(now, key, offered, &answer, out)
     }
 
     /// Brings to life what an answer took of our offer, and returns it; ends what the answer closes. `None`: the offer
@@ -209,6 +215,7 @@ impl Engine {
             Ok(agreed) => agreed,
             Err(error) => {
                 tracing::warn!(call = key.0, %error, "the answer does not fit our offer");
+                self.board.forget_offer(&offered.added);
                 return Some(Vec::new());
             }
         };
@@ -216,6 +223,7 @@ impl Engine {
             self.offer_plainly(now, key, offered, out);
             return None;
         }
+        self.board.forget_offer(&offered.added);
         let mut added = offered.added;
         let have = self.board.calls.get(&key).map(|call| call.streams.clone()).unwrap_or_default();
         for (index, (session, agreed)) in have.into_iter().zip(&agreed).enumerate() {

@@ -91,6 +91,10 @@ pub(super) fn check_line(media: &Media) -> Result<Terms, Unsupported> {
     if !media.protocol.eq_ignore_ascii_case("TCP/MSRP") {
         return Err(Unsupported::Protocol);
     }
+    // RFC 4975 §15.6: the format list is one "*".
+    if media.formats != "*" {
+        return Err(Unsupported::Formats);
+    }
     if media.ports.is_some_and(|ports| ports != 1) {
         return Err(Unsupported::Ports);
     }
@@ -229,6 +233,7 @@ mod tests {
             ("m=message 4000 UDP/MSRP *\r\n", Unsupported::Protocol),
             ("m=message 4000 TCP/TLS/MSRP *\r\n", Unsupported::Tls),
             ("m=message 4000/2 TCP/MSRP *\r\n", Unsupported::Ports),
+            ("m=message 4000 TCP/MSRP 98\r\n", Unsupported::Formats),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}"), Unsupported::Path),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}a=path:msrp://h.example/x;tcp\r\n"), Unsupported::Path),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}a=path:msrp://10.0.0.1/x;tcp\r\n"), Unsupported::Path),

@@ -87,6 +87,9 @@ pub enum Unsupported {
     /// TCP/TLS/MSRP, which we do not speak.
     #[error("MSRP over TLS is not available")]
     Tls,
+    /// RFC 4975 §15.6: a format list other than `*`.
+    #[error("the format list of MSRP is *")]
+    Formats,
     /// More than one port.
     #[error("a stream has one port")]
     Ports,

@@ -53,9 +53,9 @@ pub(crate) struct Table {
     pub(crate) dialled: Vec<(SessionKey, MsrpUri)>,
     pub(crate) links: Vec<(LinkId, Command)>,
     pub(crate) wanted: Vec<(Ticket, Vec<String>)>,
-    /// Our tag, CSeq of the next request, the branch.
     store_tag: String,
     cseq: u32,
+    invite_cseq: u32,
     call_id: String,
 }
 
@@ -94,6 +94,7 @@ impl Table {
             wanted: Vec::new(),
             store_tag: String::new(),
             cseq: 0,
+            invite_cseq: 0,
             call_id: "c1".to_owned(),
         }
     }
@@ -148,13 +149,26 @@ impl Table {
         }
         let to = if self.store_tag.is_empty() { String::new() } else { format!(";tag={}", self.store_tag) };
         let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        let (cseq, call_id, length) = (self.cseq, &self.call_id, sdp.len());
+        if method == "INVITE" {
+            self.invite_cseq = self.cseq;
+        }
+        // RFC 3261 §13.2.2.4: the ACK has the INVITE's number.
+        let cseq = if method == "ACK" { self.invite_cseq } else { self.cseq };
+        let (call_id, length) = (&self.call_id, sdp.len());
         self.hear(&format!(
             "{method} sip:box@{STORE} SIP/2.0\r\nVia: SIP/2.0/UDP {PHONE};branch=z9hG4bK{call_id}{method}{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:dana@example.net>;tag=phone\r\nTo: <sip:box@{STORE}>{to}\r\n\
              Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:dana@{PHONE}>\r\n{kind}\
              Content-Length: {length}\r\n\r\n{sdp}"
         ));
+    }
+
+    /// What the phone says next belongs to a new call.
+    pub(crate) fn new_call(&mut self, call_id: &str) {
+        call_id.clone_into(&mut self.call_id);
+        self.store_tag.clear();
+        self.cseq = 0;
+        self.said.clear();
     }
 
     /// The final response to the phone's last request.
