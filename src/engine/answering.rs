@@ -386,8 +386,9 @@ impl Engine {
         (stream.sends, stream.receives) = (direction.sends(), direction.receives());
         stream.peer = offered.terms.clone();
         stream.route = offered.route.clone();
+        stream.lost = false;
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
-        if let Some(link) = stream.link {
+        if let Some(link) = stream.link() {
             out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
         }
     }
