@@ -101,7 +101,8 @@ impl Engine {
     /// RFC 6714 §4.3: how the streams of an offer are connected.
     pub(super) fn route_offer(&self, key: CallKey, offer: &Description, streams: &mut [StreamOffer]) {
         if self.trunk(key).cema {
-            sdp::route_offer(offer, streams, false, self.lookups.names.get(&key).unwrap_or(&Names::default()));
+            let none = Names::default();
+            sdp::route_offer(offer, streams, false, self.lookups.names.get(&key).unwrap_or(&none));
         }
     }
 
@@ -113,7 +114,8 @@ impl Engine {
         answer: &Description,
         agreed: &mut [Option<AgreedStream>],
     ) -> bool {
-        sdp::route_answer(ours, answer, agreed, self.lookups.names.get(&key).unwrap_or(&Names::default()));
+        let none = Names::default();
+        sdp::route_answer(ours, answer, agreed, self.lookups.names.get(&key).unwrap_or(&none));
         agreed.iter().flatten().all(|stream| stream.route != Route::Anchored)
     }
 
