@@ -8,12 +8,13 @@ use super::description::{Refusal, file_offer, read_description};
 use super::jobs::{Errand, Owner, Pending, Timer};
 use super::link::{Command, Source};
 use super::port::{Output, Query};
+use super::trust::Demand;
 use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml;
 use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, Route, StreamOffer, Terms,
-    Verdict, Wish,
+    Unsupported, Verdict, Wish,
 };
 use crate::sip::{self, Body, CallKey, Invite, RequestKey};
 use crate::spool::Committed;
@@ -77,8 +78,7 @@ impl Engine {
         if let Some(primitive) = interrupted.purpose {
             call.reoffers.push_front(primitive);
         }
-        self.board.forget_offer(&interrupted.added);
-        self.let_in_early(now, key, out);
+        self.answer_decided(now, key, out);
     }
 
     /// RFC 3311 §5.2: an UPDATE with an offer gets the answer in its 200 (F13).
@@ -122,13 +122,12 @@ impl Engine {
             (!control).then(|| Proposed { local: self.mint_uri(None), sends: true, receives: true, file: None });
         let trunk = self.trunk(key);
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream, trunk)).collect();
-        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let Some(call) = self.board.calls.get(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
-        let added = proposed.into_iter().enumerate().collect();
-        let offered = Offered { description: description.clone(), added, purpose: None };
-        self.board.note_offer(key, &offered.added);
+        let added: Vec<_> = proposed.into_iter().enumerate().collect();
+        self.await_answer(key, &added);
         let Some(call) = self.board.calls.get_mut(&key) else { return };
-        call.offered_in_2xx = Some(offered);
+        call.offered_in_2xx = Some(Offered { description: description.clone(), added, purpose: None });
         self.accept(now, key, &description, out);
     }
 
@@ -136,6 +135,7 @@ impl Engine {
     fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
         let mut streams = sdp::read_offer(&offer);
         self.route_offer(key, &offer, &mut streams);
+        streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
         let round = self.number();
         let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new() };
@@ -154,6 +154,21 @@ impl Engine {
             out.push(Output::Find(ticket, query));
         }
         self.answer_if_decided(now, key, out);
+    }
+
+    /// A stream is refused before anything else if nobody listens for its transport, or if its peer could prove nothing:
+    /// protection that was asked for is never taken away (RFC 4975 §5.4: `msrps` is TLS).
+    fn refuse_unsafe(&self, key: CallKey, stream: &mut StreamOffer) {
+        let Some(carrier) = stream.terms.path.first().and_then(Carrier::of) else { return };
+        if self.policy.doors.find(carrier).is_none() {
+            stream.wish = Wish::Unsupported(Unsupported::NoListener);
+        } else if carrier.is_secure()
+            && let Err(why) = Demand::new(&self.policy, &stream.terms)
+        {
+            let call_id = self.board.calls.get(&key).map(|call| call.parties.call_id.as_str());
+            tracing::warn!(call_id, %why, index = stream.index, "stream refused");
+            stream.wish = Wish::Unsupported(Unsupported::Unverifiable);
+        }
     }
 
     /// `None`: the spool has to be asked.
@@ -212,7 +227,9 @@ impl Engine {
             Wish::Session(peer) => Direction::SendRecv.facing(*peer),
             _ => Direction::new(have.sends, have.receives),
         };
-        have.is_path(&stream.terms.path).then(|| {
+        // RFC 8122 §6.2: a connection goes on only under a fingerprint that it matches.
+        let proven = have.link().is_none_or(|link| self.proven(&stream.terms, link).is_ok());
+        (have.is_path(&stream.terms.path) && proven).then(|| {
             let terms = Terms { cema: stream.route != Route::Path, ..self.terms(have.local.clone()) };
             Verdict::Accept(LocalStream { terms, direction, role: have.role, file })
         })
@@ -227,8 +244,10 @@ impl Engine {
 
     /// What we say of ourselves in every description.
     pub(super) fn terms(&self, local: MsrpUri) -> Terms {
+        let fingerprints = if local.secure { self.policy.fingerprints.clone() } else { Vec::new() };
         Terms {
             path: vec![local],
+            fingerprints,
             accept_types: self.policy.accept_types.clone(),
             accept_wrapped_types: Vec::new(),
             max_size: Some(self.policy.max_size),
@@ -420,11 +439,10 @@ impl Engine {
                 _ if empty => {} // a control dialog: its answer has nothing to say
                 _ => {
                     tracing::warn!(call = key.0, "the ACK brings no usable answer to our offer");
-                    self.board.forget_offer(&offered.added);
                     self.command(now, sip::Command::Bye { call: key, body: None, reason: None }, out);
                 }
             }
-            self.let_in_early(now, key, out);
+            self.answer_decided(now, key, out);
             return self.next_reoffer(now, key, out);
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.

@@ -217,8 +217,6 @@ pub(super) struct Switchboard {
     pub(super) streams: HashMap<SessionKey, Stream>,
     tags: HashMap<String, CallKey>,
     session_ids: HashMap<String, SessionKey>,
-    /// Session ids that were offered, until the answer.
-    offered_ids: HashMap<String, CallKey>,
     links: HashMap<LinkId, BTreeSet<SessionKey>>,
     next_session: u64,
 }
@@ -247,25 +245,6 @@ impl Switchboard {
         key
     }
 
-    /// Notes the sessions of an offer that goes out: their peers may be faster than their answer.
-    pub(super) fn note_offer(&mut self, call: CallKey, added: &[(usize, Proposed)]) {
-        let ids = added.iter().filter_map(|(_, proposed)| proposed.local.session_id.clone());
-        self.offered_ids.extend(ids.map(|id| (id, call)));
-    }
-
-    /// The offer has its answer, or never gets one.
-    pub(super) fn forget_offer(&mut self, added: &[(usize, Proposed)]) {
-        for id in added.iter().filter_map(|(_, proposed)| proposed.local.session_id.as_ref()) {
-            self.offered_ids.remove(id);
-        }
-    }
-
-    /// The call whose offer, still without its answer, named this session.
-    pub(super) fn by_offer(&self, to_path: &[MsrpUri]) -> Option<CallKey> {
-        let [uri] = to_path else { return None };
-        self.offered_ids.get(uri.session_id.as_ref()?).copied()
-    }
-
     pub(super) fn remove_stream(&mut self, key: SessionKey) -> Option<Stream> {
         self.detach(key);
         let stream = self.streams.remove(&key)?;
@@ -281,9 +260,6 @@ impl Switchboard {
     pub(super) fn remove_call(&mut self, key: CallKey) -> Option<Call> {
         let call = self.calls.remove(&key)?;
         self.tags.remove(&call.tag);
-        for offered in call.offered.iter().chain(&call.offered_in_2xx) {
-            self.forget_offer(&offered.added);
-        }
         Some(call)
     }
 

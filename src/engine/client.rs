@@ -47,8 +47,9 @@ impl Engine {
         let description = sdp::offer(&local, &streams);
         let body = Body::new(SDP_TYPE, description.to_bytes());
         let parties = Parties { user: String::new(), from: from.clone(), to: target.clone(), call_id: String::new() };
-        let added: Vec<(usize, Proposed)> = proposed.into_iter().enumerate().collect();
-        let offered = Offered { description: description.clone(), added: added.clone(), purpose: None };
+        let added: Vec<_> = proposed.into_iter().enumerate().collect();
+        self.await_answer(call, &added);
+        let offered = Offered { description: description.clone(), added, purpose: None };
         self.board.add_call(
             call,
             Call {
@@ -70,7 +71,6 @@ impl Engine {
                 leaving: false,
             },
         );
-        self.board.note_offer(call, &added);
         self.orders.insert(id, call);
         if let CallMedia::Push { path, info } = media {
             self.local_files.insert(call, (path, info));

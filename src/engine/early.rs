@@ -1,32 +1,52 @@
-//! Peers that connect before their answer is here: it goes another way than the octets (RFC 3264 §5.1).
+//! Connections that outrace the answer to our offer (RFC 8122 §6.2): the first request on one waits, unread beyond its
+//! head, for the description that tells what its sender has to prove.
 
+use super::call::Proposed;
 use super::core::Engine;
-use super::jobs::EarlyKnock;
+use super::jobs::{Early, Slot, Unanswered};
 use super::link::LinkId;
 use super::port::Output;
 use crate::model::{Now, Outbox};
-use crate::msrp::{KnockId, MsrpUri};
+use crate::msrp::{KnockId, Path};
 use crate::sip::CallKey;
 
 impl Engine {
-    /// Keeps a knock until the answer to the offer that named its session; false if no offer did.
-    pub(super) fn is_early(
-        &mut self,
-        (link, knock): (LinkId, KnockId),
-        to_path: &[MsrpUri],
-        from_path: &[MsrpUri],
-    ) -> bool {
-        let Some(call) = self.board.by_offer(to_path) else { return false };
-        tracing::debug!(call = call.0, "the peer is faster than its answer: it waits");
-        let early = EarlyKnock { link, knock, to_path: to_path.to_vec(), from_path: from_path.to_vec() };
-        self.early.entry(call).or_default().push(early);
+    /// These sessions are in an offer that goes out now.
+    pub(super) fn await_answer(&mut self, call: CallKey, added: &[(usize, Proposed)]) {
+        for (_, proposed) in added {
+            let local = proposed.local.clone();
+            self.unanswered.by_id.extend(local.session_id.iter().map(|id| (id.clone(), call)));
+            self.unanswered.calls.entry(call).or_default().push(Slot { local, early: None });
+        }
+    }
+
+    /// Whether this request waits for an answer that is still to come.
+    pub(super) fn came_early(&mut self, link: LinkId, knock: KnockId, to_path: &Path, from_path: &Path) -> bool {
+        let [uri] = &to_path[..] else { return false };
+        let Unanswered { calls, by_id } = &mut self.unanswered;
+        let call = uri.session_id.as_ref().and_then(|id| by_id.get(id)).copied();
+        let by = call.and_then(|call| self.board.calls.get(&call)).map(|call| call.trunk.session_match);
+        let by = by.unwrap_or_default();
+        let slots = call.and_then(|call| calls.get_mut(&call)).into_iter().flatten();
+        let Some(slot) = slots.into_iter().find(|slot| slot.early.is_none() && slot.local.names_session(uri, by))
+        else {
+            return false;
+        };
+        tracing::debug!(to = %uri, "a connection came before the answer to our offer: it waits");
+        slot.early = Some(Early { link, knock, to_path: to_path.clone(), from_path: from_path.clone() });
         true
     }
 
-    /// The offer of this call has its answer, or never gets one: whoever came early is let in or turned away.
-    pub(super) fn let_in_early(&mut self, now: Now, call: CallKey, out: &mut Outbox<Output>) {
-        for EarlyKnock { link, knock, to_path, from_path } in self.early.remove(&call).unwrap_or_default() {
-            self.knock(now, link, knock, &to_path, &from_path, out);
+    /// The answer is there, or none will come: who waited for it gets on as if it had just come.
+    pub(super) fn answer_decided(&mut self, now: Now, call: CallKey, out: &mut Outbox<Output>) {
+        for slot in self.unanswered.calls.remove(&call).unwrap_or_default() {
+            if let Some(id) = &slot.local.session_id {
+                self.unanswered.by_id.remove(id);
+            }
+            let alive = slot.early.filter(|early| self.bearers.contains_key(&early.link));
+            if let Some(Early { link, knock, to_path, from_path }) = alive {
+                self.knock(now, link, knock, &to_path, &from_path, out);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use super::link::LinkId;
 use super::order::OrderId;
 use crate::model::{Instant, Now};
 use crate::msml::{self, PlayFile, PrimitiveKey, Record};
-use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, SessionKey};
+use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
 use crate::sdp::{Description, Names, StreamOffer, Verdict};
 use crate::sip::{self, CallKey};
 use crate::spool::{Committed, EnvelopeDraft};
@@ -151,15 +151,26 @@ pub(super) struct Lookups {
     pub(super) held: HashMap<CallKey, VecDeque<sip::Event>>,
 }
 
-/// A request for a session that is offered and not agreed on. Its link reads nothing until it has an answer, so there is
-/// one for each link at most.
-#[derive(Debug)]
-pub(super) struct EarlyKnock {
-    pub(super) link: LinkId,
-    pub(super) knock: KnockId,
-    pub(super) to_path: Vec<MsrpUri>,
-    pub(super) from_path: Vec<MsrpUri>,
+/// Sessions that we have offered and that nobody has accepted or refused yet.
+#[derive(Debug, Default)]
+pub(super) struct Unanswered {
+    pub(super) calls: HashMap<CallKey, Vec<Slot>>,
+    pub(super) by_id: HashMap<String, CallKey>,
 }
 
-/// Who waits for the answer to which call's offer.
-pub(super) type EarlyKnocks = HashMap<CallKey, Vec<EarlyKnock>>;
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) local: MsrpUri,
+    /// The first that came for it; a second one is refused.
+    pub(super) early: Option<Early>,
+}
+
+/// A request that came too soon.
+#[derive(Debug)]
+pub(super) struct Early {
+    pub(super) link: LinkId,
+    pub(super) knock: KnockId,
+    pub(super) to_path: Path,
+    pub(super) from_path: Path,
+}

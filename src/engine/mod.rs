@@ -35,10 +35,12 @@ mod outbound;
 pub mod policy;
 pub mod port;
 mod receipt;
+pub mod trust;
 
 pub use self::core::Engine;
 pub use failure::ReceiveFailure;
 pub use link::{Bearer, Command, Grant, Link, LinkId, Notice, Source};
 pub use order::{CallMedia, Happening, Order, OrderId};
-pub use policy::{Door, Doors, Peer, Policy, Trunk, Unattended};
+pub use policy::{Door, Doors, Peer, Policy, Trunk, Unattended, Verify};
 pub use port::{Census, Input, Output, Query, Ticket};
+pub use trust::{Demand, Distrust, HostName, PeerCertificate};

@@ -37,7 +37,7 @@ impl Engine {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let wanted = !offered.added.is_empty();
         let Some(agreed) = self.agree_with(now, key, offered, body, out) else { return };
-        self.let_in_early(now, key, out);
+        self.answer_decided(now, key, out);
         match agreed.first() {
             Some(session) => self.push_local_file(now, key, *session, out),
             None if wanted => self.tell(key, Happening::NoMedia, out),
@@ -80,9 +80,10 @@ impl Engine {
         let index = description.media.iter().position(|media| media.value("path") == Some(&MsrpUri::print_path(path)));
         let Some(index) = index else { return };
         let body = Body::new(SDP_TYPE, description.to_bytes());
-        self.board.note_offer(key, &[(index, proposed.clone())]);
+        let added = vec![(index, proposed)];
+        self.await_answer(key, &added);
         let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
-        call.offered = Some(Offered { description, added: vec![(index, proposed)], purpose: Some(primitive) });
+        call.offered = Some(Offered { description, added, purpose: Some(primitive) });
         self.command(now, sip::Command::Reinvite { call: key, body }, out);
     }
 
@@ -121,7 +122,7 @@ impl Engine {
         let description = offered.description.clone();
         let wanted = !offered.added.is_empty();
         let Some(agreed) = self.agree_with(now, key, offered, body, out) else { return };
-        self.let_in_early(now, key, out);
+        self.answer_decided(now, key, out);
         if let Some(call) = self.board.calls.get_mut(&key) {
             call.description = Some(description);
         }
@@ -152,13 +153,12 @@ impl Engine {
 
     pub(super) fn reoffer_refused(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
-        self.board.forget_offer(&offered.added);
-        self.let_in_early(now, key, out);
         if let Some(primitive) = offered.purpose {
             self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
         } else if !offered.added.is_empty() {
             self.tell(key, Happening::NoMedia, out);
         }
+        self.answer_decided(now, key, out);
         self.next_reoffer(now, key, out);
     }
 
@@ -195,7 +195,6 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) -> Option<Vec<SessionKey>> {
         let Ok(Some(answer)) = read_description(body) else {
-            self.board.forget_offer(&offered.added);
             return Some(Vec::new());
         };
         self.agree(now, key, offered, &answer, out)
@@ -215,7 +214,6 @@ impl Engine {
             Ok(agreed) => agreed,
             Err(error) => {
                 tracing::warn!(call = key.0, %error, "the answer does not fit our offer");
-                self.board.forget_offer(&offered.added);
                 return Some(Vec::new());
             }
         };
@@ -223,7 +221,6 @@ impl Engine {
             self.offer_plainly(now, key, offered, out);
             return None;
         }
-        self.board.forget_offer(&offered.added);
         let mut added = offered.added;
         let have = self.board.calls.get(&key).map(|call| call.streams.clone()).unwrap_or_default();
         for (index, (session, agreed)) in have.into_iter().zip(&agreed).enumerate() {

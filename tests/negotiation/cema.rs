@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use restante::engine::{CallMedia, Command, Input, LinkId, Notice, Order, OrderId, Trunk};
+use restante::engine::{Bearer, CallMedia, Command, Input, LinkId, Notice, Order, OrderId, Trunk};
 use restante::model::FileInfo;
-use restante::msrp::{KnockId, MsrpUri, SessionMatch, StatusCode};
+use restante::msrp::{Carrier, KnockId, MsrpUri, SessionMatch, StatusCode};
 use restante::sip::Transport;
 
 use super::table::{Message, PHONE, Table, description};
@@ -180,6 +180,7 @@ fn a_stranger_cannot_have_us_connect_to_somebody_else_by_its_media_line_either()
 fn knock(table: &mut Table, to: &str) -> Vec<Command> {
     let path = |text: &str| -> restante::msrp::Path { MsrpUri::parse_path(text).expect("a path").as_slice().into() };
     let (to_path, from_path) = (path(to), path("msrp://10.1.1.1:5/other;tcp"));
+    table.give(Input::Linked(LinkId(7), Bearer { carrier: Carrier::Tcp, remote: None, certificate: None }));
     table.give(Input::Notice(LinkId(7), Notice::Knock { knock: KnockId(1), to_path, from_path }));
     table.links.drain(..).map(|(_, command)| command).collect()
 }

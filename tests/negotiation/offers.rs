@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
 
-use restante::engine::{CallMedia, Command, Input, LinkId, Notice, Order, OrderId, Trunk};
+use restante::engine::{Bearer, CallMedia, Command, Input, LinkId, Notice, Order, OrderId, Trunk};
 use restante::model::FileInfo;
-use restante::msrp::{KnockId, MsrpUri, StatusCode};
+use restante::msrp::{Carrier, KnockId, MsrpUri, StatusCode};
 use restante::sip::Transport;
 
 use super::table::{Message, PHONE, STORE, Table, description, policy};
@@ -38,6 +38,7 @@ fn push() -> CallMedia {
 fn knock(table: &mut Table, to: &str) -> Vec<Command> {
     let path = |text: &str| -> restante::msrp::Path { MsrpUri::parse_path(text).expect("a path").as_slice().into() };
     let (to_path, from_path) = (path(to), path("msrp://192.0.2.7:7001/p1;tcp"));
+    table.give(Input::Linked(LinkId(7), Bearer { carrier: Carrier::Tcp, remote: None, certificate: None }));
     table.give(Input::Notice(LinkId(7), Notice::Knock { knock: KnockId(1), to_path, from_path }));
     table.links.drain(..).map(|(_, command)| command).collect()
 }

@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use restante::engine::{Command, Door, Doors, Engine, Input, LinkId, Order, Output, Policy, Ticket, Trunk, Unattended};
+use restante::engine::{
+    Command, Door, Doors, Engine, Input, LinkId, Order, Output, Policy, Ticket, Trunk, Unattended, Verify,
+};
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
 use restante::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
@@ -61,6 +63,9 @@ pub(crate) struct Table {
 
 pub(crate) fn policy(trunk: Trunk) -> Policy {
     Policy {
+        verify: Verify::Either,
+        hashes: Vec::new(),
+        fingerprints: Vec::new(),
         doors: Doors { first: Door { carrier: Carrier::Tcp, host: STORE.to_owned(), port: 2855 }, others: Vec::new() },
         address: STORE.parse::<IpAddr>().expect("an address").into(),
         hold: Duration::from_secs(20),
@@ -109,7 +114,7 @@ impl Table {
                     let (head, body) = text.split_once("\r\n\r\n").expect("a message");
                     self.said.push_back(Message { head: head.to_owned(), body: body.to_owned() });
                 }
-                Output::Dial(session, uri) => self.dialled.push((session, uri)),
+                Output::Dial(session, uri, _) => self.dialled.push((session, uri)),
                 Output::Link(link, command) => self.links.push((link, command)),
                 Output::Resolve(ticket, names) => self.wanted.push((ticket, names)),
                 _ => {}
