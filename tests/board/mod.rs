@@ -67,6 +67,7 @@ impl Board {
             trusted: vec!["192.0.2.0/24".parse().expect("a network")],
             unattended,
             peers: Vec::new(),
+            trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
         };
         let endpoint = Endpoint::new(sip::Config::default(), mint.fork());
