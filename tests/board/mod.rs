@@ -48,9 +48,6 @@ impl Board {
     pub(crate) fn new(unattended: Unattended) -> Self {
         let mut mint = Mint::from_number(1);
         let policy = Policy {
-            verify: restante::engine::Verify::Either,
-            hashes: Vec::new(),
-            fingerprints: Vec::new(),
             doors: Doors {
                 first: Door { carrier: Carrier::Tcp, host: STORE.to_string(), port: 2855 },
                 others: Vec::new(),
