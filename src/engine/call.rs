@@ -210,7 +210,7 @@ impl Stream {
     pub(super) fn spec(&self, key: SessionKey, limit: u64, accept_types: &[String]) -> SessionSpec {
         // RFC 7977 §8.2.3: the relay has taken itself off the path when the client sees it.
         let (relay, remote_path) = match &self.peer.path[..] {
-            [relay, client @ ..] if self.relay.is_some() => (Some(relay.clone()), client.to_vec()),
+            [relay, client @ ..] if self.relay.is_some() => (Some(Box::new(relay.clone())), client.to_vec()),
             path => (None, path.to_vec()),
         };
         SessionSpec {

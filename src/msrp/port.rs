@@ -81,7 +81,7 @@ pub struct SessionSpec {
     pub remote_path: Vec<MsrpUri>,
     /// The relay URI that the peer got from us by AUTH and names before its own: we are its relay and its correspondent
     /// in one (RFC 7977 §5.1). It stands before `local` in both directions.
-    pub relay: Option<MsrpUri>,
+    pub relay: Option<Box<MsrpUri>>,
     /// Largest message we take, in octets; above it we answer 413.
     pub max_size: Option<u64>,
     /// Media types we take, as in `a=accept-types`; `*` and `type/*` are wildcards. Others get 415.

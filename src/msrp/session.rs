@@ -51,7 +51,7 @@ impl Session {
     fn new(spec: SessionSpec) -> Self {
         Self {
             to_path: spec.remote_path.as_slice().into(),
-            from_path: spec.relay.iter().chain([&spec.local]).cloned().collect(),
+            from_path: spec.relay.as_deref().into_iter().chain([&spec.local]).cloned().collect(),
             spec,
             live: false,
             failed: false,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use restante::engine::link::Bearer;
 use restante::engine::policy::{Door, Doors};
-use restante::engine::{Command, Engine, Input, LinkId, Notice, Output, Policy, Unattended, Verify};
+use restante::engine::{Command, Engine, Input, LinkId, Notice, Output, Policy, Unattended};
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
 use restante::msrp::{Arrival, Carrier, FailureReport, InboundKey, KnockId, MsrpUri, SessionKey};

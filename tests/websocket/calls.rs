@@ -170,7 +170,7 @@ fn a_client_without_a_relay_uri_connects_to_the_address_of_the_answer() {
     socket.deposit(&message, &content, 500, BINARY).expect("it is stored");
     let exit = call.event("msml.dialog.exit").expect("an event");
     assert_eq!(exit.value("ft.hash"), format!("sha-256:{}", sha256(&content)), "{exit:?}");
-    socket.send(&hello.replace("hello", "again")).expect("it is taken");
+    socket.send(hello.replace("hello", "again")).expect("it is taken");
     assert_eq!(socket.read().expect("an answer").status(), 200, "a SEND without content keeps the session awake");
 }
 
