@@ -237,11 +237,11 @@ impl Table {
 
     /// The last session that was bound to a link.
     pub(crate) fn bound(&mut self) -> SessionSpec {
-        let bound = self.links.drain(..).filter_map(|(_, command)| match command {
+        let mut bound = self.links.drain(..).filter_map(|(_, command)| match command {
             Command::Bind(spec) => Some(spec),
             _ => None,
         });
-        bound.last().expect("a session is bound")
+        bound.next_back().expect("a session is bound")
     }
 }
 
