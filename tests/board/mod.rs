@@ -57,7 +57,7 @@ impl Board {
             chunk: 64 * 1024,
             max_size: 1 << 30,
             accept_types: vec!["*".to_owned()],
-            verify: Verify::Either,
+            verify: restante::engine::Verify::Either,
             hashes: Vec::new(),
             fingerprints: Vec::new(),
             accept_wrapped_types: Vec::new(),
