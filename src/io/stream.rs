@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::future::{Future as _, poll_fn};
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::pin::pin;
 use std::task::Poll;
@@ -240,7 +241,16 @@ impl Task {
                 let synced = on_disk(|| stage.sync());
                 Some(link::Input::Synced(message, synced))
             }
-            Output::Seal(message, total, expected) => self.seal(message, total, &expected),
+            Output::Peek(message, octets) => {
+                let stage = self.stages.get(&message)?;
+                Some(link::Input::Peeked(message, on_disk(|| stage.peek(octets))))
+            }
+            Output::ContentFrom(message, offset) => {
+                // A stage that a newer session has taken over says so at the next write.
+                let _ = self.stages.get_mut(&message)?.content_from(offset);
+                None
+            }
+            Output::Seal(message, content, expected) => self.seal(message, content, &expected),
             Output::Suspend(message) => {
                 let stage = self.stages.remove(&message)?;
                 on_disk(|| suspend(stage));
@@ -283,9 +293,9 @@ impl Task {
         received
     }
 
-    fn seal(&mut self, message: InboundKey, total: u64, expected: &FileInfo) -> Option<link::Input> {
+    fn seal(&mut self, message: InboundKey, content: Range<u64>, expected: &FileInfo) -> Option<link::Input> {
         let stage = self.stages.remove(&message)?;
-        let sealed = on_disk(|| stage.seal(total, expected));
+        let sealed = on_disk(|| stage.seal_content(content, expected));
         Some(link::Input::Sealed(message, sealed.map(Box::new)))
     }
 
