@@ -8,10 +8,16 @@ mod envelope;
 mod msml_document;
 #[path = "../fuzz/bodies/msrp_decoder.rs"]
 mod msrp_decoder;
+#[path = "../fuzz/bodies/msrp_uri.rs"]
+mod msrp_uri;
 #[path = "../fuzz/bodies/pieces.rs"]
 mod pieces;
+#[path = "../fuzz/bodies/sdp_negotiate.rs"]
+mod sdp_negotiate;
 #[path = "../fuzz/bodies/sdp_parse.rs"]
 mod sdp_parse;
+#[path = "../fuzz/bodies/selector.rs"]
+mod selector;
 #[path = "../fuzz/bodies/sip_parse.rs"]
 mod sip_parse;
 #[path = "../fuzz/bodies/websocket.rs"]
@@ -63,6 +69,21 @@ fn sip_messages_of_the_corpus_are_printed_as_they_were_read_and_every_call_ends(
 #[test]
 fn descriptions_of_the_corpus_are_answered_line_for_line() {
     replay("sdp_parse", sdp_parse::run);
+}
+
+#[test]
+fn negotiations_of_the_corpus_end_in_answers_that_fit_from_both_ends() {
+    replay("sdp_negotiate", sdp_negotiate::run);
+}
+
+#[test]
+fn paths_of_the_corpus_are_printed_as_they_were_read() {
+    replay("msrp_uri", msrp_uri::run);
+}
+
+#[test]
+fn selectors_of_the_corpus_are_offered_on_as_they_were_read() {
+    replay("selector", selector::run);
 }
 
 // TX-7

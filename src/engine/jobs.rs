@@ -8,7 +8,7 @@ use super::order::OrderId;
 use crate::model::{Instant, Now};
 use crate::msml::{self, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
-use crate::sdp::{Description, StreamOffer, Verdict};
+use crate::sdp::{Description, Names, StreamOffer, Verdict};
 use crate::sip::{self, CallKey};
 use crate::spool::{Committed, EnvelopeDraft};
 
@@ -19,6 +19,8 @@ pub(super) enum Errand {
     Play(PrimitiveKey),
     /// An INVITE pulls a file.
     Pull { call: CallKey, round: u64, index: usize },
+    /// Host names in a description of this call are looked up.
+    Names(CallKey),
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }
@@ -144,6 +146,14 @@ pub(super) enum Drain {
     Parting,
     /// The driver was told.
     Done,
+}
+
+/// What CEMA has looked up for each call, and what waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    pub(super) names: HashMap<CallKey, Names>,
+    /// Events of calls whose names are being looked up, in order. SIP bounds them: it queues no more for a call.
+    pub(super) held: HashMap<CallKey, VecDeque<sip::Event>>,
 }
 
 /// Sessions that we have offered and that nobody has accepted or refused yet.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::model::Network;
 use crate::model::media::{accepts, bare};
 use crate::msml::Style;
-use crate::msrp::Carrier;
+use crate::msrp::{Carrier, SessionMatch};
 use crate::sdp::{Address, Fingerprint, HashFunction};
 
 /// The engine's share of the configuration, already validated.
@@ -38,6 +38,8 @@ pub struct Policy {
     pub unattended: Unattended,
     /// Peers that differ.
     pub peers: Vec<Peer>,
+    /// What holds for MSRP with the SIP peers of these networks; the first that matches counts.
+    pub trunks: Vec<(Network, Trunk)>,
     /// How long a call waits for its peer's MSRP connection.
     pub answer_timeout: Duration,
 }
@@ -101,10 +103,25 @@ pub struct Peer {
     pub style: Style,
 }
 
+/// What holds for MSRP with one SIP peer. By default it is what RFC 4975 says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trunk {
+    /// Whether we speak CEMA with it (RFC 6714).
+    pub cema: bool,
+    /// How To-Path has to name our sessions.
+    pub session_match: SessionMatch,
+}
+
 impl Policy {
     /// Whether MSML may come from this address.
     pub fn may_control(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// What holds for MSRP with the SIP peer at this address.
+    pub fn trunk(&self, address: IpAddr) -> Trunk {
+        let found = self.trunks.iter().find(|(network, _)| network.contains(address));
+        found.map(|(_, trunk)| *trunk).unwrap_or_default()
     }
 
     /// How a peer at this address with this User-Agent likes its answers.
@@ -217,6 +234,7 @@ pub(super) mod tests {
             trusted: Vec::new(),
             unattended: Unattended::Hold,
             peers: Vec::new(),
+            trunks: Vec::new(),
             answer_timeout: Duration::ZERO,
         }
     }

@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
+use std::future::{Future as _, poll_fn};
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -158,7 +161,15 @@ pub(super) async fn serve(
 
 async fn read(reader: &mut ReadHalf, buffer: &mut BytesMut) -> io::Result<Bytes> {
     buffer.reserve(READ_OCTETS);
-    reader.read_buf(buffer).await?;
+    let mut read = reader.read_buf(buffer).await?;
+    // TLS hands out one record at a time, 16 KiB at most: those that are there already come along.
+    while read > 0 && buffer.len() < READ_OCTETS {
+        let mut more = pin!(reader.read_buf(buffer));
+        match poll_fn(|cx| Poll::Ready(more.as_mut().poll(cx))).await {
+            Poll::Ready(Ok(octets)) => read = octets,
+            Poll::Ready(Err(_)) | Poll::Pending => break, // the next call meets the error again
+        }
+    }
     Ok(buffer.split().freeze())
 }
 

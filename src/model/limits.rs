@@ -137,6 +137,10 @@ pub const SDP_OCTETS: usize = 16 * 1024;
 /// Media lines in one SDP body.
 pub const SDP_MEDIA: usize = 64;
 
+/// Host names of one SDP body that are looked up to see whether a middlebox changed its addresses; a description of
+/// ours has one.
+pub const SDP_NAMES: usize = 8;
+
 /// Octets of one MSML document.
 pub const MSML_OCTETS: usize = 256 * 1024;
 

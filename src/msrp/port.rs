@@ -11,7 +11,7 @@ use crate::model::{ByteRange, Instant, Ranges};
 
 use super::decode::DecodeError;
 use super::frame::{FailureReport, Path, StatusCode};
-use super::uri::MsrpUri;
+use super::uri::{MsrpUri, SessionMatch};
 
 /// A session, chosen by the owner, unique in the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +90,8 @@ pub struct SessionSpec {
     pub receives: bool,
     /// Whether we are the active side, which sends a bodiless SEND at once (RFC 4975 §5.4).
     pub greet: bool,
+    /// How To-Path has to agree with `local`.
+    pub session_match: SessionMatch,
 }
 
 /// A WebSocket client wants a relay URI (RFC 4976 §6.3, 7977 §5.3.1).
@@ -101,8 +103,6 @@ pub struct AuthRequest {
     pub from: MsrpUri,
     /// Its Expires, unparsed.
     pub expires: Option<String>,
-    /// Its Authorization, unparsed.
-    pub authorization: Option<String>,
 }
 
 /// The answer to an AUTH.

@@ -141,7 +141,7 @@ impl Sessions {
             (Some(ours), Some(theirs)) => ours.matches(theirs),
             (ours, theirs) => ours.is_none() && theirs.is_none(),
         };
-        (by_relay && spec.local.matches(uri)).then_some(key)
+        (by_relay && spec.local.names_session(uri, spec.session_match)).then_some(key)
     }
 
     pub(super) fn get(&self, key: SessionKey) -> Option<&Session> {
@@ -164,6 +164,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::msrp::SessionMatch;
 
     fn spec(key: u64, id: &str) -> SessionSpec {
         SessionSpec {
@@ -175,6 +176,7 @@ mod tests {
             accept_types: vec!["text/plain".to_owned(), "Image/*".to_owned()],
             receives: true,
             greet: false,
+            session_match: SessionMatch::Uri,
         }
     }
 
@@ -207,6 +209,20 @@ mod tests {
         sessions.bind(spec(1, "new")).expect("room");
         assert_eq!((sessions.find(&[old]), sessions.find(&[new])), (None, Some(SessionKey(1))));
         assert_eq!(sessions.len(), 1);
+    }
+
+    // F4
+    #[test]
+    fn only_where_the_id_is_to_count_alone_a_rewritten_host_still_names_the_session() {
+        let rewritten = MsrpUri::session(true, "gateway.example.org", 1, "a".to_owned());
+        for (session_match, found) in [(SessionMatch::Uri, None), (SessionMatch::Id, Some(SessionKey(1)))] {
+            let mut sessions = Sessions::default();
+            sessions.bind(SessionSpec { session_match, ..spec(1, "a") }).expect("room");
+            assert_eq!(sessions.find(std::slice::from_ref(&rewritten)), found);
+            let other = MsrpUri { session_id: Some("b".to_owned()), ..rewritten.clone() };
+            let none = MsrpUri { session_id: None, ..rewritten.clone() };
+            assert_eq!((sessions.find(&[other]), sessions.find(&[none])), (None, None));
+        }
     }
 
     #[test]

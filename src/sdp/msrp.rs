@@ -118,6 +118,18 @@ pub enum Carriage {
     Wrapped,
 }
 
+/// How the active side finds the passive one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    /// By the first URI of its path (RFC 4975 §5.4): CEMA has no say.
+    #[default]
+    Path,
+    /// By its `c=` and `m=` (RFC 6714 §4.2, §4.3), here as a URI. To-Path and From-Path stay those of the paths.
+    Media(MsrpUri),
+    /// Not at all: a middlebox has changed `c=` and `m=`, and only an offer without CEMA makes it pass messages on.
+    Anchored,
+}
+
 /// What one side says of itself in an MSRP media line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
@@ -129,6 +141,8 @@ pub struct Terms {
     pub accept_wrapped_types: Vec<String>,
     /// `a=max-size`: octets of a whole message, wrapper and all.
     pub max_size: Option<u64>,
+    /// `a=msrp-cema`: the connection may go where `c=` and `m=` say (RFC 6714).
+    pub cema: bool,
     /// `a=fingerprint`: of the certificates it may show (RFC 8122 §5). Nothing without TLS.
     pub fingerprints: Vec<Fingerprint>,
 }
@@ -150,6 +164,7 @@ impl Terms {
             accept_types: types(media.value("accept-types")),
             accept_wrapped_types: types(media.value("accept-wrapped-types")),
             max_size: media.value("max-size").and_then(|size| size.parse().ok()),
+            cema: media.attribute(CEMA).is_some(),
             fingerprints: Vec::new(),
         })
     }
@@ -165,6 +180,9 @@ impl Terms {
         }
         if !self.path.is_empty() {
             attributes.push(Attribute::valued("path", MsrpUri::print_path(&self.path)));
+        }
+        if self.cema {
+            attributes.push(Attribute::flag(CEMA));
         }
         attributes.extend(self.fingerprints.iter().filter_map(Fingerprint::print));
         attributes
@@ -248,7 +266,11 @@ pub(super) fn media_line(terms: &Terms, direction: Direction, setup: Setup) -> M
     }
 }
 
-const DISCARD_PORT: u16 = 9;
+/// What who connects names as its port (RFC 4145 §4.1).
+pub(super) const DISCARD_PORT: u16 = 9;
+
+/// RFC 6714 §5.2: an attribute without a value.
+pub(super) const CEMA: &str = "msrp-cema";
 
 #[cfg(test)]
 mod tests {

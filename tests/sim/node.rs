@@ -112,6 +112,7 @@ impl Node {
             fingerprints: Vec::new(),
             unattended: self.habits.unattended,
             peers: Vec::new(),
+            trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
         }
     }
