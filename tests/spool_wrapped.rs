@@ -88,9 +88,9 @@ fn the_object_is_the_file_and_the_octets_lie_as_they_came_also_after_a_restart()
     assert_eq!(envelope.wrappers, [Wrapper::default(), wrapper()]);
     assert_eq!(content(&spool, &found), FILE);
     assert_eq!(spool.verify(&envelope.id).expect("a check"), Check::Sound);
-    assert_eq!(spool.select("bob", &declared(FILE)).expect("a selection"), [found.clone()]);
+    assert_eq!(spool.select("bob", &declared(FILE)).expect("a selection"), std::slice::from_ref(&found));
     assert_eq!(spool.select("bob", &declared(&whole())).expect("a selection"), []);
-    assert_eq!(spool.list(&Query::default()).expect("a list"), [envelope.clone()]);
+    assert_eq!(spool.list(&Query::default()).expect("a list"), std::slice::from_ref(envelope));
     assert_eq!(files.octets(&found.body_path()), whole());
 }
 
