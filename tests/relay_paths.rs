@@ -62,6 +62,7 @@ impl House {
             verify: Verify::Either,
             hashes: vec![HashFunction::Sha256],
             fingerprints: vec![Fingerprint::of(b"a certificate", HashFunction::Sha256)],
+            trunks: Vec::new(),
             relay: Some(RelayAccount { relays: vec![uri(RELAY)], credentials, expires: None }),
             answer_timeout: Duration::from_secs(20),
         };

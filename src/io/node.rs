@@ -22,10 +22,10 @@ use super::tls::{Reload, Tls, TlsError};
 use super::{entropy, metrics, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{
-    CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Unattended, Verify,
+    CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Trunk, Unattended, Verify,
 };
-use crate::model::Mint;
 use crate::model::digest_auth::Credentials;
+use crate::model::{Mint, Network};
 use crate::msml::{self, DialogIdStyle, ExitStyle, Interpreter, Style};
 use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
 use crate::sdp::{Address, HashFunction};
@@ -448,6 +448,7 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
         chunk: usize::try_from(settings.msrp.chunk).unwrap_or(usize::MAX),
         max_size: settings.msrp.max_size,
         accept_types: settings.msrp.accept_types.clone(),
+        accept_wrapped_types: settings.msrp.accept_wrapped_types.clone(),
         trusted: control.trusted.clone(),
         unattended: match control.unattended {
             config::Unattended::Hold => Unattended::Hold,
@@ -455,6 +456,7 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
         },
         peers: control.peers.iter().map(peer).collect(),
         relay: relay(settings)?,
+        trunks: settings.msrp.peers.iter().filter_map(trunk).collect(),
         answer_timeout: settings.sip.answer_timeout,
     })
 }
@@ -497,6 +499,14 @@ fn peer(peer: &config::Peer) -> Peer {
         config::Exit::Empty => ExitStyle::Empty,
     };
     Peer { network: peer.network, user_agent: peer.user_agent.clone(), style: Style { dialogid, exit } }
+}
+
+fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
+    let session_match = match entry.session_match {
+        config::SessionMatch::Uri => msrp::SessionMatch::Uri,
+        config::SessionMatch::Id => msrp::SessionMatch::Id,
+    };
+    Some((entry.network?, Trunk { cema: entry.cema, session_match }))
 }
 
 fn sip_config(settings: &Settings) -> sip::Config {

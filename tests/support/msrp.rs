@@ -160,7 +160,7 @@ impl Stream {
         }
     }
 
-    /// Reports the whole message of which this was the last chunk.
+    /// The success REPORT of a message with so many octets.
     pub(crate) fn report(&mut self, last: &Frame, total: usize) -> io::Result<()> {
         let (to, from, id) = (last.header("From-Path"), last.header("To-Path"), last.header("Message-ID"));
         self.write(
