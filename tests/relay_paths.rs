@@ -56,6 +56,7 @@ impl House {
             chunk: 65_536,
             max_size: 1 << 20,
             accept_types: vec!["*".to_owned()],
+            accept_wrapped_types: Vec::new(),
             trusted: vec!["198.51.100.0/24".parse().expect("a network")],
             unattended: Unattended::Hold,
             peers: Vec::new(),
