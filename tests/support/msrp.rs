@@ -95,6 +95,11 @@ impl Stream {
         self.stream.write_all(octets)
     }
 
+    /// The socket itself, for those who do not keep to frames.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+
     /// The next frame.
     pub(crate) fn read(&mut self) -> io::Result<Frame> {
         loop {
