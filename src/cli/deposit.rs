@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Octets of one MSRP chunk
     #[arg(long, value_name = "OCTETS", value_parser = clap::value_parser!(u64).range(1..))]
     chunk: Option<u64>,
+    /// Move the octets over TLS (TCP/TLS/MSRP, msrps), and not otherwise
+    #[arg(long)]
+    tls: bool,
     /// Send no MSML: the server files it by the Request-URI (control.unattended = "deposit")
     #[arg(long)]
     unattended: bool,
@@ -63,7 +66,7 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
 }
 
 async fn all(args: &Args, voice: Voice) -> Result<(), Failure> {
-    let gear = Gear { chunk: args.chunk, from: args.server.from.clone(), ..Gear::default() };
+    let gear = Gear { chunk: args.chunk, from: args.server.from.clone(), tls: args.tls, ..Gear::default() };
     let station = Station::open(&args.server.server, station::scratch(None)?, gear).await?;
     let mut failures = Vec::new();
     for path in &args.files {

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Replace a file that is there
     #[arg(long)]
     force: bool,
+    /// Move the octets over TLS (TCP/TLS/MSRP, msrps), and not otherwise
+    #[arg(long)]
+    tls: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -64,7 +67,7 @@ async fn fetch(args: &Args, voice: Voice) -> Result<(), Failure> {
     }
     // Beside the file it will be, so that it gets there whole or not at all.
     let dir = args.output.as_deref().map_or_else(|| Path::new("."), local::parent);
-    let gear = Gear { from: args.server.from.clone(), ..Gear::default() };
+    let gear = Gear { from: args.server.from.clone(), tls: args.tls, ..Gear::default() };
     let station = Station::open(&args.server.server, station::scratch(Some(dir))?, gear).await?;
     let watch = Watch { voice, label: format!("fetch {}", args.uri), octets: None, documents: Documents::Hidden };
     let retrieved = retrieve(&station, &args.uri, watch).await?;

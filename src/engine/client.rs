@@ -46,11 +46,9 @@ impl Engine {
         let description = sdp::offer(&local, &streams);
         let body = Body::new(SDP_TYPE, description.to_bytes());
         let parties = Parties { user: String::new(), from: from.clone(), to: target.clone(), call_id: String::new() };
-        let offered = Offered {
-            description: description.clone(),
-            added: proposed.into_iter().enumerate().collect(),
-            purpose: None,
-        };
+        let added: Vec<_> = proposed.into_iter().enumerate().collect();
+        self.await_answer(call, &added);
+        let offered = Offered { description: description.clone(), added, purpose: None };
         self.board.add_call(
             call,
             Call {

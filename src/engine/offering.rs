@@ -39,6 +39,7 @@ impl Engine {
             Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
             _ => Vec::new(),
         };
+        self.answer_decided(now, key, out);
         let Some(session) = agreed.first().copied() else {
             if wanted {
                 self.tell(key, Happening::NoMedia, out);
@@ -77,8 +78,10 @@ impl Engine {
         let index = description.media.iter().position(|media| media.value("path") == Some(&MsrpUri::print_path(path)));
         let Some(index) = index else { return };
         let body = Body::new(SDP_TYPE, description.to_bytes());
+        let added = vec![(index, proposed)];
+        self.await_answer(key, &added);
         let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
-        call.offered = Some(Offered { description, added: vec![(index, proposed)], purpose: Some(primitive) });
+        call.offered = Some(Offered { description, added, purpose: Some(primitive) });
         self.command(now, sip::Command::Reinvite { call: key, body }, out);
     }
 
@@ -119,6 +122,7 @@ impl Engine {
             Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
             _ => Vec::new(),
         };
+        self.answer_decided(now, key, out);
         if let Some(call) = self.board.calls.get_mut(&key) {
             call.description = Some(description);
         }
@@ -149,6 +153,7 @@ impl Engine {
         if let Some(primitive) = offered.purpose {
             self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
         }
+        self.answer_decided(now, key, out);
         self.next_reoffer(now, key, out);
     }
 
