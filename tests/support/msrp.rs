@@ -109,7 +109,7 @@ impl Stream {
 
     /// The socket itself, for those who do not keep to frames.
     pub(crate) fn socket(&self) -> &TcpStream {
-        &self.stream
+        &self.tcp
     }
 
     /// The next frame.
