@@ -14,6 +14,8 @@ mod pieces;
 mod sdp_parse;
 #[path = "../fuzz/bodies/sip_parse.rs"]
 mod sip_parse;
+#[path = "../fuzz/bodies/websocket.rs"]
+mod websocket;
 
 use std::path::{Path, PathBuf};
 
@@ -51,6 +53,12 @@ fn msrp_streams_of_the_corpus_give_the_same_events_however_they_are_cut() {
 #[test]
 fn chunks_of_the_corpus_are_written_where_they_belong_and_nowhere_else() {
     replay("byte_range", byte_range::run);
+}
+
+// M7977-5.1-03 M7977-5.1-04
+#[test]
+fn websocket_messages_of_the_corpus_are_one_frame_to_whoever_reads_them_or_refused() {
+    replay("websocket", websocket::run);
 }
 
 #[test]

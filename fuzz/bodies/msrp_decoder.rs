@@ -57,6 +57,7 @@ fn connection(config: Config) -> Connection {
         key: SessionKey(1),
         local: STORE.parse().expect("a URI"),
         remote_path: MsrpUri::parse_path(PHONE).expect("a path"),
+        relay: None,
         max_size: Some(1 << 40),
         accept_types: vec!["text/*".to_owned(), "application/octet-stream".to_owned()],
         receives: true,

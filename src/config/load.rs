@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::address::Transport;
+use super::address::{Listen, Transport};
 use super::error::{ConfigError, Fault, Origin};
 use super::settings::{FingerprintHash, Peer, Settings};
 use super::table::{PEER_KEYS, PEERS, SECTIONS, key, nearest};
@@ -194,9 +194,14 @@ impl Loader {
             no_tls,
             "SIP over tls is not there yet; sip.tls.* is the certificate that MSRP shows",
         );
+        let web = s.sip.listen.iter().any(|listen| matches!(listen.transport, Transport::Ws | Transport::Wss));
+        self.demand("sip.listen", !web, "SIP over WebSockets is not there");
         self.demand("msrp.listen", !s.msrp.listen.is_empty(), "nothing to listen on");
         let streams = s.msrp.listen.iter().all(|listen| listen.transport != Transport::Udp);
-        self.demand("msrp.listen", streams, "MSRP runs over tcp or tls (RFC 4975 §6)");
+        self.demand("msrp.listen", streams, "MSRP runs over tcp, tls or WebSockets (RFC 4975 §6, 7977)");
+        let far = |listen: &Listen| listen.transport == Transport::Ws && !listen.host.is_loopback();
+        let near = !s.msrp.listen.iter().any(far);
+        self.demand("msrp.listen", near, "ws is for this machine alone; others come by wss (RFC 7977 §5.1)");
         for (key, tls) in [("sip.tls.cert", &s.sip.tls), ("msrp.tls.cert", &s.msrp.tls)] {
             self.demand(key, tls.cert.is_some() == tls.key.is_some(), "a certificate and its key come together");
         }

@@ -104,6 +104,8 @@ pub struct Msrp {
     pub verify: Verify,
     /// Hash functions whose fingerprints count, the preferred ones first.
     pub hashes: Vec<FingerprintHash>,
+    /// Origins whose pages may open a WebSocket; `*` is any.
+    pub origins: Vec<String>,
 }
 
 /// `[spool]`: where files are kept.
@@ -174,6 +176,7 @@ impl Default for Msrp {
             tls: Certificate::default(),
             verify: Verify::default(),
             hashes: vec![FingerprintHash::Sha512, FingerprintHash::Sha384, FingerprintHash::Sha256],
+            origins: vec!["*".to_owned()],
         }
     }
 }

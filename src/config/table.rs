@@ -87,7 +87,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "listen",
                 field: |s| &mut s.msrp.listen,
-                meaning: "Where to listen (tcp or tls). Offers of ours name the first; an answer takes the one that fits the offer. Port 0 lets the system choose; GET /readyz names the real one.",
+                meaning: "Where to listen: tcp, tls, wss for browsers (RFC 7977), or ws on loopback, for what ends TLS itself. Offers of ours name the first that is no WebSocket; an answer takes the one that fits the offer. Port 0 lets the system choose; GET /readyz names the real one.",
             },
             Key {
                 name: "advertise",
@@ -130,6 +130,11 @@ pub(super) const SECTIONS: &[Section] = &[
                 name: "tls.hashes",
                 field: |s| &mut s.msrp.hashes,
                 meaning: "Hash functions whose fingerprints count; of those that a peer offers the first of this list decides. sha-1 is broken and for old peers alone.",
+            },
+            Key {
+                name: "ws.origins",
+                field: |s| &mut s.msrp.origins,
+                meaning: "Origins (like \"https://pages.example.org\") whose pages may open a WebSocket here; others get 403. \"*\" is any. Clients that are no browsers name none and are not held back by it: what protects a session is its URI, which only its call knows.",
             },
         ],
     },

@@ -62,19 +62,29 @@ fn every_wrong_value_is_told_in_one_go() {
     let text = "[sip]\nlisten = [\"tls:h:1\", \"udp:h\"]\n[msrp]\nlisten = \"udp:127.0.0.1:1\"\nhold = 20\nchunk = 0\n\
                 [log]\nlevel = \"loud\"\n[spool]\npath = \"s3://b/p\"\n[http]\nlisten = [\"a\"]";
     let found = faults(&file(text));
-    let places = [
-        "toml:2",
-        "toml:5",
-        "toml:8",
-        "toml:10",
-        "toml:12",
-        "toml:4: msrp.listen: MSRP runs over tcp or tls",
-        "toml:6",
-    ];
+    let places =
+        ["toml:2", "toml:5", "toml:8", "toml:10", "toml:12", "toml:4: msrp.listen: MSRP runs over tcp, tls", "toml:6"];
     assert_eq!(found.len(), places.len(), "{found:#?}");
     for (fault, place) in found.iter().zip(places) {
         assert!(fault.contains(place), "{fault} should be at {place}");
     }
+}
+
+// M7977-5.1-02
+#[test]
+fn websockets_without_tls_are_for_loopback_and_sip_has_none() {
+    let near =
+        file("[msrp]\nlisten = [\"ws:127.0.0.1:0\", \"wss:192.0.2.1:443\"]\nws.origins = [\"https://a.example.org\"]");
+    let settings = Settings::load(&near).expect("valid");
+    assert_eq!(settings.msrp.origins, ["https://a.example.org"]);
+    let found = faults(&file("[sip]\nlisten = [\"ws:127.0.0.1:0\"]\n[msrp]\nlisten = [\"ws:192.0.2.1:80\"]"));
+    assert_eq!(
+        found,
+        [
+            "restante.toml:2: sip.listen: SIP over WebSockets is not there",
+            "restante.toml:4: msrp.listen: ws is for this machine alone; others come by wss (RFC 7977 §5.1)",
+        ]
+    );
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Engine {
     fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
         let mut streams = sdp::read_offer(&offer);
         streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
-        let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
+        let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(now, key, stream)).collect();
         let round = self.number();
         let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new() };
         let mut wanted = Vec::new();
@@ -123,9 +123,12 @@ impl Engine {
     /// protection that was asked for is never taken away (RFC 4975 §5.4: `msrps` is TLS).
     fn refuse_unsafe(&self, key: CallKey, stream: &mut StreamOffer) {
         let Some(carrier) = stream.terms.path.first().and_then(Carrier::of) else { return };
+        if self.relays.link(&stream.terms.path).is_some() {
+            return; // its WebSocket is there already
+        }
         if self.policy.doors.find(carrier).is_none() {
             stream.wish = Wish::Unsupported(Unsupported::NoListener);
-        } else if carrier.is_secure()
+        } else if carrier == Carrier::Tls
             && let Err(why) = Demand::new(&self.policy, &stream.terms)
         {
             let call_id = self.board.calls.get(&key).map(|call| call.parties.call_id.as_str());
@@ -135,11 +138,15 @@ impl Engine {
     }
 
     /// `None`: the spool has to be asked.
-    fn judge(&mut self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
+    fn judge(&mut self, now: Now, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         if let Some(kept) = self.kept(key, stream) {
             return Some(kept);
         }
         match &stream.wish {
+            Wish::Push(_) | Wish::Session(_) | Wish::Pull(_) if !self.can_meet(stream.role, &stream.terms.path) => {
+                tracing::warn!(path = ?stream.terms.path, "nobody connects to a WebSocket client, and no listener for it is here: stream refused");
+                Some(Verdict::Reject)
+            }
             Wish::Push(_) | Wish::Session(_) | Wish::Pull(_)
                 if !self.may_dial(key, stream.role, &stream.terms.path) =>
             {
@@ -154,12 +161,12 @@ impl Engine {
                     tracing::warn!(size = info.size, media_type = info.media_type.as_deref(), "file refused by policy");
                     return Some(Verdict::Reject);
                 }
-                Some(Verdict::Accept(self.local_stream(Direction::RecvOnly, stream, Some(file.clone()))))
+                Some(Verdict::Accept(self.local_stream(now, Direction::RecvOnly, stream, Some(file.clone()))))
             }
             Wish::Pull(_) => None,
             Wish::Session(direction) => {
                 let ours = Direction::SendRecv.facing(*direction);
-                Some(Verdict::Accept(self.local_stream(ours, stream, None)))
+                Some(Verdict::Accept(self.local_stream(now, ours, stream, None)))
             }
             Wish::Unsupported(why) => {
                 tracing::info!(%why, index = stream.index, "stream refused");
@@ -197,8 +204,17 @@ impl Engine {
         })
     }
 
-    fn local_stream(&mut self, direction: Direction, stream: &StreamOffer, file: Option<FileOffer>) -> LocalStream {
-        let local = self.mint_uri(stream.terms.path.first().and_then(Carrier::of));
+    fn local_stream(
+        &mut self,
+        now: Now,
+        direction: Direction,
+        stream: &StreamOffer,
+        file: Option<FileOffer>,
+    ) -> LocalStream {
+        let local = match self.relays.live_link(now, &stream.terms.path) {
+            Some(link) => self.relay_side_uri(link),
+            None => self.mint_uri(stream.terms.path.first().and_then(Carrier::of)),
+        };
         LocalStream { terms: self.terms(local), direction, role: stream.role, file }
     }
 
@@ -220,7 +236,12 @@ impl Engine {
         let Some(call) = self.board.calls.get(&key) else { return false };
         let source = call.source.ip();
         let itself = || path.first().and_then(MsrpUri::address) == Some(source);
-        role == Role::Passive || call.purpose != Purpose::Service || self.policy.may_control(source) || itself()
+        let here = || self.relays.link(path).is_some();
+        role == Role::Passive
+            || here()
+            || call.purpose != Purpose::Service
+            || self.policy.may_control(source)
+            || itself()
     }
 
     /// What a pull asks for: the box is the Request-URI's, the object the selector's. Nobody but those who may command
@@ -259,7 +280,7 @@ impl Engine {
                 let stream = &pending.streams[at];
                 let Wish::Pull(asked) = &stream.wish else { return };
                 let file = pulled_file(asked, &object);
-                let local = self.local_stream(Direction::SendOnly, stream, Some(file));
+                let local = self.local_stream(now, Direction::SendOnly, stream, Some(file));
                 pending.pulled.insert(index, object);
                 Verdict::Accept(local)
             }
@@ -337,7 +358,8 @@ impl Engine {
             Wish::Push(file) => Some(file.clone()),
             _ => proposed.file.clone(),
         };
-        let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        let mut stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        stream.relay = self.relays.live_link(now, &stream.peer.path);
         let session = self.board.add_stream(offered.index, stream);
         self.wait_for_connection(now, key);
         if let Some(recorder) = recorder {
@@ -394,7 +416,7 @@ impl Engine {
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.
         for session in self.board.streams_of(key) {
-            self.dial_if_active(session, out);
+            self.dial_if_active(now, session, out);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::link::LinkId;
 use super::order::OrderId;
 use crate::model::Instant;
 use crate::msml::{PrimitiveKey, Style};
-use crate::msrp::{Arrival, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionSpec};
+use crate::msrp::{Arrival, Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionSpec};
 use crate::sdp::{Description, FileOffer, LocalSession, Role, Terms};
 use crate::sip::CallKey;
 
@@ -94,6 +94,8 @@ pub(super) struct Stream {
     pub(super) file: Option<FileOffer>,
     /// Set by the switchboard alone, which finds streams by it.
     link: Option<LinkId>,
+    /// The WebSocket whose client said, by a relay URI of ours in its path, that it is reached there.
+    pub(super) relay: Option<LinkId>,
     /// Its connection was lost. RFC 4975 §5.4: the session has failed with it, and only a new SDP exchange brings it back.
     pub(super) lost: bool,
     /// A connection to the peer is being made.
@@ -132,6 +134,7 @@ impl Stream {
             role,
             file: agreed.file,
             link: None,
+            relay: None,
             lost: false,
             dialling: false,
             waiting: VecDeque::new(),
@@ -168,12 +171,26 @@ impl Stream {
         self.receives && !self.spent && !self.lost && self.recorder.is_none() && self.receiving.is_empty()
     }
 
+    /// Whether its requests may come on such a link. A relay URI has said on which one.
+    pub(super) fn is_carried_by(&self, carrier: Carrier) -> bool {
+        let by_websocket = || self.peer.path.first().and_then(Carrier::of).is_some_and(Carrier::is_websocket);
+        // RFC 7977 §5.2.2: whoever answers our offer over TCP may come by WebSocket, and says so in its path.
+        let instead = || carrier.is_websocket() && by_websocket() && carrier.is_secure() == self.local.secure;
+        self.relay.is_some() || Carrier::of(&self.local) == Some(carrier) || instead()
+    }
+
     /// What a link has to know of it.
     pub(super) fn spec(&self, key: SessionKey, limit: u64, accept_types: &[String]) -> SessionSpec {
+        // RFC 7977 §8.2.3: the relay has taken itself off the path when the client sees it.
+        let (relay, remote_path) = match &self.peer.path[..] {
+            [relay, client @ ..] if self.relay.is_some() => (Some(Box::new(relay.clone())), client.to_vec()),
+            path => (None, path.to_vec()),
+        };
         SessionSpec {
             key,
             local: self.local.clone(),
-            remote_path: self.peer.path.clone(),
+            remote_path,
+            relay,
             max_size: Some(limit),
             accept_types: accept_types.to_vec(),
             receives: self.receives,

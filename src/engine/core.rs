@@ -9,6 +9,7 @@ use super::link::{Bearer, LinkId, Notice, Source};
 use super::order::OrderId;
 use super::policy::{Door, Policy};
 use super::port::{Census, Input, Output, Ticket};
+use super::relays::Relays;
 use crate::model::{FileInfo, Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey};
@@ -25,6 +26,7 @@ pub struct Engine {
     pub(super) board: Switchboard,
     /// What each link runs on.
     pub(super) bearers: HashMap<LinkId, Bearer>,
+    pub(super) relays: Relays,
     pub(super) receipts: BTreeMap<(LinkId, InboundKey), Receipt>,
     pub(super) recorders: HashMap<PrimitiveKey, Recorder>,
     /// Records that wait for the stream of a re-INVITE.
@@ -57,6 +59,7 @@ impl Engine {
             interpreter,
             board: Switchboard::default(),
             bearers: HashMap::new(),
+            relays: Relays::default(),
             receipts: BTreeMap::new(),
             recorders: HashMap::new(),
             asking: HashMap::new(),
@@ -135,6 +138,7 @@ impl Engine {
     fn notice(&mut self, now: Now, link: LinkId, notice: Notice, out: &mut Outbox<Output>) {
         match notice {
             Notice::Knock { knock, to_path, from_path } => self.knock(now, link, knock, &to_path, &from_path, out),
+            Notice::Auth(auth, request) => self.auth(now, link, auth, &request, out),
             Notice::Greeted(session) => self.greeted(now, session, out),
             Notice::SessionFailed(session, why) => self.session_failed(now, session, why, out),
             Notice::Arrived(session, message, head) => self.arrived(now, link, session, message, head, out),

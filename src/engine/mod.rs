@@ -34,7 +34,9 @@ mod outbound;
 pub mod policy;
 pub mod port;
 mod receipt;
+mod relays;
 pub mod trust;
+mod websocket;
 
 pub use self::core::Engine;
 pub use failure::ReceiveFailure;

@@ -222,9 +222,11 @@ impl Engine {
             if let Some(spent) = self.board.calls.get(&key).and_then(|call| *call.streams.get(index)?) {
                 self.drop_stream(now, spent, out); // its line is used again
             }
-            let session = self.board.add_stream(index, agreed_stream(key, proposed, stream));
+            let mut stream = agreed_stream(key, proposed, stream);
+            stream.relay = self.relays.live_link(now, &stream.peer.path);
+            let session = self.board.add_stream(index, stream);
             self.wait_for_connection(now, key);
-            self.dial_if_active(session, out);
+            self.dial_if_active(now, session, out);
             sessions.push(session);
         }
         sessions

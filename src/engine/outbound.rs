@@ -144,7 +144,7 @@ impl Engine {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         stream.player = Some(primitive);
         self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
-        self.dial_if_active(session, out);
+        self.dial_if_active(now, session, out);
         self.start_sending(now, session, out);
     }
 

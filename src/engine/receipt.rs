@@ -57,7 +57,7 @@ impl Engine {
         self.recorders.insert(primitive, Recorder { session, work, held, message: None });
         self.msml(now, msml::Input::Started { primitive }, out);
         self.await_first(now, primitive);
-        self.dial_if_active(session, out);
+        self.dial_if_active(now, session, out);
         self.grant_waiting(session, out);
     }
 

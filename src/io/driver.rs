@@ -14,6 +14,7 @@ use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
 use crate::engine::{Command, Demand, Engine, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket};
+use crate::model::limits::WEBSOCKET_CHUNK_OCTETS;
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
@@ -136,7 +137,12 @@ impl Driver {
     fn link(&mut self, stream: MsrpStream) -> LinkId {
         self.next_link += 1;
         let id = LinkId(self.next_link);
-        let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()), self.shared.clock.now());
+        let mut config = self.msrp.clone();
+        if stream.bearer.carrier.is_websocket() {
+            config.websocket = true;
+            config.chunk_octets = WEBSOCKET_CHUNK_OCTETS; // RFC 7977 §5.1: a chunk is one message of the WebSocket
+        }
+        let link = Link::new(Connection::new(config, self.mint.fork()), self.shared.clock.now());
         let (sender, receiver) = mpsc::channel(stream::UNREAD_COMMANDS);
         self.links.insert(id, sender);
         self.handle(Input::Linked(id, stream.bearer.clone()));

@@ -66,6 +66,31 @@ pub const UNSENT_OCTETS: usize = 256 * 1024;
 /// Incremental success REPORTs (RFC 4975 §7.1.3) go out at most once per this many durable octets.
 pub const REPORT_EVERY_OCTETS: u64 = 16 * 1024 * 1024;
 
+/// Octets of one WebSocket message that comes in: its chunk is in memory as a whole (RFC 7977 §5.1).
+pub const WEBSOCKET_MESSAGE_OCTETS: usize = 256 * 1024;
+
+/// Octets of one chunk that goes out over a WebSocket: its message is in memory as a whole, and browsers like small ones.
+pub const WEBSOCKET_CHUNK_OCTETS: usize = 64 * 1024;
+
+/// A WebSocket client that has not finished its handshake after this long never will.
+pub const WEBSOCKET_HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A WebSocket on which nothing came for this long is asked by Ping (RFC 7977 §6), and given up after twice that without
+/// an answer: middleboxes forget an idle connection after a minute.
+pub const WEBSOCKET_PING: Duration = Duration::from_secs(30);
+
+/// Relay URIs alive at once on one WebSocket: a page asks for one a call.
+pub const RELAY_URIS_PER_CONNECTION: usize = 64;
+
+/// Relay URIs alive at once on all WebSockets, about 300 octets each.
+pub const RELAY_URIS: usize = 100_000;
+
+/// How long a relay URI is good if its client does not say (RFC 4976 §6.3).
+pub const RELAY_URI_LIFE: Duration = Duration::from_secs(3600);
+
+/// The shortest and the longest life a client may ask for; outside of it AUTH is answered 423.
+pub const RELAY_URI_LIVES: std::ops::RangeInclusive<u64> = 60..=86_400;
+
 /// A call with message streams and no connection for any of them is hung up after this time: a BYE may have been lost.
 /// Half an hour is what RFC 4028 refreshes sessions in, and longer than any phone takes to connect again.
 pub const CALL_DESERTED: Duration = Duration::from_secs(1800);

@@ -46,7 +46,7 @@ impl Session {
     fn new(spec: SessionSpec) -> Self {
         Self {
             to_path: spec.remote_path.as_slice().into(),
-            from_path: [spec.local.clone()].into(),
+            from_path: spec.relay.as_deref().into_iter().chain([&spec.local]).cloned().collect(),
             spec,
             live: false,
             failed: false,
@@ -117,11 +117,21 @@ impl Sessions {
         Some(session)
     }
 
-    /// RFC 4975 §7.3: exactly one To-Path URI, which maps to a session of this connection.
+    /// RFC 4975 §7.3: exactly one To-Path URI, which maps to a session of this connection. Before it stands the relay
+    /// URI, if the peer has one of us (RFC 7977 §8.2.2).
     pub(super) fn find(&self, to_path: &[MsrpUri]) -> Option<SessionKey> {
-        let [uri] = to_path else { return None };
+        let (uri, relay) = match to_path {
+            [uri] => (uri, None),
+            [relay, uri] => (uri, Some(relay)),
+            _ => return None,
+        };
         let key = *self.by_id.get(&uri.session_id)?;
-        self.get(key).is_some_and(|session| session.spec.local.matches(uri)).then_some(key)
+        let spec = &self.get(key)?.spec;
+        let by_relay = match (&spec.relay, relay) {
+            (Some(ours), Some(theirs)) => ours.matches(theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        (by_relay && spec.local.matches(uri)).then_some(key)
     }
 
     pub(super) fn get(&self, key: SessionKey) -> Option<&Session> {
@@ -150,6 +160,7 @@ mod tests {
             key: SessionKey(key),
             local: MsrpUri::session(false, "store.example.org", 2855, id.to_owned()),
             remote_path: vec![MsrpUri::session(false, "phone.example.net", 7000, "p1".to_owned())],
+            relay: None,
             max_size: None,
             accept_types: vec!["text/plain".to_owned(), "Image/*".to_owned()],
             receives: true,

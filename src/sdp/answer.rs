@@ -92,7 +92,8 @@ pub(super) fn check_line(media: &Media, session: &[Attribute]) -> Result<Terms, 
         return Err(Unsupported::Ports);
     }
     let terms = Terms::read(media).ok_or(Unsupported::Path)?;
-    if terms.is_secure() != secure {
+    // RFC 7977 §5.2.2: a WebSocket client says TCP/TLS/MSRP whatever it comes by, and some say TCP/MSRP.
+    if terms.is_secure() != secure && !terms.is_websocket() {
         return Err(Unsupported::Scheme);
     }
     if !secure {
@@ -146,8 +147,9 @@ fn accepted(stream: &StreamOffer, media: &Media, local: &LocalStream) -> Option<
         Wish::Session(direction) => *direction,
         Wish::Unsupported(_) => return None,
     };
-    // RFC 3264 §6: the answer's protocol is the offer's. Protection is neither taken away nor added.
-    if !media.protocol.eq_ignore_ascii_case(local.terms.protocol()) {
+    // RFC 3264 §6: the answer's protocol is the offer's. Protection is neither taken away nor added: a WebSocket client
+    // has its own already, whatever it says here (RFC 7977 §5.2.2).
+    if !media.protocol.eq_ignore_ascii_case(local.terms.protocol()) && !stream.terms.is_websocket() {
         return None;
     }
     // RFC 6135 §4.2.1: a=setup is in every answer, even if the offer has none.
@@ -156,6 +158,7 @@ fn accepted(stream: &StreamOffer, media: &Media, local: &LocalStream) -> Option<
         Role::Passive => Setup::Passive,
     };
     let mut line = media_line(&local.terms, local.direction.facing(peer), setup);
+    line.protocol.clone_from(&media.protocol);
     match (&stream.wish, &local.file) {
         (Wish::Push(_), _) | (Wish::Pull(_), None) => {
             line.attributes.extend(copies(media, &[SELECTOR, TRANSFER_ID, RANGE]))
@@ -263,6 +266,19 @@ mod tests {
             let mirrored: String =
                 rest.split_inclusive("\r\n").filter(|line| line.starts_with("a=file-selector")).collect();
             assert_eq!(refused, format!("{} 0 {}\r\n{mirrored}", fields[0], fields[2..].join(" ")));
+        }
+    }
+
+    // M7977-5.2.2-01
+    #[test]
+    fn a_websocket_client_is_answered_with_the_protocol_that_it_says() {
+        for (protocol, scheme) in [("TCP/TLS/MSRP", "msrp"), ("TCP/MSRP", "msrps"), ("TCP/TLS/MSRP", "msrps")] {
+            let path = format!("a=path:{scheme}://192.0.2.7:443/r1;tcp {scheme}://k3v9.invalid:2855/page1;ws\r\n");
+            let line = format!("m=message 2855 {protocol} *\r\na=accept-types:*\r\n{path}");
+            let answer = answered(&offered(&line), &local_stream());
+            assert!(answer.starts_with(&format!("m=message 2855 {protocol} *\r\n")), "{answer}");
+            let phone = answered(&offered(&line.replace(";ws", ";tcp")), &local_stream());
+            assert_eq!(phone.starts_with("m=message 0 "), (protocol, scheme) != ("TCP/MSRP", "msrp"), "{phone}");
         }
     }
 

@@ -128,7 +128,11 @@ impl Terms {
         let path = MsrpUri::parse_path(media.value("path")?).ok()?;
         let usable = path.iter().all(|uri| uri.port.is_some())
             && path.last()?.session_id.is_some()
-            && Carrier::of(path.first()?).is_some();
+            && match Carrier::of(path.first()?) {
+                // RFC 7977 §5.2.2: a WebSocket client connects to us itself, or a relay of its stands first.
+                Some(carrier) => !carrier.is_websocket() || path.len() == 1,
+                None => false,
+            };
         usable.then(|| Self {
             path,
             accept_types: types(media.value("accept-types")),
@@ -152,6 +156,11 @@ impl Terms {
         }
         attributes.extend(self.fingerprints.iter().filter_map(Fingerprint::print));
         attributes
+    }
+
+    /// Whether the endpoint is a WebSocket client (RFC 7977 §5.2.2).
+    pub fn is_websocket(&self) -> bool {
+        self.path.last().and_then(Carrier::of).is_some_and(Carrier::is_websocket)
     }
 
     /// Whether the first hop of the path is TLS: the transport is that of the leftmost URI (RFC 4975 §5.4).
@@ -262,7 +271,7 @@ mod tests {
         assert_eq!(Setup::read(&media(&[])), None);
     }
 
-    // M4975-8.2-01 M4975-8.2-02 M4975-8.3-01
+    // M4975-8.2-01 M4975-8.2-02 M4975-8.3-01 M7977-5.2.2-02
     #[test]
     fn a_path_is_used_only_if_its_uris_can_be() {
         for (path, usable) in [
@@ -271,7 +280,10 @@ mod tests {
             ("msrp://relay.example.org:2855/r1;tcp msrp://x.invalid:80/s1;ws", true),
             ("msrp://host.example.org/s1;tcp", false),
             ("msrp://192.0.2.7:2855;tcp", false),
-            ("msrp://192.0.2.7:2855/s1;ws", false),
+            ("msrp://x.invalid:80/s1;ws", true),
+            ("msrp://x.invalid:80/s1;ws msrp://y.invalid:80/s1;ws", false),
+            ("msrp://192.0.2.7:2855/s1;sctp", false),
+            ("msrp://relay.example.org:2855/r1;tcp msrp://x.invalid:80/s1;sctp", true),
             ("msrps://192.0.2.7:2855/s1;tcp", true),
             ("sip:dana@example.org", false),
             ("", false),

@@ -112,6 +112,7 @@ fn session(key: u64, ours: &str, theirs: &[MsrpUri], direction: Direction, role:
         key: SessionKey(key),
         local: terms(ours).path[0].clone(),
         remote_path: theirs.to_vec(),
+        relay: None,
         max_size: None,
         accept_types: terms(ours).accept_types,
         receives: direction.receives(),

@@ -51,6 +51,7 @@ pub(crate) fn spec(local: &str, remote: &str) -> SessionSpec {
         key: SessionKey(1),
         local: local.parse().expect("a URI"),
         remote_path: path(remote),
+        relay: None,
         max_size: None,
         accept_types: vec!["*".to_owned()],
         receives: true,

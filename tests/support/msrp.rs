@@ -175,7 +175,7 @@ impl Stream {
     }
 }
 
-fn parse(octets: &[u8]) -> Option<(Frame, usize)> {
+pub(crate) fn parse(octets: &[u8]) -> Option<(Frame, usize)> {
     let line = octets.windows(2).position(|window| window == b"\r\n")?;
     let start = String::from_utf8_lossy(&octets[..line]);
     let (tid, what) = start.strip_prefix("MSRP ")?.split_once(' ')?;

@@ -88,14 +88,21 @@ impl Link {
     pub fn deadline(&self) -> Option<Instant> {
         let idle = self.inbound.values().filter_map(Inbound::idle_deadline).min();
         let connection = self.connection.deadline().map(|(instant, _)| instant);
-        let lonely = self.lonely_since.map(|since| since + MSRP_LONELY);
+        let lonely = self.lonely_until();
         [idle, connection, lonely].into_iter().flatten().min()
+    }
+
+    /// Until when the stream is kept without a session. A client with a relay URI waits for its next call.
+    fn lonely_until(&self) -> Option<Instant> {
+        let since = self.lonely_since?;
+        Some(self.connection.relay_until().unwrap_or(since).max(since + MSRP_LONELY))
     }
 
     fn command(&mut self, now: Now, command: Command, out: &mut Outbox<Output>) {
         let input = match command {
             Command::Bind(spec) => msrp::Input::Bind(spec),
             Command::Refuse(knock, status) => msrp::Input::Refuse { knock, status },
+            Command::Auth(auth, answer) => msrp::Input::Auth(auth, answer),
             Command::Unbind(session) => msrp::Input::Unbind(session),
             Command::Receive(grant) => return self.granted(now, *grant, out),
             Command::Reject(message, status) => msrp::Input::Reject { message, status },
@@ -289,7 +296,7 @@ impl Link {
             self.lose(message, ReceiveFailure::Idle, out);
             self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
         }
-        if self.lonely_since.is_some_and(|since| since + MSRP_LONELY <= now.instant) {
+        if self.lonely_until().is_some_and(|until| until <= now.instant) {
             self.lonely_since = None;
             return self.drive(now, msrp::Input::Close, out);
         }
@@ -342,6 +349,7 @@ impl Link {
             msrp::Output::Knock { knock, to_path, from_path } => {
                 Output::Notice(Notice::Knock { knock, to_path, from_path })
             }
+            msrp::Output::Auth(auth, request) => Output::Notice(Notice::Auth(auth, request)),
             msrp::Output::Greeted { session } => Output::Notice(Notice::Greeted(session)),
             msrp::Output::Arrived { session, message, head } => {
                 Output::Notice(Notice::Arrived(session, message, Box::new(head)))

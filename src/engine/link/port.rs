@@ -9,8 +9,8 @@ use crate::engine::failure::ReceiveFailure;
 use crate::engine::trust::PeerCertificate;
 use crate::model::{FileInfo, Ranges};
 use crate::msrp::{
-    Arrival, Carrier, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure, SessionKey, SessionSpec,
-    StatusCode,
+    Arrival, AuthAnswer, AuthId, AuthRequest, Carrier, InboundKey, KnockId, OutboundKey, OutboundSpec, Path,
+    SendFailure, SessionKey, SessionSpec, StatusCode,
 };
 use crate::spool::{Committed, SealError, Sealed, StageError, StagePlan};
 
@@ -58,6 +58,8 @@ pub enum Command {
     Bind(SessionSpec),
     /// The knock is refused: 481 or 506.
     Refuse(KnockId, StatusCode),
+    /// The answer to an AUTH.
+    Auth(AuthId, AuthAnswer),
     /// The session is over.
     Unbind(SessionKey),
     /// The message may be read.
@@ -157,6 +159,8 @@ pub enum Notice {
         /// The request's From-Path.
         from_path: Path,
     },
+    /// A WebSocket client wants a relay URI; the stream is held until the answer.
+    Auth(AuthId, Box<AuthRequest>),
     /// The peer has shown up in this session.
     Greeted(SessionKey),
     /// The peer refuses the session.
