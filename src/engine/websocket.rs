@@ -25,7 +25,7 @@ impl Engine {
             Ok(life) => self.grant_relay(now, link, life),
             Err(answer) => answer,
         };
-        tracing::debug!(from = %request.from, status = %answer.status, "AUTH");
+        tracing::debug!(to = %request.to, from = %request.from, status = %answer.status, "AUTH");
         out.push(Output::Link(link, Command::Auth(auth, answer)));
     }
 

@@ -296,12 +296,9 @@ impl Connection {
         let ([to], [from]) = (&head.to_path[..], &head.from_path[..]) else {
             return self.wire.answer_all_the_way(&ask, StatusCode::FORBIDDEN);
         };
-        let header = |name: &str| {
-            let found = head.others.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.clone())
-        };
-        let (to, from) = (to.clone(), from.clone());
-        let request = AuthRequest { to, from, expires: header("Expires"), authorization: header("Authorization") };
+        let expires = head.others.iter().find(|(name, _)| name.eq_ignore_ascii_case("Expires"));
+        let expires = expires.map(|(_, value)| value.clone());
+        let request = AuthRequest { to: to.clone(), from: from.clone(), expires };
         self.auths += 1;
         self.asking = Some(ask);
         out.push(Output::Auth(AuthId(self.auths), Box::new(request)));

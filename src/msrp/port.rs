@@ -101,8 +101,6 @@ pub struct AuthRequest {
     pub from: MsrpUri,
     /// Its Expires, unparsed.
     pub expires: Option<String>,
-    /// Its Authorization, unparsed.
-    pub authorization: Option<String>,
 }
 
 /// The answer to an AUTH.
