@@ -49,6 +49,7 @@ impl File {
             accept_types: vec!["*".to_owned()],
             receives: true,
             greet: false,
+            relay: None,
         };
         connection.handle(Now::default(), Input::Bind(spec), &mut Outbox::new());
         Self { connection, out: Outbox::new(), written: vec![None; MAX_SIZE as usize], over: false }
