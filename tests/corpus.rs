@@ -2,16 +2,24 @@
 
 #[path = "../fuzz/bodies/byte_range.rs"]
 mod byte_range;
+#[path = "../fuzz/bodies/cpim.rs"]
+mod cpim;
 #[path = "../fuzz/bodies/envelope.rs"]
 mod envelope;
 #[path = "../fuzz/bodies/msml_document.rs"]
 mod msml_document;
 #[path = "../fuzz/bodies/msrp_decoder.rs"]
 mod msrp_decoder;
+#[path = "../fuzz/bodies/msrp_uri.rs"]
+mod msrp_uri;
 #[path = "../fuzz/bodies/pieces.rs"]
 mod pieces;
+#[path = "../fuzz/bodies/sdp_negotiate.rs"]
+mod sdp_negotiate;
 #[path = "../fuzz/bodies/sdp_parse.rs"]
 mod sdp_parse;
+#[path = "../fuzz/bodies/selector.rs"]
+mod selector;
 #[path = "../fuzz/bodies/sip_parse.rs"]
 mod sip_parse;
 #[path = "../fuzz/bodies/websocket.rs"]
@@ -71,6 +79,21 @@ fn descriptions_of_the_corpus_are_answered_line_for_line() {
     replay("sdp_parse", sdp_parse::run);
 }
 
+#[test]
+fn negotiations_of_the_corpus_end_in_answers_that_fit_from_both_ends() {
+    replay("sdp_negotiate", sdp_negotiate::run);
+}
+
+#[test]
+fn paths_of_the_corpus_are_printed_as_they_were_read() {
+    replay("msrp_uri", msrp_uri::run);
+}
+
+#[test]
+fn selectors_of_the_corpus_are_offered_on_as_they_were_read() {
+    replay("selector", selector::run);
+}
+
 // TX-7
 #[test]
 fn msml_documents_of_the_corpus_get_one_reply_each_and_every_dialog_ends() {
@@ -80,4 +103,9 @@ fn msml_documents_of_the_corpus_get_one_reply_each_and_every_dialog_ends() {
 #[test]
 fn spools_of_the_corpus_open_and_open_again_with_the_same_objects() {
     replay("envelope", envelope::run);
+}
+
+#[test]
+fn wrappers_of_the_corpus_open_with_less_as_with_more_and_come_back_in_one_of_ours() {
+    replay("cpim", cpim::run);
 }

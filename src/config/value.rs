@@ -114,6 +114,11 @@ impl<C: Choice> Scalar for C {
     }
 }
 
+/// A switch: `true` or `false`.
+impl Choice for bool {
+    const WORDS: &'static [(&'static str, Self)] = &[("false", false), ("true", true)];
+}
+
 impl Scalar for String {
     fn read(text: &str) -> Result<Self, Misfit> {
         if text.is_empty() || text.contains(char::is_control) {

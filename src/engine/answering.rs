@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::call::{Call, OCTET_STREAM, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
+use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
 use super::core::Engine;
 use super::description::{Refusal, file_offer, read_description};
 use super::jobs::{Errand, Owner, Pending, Timer};
@@ -13,10 +13,10 @@ use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml;
 use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
-    self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
+    self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, Route, StreamOffer, Terms,
     Unsupported, Verdict, Wish,
 };
-use crate::sip::{self, Body, CallKey, Invite};
+use crate::sip::{self, Body, CallKey, Invite, RequestKey};
 use crate::spool::Committed;
 
 // The peer offers.
@@ -30,11 +30,13 @@ impl Engine {
             parties: Parties { user: invite.uri_user, from: invite.from, to: invite.to, call_id: invite.call_id },
             source: invite.source,
             style,
+            trunk: self.policy.trunk(invite.source.ip()),
             msml_type: "application/msml+xml".to_owned(),
             local: LocalSession::new(self.policy.address.clone(), &mut self.mint),
             description: None,
             offered: None,
             offered_in_2xx: None,
+            updating: None,
             reoffers: VecDeque::new(),
             streams: Vec::new(),
             waits_since: now.instant,
@@ -51,12 +53,7 @@ impl Engine {
     }
 
     pub(super) fn reinvited(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
-        let Some(call) = self.board.calls.get_mut(&key) else { return };
-        // Glare (RFC 3261 §14.1): the peer's offer goes first, and ours is made anew of what that leaves.
-        if let Some(interrupted) = call.offered.take().and_then(|offered| offered.purpose) {
-            call.reoffers.push_front(interrupted);
-        }
-        self.answer_decided(now, key, out);
+        self.yield_to_peer(now, key, out);
         match read_description(body) {
             Ok(Some(offer)) => self.consider(now, key, offer, out),
             Ok(None) => {
@@ -74,6 +71,44 @@ impl Engine {
         }
     }
 
+    /// Glare (RFC 3261 §14.1): the peer's offer goes first, and ours is made anew of what that leaves.
+    fn yield_to_peer(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let Some(interrupted) = call.offered.take() else { return };
+        if let Some(primitive) = interrupted.purpose {
+            call.reoffers.push_front(primitive);
+        }
+        self.answer_decided(now, key, out);
+    }
+
+    /// RFC 3311 §5.2: an UPDATE with an offer gets the answer in its 200 (F13).
+    pub(super) fn updated(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        request: RequestKey,
+        body: Option<Body>,
+        out: &mut Outbox<Output>,
+    ) {
+        let answer = |status, body| sip::Command::Answer { request, status, reason: None, body, headers: Vec::new() };
+        let offer = read_description(body);
+        let Some(call) = self.board.calls.get_mut(&key).filter(|call| call.description.is_some()) else {
+            return self.command(now, answer(500, None), out); // its INVITE has no answer yet
+        };
+        match offer {
+            Ok(Some(offer)) => {
+                call.updating = Some(request);
+                self.yield_to_peer(now, key, out);
+                self.consider(now, key, offer, out);
+            }
+            Ok(None) => self.command(now, answer(200, None), out),
+            Err(Refusal { status, warning }) => {
+                tracing::warn!(call = key.0, status, %warning, "UPDATE refused");
+                self.command(now, answer(status, None), out);
+            }
+        }
+    }
+
     fn refuse(&mut self, now: Now, call: CallKey, refusal: Refusal, out: &mut Outbox<Output>) {
         let Refusal { status, warning } = refusal;
         tracing::warn!(call = call.0, status, %warning, "INVITE refused");
@@ -85,7 +120,8 @@ impl Engine {
     fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
         let proposed =
             (!control).then(|| Proposed { local: self.mint_uri(None), sends: true, receives: true, file: None });
-        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
+        let trunk = self.trunk(key);
+        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream, trunk)).collect();
         let Some(call) = self.board.calls.get(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
         let added: Vec<_> = proposed.into_iter().enumerate().collect();
@@ -98,6 +134,7 @@ impl Engine {
     /// Decides on each stream of an offer; pulls wait for the spool.
     fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
         let mut streams = sdp::read_offer(&offer);
+        self.route_offer(key, &offer, &mut streams);
         streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(now, key, stream)).collect();
         let round = self.number();
@@ -148,7 +185,7 @@ impl Engine {
                 Some(Verdict::Reject)
             }
             Wish::Push(_) | Wish::Session(_) | Wish::Pull(_)
-                if !self.may_dial(key, stream.role, &stream.terms.path) =>
+                if !self.may_dial(key, stream.role, &stream.route, &stream.terms.path) =>
             {
                 tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream refused");
                 Some(Verdict::Reject)
@@ -199,8 +236,14 @@ impl Engine {
         };
         // RFC 8122 §6.2: a connection goes on only under a fingerprint that it matches.
         let proven = have.link().is_none_or(|link| self.proven(&stream.terms, link).is_ok());
-        (have.peer.path == stream.terms.path && proven).then(|| {
-            Verdict::Accept(LocalStream { terms: self.terms(have.local.clone()), direction, role: have.role, file })
+        (have.is_path(&stream.terms.path) && proven).then(|| {
+            let mut terms = Terms { cema: stream.route != Route::Path, ..self.terms(have.local.clone()) };
+            // A connection shows the certificate it began with, whatever has been read since.
+            let told = self.board.calls.get(&key).and_then(|call| call.description.as_ref()?.media.get(stream.index));
+            if let Some(told) = told.filter(|_| have.link().is_some()) {
+                terms.fingerprints = told.fingerprints();
+            }
+            Verdict::Accept(LocalStream { terms, direction, role: have.role, file })
         })
     }
 
@@ -215,7 +258,9 @@ impl Engine {
             Some(link) => self.relay_side_uri(link),
             None => self.mint_uri(stream.terms.path.first().and_then(Carrier::of)),
         };
-        LocalStream { terms: self.terms(local), direction, role: stream.role, file }
+        // RFC 6714 §4.3: the attribute is in our answer if we do as it says.
+        let terms = Terms { cema: stream.route != Route::Path, ..self.terms(local) };
+        LocalStream { terms, direction, role: stream.role, file }
     }
 
     /// What we say of ourselves in every description.
@@ -224,18 +269,20 @@ impl Engine {
         Terms {
             path: vec![local],
             fingerprints,
-            accept_types: self.policy.accept_types.clone(),
-            accept_wrapped_types: Vec::new(),
+            accept_types: self.policy.root_types(),
+            accept_wrapped_types: self.policy.wrapped_only_types(),
             max_size: Some(self.policy.max_size),
+            cema: false,
         }
     }
 
     /// RFC 4975 §14.5: whoever may call us must not make us connect to a victim. Those who may command us may have us
     /// connect anywhere; a stranger only to itself.
-    pub(super) fn may_dial(&self, key: CallKey, role: Role, path: &[MsrpUri]) -> bool {
+    pub(super) fn may_dial(&self, key: CallKey, role: Role, route: &Route, path: &[MsrpUri]) -> bool {
         let Some(call) = self.board.calls.get(&key) else { return false };
         let source = call.source.ip();
-        let itself = || path.first().and_then(MsrpUri::address) == Some(source);
+        let hop = if let Route::Media(hop) = route { Some(hop) } else { path.first() };
+        let itself = || hop.and_then(MsrpUri::address) == Some(source);
         let here = || self.relays.link(path).is_some();
         role == Role::Passive
             || here()
@@ -272,7 +319,7 @@ impl Engine {
         let Some(mut pending) = self.offers.remove(&key) else { return };
         let Some(at) = pending.streams.iter().position(|stream| stream.index == index) else { return };
         let verdict = match result {
-            Ok(Some(object)) if !fits(&pending.streams[at].terms, &object) => {
+            Ok(Some(object)) if !self.fits(key, &pending.streams[at].terms, &object) => {
                 tracing::warn!(uri = %object.envelope().uri, "the caller pulls what it does not accept: refused");
                 Verdict::Reject
             }
@@ -295,6 +342,13 @@ impl Engine {
         self.answer_if_decided(now, key, out);
     }
 
+    /// RFC 4975 §8.6, RFC 5547 §8.7: nothing is sent that the peer does not take, by type or by size.
+    fn fits(&self, key: CallKey, terms: &Terms, object: &Committed) -> bool {
+        let envelope = object.envelope();
+        let wrapper = self.wrapper_octets(key, terms, &Source::Object(object.clone()), &envelope.file);
+        wrapper.is_some_and(|wrapper| terms.accept_size(envelope.size().saturating_add(wrapper)))
+    }
+
     fn answer_if_decided(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
         let decided = self.offers.get(&key).is_some_and(|pending| pending.verdicts.iter().all(Option::is_some));
         let Some(pending) = decided.then(|| self.offers.remove(&key)).flatten() else { return };
@@ -313,10 +367,15 @@ impl Engine {
         if let Some(previous) = &call.description {
             description = description.succeeding(previous);
         }
+        let acknowledged = call.updating.is_none();
         self.accept(now, key, &description, out);
         for (stream, verdict) in pending.streams.iter().zip(verdicts) {
             let object = pending.pulled.get(&stream.index).cloned();
             self.settle(now, key, stream, verdict, object, out);
+        }
+        if !acknowledged {
+            // No ACK will say that the peer has the answer.
+            self.board.streams_of(key).into_iter().for_each(|session| self.dial_if_active(now, session, out));
         }
         self.next_reoffer(now, key, out);
     }
@@ -340,7 +399,7 @@ impl Engine {
         };
         let Some(uri) = local.terms.path.into_iter().next() else { return };
         if let Some(session) = have.filter(|session| self.board.streams[session].local == uri) {
-            return self.adjust(session, local.direction, offered.terms.clone(), out);
+            return self.adjust(session, local.direction, offered, out);
         }
         // A `<record>` that waits goes on waiting on the stream that takes this one's place.
         let recorder = have.and_then(|session| self.board.streams.get_mut(&session)?.recorder.take());
@@ -358,7 +417,8 @@ impl Engine {
             Wish::Push(file) => Some(file.clone()),
             _ => proposed.file.clone(),
         };
-        let mut stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        let mut stream =
+            Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), (local.role, offered.route.clone()));
         stream.relay = self.relays.live_link(now, &stream.peer.path);
         let session = self.board.add_stream(offered.index, stream);
         self.wait_for_connection(now, key);
@@ -374,12 +434,13 @@ impl Engine {
     }
 
     /// The same stream, offered again with another direction or other terms.
-    fn adjust(&mut self, session: SessionKey, direction: Direction, terms: Terms, out: &mut Outbox<Output>) {
+    fn adjust(&mut self, session: SessionKey, direction: Direction, offered: &StreamOffer, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         (stream.sends, stream.receives) = (direction.sends(), direction.receives());
-        stream.peer = terms;
+        stream.peer = offered.terms.clone();
+        stream.route = offered.route.clone();
         stream.lost = false;
-        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
         if let Some(link) = stream.link() {
             out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
         }
@@ -392,7 +453,11 @@ impl Engine {
         call.description = Some(description.clone());
         let conn = call.tag.clone();
         let body = Some(Body::new(SDP_TYPE, description.to_bytes()));
-        self.command(now, sip::Command::Accept { call: key, body }, out);
+        let command = match call.updating.take() {
+            Some(request) => sip::Command::Answer { request, status: 200, reason: None, body, headers: Vec::new() },
+            None => sip::Command::Accept { call: key, body },
+        };
+        self.command(now, command, out);
         if new {
             let context = msml::ContextId(key.0);
             self.msml(now, msml::Input::Connected { conn, context }, out);
@@ -419,12 +484,6 @@ impl Engine {
             self.dial_if_active(now, session, out);
         }
     }
-}
-
-/// RFC 4975 §8.6, RFC 5547 §8.7: nothing is sent that the peer does not take, by type or by size.
-fn fits(terms: &Terms, object: &Committed) -> bool {
-    let media_type = object.envelope().file.media_type.as_deref().unwrap_or(OCTET_STREAM);
-    terms.accept(media_type) && terms.accept_size(object.envelope().size())
 }
 
 /// F-3: these users are where application servers send their control dialogs.

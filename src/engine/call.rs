@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 
 use super::link::LinkId;
 use super::order::OrderId;
+use super::policy::Trunk;
 use crate::model::Instant;
 use crate::msml::{PrimitiveKey, Style};
-use crate::msrp::{Arrival, Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionSpec};
-use crate::sdp::{Description, FileOffer, LocalSession, Role, Terms};
-use crate::sip::CallKey;
+use crate::msrp::{Arrival, Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionMatch, SessionSpec};
+use crate::sdp::{Description, FileOffer, LocalSession, Role, Route, Terms};
+use crate::sip::{CallKey, RequestKey};
 
 /// Which side of the application this call serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub(super) struct Call {
     pub(super) parties: Parties,
     pub(super) source: SocketAddr,
     pub(super) style: Style,
+    pub(super) trunk: Trunk,
     /// The content type in which the peer last spoke MSML; events mirror it.
     pub(super) msml_type: String,
     pub(super) local: LocalSession,
@@ -51,6 +53,8 @@ pub(super) struct Call {
     pub(super) offered: Option<Offered>,
     /// An offer of ours in a 2xx: its ACK answers it.
     pub(super) offered_in_2xx: Option<Offered>,
+    /// The UPDATE whose offer is being considered.
+    pub(super) updating: Option<RequestKey>,
     /// Primitives that wait for their turn to re-INVITE.
     pub(super) reoffers: VecDeque<PrimitiveKey>,
     /// The streams in the order of their m= lines; `None` for a refused line.
@@ -90,6 +94,10 @@ pub(super) struct Stream {
     pub(super) sends: bool,
     pub(super) receives: bool,
     pub(super) role: Role,
+    /// Where we connect if we are to.
+    pub(super) route: Route,
+    /// How strictly To-Path has to name it.
+    pub(super) session_match: SessionMatch,
     /// The file this stream was negotiated for (RFC 5547): one file, then it is spent.
     pub(super) file: Option<FileOffer>,
     /// Set by the switchboard alone, which finds streams by it.
@@ -124,7 +132,7 @@ pub(super) struct Waiting {
 
 impl Stream {
     /// A stream that both sides have just agreed on.
-    pub(super) fn new(call: CallKey, agreed: Proposed, peer: Terms, role: Role) -> Self {
+    pub(super) fn new(call: CallKey, agreed: Proposed, peer: Terms, (role, route): (Role, Route)) -> Self {
         Self {
             call,
             local: agreed.local,
@@ -132,6 +140,8 @@ impl Stream {
             sends: agreed.sends,
             receives: agreed.receives,
             role,
+            route,
+            session_match: SessionMatch::default(),
             file: agreed.file,
             link: None,
             relay: None,
@@ -143,6 +153,23 @@ impl Stream {
             sending: None,
             player: None,
             spent: false,
+        }
+    }
+
+    /// Where we connect: to the first URI of the peer's path, or as CEMA says.
+    pub(super) fn hop(&self) -> Option<&MsrpUri> {
+        match &self.route {
+            Route::Media(hop) => Some(hop),
+            Route::Path | Route::Anchored => self.peer.path.first(),
+        }
+    }
+
+    /// Whether the peer says this path again. Where middleboxes rewrite paths, the session id at its end is what counts.
+    pub(super) fn is_path(&self, path: &[MsrpUri]) -> bool {
+        let same = || Some((self.peer.path.last()?.session_id.as_ref()?, path.last()?.session_id.as_ref()?));
+        match self.session_match {
+            SessionMatch::Uri => self.peer.path == path,
+            SessionMatch::Id => same().is_some_and(|(old, new)| old == new),
         }
     }
 
@@ -195,6 +222,7 @@ impl Stream {
             accept_types: accept_types.to_vec(),
             receives: self.receives,
             greet: self.role == Role::Active,
+            session_match: self.session_match,
         }
     }
 }
@@ -217,13 +245,14 @@ impl Switchboard {
     }
 
     /// Adds a stream and makes it findable by the session id in our URI (RFC 4975 §5.4: To-Path names the session).
-    pub(super) fn add_stream(&mut self, index: usize, stream: Stream) -> SessionKey {
+    pub(super) fn add_stream(&mut self, index: usize, mut stream: Stream) -> SessionKey {
         self.next_session += 1;
         let key = SessionKey(self.next_session);
         if let Some(id) = &stream.local.session_id {
             self.session_ids.insert(id.clone(), key);
         }
         if let Some(call) = self.calls.get_mut(&stream.call) {
+            stream.session_match = call.trunk.session_match;
             if call.streams.len() <= index {
                 call.streams.resize(index + 1, None);
             }
@@ -255,11 +284,14 @@ impl Switchboard {
         self.tags.get(tag).copied()
     }
 
-    /// The session that this To-Path names: exactly one URI, and it is one of ours by value.
+    /// The session that this To-Path names: exactly one URI, and it is one of ours by value, or by its id where the trunk wants it so.
     pub(super) fn by_path(&self, to_path: &[MsrpUri]) -> Option<SessionKey> {
         let [uri] = to_path else { return None };
         let key = *self.session_ids.get(uri.session_id.as_ref()?)?;
-        self.streams.get(&key).is_some_and(|stream| stream.local.matches(uri)).then_some(key)
+        self.streams
+            .get(&key)
+            .is_some_and(|stream| stream.local.names_session(uri, stream.session_match))
+            .then_some(key)
     }
 
     /// The live streams of a call, in the order of their m= lines.

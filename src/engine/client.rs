@@ -31,6 +31,7 @@ impl Engine {
         let Order::Call { id, target, from, remote, transport, media } = order else { return };
         let call = CallKey(self.number());
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
+        let trunk = self.policy.trunk(remote.ip());
         let uri = self.mint_uri(None);
         let proposed = match &media {
             CallMedia::Push { info, .. } => {
@@ -42,7 +43,7 @@ impl Engine {
             CallMedia::Receive => Some(Proposed { local: uri, sends: false, receives: true, file: None }),
             CallMedia::Control => None,
         };
-        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
+        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream, trunk)).collect();
         let description = sdp::offer(&local, &streams);
         let body = Body::new(SDP_TYPE, description.to_bytes());
         let parties = Parties { user: String::new(), from: from.clone(), to: target.clone(), call_id: String::new() };
@@ -57,11 +58,13 @@ impl Engine {
                 parties,
                 source: remote,
                 style: crate::msml::Style::default(),
+                trunk,
                 msml_type: MSML_TYPE.to_owned(),
                 local,
                 description: Some(description),
                 offered: Some(offered),
                 offered_in_2xx: None,
+                updating: None,
                 reoffers: VecDeque::new(),
                 streams: Vec::new(),
                 waits_since: now.instant,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
-use super::jobs::{Drain, Errand, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered};
+use super::jobs::{Drain, Errand, Lookups, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered};
 use super::link::{Bearer, LinkId, Notice, Source};
 use super::order::OrderId;
 use super::policy::{Door, Policy};
@@ -42,6 +42,7 @@ pub struct Engine {
     pub(super) local_files: HashMap<CallKey, (String, Box<FileInfo>)>,
     pub(super) orders: HashMap<OrderId, CallKey>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
+    pub(super) lookups: Lookups,
     pub(super) agenda: VecDeque<Turn>,
     pub(super) working: bool,
     timers: BTreeSet<(Instant, Timer)>,
@@ -72,6 +73,7 @@ impl Engine {
             local_files: HashMap::new(),
             orders: HashMap::new(),
             requests: HashMap::new(),
+            lookups: Lookups::default(),
             agenda: VecDeque::new(),
             working: false,
             timers: BTreeSet::new(),
@@ -88,6 +90,11 @@ impl Engine {
             Input::Notice(link, notice) => self.notice(now, link, notice, out),
             Input::Dialled(session, result) => self.dialled(now, session, result, out),
             Input::Found(ticket, result) => self.found(now, ticket, result, out),
+            Input::Resolved(ticket, names) => {
+                if let Some(Errand::Names(call)) = self.errands.remove(&ticket) {
+                    self.resolved(now, call, names, out);
+                }
+            }
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Order(order) => self.order(now, order, out),
@@ -144,6 +151,7 @@ impl Engine {
             Notice::Arrived(session, message, head) => self.arrived(now, link, session, message, head, out),
             Notice::Withdrawn(message) => self.withdrawn(link, message),
             Notice::Received(message, octets) => self.received(now, link, message, octets, out),
+            Notice::Unwrapped(message, content) => self.unwrapped(link, message, *content),
             Notice::Whole(message) => self.whole(link, message),
             Notice::Sealed(message, sealed) => self.sealed(link, message, sealed, out),
             Notice::Lost(message, why, octets) => self.lost(now, link, message, &why, octets, out),
@@ -158,7 +166,7 @@ impl Engine {
         match self.errands.remove(&ticket) {
             Some(Errand::Play(primitive)) => self.play_found(now, primitive, result, out),
             Some(Errand::Pull { call, round, index }) => self.pull_found(now, call, (round, index), result, out),
-            Some(Errand::Commit(..)) | None => {}
+            Some(Errand::Commit(..) | Errand::Names(_)) | None => {}
         }
     }
 

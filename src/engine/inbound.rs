@@ -23,7 +23,7 @@ impl Engine {
     /// A request on a link names a session the link does not carry.
     pub(super) fn knock(
         &mut self,
-        _now: Now,
+        _: Now,
         link: LinkId,
         knock: KnockId,
         to_path: &Path,
@@ -67,7 +67,7 @@ impl Engine {
             }
             return;
         }
-        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
         self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
     }
@@ -95,7 +95,7 @@ impl Engine {
         if let Some(link) = stream.relay.filter(|_| idle) {
             return self.bind_websocket(now, session, link, out);
         }
-        let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
+        let Some(hop) = stream.hop().filter(|_| stream.role == Role::Active && idle) else { return };
         let demand = match Demand::new(&self.policy, &stream.peer) {
             _ if !stream.peer.is_secure() => None,
             Ok(demand) => Some(demand),
@@ -126,7 +126,7 @@ impl Engine {
             // The peer connected first, though it said that it would not.
             Ok(link) if stream.link().is_some() => out.push(Output::Link(link, Command::Close)),
             Ok(link) => {
-                let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+                let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
                 self.board.attach(session, link);
                 out.push(Output::Link(link, Command::Bind(spec)));
                 self.start_sending(now, session, out);

@@ -8,7 +8,7 @@ use super::order::OrderId;
 use crate::model::{Instant, Now};
 use crate::msml::{self, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
-use crate::sdp::{Description, StreamOffer, Verdict};
+use crate::sdp::{Description, Names, StreamOffer, Verdict};
 use crate::sip::{self, CallKey};
 use crate::spool::{Committed, EnvelopeDraft};
 
@@ -19,6 +19,8 @@ pub(super) enum Errand {
     Play(PrimitiveKey),
     /// An INVITE pulls a file.
     Pull { call: CallKey, round: u64, index: usize },
+    /// Host names in a description of this call are looked up.
+    Names(CallKey),
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }
@@ -70,6 +72,8 @@ pub(super) struct Receipt {
     pub(super) session: SessionKey,
     pub(super) since: Instant,
     pub(super) octets: u64,
+    /// The file selector has named the file.
+    pub(super) named: bool,
     pub(super) draft: Box<EnvelopeDraft>,
     /// Every octet is in the stage.
     pub(super) whole: bool,
@@ -114,7 +118,10 @@ impl Play {
 pub(super) struct Sending {
     pub(super) session: SessionKey,
     pub(super) owner: Owner,
+    /// Octets of the file.
     pub(super) octets: u64,
+    /// Octets of the message: the file and, if it has one, its wrapper.
+    pub(super) total: u64,
 }
 
 /// An offer of the peer's whose answer waits for the spool.
@@ -139,6 +146,14 @@ pub(super) enum Drain {
     Parting,
     /// The driver was told.
     Done,
+}
+
+/// What CEMA has looked up for each call, and what waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    pub(super) names: HashMap<CallKey, Names>,
+    /// Events of calls whose names are being looked up, in order. SIP bounds them: it queues no more for a call.
+    pub(super) held: HashMap<CallKey, VecDeque<sip::Event>>,
 }
 
 /// Sessions that we have offered and that nobody has accepted or refused yet.

@@ -1,22 +1,23 @@
 //! We offer: calls of our own, streams for a `<play>`, and what the peer's answer leaves of them.
 
-use super::call::{OCTET_STREAM, Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
+use super::call::{Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::description::{file_offer, read_description};
 use super::jobs::{Owner, Timer};
 use super::link::Source;
 use super::order::Happening;
+use super::policy::Trunk;
 use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::msml::PrimitiveKey;
 use crate::msrp::{Carrier, MsrpUri, SessionKey};
-use crate::sdp::{self, AgreedStream, Description, Direction, FileOffer, LocalSession, OfferedStream};
+use crate::sdp::{self, AgreedStream, Description, Direction, FileOffer, LocalSession, OfferedStream, Terms};
 use crate::sip::{self, Body, CallKey};
 
 impl Engine {
-    pub(super) fn offered_stream(&self, proposed: &Proposed) -> OfferedStream {
+    pub(super) fn offered_stream(&self, proposed: &Proposed, trunk: Trunk) -> OfferedStream {
         OfferedStream {
-            terms: self.terms(proposed.local.clone()),
+            terms: Terms { cema: trunk.cema, ..self.terms(proposed.local.clone()) },
             direction: Direction::new(proposed.sends, proposed.receives),
             reachable: true,
             file: proposed.file.clone(),
@@ -35,24 +36,24 @@ impl Engine {
         self.tell(key, Happening::Answered(peer_tag), out);
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let wanted = !offered.added.is_empty();
-        let agreed = match read_description(body) {
-            Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
-            _ => Vec::new(),
-        };
+        let Some(agreed) = self.agree_with(now, key, offered, body, out) else { return };
         self.answer_decided(now, key, out);
-        let Some(session) = agreed.first().copied() else {
-            if wanted {
-                self.tell(key, Happening::NoMedia, out);
-            }
-            return;
-        };
+        match agreed.first() {
+            Some(session) => self.push_local_file(now, key, *session, out),
+            None if wanted => self.tell(key, Happening::NoMedia, out),
+            None => {}
+        }
+    }
+
+    /// What a command's call is for, once the stream for it is there.
+    fn push_local_file(&mut self, now: Now, key: CallKey, session: SessionKey, out: &mut Outbox<Output>) {
         if let Some((path, info)) = self.local_files.remove(&key)
             && let Some(Purpose::Client(order)) = self.board.calls.get(&key).map(|call| call.purpose)
         {
             let size = info.size.unwrap_or_default();
-            let media_type = info.media_type.as_deref().unwrap_or(OCTET_STREAM);
             let terms = &self.board.streams[&session].peer;
-            if !terms.accept(media_type) || !terms.accept_size(size) {
+            let wrapper = self.wrapper_octets(key, terms, &Source::Local(path.clone()), &info);
+            if !wrapper.is_some_and(|wrapper| terms.accept_size(size.saturating_add(wrapper))) {
                 return self.tell(key, Happening::NoMedia, out);
             }
             self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
@@ -72,7 +73,8 @@ impl Engine {
             return call.reoffers.push_back(primitive);
         }
         let Some(previous) = call.description.clone() else { return };
-        let offered_stream = self.offered_stream(&proposed);
+        let trunk = call.trunk;
+        let offered_stream = self.offered_stream(&proposed, trunk);
         let description = sdp::reoffer(&previous, &self.finished_lines(key), Some(&offered_stream));
         let path = &offered_stream.terms.path;
         let index = description.media.iter().position(|media| media.value("path") == Some(&MsrpUri::print_path(path)));
@@ -118,10 +120,8 @@ impl Engine {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let purpose = offered.purpose;
         let description = offered.description.clone();
-        let agreed = match read_description(body) {
-            Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
-            _ => Vec::new(),
-        };
+        let wanted = !offered.added.is_empty();
+        let Some(agreed) = self.agree_with(now, key, offered, body, out) else { return };
         self.answer_decided(now, key, out);
         if let Some(call) = self.board.calls.get_mut(&key) {
             call.description = Some(description);
@@ -129,7 +129,10 @@ impl Engine {
         match (purpose, agreed.first()) {
             (Some(primitive), Some(session)) => self.take_stream(now, primitive, *session, out),
             (Some(primitive), None) => self.reoffer_failed(now, primitive, "the peer refused the stream", out),
-            (None, _) => {}
+            // RFC 6714 §4.2: the offer of a call, made again without CEMA.
+            (None, Some(session)) => self.push_local_file(now, key, *session, out),
+            (None, None) if wanted => self.tell(key, Happening::NoMedia, out),
+            (None, None) => {}
         }
         self.next_reoffer(now, key, out);
     }
@@ -152,6 +155,8 @@ impl Engine {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         if let Some(primitive) = offered.purpose {
             self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
+        } else if !offered.added.is_empty() {
+            self.tell(key, Happening::NoMedia, out);
         }
         self.answer_decided(now, key, out);
         self.next_reoffer(now, key, out);
@@ -180,7 +185,23 @@ impl Engine {
         }
     }
 
-    /// Brings to life what an answer took of our offer, and returns it; ends what the answer closes.
+    /// As [`Engine::agree`], with an answer that may be none.
+    fn agree_with(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        offered: Offered,
+        body: Option<Body>,
+        out: &mut Outbox<Output>,
+    ) -> Option<Vec<SessionKey>> {
+        let Ok(Some(answer)) = read_description(body) else {
+            return Some(Vec::new());
+        };
+        self.agree(now, key, offered, &answer, out)
+    }
+
+    /// Brings to life what an answer took of our offer, and returns it; ends what the answer closes. `None`: the offer
+    /// was made again, and its answer will decide.
     pub(super) fn agree(
         &mut self,
         now: Now,
@@ -188,21 +209,25 @@ impl Engine {
         offered: Offered,
         answer: &Description,
         out: &mut Outbox<Output>,
-    ) -> Vec<SessionKey> {
-        let agreed = match sdp::read_answer(&offered.description, answer) {
+    ) -> Option<Vec<SessionKey>> {
+        let mut agreed = match sdp::read_answer(&offered.description, answer) {
             Ok(agreed) => agreed,
             Err(error) => {
                 tracing::warn!(call = key.0, %error, "the answer does not fit our offer");
-                return Vec::new();
+                return Some(Vec::new());
             }
         };
+        if !self.route_answer(key, &offered.description, answer, &mut agreed) {
+            self.offer_plainly(now, key, offered, out);
+            return None;
+        }
         let mut added = offered.added;
         let have = self.board.calls.get(&key).map(|call| call.streams.clone()).unwrap_or_default();
         for (index, (session, agreed)) in have.into_iter().zip(&agreed).enumerate() {
             let Some(session) = session.filter(|_| added.iter().all(|(new, _)| *new != index)) else { continue };
             let old = &self.board.streams[&session];
             match agreed {
-                Some(stream) if stream.terms.path == old.peer.path => continue,
+                Some(stream) if old.is_path(&stream.terms.path) => continue,
                 // Another endpoint takes the peer's place (3PCC): the same line, a new session with it.
                 Some(_) => {
                     let (local, sends, receives) = (old.local.clone(), old.sends, old.receives);
@@ -215,7 +240,7 @@ impl Engine {
         let mut sessions = Vec::new();
         for (index, proposed) in added {
             let Some(stream) = agreed.get(index).and_then(Option::as_ref) else { continue };
-            if !self.may_dial(key, stream.role, &stream.terms.path) {
+            if !self.may_dial(key, stream.role, &stream.route, &stream.terms.path) {
                 tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream ignored");
                 continue;
             }
@@ -229,7 +254,7 @@ impl Engine {
             self.dial_if_active(now, session, out);
             sessions.push(session);
         }
-        sessions
+        Some(sessions)
     }
 
     /// RFC 5547 §8.5: what an OPTIONS is told.
@@ -245,5 +270,5 @@ impl Engine {
 fn agreed_stream(call: CallKey, mut proposed: Proposed, agreed: &AgreedStream) -> Stream {
     proposed.sends &= agreed.direction.sends();
     proposed.receives &= agreed.direction.receives();
-    Stream::new(call, proposed, agreed.terms.clone(), agreed.role)
+    Stream::new(call, proposed, agreed.terms.clone(), (agreed.role, agreed.route.clone()))
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::call::OCTET_STREAM;
 use super::core::Engine;
 use super::failure::ReceiveFailure;
@@ -10,6 +12,7 @@ use super::link::{Command, Source};
 use super::order::Happening;
 use super::port::{Output, Query};
 use super::receipt::file_variables;
+use super::wrapping::{MESSAGE_ID_LETTERS, disposition, media_type};
 use crate::model::{FileInfo, Now, Outbox};
 use crate::msml::{self, End, PrimitiveKey};
 use crate::msrp::{FailureReport, OutboundKey, OutboundSpec, SendFailure, SessionKey};
@@ -111,7 +114,6 @@ impl Engine {
         let Some((play, stream)) = self.plays.get(&primitive).zip(self.board.streams.get(&session)) else {
             return Ok(());
         };
-        let size = play.object.as_ref().map_or(0, |object| object.envelope().size());
         if !stream.sends {
             return Err(Misfit {
                 code: 451,
@@ -119,12 +121,15 @@ impl Engine {
                 why: "the peer does not receive on the stream".to_owned(),
             });
         }
-        if !stream.peer.accept(&play.media_type) {
+        let Some(object) = &play.object else { return Ok(()) };
+        let info = FileInfo { media_type: Some(play.media_type.clone()), ..object.envelope().file.clone() };
+        let size = object.envelope().size();
+        let Some(wrapper) = self.wrapper_octets(play.call, &stream.peer, &Source::Object(object.clone()), &info) else {
             let why = format!("the peer does not accept {}", play.media_type);
             return Err(Misfit { code: 450, reason: "badtype", why });
-        }
-        if !stream.peer.accept_size(size) {
-            let why = format!("{size} octets are more than the peer's max-size");
+        };
+        if !stream.peer.accept_size(size.saturating_add(wrapper)) {
+            let why = format!("{size} octets, and {wrapper} of a wrapper, are more than the peer's max-size");
             return Err(Misfit { code: 521, reason: "toolarge", why });
         }
         Ok(())
@@ -170,39 +175,53 @@ impl Engine {
             return;
         };
         let message = OutboundKey(self.number());
-        let spec = self.outbound(message, session, &info, size);
+        let spec = self.outbound(now, message, session, (&source, &info), size);
+        let total = spec.total;
         tracing::info!(message_id = %spec.message_id, octets = size, name = info.name.as_deref(), "sending");
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.sending = Some(message);
         stream.player = None;
-        self.sendings.insert(message, Sending { session, owner, octets: size });
+        self.sendings.insert(message, Sending { session, owner, octets: size, total });
         if let Owner::Primitive(primitive) = owner
             && let Some(play) = self.plays.get_mut(&primitive)
         {
             play.sending = Some(message);
             play.started.get_or_insert(now.instant);
         }
-        if size == 0 {
+        if total == 0 {
             self.wake(now, REPORT_WAIT, Timer::Report(message)); // no octet of it will ever be acknowledged
         }
         out.push(Output::Link(link, Command::Send(spec, source)));
     }
 
-    fn outbound(&mut self, message: OutboundKey, session: SessionKey, info: &FileInfo, size: u64) -> OutboundSpec {
-        let disposition = info.disposition.as_deref().unwrap_or("attachment");
-        let headers = info.name.iter().map(|name| {
-            ("Content-Disposition".to_owned(), format!("{disposition}; filename={}; size={size}", quoted(name)))
-        });
+    fn outbound(
+        &mut self,
+        now: Now,
+        message: OutboundKey,
+        session: SessionKey,
+        (source, info): (&Source, &FileInfo),
+        size: u64,
+    ) -> OutboundSpec {
+        let message_id = self.mint.token(MESSAGE_ID_LETTERS);
+        let stream = &self.board.streams[&session];
+        let wrapper = self.wrapper(now.wall, stream.call, &stream.peer, source, info, &message_id);
+        let preamble = Bytes::from(wrapper.unwrap_or_default());
+        let (content_type, disposition) = if preamble.is_empty() {
+            (media_type(info), disposition(info))
+        } else {
+            ("message/cpim".to_owned(), None) // what the file is, its wrapper says
+        };
         OutboundSpec {
             message,
             session,
-            message_id: self.mint.token(22),
-            total: size,
-            content_type: info.media_type.clone().unwrap_or_else(|| OCTET_STREAM.to_owned()),
-            headers: headers.collect(),
+            message_id,
+            total: size.saturating_add(preamble.len() as u64),
+            content_type,
+            headers: disposition.map(|value| ("Content-Disposition".to_owned(), value)).into_iter().collect(),
             success_report: true,
             failure_report: FailureReport::Yes,
             chunk: self.policy.chunk,
+            preamble,
             skip: 0,
         }
     }
@@ -210,9 +229,10 @@ impl Engine {
     pub(super) fn acknowledged(&mut self, now: Now, message: OutboundKey, octets: u64, out: &mut Outbox<Output>) {
         let Some(sending) = self.sendings.get(&message) else { return };
         if let Owner::Client(order) = sending.owner {
-            out.push(Output::Happened(order, Happening::Sent(octets)));
+            let of_file = octets.saturating_sub(sending.total - sending.octets);
+            out.push(Output::Happened(order, Happening::Sent(of_file)));
         }
-        if octets >= sending.octets {
+        if octets >= sending.total {
             self.wake(now, REPORT_WAIT, Timer::Report(message));
         }
     }
@@ -403,12 +423,6 @@ fn send_result(why: &SendFailure) -> (String, String) {
         SendFailure::Source => ("storage".to_owned(), "ft.storage".to_owned()),
         SendFailure::Aborted => ("terminated".to_owned(), "ft.aborted.local".to_owned()),
     }
-}
-
-/// RFC 2183 §2: a quoted string; control characters have no place in a header.
-fn quoted(name: &str) -> String {
-    let clean: String = name.chars().filter(|letter| !letter.is_control()).collect();
-    format!("\"{}\"", clean.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// How long after the last 200 a success REPORT may take: the peer syncs a disk, or an archive behind it.

@@ -13,6 +13,7 @@ use super::port::{Output, Ticket};
 use crate::model::limits::MSRP_IDLE;
 use crate::model::{DigestAlgorithm, FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, End, PrimitiveKey, Record};
+use crate::msrp::cpim::{Content, is_cpim};
 use crate::msrp::{Arrival, InboundKey, SessionKey, StatusCode};
 use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed, StagePlan};
 
@@ -147,8 +148,8 @@ impl Engine {
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::NO_SUCH_SESSION)));
         };
         if !stream.receives {
-            // An IMDN comes whatever the direction (pitfall P25); nobody here reads one.
-            return out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
+            // The connection has taken the IMDNs that may come whatever the direction (pitfall P25).
+            return out.push(Output::Link(link, Command::Reject(message, StatusCode::FORBIDDEN)));
         }
         let busy = !stream.waiting.is_empty() || !stream.receiving.is_empty();
         if stream.spent || (stream.file.is_some() && busy) {
@@ -189,14 +190,19 @@ impl Engine {
             (None, Purpose::Service) => None,
         };
         let (owner, dest, idle) = wanted?;
-        let limit = stream.file.as_ref().and_then(|file| file.info.size).unwrap_or(u64::MAX).min(self.policy.max_size);
+        let declared = stream.file.as_ref().map(|file| file.info.clone()).unwrap_or_default();
+        // P22: max-size counts a wrapper, the size of the file selector does not.
+        let wrapped_types = is_cpim(&waiting.head.content_type).then(|| self.policy.wrapped_types());
+        let most = declared.size.filter(|_| wrapped_types.is_none()).unwrap_or(u64::MAX);
+        let limit = most.min(self.policy.max_size);
         let draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
+        let named = declared.name.is_some();
         let (link, message, since) = (waiting.link, waiting.message, waiting.since);
         if let Owner::Client(order) = owner {
             out.push(Output::Happened(order, Happening::Receiving(waiting.head.total)));
         }
         tracing::info!(call_id = %call.parties.call_id, message_id = %waiting.head.message_id, to = %dest, "receiving");
-        let plan = plan(&call.parties, &draft, dest, stream.file.is_some());
+        let plan = plan(&call.parties, &draft, dest, &declared, wrapped_types.is_some());
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.waiting.pop_front();
         stream.receiving.push((link, message));
@@ -204,12 +210,12 @@ impl Engine {
             let recorder = self.recorders.get_mut(&primitive).expect("a stream's recorder is in the table");
             recorder.message = Some((link, message));
         }
-        self.receipts.insert(
-            (link, message),
-            Receipt { key: (link, message), owner, session, since, octets: 0, draft, whole: false, sealed: false },
-        );
+        let key = (link, message);
+        let receipt = Receipt { key, owner, session, since, octets: 0, named, draft, whole: false, sealed: false };
+        self.receipts.insert(key, receipt);
         let idle = idle.unwrap_or(MSRP_IDLE);
-        out.push(Output::Link(link, Command::Receive(Box::new(Grant { message, plan, limit, idle }))));
+        let grant = Grant { message, plan, limit, declared, wrapped_types, idle };
+        out.push(Output::Link(link, Command::Receive(Box::new(grant))));
         Some(())
     }
 
@@ -285,6 +291,17 @@ impl Engine {
             Owner::Primitive(primitive) => self.msml(now, msml::Input::Progress { primitive }, out),
             Owner::Nobody => {}
         }
+    }
+
+    /// The message is a wrapper: the object will be what is in it.
+    pub(super) fn unwrapped(&mut self, link: LinkId, message: InboundKey, content: Content) {
+        let Some(receipt) = self.receipts.get_mut(&(link, message)) else { return };
+        let draft = &mut receipt.draft;
+        draft.file.media_type = Some(content.media_type);
+        if !receipt.named {
+            draft.file.name = content.disposition.as_deref().and_then(disposition_filename);
+        }
+        draft.wrappers = content.wrappers;
     }
 
     /// Every octet is in the stage: the next message of the session may come, but this one is not checked yet.
@@ -477,17 +494,18 @@ fn draft(parties: &Parties, selector: Option<&FileInfo>, head: &Arrival) -> Enve
         file,
         icon: None,
         expires: None,
+        wrappers: Vec::new(),
     }
 }
 
 /// Where the octets go. A peer that comes back with the same identity and Message-ID goes on where it stopped
-/// (RFC 4975 §5.4); what a file selector declared is checked when the stage is sealed.
-fn plan(parties: &Parties, draft: &EnvelopeDraft, object: ObjectUri, file_stream: bool) -> StagePlan {
+/// (RFC 4975 §5.4). What a file selector declared keeps other files out; in a wrapper the file will be longer than that.
+fn plan(parties: &Parties, draft: &EnvelopeDraft, object: ObjectUri, declared: &FileInfo, wrapped: bool) -> StagePlan {
     let message_id = draft.message_id.clone().unwrap_or_default();
     StagePlan {
         resume_key: Some(format!("{}\n{message_id}\n{object}", parties.from)),
         object,
-        declared: if file_stream { draft.file.clone() } else { FileInfo::default() },
+        declared: FileInfo { size: declared.size.filter(|_| !wrapped), ..declared.clone() },
         overwrite: false,
         call_id: draft.call_id.clone(),
         message_id: draft.message_id.clone(),

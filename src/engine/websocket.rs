@@ -77,7 +77,7 @@ impl Engine {
             tracing::warn!(session = session.0, "the WebSocket of the peer's relay URI has gone");
             return self.no_connection(now, session, out);
         }
-        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
         self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
         self.start_sending(now, session, out);

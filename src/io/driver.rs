@@ -26,6 +26,9 @@ const UNREAD_HAPPENINGS: usize = 4096;
 /// How long connecting to a peer's MSRP address may take.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long DNS may take for one name of a description: the caller waits for our answer meanwhile.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How often the gauges are set.
 const CENSUS: Duration = Duration::from_secs(1);
 
@@ -177,6 +180,7 @@ impl Driver {
             Output::Link(link, command) => self.command(link, command),
             Output::Dial(session, uri, demand) => self.dial(session, uri, demand),
             Output::Find(ticket, query) => self.find(ticket, query),
+            Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Happened(order, happening) => self.happened(order, happening),
             Output::Drained => {
@@ -215,6 +219,22 @@ impl Driver {
                 Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
+        });
+    }
+
+    fn resolve(&self, ticket: Ticket, names: Vec<String>) {
+        let engine = self.shared.engine.clone();
+        tokio::spawn(async move {
+            let mut resolved = Vec::new();
+            for name in names {
+                let found = tokio::time::timeout(RESOLVE_TIMEOUT, lookup_host((name.clone(), 0))).await;
+                let addresses = match found {
+                    Ok(Ok(addresses)) => addresses.map(|address| address.ip()).collect(),
+                    _ => Vec::new(),
+                };
+                resolved.push((name, addresses));
+            }
+            let _ = engine.send(Input::Resolved(ticket, resolved)).await;
         });
     }
 

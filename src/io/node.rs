@@ -22,9 +22,9 @@ use super::tls::{Reload, Tls, TlsError};
 use super::{entropy, metrics, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{
-    CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Unattended, Verify,
+    CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Trunk, Unattended, Verify,
 };
-use crate::model::Mint;
+use crate::model::{Mint, Network};
 use crate::msml::{self, DialogIdStyle, ExitStyle, Interpreter, Style};
 use crate::msrp::{self, Carrier};
 use crate::sdp::{Address, HashFunction};
@@ -447,12 +447,14 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
         chunk: usize::try_from(settings.msrp.chunk).unwrap_or(usize::MAX),
         max_size: settings.msrp.max_size,
         accept_types: settings.msrp.accept_types.clone(),
+        accept_wrapped_types: settings.msrp.accept_wrapped_types.clone(),
         trusted: control.trusted.clone(),
         unattended: match control.unattended {
             config::Unattended::Hold => Unattended::Hold,
             config::Unattended::Deposit => Unattended::Deposit,
         },
         peers: control.peers.iter().map(peer).collect(),
+        trunks: settings.msrp.peers.iter().filter_map(trunk).collect(),
         answer_timeout: settings.sip.answer_timeout,
     })
 }
@@ -477,6 +479,14 @@ fn peer(peer: &config::Peer) -> Peer {
         config::Exit::Empty => ExitStyle::Empty,
     };
     Peer { network: peer.network, user_agent: peer.user_agent.clone(), style: Style { dialogid, exit } }
+}
+
+fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
+    let session_match = match entry.session_match {
+        config::SessionMatch::Uri => msrp::SessionMatch::Uri,
+        config::SessionMatch::Id => msrp::SessionMatch::Id,
+    };
+    Some((entry.network?, Trunk { cema: entry.cema, session_match }))
 }
 
 fn sip_config(settings: &Settings) -> sip::Config {

@@ -11,6 +11,15 @@ pub const MSRP_HEAD_OCTETS: usize = 16 * 1024;
 /// Headers in one MSRP request or response.
 pub const MSRP_HEADERS: usize = 64;
 
+/// Octets before the content of a `message/cpim`: its headers and those of what is in it. Real ones are under 1 KiB.
+pub const CPIM_HEAD_OCTETS: usize = 16 * 1024;
+
+/// Lines in the heads of one `message/cpim`, the inner ones too: a group of a hundred has a hundred `To`.
+pub const CPIM_LINES: usize = 256;
+
+/// Envelopes in envelopes: each hop may add one (RFC 3862 §6), and more hops than this are a loop.
+pub const CPIM_DEPTH: usize = 8;
+
 /// URIs in one To-Path or From-Path: more relays than this is a loop.
 pub const MSRP_PATH_URIS: usize = 16;
 
@@ -127,6 +136,10 @@ pub const SDP_OCTETS: usize = 16 * 1024;
 
 /// Media lines in one SDP body.
 pub const SDP_MEDIA: usize = 64;
+
+/// Host names of one SDP body that are looked up to see whether a middlebox changed its addresses; a description of
+/// ours has one.
+pub const SDP_NAMES: usize = 8;
 
 /// Octets of one MSML document.
 pub const MSML_OCTETS: usize = 256 * 1024;

@@ -123,6 +123,7 @@ impl Connection {
             Input::Hold(message) => self.receiver.hold(message, true),
             Input::Resume(message) => self.receiver.hold(message, false),
             Input::Durable { message, octets } => self.receiver.durable(message, octets, &mut self.wire),
+            Input::Limit { message, limit } => self.receiver.limit(message, limit),
             Input::Receive { message, resume, limit } => {
                 let (receiver, mut desk) = self.desk(out);
                 receiver.receive(message, resume, limit, &mut desk);
@@ -145,9 +146,9 @@ impl Connection {
     }
 
     fn bind(&mut self, spec: SessionSpec, out: &mut Outbox<Output>) {
-        let (key, greet, local) = (spec.key, spec.greet, spec.local.clone());
+        let (key, greet, local, by) = (spec.key, spec.greet, spec.local.clone(), spec.session_match);
         if self.sessions.bind(spec).is_err() {
-            if let Some(head) = self.knocking.take_if(|head| local.matches(&head.to_path[0])) {
+            if let Some(head) = self.knocking.take_if(|head| local.names_session(&head.to_path[0], by)) {
                 self.receiver.refuse_request(&Ask::of(&head), StatusCode::NO_SUCH_SESSION, &mut self.wire);
             }
             return out.push(Output::SessionFailed { session: key, why: SendFailure::TooManySessions });

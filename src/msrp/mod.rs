@@ -26,11 +26,13 @@
 
 pub mod carrier;
 mod connection;
+pub mod cpim;
 mod decode;
 mod encode;
 mod frame;
 mod header;
 mod inbound;
+mod note;
 mod outbound;
 mod patience;
 mod port;
@@ -51,5 +53,5 @@ pub use port::{
     AbortReason, Arrival, AuthAnswer, AuthId, AuthRequest, CloseReason, Config, InboundKey, Input, KnockId,
     OutboundKey, OutboundSpec, Output, Reason, SendFailure, SessionKey, SessionSpec,
 };
-pub use uri::{MSRP_PORT, MsrpUri, MsrpUriError};
+pub use uri::{MSRP_PORT, MsrpUri, MsrpUriError, SessionMatch};
 pub use websocket::{FrameCutter, NotOneFrame, check_frame};

@@ -11,7 +11,7 @@ use crate::model::{ByteRange, Instant, Ranges};
 
 use super::decode::DecodeError;
 use super::frame::{FailureReport, Path, StatusCode};
-use super::uri::MsrpUri;
+use super::uri::{MsrpUri, SessionMatch};
 
 /// A session, chosen by the owner, unique in the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +90,8 @@ pub struct SessionSpec {
     pub receives: bool,
     /// Whether we are the active side, which sends a bodiless SEND at once (RFC 4975 §5.4).
     pub greet: bool,
+    /// How To-Path has to agree with `local`.
+    pub session_match: SessionMatch,
 }
 
 /// A WebSocket client wants a relay URI (RFC 4976 §6.3, 7977 §5.3.1).
@@ -144,7 +146,7 @@ pub struct OutboundSpec {
     pub session: SessionKey,
     /// Its Message-ID; the same again when it is sent again (RFC 4975 §5.4).
     pub message_id: String,
-    /// Octets of the message; what Byte-Range counts.
+    /// Octets of the message, preamble and all; what Byte-Range counts.
     pub total: u64,
     /// Its media type.
     pub content_type: String,
@@ -154,6 +156,8 @@ pub struct OutboundSpec {
     pub success_report: bool,
     /// Which responses to ask for.
     pub failure_report: FailureReport,
+    /// Octets of the message before those of the source: the head of a `message/cpim`. Mostly none.
+    pub preamble: Bytes,
     /// Octets per chunk. Above 2048 the chunk is interruptible; a huge number sends all in one chunk.
     pub chunk: usize,
     /// Where in the source the message begins (RFC 5547 `file-range`): added to the offset of every Fetch.
@@ -191,6 +195,13 @@ pub enum Input {
         message: InboundKey,
         /// Octets the stage has already.
         resume: Ranges,
+        /// Most octets we take; above it we answer 413.
+        limit: u64,
+    },
+    /// Take no more octets of this message than these, after all.
+    Limit {
+        /// Which message.
+        message: InboundKey,
         /// Most octets we take; above it we answer 413.
         limit: u64,
     },

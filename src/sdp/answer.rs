@@ -4,7 +4,7 @@ use super::description::{Attribute, Description, LocalSession, Media};
 use super::error::Unsupported;
 use super::file::{FileOffer, RANGE, SELECTOR, TRANSFER_ID};
 use super::fingerprint::Fingerprint;
-use super::msrp::{Direction, Role, Setup, TCP, TLS, Terms, media_line};
+use super::msrp::{Direction, Role, Route, Setup, TCP, TLS, Terms, media_line};
 
 /// What one `m=` line of an offer wants of us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct StreamOffer {
     pub setup: Option<Setup>,
     /// What we do about the connection: passive unless the peer is. To `actpass` we may be active too.
     pub role: Role,
+    /// Where it goes if we make it; [`route_offer`](super::cema::route_offer) may say otherwise than the path.
+    pub route: Route,
 }
 
 /// Reads an offer, line by line.
@@ -50,7 +52,7 @@ fn read_stream(offer: &Description, index: usize, media: &Media) -> StreamOffer 
         Ok(wanted) => wanted,
         Err(why) => (Wish::Unsupported(why), Terms::default()),
     };
-    StreamOffer { index, wish, terms, setup, role: role(setup, Role::Passive) }
+    StreamOffer { index, wish, terms, setup, role: role(setup, Role::Passive), route: Route::Path }
 }
 
 /// RFC 6135 §4.2.2; without the attribute the offerer connects (RFC 4975 §5.4).
@@ -87,6 +89,10 @@ pub(super) fn check_line(media: &Media, session: &[Attribute]) -> Result<Terms, 
     let secure = media.protocol.eq_ignore_ascii_case(TLS);
     if !secure && !media.protocol.eq_ignore_ascii_case(TCP) {
         return Err(Unsupported::Protocol);
+    }
+    // RFC 4975 §15.6: the format list is one "*".
+    if media.formats != "*" {
+        return Err(Unsupported::Formats);
     }
     if media.ports.is_some_and(|ports| ports != 1) {
         return Err(Unsupported::Ports);
@@ -248,6 +254,7 @@ mod tests {
                 Unsupported::Fingerprint,
             ),
             ("m=message 4000/2 TCP/MSRP *\r\n", Unsupported::Ports),
+            ("m=message 4000 TCP/MSRP 98\r\n", Unsupported::Formats),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}"), Unsupported::Path),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}a=path:msrp://h.example/x;tcp\r\n"), Unsupported::Path),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}a=path:msrp://10.0.0.1/x;tcp\r\n"), Unsupported::Path),

@@ -4,7 +4,7 @@ use super::answer::check_line;
 use super::description::{Attribute, Description, LocalSession, Media};
 use super::error::{SdpError, Unsupported};
 use super::file::{FileOffer, SELECTOR};
-use super::msrp::{Direction, Role, Setup, Terms, media_line};
+use super::msrp::{Direction, Role, Route, Setup, Terms, media_line};
 use crate::msrp::Carrier;
 
 /// One stream we offer.
@@ -104,6 +104,8 @@ pub struct AgreedStream {
     pub direction: Direction,
     /// What we do about the connection.
     pub role: Role,
+    /// Where it goes if we make it; [`route_answer`](super::cema::route_answer) may say otherwise than the path.
+    pub route: Route,
     /// The file as the answer describes it; `None` if the peer speaks RFC 4975 alone.
     pub file: Option<FileOffer>,
 }
@@ -139,6 +141,7 @@ pub fn read_answer(offer: &Description, answer: &Description) -> Result<Vec<Opti
                 terms,
                 direction: wanted.facing(granted), // an answer `sendrecv` to `sendonly` happens (F2)
                 role,
+                route: Route::Path,
                 // The transfer can go on without the answer's file attributes (RFC 5547 §4), so also without bad ones.
                 file: FileOffer::read(theirs).ok().flatten(),
             }))

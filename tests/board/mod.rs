@@ -48,9 +48,6 @@ impl Board {
     pub(crate) fn new(unattended: Unattended) -> Self {
         let mut mint = Mint::from_number(1);
         let policy = Policy {
-            verify: restante::engine::Verify::Either,
-            hashes: Vec::new(),
-            fingerprints: Vec::new(),
             doors: Doors {
                 first: Door { carrier: Carrier::Tcp, host: STORE.to_string(), port: 2855 },
                 others: Vec::new(),
@@ -60,9 +57,14 @@ impl Board {
             chunk: 64 * 1024,
             max_size: 1 << 30,
             accept_types: vec!["*".to_owned()],
+            verify: restante::engine::Verify::Either,
+            hashes: Vec::new(),
+            fingerprints: Vec::new(),
+            accept_wrapped_types: Vec::new(),
             trusted: vec!["192.0.2.0/24".parse().expect("a network")],
             unattended,
             peers: Vec::new(),
+            trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
         };
         let endpoint = Endpoint::new(sip::Config::default(), mint.fork());

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use restante::model::{Digest, FileInfo, Machine, Mint, Now, Outbox, Ranges};
 use restante::msrp::{
-    Config, Connection, FailureReport, Input, MsrpUri, OutboundKey, OutboundSpec, Output, SessionKey, SessionSpec,
+    Config, Connection, FailureReport, Input, MsrpUri, OutboundKey, OutboundSpec, Output, SessionKey, SessionMatch,
+    SessionSpec,
 };
 use restante::sdp::{Direction, FileOffer, OfferedStream, Role, Wish, answer, offer, read_answer, read_offer, reoffer};
 
@@ -117,6 +118,7 @@ fn session(key: u64, ours: &str, theirs: &[MsrpUri], direction: Direction, role:
         accept_types: terms(ours).accept_types,
         receives: direction.receives(),
         greet: role == Role::Active,
+        session_match: SessionMatch::Uri,
     }
 }
 
@@ -131,6 +133,7 @@ fn message(session: &SessionSpec, id: &str, content: &str, chunk: usize) -> Inpu
         success_report: false,
         failure_report: FailureReport::Yes,
         chunk,
+        preamble: Bytes::new(),
         skip: 0,
     })
 }

@@ -163,7 +163,8 @@ impl Stream {
         }
     }
 
-    fn report(&mut self, last: &Frame, total: usize) -> io::Result<()> {
+    /// The success REPORT of a message with so many octets.
+    pub(crate) fn report(&mut self, last: &Frame, total: usize) -> io::Result<()> {
         let (to, from, id) = (last.header("From-Path"), last.header("To-Path"), last.header("Message-ID"));
         self.write(
             format!(
