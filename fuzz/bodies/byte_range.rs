@@ -50,6 +50,7 @@ impl File {
             receives: true,
             greet: false,
             relay: None,
+            session_match: false,
         };
         connection.handle(Now::default(), Input::Bind(spec), &mut Outbox::new());
         Self { connection, out: Outbox::new(), written: vec![None; MAX_SIZE as usize], over: false }
