@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use restante::model::limits::HOLES_PER_MESSAGE;
 use restante::model::{Machine as _, Mint, Now, Outbox, Ranges};
-use restante::msrp::{AbortReason, Config, Connection, Input, MsrpUri, Output, SessionKey, SessionSpec};
+use restante::msrp::{AbortReason, Config, Connection, Input, MsrpUri, Output, SessionKey, SessionMatch, SessionSpec};
 
 const STORE: &str = "msrp://store.example.org:2855/s9Xk2vQ7;tcp";
 const PHONE: &str = "msrp://phone.example.net:7654/p4Jd8wLm;tcp";
@@ -50,7 +50,7 @@ impl File {
             receives: true,
             greet: false,
             relay: None,
-            session_match: false,
+            session_match: SessionMatch::Uri,
         };
         connection.handle(Now::default(), Input::Bind(spec), &mut Outbox::new());
         Self { connection, out: Outbox::new(), written: vec![None; MAX_SIZE as usize], over: false }
