@@ -1,5 +1,7 @@
 //! Every input in `fuzz/corpus` again, through the same bodies as the fuzz targets of the same names.
 
+#[path = "../fuzz/bodies/byte_range.rs"]
+mod byte_range;
 #[path = "../fuzz/bodies/cpim.rs"]
 mod cpim;
 #[path = "../fuzz/bodies/envelope.rs"]
@@ -53,6 +55,12 @@ impl Drop for Name<'_> {
 #[test]
 fn msrp_streams_of_the_corpus_give_the_same_events_however_they_are_cut() {
     replay("msrp_decoder", msrp_decoder::run);
+}
+
+// S7
+#[test]
+fn chunks_of_the_corpus_are_written_where_they_belong_and_nowhere_else() {
+    replay("byte_range", byte_range::run);
 }
 
 // M7977-5.1-03 M7977-5.1-04

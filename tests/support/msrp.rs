@@ -107,6 +107,11 @@ impl Stream {
         self.stream.flush()
     }
 
+    /// The socket itself, for those who do not keep to frames.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.tcp
+    }
+
     /// The next frame.
     pub(crate) fn read(&mut self) -> io::Result<Frame> {
         loop {
