@@ -380,7 +380,7 @@ mod tests {
         assert_eq!(done, AuthStep::Done(UsePath { local: uri(OWN), uris: path(&whole), lifetime }));
     }
 
-    // M4976-10.3-01 M7616-3.3-02
+    // M4976-10.3-01
     #[test]
     fn a_second_401_is_final_unless_only_the_nonce_was_stale() {
         let mut stale = client(&[INNER]);
