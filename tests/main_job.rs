@@ -314,6 +314,31 @@ async fn messages_sent_back_to_back_on_a_plain_session_are_all_kept() {
     assert_eq!(server.spool().status().objects, 10);
 }
 
+// M4975-6.2-02 M4975-5.4-04
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_with_a_host_name_is_connected_to_at_one_of_its_addresses_and_its_own_port() {
+    // Given a phone that listens, and whose path has a name and not a number ...
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Node::start(&settings(&dir.path().join("server")), Options::default()).await.expect("a server");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let path = format!("msrp://localhost:{port}/named1234567890abcdef;tcp");
+    let mut phone = Phone::new(server.sip_address(Transport::Udp).expect("SIP"), "bob", "named").await;
+
+    // ... when it lets the server connect ...
+    let answer = phone.invite_to(&path, "passive", "").await;
+    assert!(answer.contains("a=setup:active\r\n"), "{answer}");
+    phone.ack().await;
+
+    // ... then the server comes to that port, and says at once who it is.
+    let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await.expect("in time");
+    let (mut stream, _) = accepted.expect("a connection");
+    let mut buffer = vec![0; 4096];
+    let read = tokio::time::timeout(PATIENCE, tokio::io::AsyncReadExt::read(&mut stream, &mut buffer)).await;
+    let said = String::from_utf8_lossy(&buffer[..read.expect("in time").expect("readable")]).into_owned();
+    assert!(said.contains(" SEND\r\n") && said.contains(&format!("To-Path: {path}\r\n")), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ack_answers_the_200_and_not_the_re_invite_that_waits_behind_it() {
     // Given a call whose 200 is not acknowledged yet, on which an application server has started a play ...

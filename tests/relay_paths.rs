@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use restante::engine::{
-    Bearer, Command, Door, Doors, Engine, Input, LinkId, Notice, Output, Policy, Unattended, Verify,
+    Bearer, Command, Door, Doors, Engine, Input, LinkId, Notice, Output, Policy, Trunk, Unattended, Verify,
 };
 use restante::model::digest_auth::Credentials;
-use restante::model::{Mint, Now, Outbox};
+use restante::model::{Mint, Network, Now, Outbox};
 use restante::msml::{self, Interpreter};
 use restante::msrp::{Carrier, KnockId, MsrpUri, RelayAccount, RelayAsk, SessionSpec, StatusCode};
 use restante::sdp::{Fingerprint, HashFunction};
@@ -45,6 +45,10 @@ fn phone() -> SocketAddr {
 
 impl House {
     fn new() -> Self {
+        Self::with(Vec::new())
+    }
+
+    fn with(trunks: Vec<(Network, Trunk)>) -> Self {
         let credentials = Credentials { user: "store".to_owned(), password: "open sesame".to_owned() };
         let policy = Policy {
             doors: Doors {
@@ -63,7 +67,7 @@ impl House {
             verify: Verify::Either,
             hashes: vec![HashFunction::Sha256],
             fingerprints: vec![Fingerprint::of(b"a certificate", HashFunction::Sha256)],
-            trunks: Vec::new(),
+            trunks,
             relay: Some(RelayAccount { relays: vec![uri(RELAY)], credentials, expires: None }),
             answer_timeout: Duration::from_secs(20),
         };
@@ -414,6 +418,40 @@ fn what_cannot_be_served_anyway_costs_no_path() {
     let mut house = House::connected();
     house.invite("c1", &[("m=audio 4000 RTP/AVP 0", "active")]);
     assert!(house.said("SIP/2.0 488").is_some() && house.auth().is_none());
+}
+
+/// A server whose phones are behind a middlebox that speaks CEMA.
+fn behind_a_middlebox() -> House {
+    let phones = "198.51.100.0/24".parse().expect("a network");
+    House::with(vec![(phones, Trunk { cema: true, ..Trunk::default() })])
+}
+
+// M6714-4.2-01 M6714-4.2-03 M6714-4.2-04
+#[test]
+fn our_offer_through_a_middlebox_names_the_relay_everywhere_and_lets_the_peer_choose() {
+    let mut house = behind_a_middlebox();
+    house.request("INVITE", "c1", "");
+    house.relay_stands(LINK);
+    let own = house.let_in("u1", "");
+    let sdp = house.answer().expect("our offer");
+    assert_eq!(attribute(&sdp, "path"), [format!("{} {own}", use_path("u1"))]);
+    assert!(sdp.contains("\r\nm=message 9000 TCP/TLS/MSRP *\r\nc=IN IP4 relay.example.org\r\n"), "{sdp}");
+    assert_eq!(attribute(&sdp, "setup"), ["actpass"]);
+    assert!(sdp.contains("\r\na=msrp-cema\r\n"), "{sdp}");
+}
+
+// M6714-4.3-02 M6714-4.3-03
+#[test]
+fn a_peer_that_insists_on_being_connected_to_gets_a_plain_answer_from_behind_the_relay() {
+    let offer = |setup| description(&[(LINE, setup)]).replace("message 9", "message 7654") + "a=msrp-cema\r\n";
+    for (setup, answered) in [("passive", false), ("active", true), ("actpass", true)] {
+        let mut house = behind_a_middlebox();
+        house.request("INVITE", "c1", &offer(setup));
+        house.relay_stands(LINK);
+        house.let_in("u1", "");
+        let sdp = house.answer().expect("the answer");
+        assert_eq!(sdp.contains("a=msrp-cema"), answered, "{setup}: {sdp}");
+    }
 }
 
 impl House {

@@ -27,9 +27,14 @@ impl Phone {
 
     /// INVITE with one message stream and these lines about it; the 200.
     pub(crate) async fn invite(&mut self, lines: &str) -> String {
+        self.invite_to(PATH, "active", lines).await
+    }
+
+    /// The same with a path of its own, and its own say on who connects.
+    pub(crate) async fn invite_to(&mut self, path: &str, setup: &str, lines: &str) -> String {
         let sdp = format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=message 9 TCP/MSRP *\r\n\
-             a=accept-types:*\r\na=setup:active\r\na=path:{PATH}\r\n{lines}"
+             a=accept-types:*\r\na=setup:{setup}\r\na=path:{path}\r\n{lines}"
         );
         let length = sdp.len();
         let head = self.head("INVITE", "one");
