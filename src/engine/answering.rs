@@ -515,7 +515,10 @@ impl Engine {
         if let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered_in_2xx.take()) {
             let empty = offered.description.media.is_empty();
             match read_description(body) {
-                Ok(Some(answer)) => drop(self.agree(now, key, offered, &answer, out)),
+                Ok(Some(answer)) if self.agree(now, key, offered, &answer, out).is_none() => {
+                    return; // an offer without CEMA is on its way: who waits for an answer waits for that one's
+                }
+                Ok(Some(_)) => {}
                 _ if empty => {} // a control dialog: its answer has nothing to say
                 _ => {
                     tracing::warn!(call = key.0, "the ACK brings no usable answer to our offer");

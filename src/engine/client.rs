@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::jobs::Timer;
-use super::order::{CallMedia, Order};
+use super::order::{CallMedia, Happening, Order};
 use super::paths::{OwnPath, Waiting};
 use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::sdp::{self, FileOffer, LocalSession, OfferedStream};
-use crate::sip::{self, Body, CallKey};
+use crate::sip::{self, Body, CallKey, EndReason};
 
 impl Engine {
     pub(super) fn order(&mut self, now: Now, order: Order, out: &mut Outbox<Output>) {
@@ -22,6 +22,9 @@ impl Engine {
             Order::Info(id, token, text) => {
                 let Some(call) = self.orders.get(&id).copied() else { return };
                 sip::Command::Info { call, token, body: Body::new(MSML_TYPE, text) }
+            }
+            Order::Bye(id) if self.withdraw(id) => {
+                return out.push(Output::Happened(id, Happening::Ended(EndReason::Cancelled)));
             }
             Order::Bye(id) => {
                 let Some(call) = self.orders.get(&id).copied() else { return };

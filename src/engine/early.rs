@@ -22,6 +22,10 @@ impl Engine {
 
     /// Whether this request waits for an answer that is still to come.
     pub(super) fn came_early(&mut self, link: LinkId, knock: KnockId, to_path: &Path, from_path: &Path) -> bool {
+        // A link that is not read stalls everybody on it: the others, or all who come by way of our relay.
+        if self.relay.is_on(link) || !self.board.streams_on(link).is_empty() {
+            return false;
+        }
         let [uri] = &to_path[..] else { return false };
         let Unanswered { calls, by_id } = &mut self.unanswered;
         let call = uri.session_id.as_ref().and_then(|id| by_id.get(id)).copied();

@@ -35,8 +35,11 @@ impl Engine {
                 return;
             }
             // RFC 4975 §7.3: no such session. Who tries is worth a line: guessing ids is attack S4.
+            let remote = self.bearers.get(&link).and_then(|bearer| bearer.remote);
+            tracing::warn!(?remote, "no such session: 481");
+            // RFC 4975 §14.1: who knows a session's URI is its peer, so it stands in no ordinary log.
             let (to, from) = (MsrpUri::print_path(to_path), MsrpUri::print_path(from_path));
-            tracing::warn!(%to, %from, "no such session: 481");
+            tracing::debug!(%to, %from, "the session that is not there");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         };
         let stream = &self.board.streams[&session];

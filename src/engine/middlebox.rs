@@ -102,7 +102,12 @@ impl Engine {
     pub(super) fn route_offer(&self, key: CallKey, offer: &Description, streams: &mut [StreamOffer]) {
         if self.trunk(key).cema {
             let none = Names::default();
-            sdp::route_offer(offer, streams, self.policy.relay.is_some(), self.lookups.names.get(&key).unwrap_or(&none));
+            sdp::route_offer(
+                offer,
+                streams,
+                self.policy.relay.is_some(),
+                self.lookups.names.get(&key).unwrap_or(&none),
+            );
         }
     }
 

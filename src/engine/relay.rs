@@ -9,14 +9,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::call::{Offered, Stream};
+use super::call::{Call, Offered, Stream};
 use super::core::Engine;
 use super::jobs::Timer;
 use super::link::{Command, LinkId};
-use super::order::{Happening, Order};
+use super::order::{Happening, Order, OrderId};
 use super::paths::{Applicant, Line, OwnPath, Waiting};
 use super::port::Output;
-use crate::model::limits::{MSRP_RELAY_PATIENCE, MSRP_RELAY_WAITING};
+use crate::model::limits::{MSRP_RELAY_PATHS, MSRP_RELAY_PATIENCE, MSRP_RELAY_SHORTEST, MSRP_RELAY_WAITING};
 use crate::model::{Now, Outbox};
 use crate::msrp::{AuthFailure, AuthStep, Carrier, MsrpUri, SessionKey, SessionSpec, StatusCode, UsePath};
 use crate::sdp::{self, Role};
@@ -36,7 +36,7 @@ impl Engine {
     /// Whether so many paths for this call have to be asked for first.
     pub(super) fn lacks_paths(&self, call: CallKey, need: usize) -> bool {
         let have = self.relay.granted.get(&call).map_or(0, VecDeque::len);
-        self.relay.client.is_some() && have < need
+        self.relay.client.is_some() && have < need.min(MSRP_RELAY_PATHS)
     }
 
     /// What carries peers to the outermost relay of the path granted next.
@@ -55,13 +55,21 @@ impl Engine {
     /// Asks for the paths and goes on when they are there.
     pub(super) fn apply(&mut self, now: Now, call: CallKey, need: usize, what: Waiting, out: &mut Outbox<Output>) {
         let ticket = self.number();
-        let applicant = Applicant { ticket, call, need, what };
+        let applicant = Applicant { ticket, call, need: need.min(MSRP_RELAY_PATHS), what };
         if self.relay.waiting.len() >= MSRP_RELAY_WAITING {
             return self.denied(now, applicant, "too many wait for the MSRP relay", out);
         }
         self.relay.waiting.push_back(applicant);
         self.wake(now, MSRP_RELAY_PATIENCE, Timer::Relay(ticket));
         self.pursue(out);
+    }
+
+    /// Forgets a command's call that is not placed yet; false if it is not among those who wait.
+    pub(super) fn withdraw(&mut self, order: OrderId) -> bool {
+        let before = self.relay.waiting.len();
+        let of = |what: &Waiting| matches!(what, Waiting::Order(call) if matches!(**call, Order::Call { id, .. } if id == order));
+        self.relay.waiting.retain(|applicant| !of(&applicant.what));
+        self.relay.waiting.len() < before
     }
 
     pub(super) fn waited_too_long(&mut self, now: Now, ticket: u64, out: &mut Outbox<Output>) {
@@ -108,9 +116,14 @@ impl Engine {
         match applicant.what {
             Waiting::Answer(offer) => self.consider(now, call, *offer, out),
             Waiting::Offer => self.offer_ours(now, call, false, out),
-            Waiting::Reoffer(primitive) => self.reoffer(now, primitive, out),
+            Waiting::Reoffer(primitive) => {
+                self.reoffer(now, primitive, out);
+                if self.board.calls.get(&call).is_none_or(|call| call.reoffers.is_empty()) {
+                    self.relay.waste(call); // whoever wanted it has ended meanwhile
+                }
+            }
             Waiting::Order(order) => self.place_call(now, call, *order, out),
-            Waiting::Renew(session) => self.renewed(now, call, session, out),
+            Waiting::Renew(_) => {} // has got its path already: nobody else may have it
         }
     }
 
@@ -184,9 +197,16 @@ impl Engine {
         if let Some(front) = front {
             let (call, need, local) = (front.call, front.need, path.local);
             tracing::debug!(call = call.0, path = %MsrpUri::print_path(&path.uris), lifetime = ?path.lifetime, "the relay gives a path");
-            if let Some(lifetime) = path.lifetime {
+            if let Some(lifetime) = path.lifetime.map(|lifetime| lifetime.max(MSRP_RELAY_SHORTEST)) {
                 let due = now.instant + (lifetime - lifetime / LEASE_REST);
-                self.relay.leases.entry(call).or_default().push((local.session_id.clone(), due));
+                let leases = self.relay.leases.entry(call).or_default();
+                leases.retain(|(id, _)| *id != local.session_id);
+                leases.push((local.session_id.clone(), due));
+            }
+            if let Waiting::Renew(session) = front.what {
+                self.relay.waiting.pop_front();
+                self.renewed(now, call, session, OwnPath { relays: path.uris, local }, out);
+                return self.pursue(out);
             }
             let granted = self.relay.granted.entry(call).or_default();
             granted.push_back(OwnPath { relays: path.uris, local });
@@ -265,7 +285,7 @@ impl Engine {
         if stream.link().is_some() || stream.lost || stream.spent || stream.role != Role::Active {
             return;
         }
-        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
         self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
     }
@@ -278,17 +298,25 @@ impl Engine {
         if self.board.calls.get(&call).is_none_or(|call| call.leaving) || self.relay.waiting.iter().any(asked) {
             return;
         }
+        if self.offers_now(call) {
+            return self.wake(now, RENEW_SOON, Timer::Renew(session));
+        }
         self.apply(now, call, 1, Waiting::Renew(session), out);
     }
 
-    fn renewed(&mut self, now: Now, key: CallKey, session: SessionKey, out: &mut Outbox<Output>) {
-        let Some(path) = self.own_path(key, None) else { return };
+    /// RFC 3264 §4: whether an offer of either side is under way.
+    fn offers_now(&self, key: CallKey) -> bool {
+        let ours = |call: &Call| call.offered.is_some() || call.offered_in_2xx.is_some();
+        self.board.calls.get(&key).is_some_and(ours) || self.offers.contains_key(&key)
+    }
+
+    fn renewed(&mut self, now: Now, key: CallKey, session: SessionKey, path: OwnPath, out: &mut Outbox<Output>) {
+        if self.offers_now(key) {
+            return self.wake(now, RENEW_SOON, Timer::Renew(session));
+        }
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let index = call.streams.iter().position(|slot| *slot == Some(session));
         let (Some(index), Some(previous)) = (index, call.description.clone()) else { return };
-        if call.offered.is_some() || call.offered_in_2xx.is_some() || self.offers.contains_key(&key) {
-            return self.wake(now, RENEW_SOON, Timer::Renew(session));
-        }
         tracing::info!(call_id = %call.parties.call_id, session = session.0, "a new path through the relay is offered");
         let description = sdp::repath(&previous, index, &path.in_sdp());
         let body = Body::new(super::call::SDP_TYPE, description.to_bytes());
@@ -306,7 +334,7 @@ impl Engine {
         let Some(stream) = self.board.streams.get(&session) else { return };
         match stream.link() {
             Some(link) => {
-                let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+                let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
                 out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
             }
             None => self.join_relay(session, out),

@@ -1,11 +1,15 @@
 //! The relay URIs that WebSocket clients got from us (RFC 7977 §8.1), and the links these lead to.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::link::LinkId;
 use crate::model::limits::{RELAY_URIS, RELAY_URIS_PER_CONNECTION};
 use crate::model::{Instant, Now};
 use crate::msrp::MsrpUri;
+
+/// How long a full table is left alone after it was swept.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// A URI at which the sessions of one WebSocket client are reached.
 #[derive(Debug)]
@@ -20,6 +24,7 @@ pub(super) struct Relay {
 pub(super) struct Relays {
     by_id: HashMap<String, Relay>,
     by_link: HashMap<LinkId, Vec<String>>,
+    sweep_next: Instant,
 }
 
 impl Relays {
@@ -42,16 +47,24 @@ impl Relays {
 
     /// Whether a client waits at this link for its next session.
     pub(super) fn lead_to(&self, link: LinkId) -> bool {
-        self.by_link.contains_key(&link)
+        self.by_link.get(&link).is_some_and(|ids| !ids.is_empty())
     }
 
     /// Notes a URI, if there is room. Expired ones make way.
     pub(super) fn add(&mut self, now: Now, relay: Relay) -> Result<(), &'static str> {
+        if self.by_id.len() >= RELAY_URIS && now.instant >= self.sweep_next {
+            self.sweep(now);
+        }
         let of_link = self.by_link.entry(relay.link).or_default();
         if of_link.len() >= RELAY_URIS_PER_CONNECTION {
             let by_id = &mut self.by_id;
-            of_link.retain(|id| by_id.get(id).is_some_and(|relay| relay.until > now.instant));
-            by_id.retain(|_, other| other.link != relay.link || other.until > now.instant);
+            of_link.retain(|id| {
+                let live = by_id.get(id).is_some_and(|relay| relay.until > now.instant);
+                if !live {
+                    by_id.remove(id);
+                }
+                live
+            });
         }
         if of_link.len() >= RELAY_URIS_PER_CONNECTION {
             return Err("the connection has too many relay URIs");
@@ -63,6 +76,14 @@ impl Relays {
         of_link.push(id.clone());
         self.by_id.insert(id, relay);
         Ok(())
+    }
+
+    /// All that have expired make way. It looks at every one, so it is not done for each that is refused.
+    fn sweep(&mut self, now: Now) {
+        self.sweep_next = now.instant + SWEEP;
+        self.by_id.retain(|_, relay| relay.until > now.instant);
+        let by_id = &self.by_id;
+        self.by_link.values_mut().for_each(|ids| ids.retain(|id| by_id.contains_key(id)));
     }
 
     /// RFC 4976 §6.3: the URI is of no use once its connection has gone.

@@ -241,15 +241,16 @@ impl Driver {
     fn resolve(&self, ticket: Ticket, names: Vec<String>) {
         let engine = self.shared.engine.clone();
         tokio::spawn(async move {
-            let mut resolved = Vec::new();
-            for name in names {
+            // All at once: the call waits for the slowest, not for their sum.
+            let lookups = names.into_iter().map(async |name| {
                 let found = tokio::time::timeout(RESOLVE_TIMEOUT, lookup_host((name.clone(), 0))).await;
                 let addresses = match found {
                     Ok(Ok(addresses)) => addresses.map(|address| address.ip()).collect(),
                     _ => Vec::new(),
                 };
-                resolved.push((name, addresses));
-            }
+                (name, addresses)
+            });
+            let resolved = futures_util::future::join_all(lookups).await;
             let _ = engine.send(Input::Resolved(ticket, resolved)).await;
         });
     }

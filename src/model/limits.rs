@@ -44,6 +44,12 @@ pub const MSRP_RELAY_WAITING: usize = 1024;
 /// How long one of them waits. A caller hears ringing meanwhile, and RFC 3261 lets it give up after 32 s.
 pub const MSRP_RELAY_PATIENCE: Duration = Duration::from_secs(20);
 
+/// Paths asked for by one offer: each costs everybody a turn at the relay. Streams beyond are refused.
+pub const MSRP_RELAY_PATHS: usize = 4;
+
+/// What a relay says of a path that lives shorter is taken for this: renewing must not become all that is done.
+pub const MSRP_RELAY_SHORTEST: Duration = Duration::from_secs(15);
+
 /// RFC 4976 §5.4: a connection to a relay of our own stays for an hour after its last session.
 pub const MSRP_RELAY_KEPT: Duration = Duration::from_secs(3600);
 

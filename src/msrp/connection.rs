@@ -149,7 +149,9 @@ impl Connection {
     fn bind(&mut self, spec: SessionSpec, out: &mut Outbox<Output>) {
         let (key, greet, local, by) = (spec.key, spec.greet, spec.local.clone(), spec.session_match);
         if self.sessions.bind(spec).is_err() {
-            if let Some(head) = self.knocking.take_if(|head| local.names_session(&head.to_path[0], by)) {
+            if let Some(head) =
+                self.knocking.take_if(|head| head.to_path.last().is_some_and(|uri| local.names_session(uri, by)))
+            {
                 self.receiver.refuse_request(&Ask::of(&head), StatusCode::NO_SUCH_SESSION, &mut self.wire);
             }
             return out.push(Output::SessionFailed { session: key, why: SendFailure::TooManySessions });

@@ -41,7 +41,7 @@ pub(super) struct Outbound {
     /// It waits for its turn.
     pub(super) queued: bool,
     /// Its chunks were too long for a relay on the way and are short now.
-    pub(super) shortened: bool,
+    pub(super) shortened: Option<u64>,
     /// The Fetch that is out was for a chunk that will not be sent.
     needless: bool,
 }
@@ -66,7 +66,7 @@ impl Outbound {
             ended: false,
             paused: false,
             queued: false,
-            shortened: false,
+            shortened: None,
             needless: false,
         }
     }
@@ -118,8 +118,8 @@ impl Outbound {
     }
 
     /// Sends everything again that was not answered from the first octet on, in chunks of 2048 octets.
-    pub(super) fn shorten(&mut self) {
-        let taken = self.answered.prefix();
+    pub(super) fn shorten(&mut self, lost_from: u64) {
+        let taken = self.answered.prefix().min(lost_from);
         self.answered = Ranges::new();
         self.credit(0, taken);
         let preamble = self.spec.preamble.slice(self.spec.preamble.len().min(taken as usize)..);
@@ -127,12 +127,17 @@ impl Outbound {
         (self.sent, self.asked, self.ended_octets) = (taken, taken + self.ready_octets, taken);
         self.ready = if preamble.is_empty() { VecDeque::new() } else { VecDeque::from([preamble]) };
         self.needless = self.fetching.is_some();
-        (self.unanswered, self.ended, self.shortened) = (0, false, true);
+        (self.unanswered, self.ended, self.shortened) = (0, false, Some(taken));
         self.spec.chunk = INTERRUPTIBLE_OCTETS as usize;
     }
 
+    /// Whether a chunk of this range went in the long form and goes again anyway.
+    pub(super) fn goes_again(&self, range: Option<ByteRange>) -> bool {
+        self.shortened.is_some_and(|from| range.is_some_and(|range| range.start > from) && self.is_long(range))
+    }
+
     /// Whether a chunk of this range was a long one: those leave their end open.
-    pub(super) fn is_long(&self, range: Option<ByteRange>) -> bool {
+    fn is_long(&self, range: Option<ByteRange>) -> bool {
         range.is_some_and(|range| range.end.is_none_or(|end| end.saturating_sub(range.start) >= INTERRUPTIBLE_OCTETS))
     }
 

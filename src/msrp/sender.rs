@@ -313,7 +313,7 @@ impl Sender {
     }
 
     fn refused(&mut self, key: OutboundKey, status: StatusCode, wire: &mut Wire, out: &mut Outbox<Output>) -> Verdict {
-        if self.shorten(key, status, wire, out) {
+        if self.shorten(key, status, u64::MAX, wire, out) {
             return Verdict::Nothing;
         }
         let Some(message) = self.messages.get(&key) else { return Verdict::Nothing };
@@ -348,8 +348,10 @@ impl Sender {
             self.see_whether_delivered(key, out);
             return Verdict::Nothing;
         }
-        let late = self.messages.get(&key).is_some_and(|message| message.shortened && message.is_long(head.byte_range));
-        if late || self.shorten(key, status, wire, out) {
+        // RFC 4976 §6.4: a relay's 200 is its own word alone, so a hop behind it may refuse what is long answered here.
+        let lost_from = head.byte_range.map_or(0, |range| range.start.saturating_sub(1));
+        let late = self.messages.get(&key).is_some_and(|message| message.goes_again(head.byte_range));
+        if late || self.shorten(key, status, lost_from, wire, out) {
             return Verdict::Nothing;
         }
         let why = if status == StatusCode::TIMEOUT { SendFailure::Timeout } else { SendFailure::Report(status) };
@@ -359,7 +361,15 @@ impl Sender {
 
     /// Some relays take no frame above a few KiB, and answer it with an error or not at all. What such a relay has not
     /// taken goes again in chunks that need not be interruptible: once for each message.
-    fn shorten(&mut self, key: OutboundKey, status: StatusCode, wire: &mut Wire, out: &mut Outbox<Output>) -> bool {
+    /// Nothing from `lost_from` on counts as taken, whatever was answered.
+    fn shorten(
+        &mut self,
+        key: OutboundKey,
+        status: StatusCode,
+        lost_from: u64,
+        wire: &mut Wire,
+        out: &mut Outbox<Output>,
+    ) -> bool {
         let about_length = match status {
             StatusCode::BAD_REQUEST | StatusCode::TIMEOUT => true,
             StatusCode::WRONG_CONNECTION => false,
@@ -373,7 +383,7 @@ impl Sender {
         }
         self.transactions.forget(key);
         if let Some(message) = self.messages.get_mut(&key) {
-            message.shorten();
+            message.shorten(lost_from);
         }
         out.push(Output::Shortened { message: key, status });
         self.go_on(key, out);
