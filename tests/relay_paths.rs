@@ -162,6 +162,10 @@ impl House {
         }
     }
 
+    fn auth_is_out(&self) -> bool {
+        self.outputs.iter().any(|output| matches!(output, Output::Link(_, Command::AskRelay(_))))
+    }
+
     /// Takes the Bind of a session.
     fn bound(&mut self) -> Option<(LinkId, SessionSpec)> {
         let at = self.outputs.iter().position(|output| matches!(output, Output::Link(_, Command::Bind(_))))?;
@@ -418,6 +422,35 @@ fn what_cannot_be_served_anyway_costs_no_path() {
     let mut house = House::connected();
     house.invite("c1", &[("m=audio 4000 RTP/AVP 0", "active")]);
     assert!(house.said("SIP/2.0 488").is_some() && house.auth().is_none());
+}
+
+#[test]
+fn a_request_that_comes_before_the_answer_to_our_offer_does_not_hold_up_the_relays_connection() {
+    let mut house = House::connected();
+    house.to = "<sip:bob@192.0.2.1>".to_owned();
+    house.request("INVITE", "c1", "");
+    let own = house.let_in("u1", "");
+    house.answer().expect("our offer");
+    // No ACK, but a SEND by way of the relay: all other sessions come by the same connection.
+    let from_path = path(&format!("{} msrps://198.51.100.7:7654/p0;tcp", use_path("u1")));
+    let knock = Notice::Knock { knock: KnockId(1), to_path: vec![own].into(), from_path: from_path.into() };
+    house.give(Input::Notice(LINK, knock));
+    let refused = |output: &Output| matches!(output, Output::Link(LINK, Command::Refuse(KnockId(1), status)) if *status == StatusCode::NO_SUCH_SESSION);
+    assert!(house.outputs.iter().any(refused), "{:?}", house.outputs);
+}
+
+#[test]
+fn an_offer_of_many_streams_costs_the_relay_no_more_than_a_few_paths() {
+    let mut house = House::connected();
+    house.invite("c1", &[(LINE, "active"); 20]);
+    let mut asked = 0;
+    while house.auth_is_out() {
+        asked += 1;
+        house.let_in(&format!("u{asked}"), "");
+    }
+    let sdp = house.answer().expect("the answer");
+    assert_eq!(asked, restante::model::limits::MSRP_RELAY_PATHS);
+    assert_eq!((sdp.matches("m=message 9000 ").count(), sdp.matches("m=message 0 ").count()), (asked, 20 - asked));
 }
 
 /// A server whose phones are behind a middlebox that speaks CEMA.

@@ -248,6 +248,25 @@ fn a_report_about_a_long_chunk_does_not_harm_the_short_ones() {
     assert_eq!(store.failures(), [SendFailure::Report(StatusCode::NOT_IMPLEMENTED)]);
 }
 
+// M4976-6.4.3-01
+#[test]
+fn what_a_further_relay_refuses_is_sent_again_although_the_first_had_answered_200() {
+    let mut store = store_with(file(200_000));
+    store.give(Input::Send(OutboundSpec { success_report: true, ..message(1, "m0001", 200_000) }));
+    loop {
+        let said = store.said();
+        if said.is_empty() {
+            break;
+        }
+        tids(&said).iter().for_each(|tid| store.hear(answer(tid, "200 OK")));
+    }
+    store.hear(report("m0001", "65537-131072/200000", "501 Not Implemented"));
+    assert_eq!(ranges(&store.said())[0], "65537-67584/200000", "from where the refused chunk began");
+    // An earlier one is refused, too: what went before the new beginning will not go again, so the message has failed.
+    store.hear(report("m0001", "1-65536/200000", "501 Not Implemented"));
+    assert_eq!(store.failures(), [SendFailure::Report(StatusCode::NOT_IMPLEMENTED)]);
+}
+
 #[test]
 fn nothing_is_shortened_without_a_relay_or_for_another_reason_or_twice() {
     let failures = |remote: &str, chunk: usize, failure_report, status: &str| {
