@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use restante::config::{Host, Listen, Settings, Transport as Listened};
 use restante::engine::CallMedia;
+use restante::io::entropy;
 use restante::io::node::{Node, Options};
 use restante::sip::Transport;
 use tempfile::TempDir;
@@ -114,6 +115,18 @@ impl Station {
         std::future::pending().await
     }
 }
+
+/// A Message-ID that nobody has used (RFC 4975 §7.1).
+///
+/// # Errors
+/// The system has no random numbers.
+pub(crate) fn fresh_id() -> Result<String, Failure> {
+    let mut mint = entropy::mint().map_err(|error| Failure::new(error.to_string()))?;
+    Ok(mint.token(MESSAGE_ID_LETTERS))
+}
+
+/// RFC 4975 §7.1 wants 64 random bits; 22 letters carry 130.
+const MESSAGE_ID_LETTERS: usize = 22;
 
 /// A UDP socket that knows no other peer.
 async fn probe(remote: SocketAddr) -> std::io::Result<UdpSocket> {

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::call::{Call, OCTET_STREAM, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
+use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
 use super::core::Engine;
-use super::description::{Refusal, file_offer, read_description};
-use super::jobs::{Errand, Owner, Pending, Timer};
-use super::link::{Command, Source};
-use super::port::{Output, Query};
-use crate::model::{Now, ObjectUri, Outbox};
+use super::description::{Refusal, read_description};
+use super::jobs::{Errand, Outgoing, Owner, Pending, Timer};
+use super::link::Command;
+use super::port::Output;
+use super::transfers::{icon_of, icons};
+use crate::model::{Now, Outbox};
 use crate::msml;
 use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
@@ -16,7 +17,7 @@ use crate::sdp::{
     Verdict, Wish,
 };
 use crate::sip::{self, Body, CallKey, Invite};
-use crate::spool::Committed;
+use crate::spool::{Committed, Icon};
 
 // The peer offers.
 impl Engine {
@@ -37,13 +38,16 @@ impl Engine {
             reoffers: VecDeque::new(),
             streams: Vec::new(),
             waits_since: now.instant,
+            transfers: VecDeque::new(),
+            closing: false,
             leaving: false,
         };
         tracing::info!(call_id = %call.parties.call_id, conn = %call.tag, from = %call.parties.from, source = %call.source, "INVITE");
         let control = is_control_user(&call.parties.user);
         self.board.add_call(key, call);
+        let icons = icons(invite.body.as_ref());
         match read_description(invite.body) {
-            Ok(Some(offer)) => self.consider(now, key, offer, out),
+            Ok(Some(offer)) => self.consider(now, key, offer, icons, out),
             Ok(None) => self.offer_ours(now, key, control, out),
             Err(refusal) => self.refuse(now, key, refusal, out),
         }
@@ -55,13 +59,14 @@ impl Engine {
         if let Some(interrupted) = call.offered.take().and_then(|offered| offered.purpose) {
             call.reoffers.push_front(interrupted);
         }
+        let icons = icons(body.as_ref());
         match read_description(body) {
-            Ok(Some(offer)) => self.consider(now, key, offer, out),
+            Ok(Some(offer)) => self.consider(now, key, offer, icons, out),
             Ok(None) => {
                 // RFC 3261 §14.2: an offerless re-INVITE is answered with an offer of what there is.
                 let Some(call) = self.board.calls.get_mut(&key) else { return };
                 let Some(description) = call.description.clone() else { return };
-                let offered = Offered { description: description.clone(), added: Vec::new(), purpose: None };
+                let offered = Offered::new(description.clone(), Vec::new());
                 call.offered_in_2xx = Some(offered);
                 self.accept(now, key, &description, out);
             }
@@ -87,28 +92,35 @@ impl Engine {
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
         let added = proposed.into_iter().enumerate().collect();
-        call.offered_in_2xx = Some(Offered { description: description.clone(), added, purpose: None });
+        call.offered_in_2xx = Some(Offered::new(description.clone(), added));
         self.accept(now, key, &description, out);
     }
 
-    /// Decides on each stream of an offer; pulls wait for the spool.
-    fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
+    /// Decides on each stream of an offer; some wait for the spool.
+    fn consider(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        offer: Description,
+        icons: Vec<(String, Icon)>,
+        out: &mut Outbox<Output>,
+    ) {
         let streams = sdp::read_offer(&offer);
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
         let round = self.number();
-        let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new() };
+        let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new(), icons };
         let mut wanted = Vec::new();
         for (stream, verdict) in
             pending.streams.iter().zip(&mut pending.verdicts).filter(|(_, verdict)| verdict.is_none())
         {
-            match self.pull_query(key, stream) {
+            match self.question(key, stream) {
                 Some(query) => wanted.push((stream.index, query)),
                 None => *verdict = Some(Verdict::Reject),
             }
         }
         self.offers.insert(key, pending);
         for (index, query) in wanted {
-            let ticket = self.errand(Errand::Pull { call: key, round, index });
+            let ticket = self.errand(Errand::Stream { call: key, round, index });
             out.push(Output::Find(ticket, query));
         }
         self.answer_if_decided(now, key, out);
@@ -126,16 +138,7 @@ impl Engine {
                 tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream refused");
                 Some(Verdict::Reject)
             }
-            Wish::Push(file) => {
-                let info = &file.info;
-                let fits = info.size.is_none_or(|size| size <= self.policy.max_size);
-                let liked = info.media_type.as_deref().is_none_or(|kind| self.policy.accepts(kind));
-                if !fits || !liked {
-                    tracing::warn!(size = info.size, media_type = info.media_type.as_deref(), "file refused by policy");
-                    return Some(Verdict::Reject);
-                }
-                Some(Verdict::Accept(self.local_stream(Direction::RecvOnly, stream, Some(file.clone()))))
-            }
+            Wish::Push(file) => self.judge_push(stream, file),
             Wish::Pull(_) => None,
             Wish::Session(direction) => {
                 let ours = Direction::SendRecv.facing(*direction);
@@ -148,34 +151,12 @@ impl Engine {
         }
     }
 
-    /// A line that repeats a stream we have (session timers do, RFC 4028): the same again, nothing starts anew.
-    fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
-        let session = (*self.board.calls.get(&key)?.streams.get(stream.index)?)?;
-        let have = self.board.streams.get(&session)?;
-        let file = match (&stream.wish, &have.file) {
-            (Wish::Push(file) | Wish::Pull(file), Some(ours)) => {
-                // RFC 5547 §8.1: another id is another transfer, whatever the path; the same id stays the same file.
-                if file.info.transfer_id != ours.info.transfer_id {
-                    return None;
-                }
-                if file.contradicts(&ours.info) {
-                    return Some(Verdict::Reject);
-                }
-                Some(ours.clone())
-            }
-            (Wish::Session(_), None) => None,
-            _ => return None,
-        };
-        let direction = match &stream.wish {
-            Wish::Session(peer) => Direction::SendRecv.facing(*peer),
-            _ => Direction::new(have.sends, have.receives),
-        };
-        (have.peer.path == stream.terms.path).then(|| {
-            Verdict::Accept(LocalStream { terms: self.terms(have.local.clone()), direction, role: have.role, file })
-        })
-    }
-
-    fn local_stream(&mut self, direction: Direction, stream: &StreamOffer, file: Option<FileOffer>) -> LocalStream {
+    pub(super) fn local_stream(
+        &mut self,
+        direction: Direction,
+        stream: &StreamOffer,
+        file: Option<FileOffer>,
+    ) -> LocalStream {
         let local = self.mint_uri(stream.terms.path.first().and_then(Carrier::of));
         LocalStream { terms: self.terms(local), direction, role: stream.role, file }
     }
@@ -199,58 +180,7 @@ impl Engine {
         role == Role::Passive || call.purpose != Purpose::Service || self.policy.may_control(source) || itself()
     }
 
-    /// What a pull asks for: the box is the Request-URI's, the object the selector's. Nobody but those who may command
-    /// us reads other people's mail without an application server.
-    fn pull_query(&self, key: CallKey, stream: &StreamOffer) -> Option<Query> {
-        let Wish::Pull(file) = &stream.wish else { return None };
-        let call = self.board.calls.get(&key)?;
-        if !self.policy.may_control(call.source.ip()) {
-            tracing::warn!(call_id = %call.parties.call_id, source = %call.source, "a pull from outside control.trusted: refused");
-            return None;
-        }
-        let user = &call.parties.user;
-        let user = percent_encoding::percent_decode_str(user).decode_utf8().ok()?;
-        Some(Query::Select(ObjectUri::mailbox(&user).ok()?, Box::new(file.info.clone())))
-    }
-
-    pub(super) fn pull_found(
-        &mut self,
-        now: Now,
-        key: CallKey,
-        (round, index): (u64, usize),
-        result: Result<Option<Committed>, String>,
-        out: &mut Outbox<Output>,
-    ) {
-        if self.offers.get(&key).is_none_or(|pending| pending.round != round) {
-            return; // that offer was given up
-        }
-        let Some(mut pending) = self.offers.remove(&key) else { return };
-        let Some(at) = pending.streams.iter().position(|stream| stream.index == index) else { return };
-        let verdict = match result {
-            Ok(Some(object)) if !fits(&pending.streams[at].terms, &object) => {
-                tracing::warn!(uri = %object.envelope().uri, "the caller pulls what it does not accept: refused");
-                Verdict::Reject
-            }
-            Ok(Some(object)) => {
-                let stream = &pending.streams[at];
-                let Wish::Pull(asked) = &stream.wish else { return };
-                let file = pulled_file(asked, &object);
-                let local = self.local_stream(Direction::SendOnly, stream, Some(file));
-                pending.pulled.insert(index, object);
-                Verdict::Accept(local)
-            }
-            Ok(None) => Verdict::Reject,
-            Err(why) => {
-                tracing::warn!(%why, "the spool could not be asked");
-                Verdict::Reject
-            }
-        };
-        pending.verdicts[at] = Some(verdict);
-        self.offers.insert(key, pending);
-        self.answer_if_decided(now, key, out);
-    }
-
-    fn answer_if_decided(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+    pub(super) fn answer_if_decided(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
         let decided = self.offers.get(&key).is_some_and(|pending| pending.verdicts.iter().all(Option::is_some));
         let Some(pending) = decided.then(|| self.offers.remove(&key)).flatten() else { return };
         let verdicts: Vec<Verdict> = pending.verdicts.into_iter().flatten().collect();
@@ -270,8 +200,11 @@ impl Engine {
         }
         self.accept(now, key, &description, out);
         for (stream, verdict) in pending.streams.iter().zip(verdicts) {
-            let object = pending.pulled.get(&stream.index).cloned();
-            self.settle(now, key, stream, verdict, object, out);
+            let (object, icon) = match &stream.wish {
+                Wish::Push(file) => (None, icon_of(file, &pending.icons)),
+                _ => (pending.pulled.get(&stream.index).cloned(), None),
+            };
+            self.settle(now, key, stream, verdict, (object, icon), out);
         }
         self.next_reoffer(now, key, out);
     }
@@ -283,7 +216,7 @@ impl Engine {
         key: CallKey,
         offered: &StreamOffer,
         verdict: Verdict,
-        object: Option<Committed>,
+        (object, icon): (Option<Committed>, Option<Icon>),
         out: &mut Outbox<Output>,
     ) {
         let have = self.board.calls.get(&key).and_then(|call| call.streams.get(offered.index).copied().flatten());
@@ -313,17 +246,20 @@ impl Engine {
             Wish::Push(file) => Some(file.clone()),
             _ => proposed.file.clone(),
         };
+        if let Some((call, file)) = self.board.calls.get_mut(&key).zip(file.as_ref()) {
+            call.remember(file);
+        }
         let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        let range = stream.file.as_ref().and_then(|file| file.range);
+        let stream = Stream { icon, ..stream };
         let session = self.board.add_stream(offered.index, stream);
         self.wait_for_connection(now, key);
         if let Some(recorder) = recorder {
             self.hand_over(recorder, session);
         }
         if let Some(object) = object {
-            let info = Box::new(object.envelope().file.clone());
-            let size = object.envelope().size();
             self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
-            self.pushes.insert(session, (Owner::Nobody, Source::Object(object), info, size));
+            self.pushes.insert(session, Outgoing::object(Owner::Nobody, object, range));
         }
     }
 
@@ -373,25 +309,9 @@ impl Engine {
     }
 }
 
-/// RFC 4975 §8.6, RFC 5547 §8.7: nothing is sent that the peer does not take, by type or by size.
-fn fits(terms: &Terms, object: &Committed) -> bool {
-    let media_type = object.envelope().file.media_type.as_deref().unwrap_or(OCTET_STREAM);
-    terms.accept(media_type) && terms.accept_size(object.envelope().size())
-}
-
 /// F-3: these users are where application servers send their control dialogs.
 fn is_control_user(user: &str) -> bool {
     user.eq_ignore_ascii_case("control") || user.eq_ignore_ascii_case("msml")
-}
-
-/// What a pull is answered with: the whole selector of the chosen file, and the caller's own transfer id.
-fn pulled_file(asked: &FileOffer, object: &Committed) -> FileOffer {
-    let envelope = object.envelope();
-    let mut info = envelope.file.clone();
-    info.size = Some(envelope.size());
-    info.digests = vec![envelope.sha1().clone()];
-    info.transfer_id.clone_from(&asked.info.transfer_id);
-    file_offer(info)
 }
 
 fn refusal_text(streams: &[StreamOffer]) -> String {

@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use super::link::LinkId;
 use super::order::OrderId;
 use crate::model::Instant;
+use crate::model::limits::TRANSFER_IDS_PER_CALL;
 use crate::msml::{PrimitiveKey, Style};
 use crate::msrp::{Arrival, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionSpec};
 use crate::sdp::{Description, FileOffer, LocalSession, Role, Terms};
 use crate::sip::CallKey;
+use crate::spool::Icon;
 
 /// Which side of the application this call serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,10 @@ pub(super) struct Call {
     pub(super) streams: Vec<Option<SessionKey>>,
     /// Since when its streams wait for a connection, if none has one.
     pub(super) waits_since: Instant,
+    /// Every `file-transfer-id` that was ever accepted on this call (RFC 5547 §8.1).
+    pub(super) transfers: VecDeque<String>,
+    /// A line has done its file, and the offer that closes it waits for its turn.
+    pub(super) closing: bool,
     /// Set when the peer has hung up and the last octets may still be on their way.
     pub(super) leaving: bool,
 }
@@ -69,6 +75,29 @@ pub(super) struct Offered {
     pub(super) added: Vec<(usize, Proposed)>,
     /// The primitive the re-INVITE was made for.
     pub(super) purpose: Option<PrimitiveKey>,
+    /// The description came with an icon, which not every peer takes (RFC 5547 §8.8).
+    pub(super) with_icon: bool,
+}
+
+impl Offered {
+    pub(super) const fn new(description: Description, added: Vec<(usize, Proposed)>) -> Self {
+        Self { description, added, purpose: None, with_icon: false }
+    }
+}
+
+impl Call {
+    /// Whether this id was used before. No id is none that could have been.
+    pub(super) fn knows(&self, file: &FileOffer) -> bool {
+        file.info.transfer_id.as_ref().is_some_and(|id| self.transfers.contains(id))
+    }
+
+    pub(super) fn remember(&mut self, file: &FileOffer) {
+        let Some(id) = file.info.transfer_id.as_ref().filter(|_| !self.knows(file)) else { return };
+        if self.transfers.len() >= TRANSFER_IDS_PER_CALL {
+            self.transfers.pop_front();
+        }
+        self.transfers.push_back(id.clone());
+    }
 }
 
 /// A stream that an answer may bring to life.
@@ -92,6 +121,8 @@ pub(super) struct Stream {
     pub(super) role: Role,
     /// The file this stream was negotiated for (RFC 5547): one file, then it is spent.
     pub(super) file: Option<FileOffer>,
+    /// The preview picture that came with the offer.
+    pub(super) icon: Option<Icon>,
     pub(super) link: Option<LinkId>,
     /// A connection to the peer is being made.
     pub(super) dialling: bool,
@@ -128,6 +159,7 @@ impl Stream {
             receives: agreed.receives,
             role,
             file: agreed.file,
+            icon: None,
             link: None,
             dialling: false,
             waiting: None,

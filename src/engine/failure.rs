@@ -24,6 +24,9 @@ pub enum ReceiveFailure {
     /// The stream was lost before the last octet.
     #[error("the connection was lost")]
     Disconnected,
+    /// The same file of the same sender goes on in a newer session.
+    #[error("a newer session of its sender has taken the file over")]
+    TakenOver,
     /// Nothing came for too long, and nothing had come before.
     #[error("no octet came in time")]
     First,
@@ -50,9 +53,12 @@ impl ReceiveFailure {
             Self::BadType => StatusCode::UNSUPPORTED_MEDIA,
             Self::Exists => StatusCode::FORBIDDEN,
             Self::First | Self::Idle => StatusCode::TIMEOUT,
-            Self::TooLarge | Self::AbortedRemote | Self::Disconnected | Self::Terminated | Self::Storage(_) => {
-                StatusCode::STOP_SENDING
-            }
+            Self::TooLarge
+            | Self::AbortedRemote
+            | Self::Disconnected
+            | Self::TakenOver
+            | Self::Terminated
+            | Self::Storage(_) => StatusCode::STOP_SENDING,
         }
     }
 
@@ -75,6 +81,7 @@ impl ReceiveFailure {
             Self::BadType => "badtype",
             Self::AbortedRemote => "aborted",
             Self::Disconnected => "disconnected",
+            Self::TakenOver => "takenover",
             Self::First => "prespeech",
             Self::Idle => "postspeech",
             Self::Terminated => "terminated",
@@ -91,7 +98,7 @@ impl ReceiveFailure {
             Self::TooLarge => "ft.toolarge",
             Self::BadType => "ft.badtype",
             Self::AbortedRemote => "ft.aborted.remote",
-            Self::Disconnected => "ft.disconnected",
+            Self::Disconnected | Self::TakenOver => "ft.disconnected",
             Self::First => "ft.timeout.first",
             Self::Idle => "ft.timeout.idle",
             Self::Terminated => "ft.aborted.local",
@@ -102,7 +109,7 @@ impl ReceiveFailure {
 
     /// Whether a later session may bring the rest, so that the octets are worth keeping.
     pub const fn resumable(&self) -> bool {
-        matches!(self, Self::AbortedRemote | Self::Disconnected | Self::Idle | Self::Terminated)
+        matches!(self, Self::AbortedRemote | Self::Disconnected | Self::TakenOver | Self::Idle | Self::Terminated)
     }
 }
 
@@ -112,6 +119,7 @@ impl From<&StageError> for ReceiveFailure {
             StageError::Exists(_) => Self::Exists,
             StageError::Overrun { .. } => Self::SizeMismatch,
             StageError::TooManyHoles { .. } => Self::TooLarge,
+            StageError::TakenOver => Self::TakenOver,
             other => Self::Storage(other.to_string()),
         }
     }

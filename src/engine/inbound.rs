@@ -190,6 +190,7 @@ impl Engine {
         }
         self.offers.remove(&key);
         self.local_files.remove(&key);
+        self.parts.remove(&key);
     }
 
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.

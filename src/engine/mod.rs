@@ -33,10 +33,11 @@ mod outbound;
 pub mod policy;
 pub mod port;
 mod receipt;
+mod transfers;
 
 pub use self::core::Engine;
 pub use failure::ReceiveFailure;
 pub use link::{Bearer, Command, Grant, Link, LinkId, Notice, Source};
-pub use order::{CallMedia, Happening, Order, OrderId};
+pub use order::{CallMedia, Happening, LocalFile, Order, OrderId, Wanted};
 pub use policy::{Door, Doors, Peer, Policy, Unattended};
-pub use port::{Census, Input, Output, Query, Ticket};
+pub use port::{Census, Found, Input, Output, Query, Ticket};

@@ -5,14 +5,16 @@ use std::time::Duration;
 use super::call::OCTET_STREAM;
 use super::core::Engine;
 use super::failure::ReceiveFailure;
-use super::jobs::{Errand, Owner, Play, Sending, Timer};
-use super::link::{Command, Source};
+use super::jobs::{Errand, Outgoing, Owner, Play, Sending, Timer};
+use super::link::Command;
 use super::order::Happening;
 use super::port::{Output, Query};
 use super::receipt::file_variables;
+use super::transfers::StreamEnd;
 use crate::model::{FileInfo, Now, Outbox};
 use crate::msml::{self, End, PrimitiveKey};
 use crate::msrp::{FailureReport, OutboundKey, OutboundSpec, SendFailure, SessionKey};
+use crate::sdp;
 use crate::sip::CallKey;
 use crate::spool::Committed;
 
@@ -38,6 +40,7 @@ impl Engine {
             object: None,
             media_type: String::new(),
             sending: None,
+            plain: false,
         };
         self.plays.insert(primitive, play);
         if call.is_none() {
@@ -152,7 +155,7 @@ impl Engine {
     pub(super) fn start_sending(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
         let Some(link) = stream.link.filter(|_| stream.sending.is_none() && !stream.spent) else { return };
-        let (owner, source, info, size) = if let Some(primitive) = stream.player {
+        let outgoing = if let Some(primitive) = stream.player {
             let Some((play, object)) = self.plays.get(&primitive).and_then(|play| Some((play, play.object.clone()?)))
             else {
                 return;
@@ -160,18 +163,20 @@ impl Engine {
             if play.held {
                 return; // until resume
             }
-            let mut info = object.envelope().file.clone();
-            info.media_type = Some(play.media_type.clone());
-            let size = object.envelope().size();
-            (Owner::Primitive(primitive), Source::Object(object), info, size)
-        } else if let Some((owner, source, info, size)) = self.pushes.remove(&session) {
-            (owner, source, *info, size)
+            let media_type = Some(play.media_type.clone());
+            let mut outgoing = Outgoing::object(Owner::Primitive(primitive), object, None);
+            outgoing.info.media_type = media_type;
+            outgoing
+        } else if let Some(outgoing) = self.pushes.remove(&session) {
+            outgoing
         } else {
             return;
         };
         let message = OutboundKey(self.number());
-        let spec = self.outbound(message, session, &info, size);
-        tracing::info!(message_id = %spec.message_id, octets = size, name = info.name.as_deref(), "sending");
+        let spec = self.outbound(message, session, &outgoing);
+        let Outgoing { owner, source, info, part, .. } = outgoing;
+        let size = part.end - part.start;
+        tracing::info!(message_id = %spec.message_id, octets = size, from = part.start, name = info.name.as_deref(), "sending");
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.sending = Some(message);
         stream.player = None;
@@ -188,22 +193,20 @@ impl Engine {
         out.push(Output::Link(link, Command::Send(spec, source)));
     }
 
-    fn outbound(&mut self, message: OutboundKey, session: SessionKey, info: &FileInfo, size: u64) -> OutboundSpec {
-        let disposition = info.disposition.as_deref().unwrap_or("attachment");
-        let headers = info.name.iter().map(|name| {
-            ("Content-Disposition".to_owned(), format!("{disposition}; filename={}; size={size}", quoted(name)))
-        });
+    fn outbound(&mut self, message: OutboundKey, session: SessionKey, outgoing: &Outgoing) -> OutboundSpec {
+        let Outgoing { info, part, message_id, .. } = outgoing;
+        let headers = info.name.is_some().then(|| ("Content-Disposition".to_owned(), content_disposition(info)));
         OutboundSpec {
             message,
             session,
-            message_id: self.mint.token(22),
-            total: size,
+            message_id: message_id.clone().unwrap_or_else(|| self.mint.token(22)),
+            total: part.end - part.start,
             content_type: info.media_type.clone().unwrap_or_else(|| OCTET_STREAM.to_owned()),
-            headers: headers.collect(),
+            headers: headers.into_iter().collect(),
             success_report: true,
             failure_report: FailureReport::Yes,
             chunk: self.policy.chunk,
-            skip: 0,
+            skip: part.start,
         }
     }
 
@@ -229,6 +232,7 @@ impl Engine {
     /// Every chunk was answered with 200 and the success REPORT is in: only now is it delivered.
     pub(super) fn delivered(&mut self, now: Now, message: OutboundKey, out: &mut Outbox<Output>) {
         let Some(sending) = self.sent(message) else { return };
+        self.retire(now, sending.session, StreamEnd::Sent);
         match sending.owner {
             Owner::Primitive(primitive) => {
                 let Some(play) = self.plays.get_mut(&primitive) else { return };
@@ -254,6 +258,8 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         let Some(sending) = self.sent(message) else { return };
+        let ours = matches!(why, SendFailure::Aborted | SendFailure::Source | SendFailure::Timeout);
+        self.retire(now, sending.session, if ours { StreamEnd::Ours } else { StreamEnd::Theirs });
         tracing::warn!(?why, octets, "the message did not get through");
         match sending.owner {
             Owner::Primitive(primitive) => {
@@ -366,7 +372,7 @@ impl Engine {
         if let Some(recorder) = recorder {
             self.record_over(now, recorder, &ReceiveFailure::Disconnected, 0, Duration::ZERO, out);
         }
-        if let Some((Owner::Client(order), ..)) = self.pushes.remove(&session) {
+        if let Some(Outgoing { owner: Owner::Client(order), .. }) = self.pushes.remove(&session) {
             out.push(Output::Happened(order, Happening::SendFailed(SendFailure::ConnectionLost)));
         }
     }
@@ -403,6 +409,23 @@ fn send_result(why: &SendFailure) -> (String, String) {
         SendFailure::Aborted => ("terminated".to_owned(), "ft.aborted.local".to_owned()),
     }
 }
+
+/// RFC 5547 §6: the header says of the file what SDP says of it, in the words of RFC 2183.
+fn content_disposition(info: &FileInfo) -> String {
+    // RFC 5547 §7: a file of which nobody says otherwise is to be rendered.
+    let mut text = info.disposition.as_deref().filter(|word| sdp::is_token(word)).unwrap_or(RENDER).to_owned();
+    text.extend(info.name.iter().map(|name| format!("; filename={}", quoted(name))));
+    text.extend(info.size.map(|size| format!("; size={size}")));
+    let dates = [("creation", &info.created), ("modification", &info.modified), ("read", &info.read)];
+    for (kind, date) in dates {
+        let date = date.as_deref().and_then(sdp::numeric_zone);
+        text.extend(date.map(|date| format!("; {kind}-date=\"{date}\"")));
+    }
+    text
+}
+
+/// The disposition of a file that has none (RFC 5547 §7).
+pub(super) const RENDER: &str = "render";
 
 /// RFC 2183 §2: a quoted string; control characters have no place in a header.
 fn quoted(name: &str) -> String {

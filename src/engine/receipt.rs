@@ -8,12 +8,16 @@ use super::failure::ReceiveFailure;
 use super::jobs::{Errand, Owner, Receipt, Recorder, Timer};
 use super::link::{Command, Grant, LinkId};
 use super::order::Happening;
+use super::outbound::RENDER;
 use super::policy::Unattended;
 use super::port::{Output, Ticket};
+use super::transfers::{self, StreamEnd};
 use crate::model::limits::MSRP_IDLE;
+use crate::model::media::bare;
 use crate::model::{DigestAlgorithm, FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, End, PrimitiveKey, Record};
 use crate::msrp::{Arrival, InboundKey, SessionKey, StatusCode};
+use crate::sdp::FileOffer;
 use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed, StagePlan};
 
 // What the application wants.
@@ -58,7 +62,7 @@ impl Engine {
         self.msml(now, msml::Input::Started { primitive }, out);
         self.await_first(now, primitive);
         self.dial_if_active(session, out);
-        self.grant_waiting(session, out);
+        self.grant_waiting(now, session, out);
     }
 
     /// `prespeech` runs while the recorder does.
@@ -117,7 +121,7 @@ impl Engine {
                     Some((link, message)) => out.push(Output::Link(link, Command::Resume(message))),
                     None => {
                         self.await_first(now, primitive);
-                        self.grant_waiting(session, out);
+                        self.grant_waiting(now, session, out);
                     }
                 }
             }
@@ -157,14 +161,14 @@ impl Engine {
         // The message before it is nearly always whole: its last octets are only on their way to the stage.
         let patience = if stream.receiving.is_some() { INTERLEAVED } else { self.policy.hold };
         stream.waiting = Some(Waiting { link, message, head, since: now.instant });
-        self.grant_waiting(session, out);
+        self.grant_waiting(now, session, out);
         if self.board.streams.get(&session).is_some_and(|stream| stream.waiting.is_some()) {
             self.wake(now, patience, Timer::Hold(session, link, message));
         }
     }
 
     /// Gives the waiting message of this stream its grant, if anybody wants it.
-    fn grant_waiting(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
+    fn grant_waiting(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
         if stream.receiving.is_some() {
             return; // the message before it is being committed
@@ -183,14 +187,19 @@ impl Engine {
             (None, Purpose::Service) => None,
         };
         let Some((owner, dest, idle)) = wanted else { return };
-        let limit = stream.file.as_ref().and_then(|file| file.info.size).unwrap_or(u64::MAX).min(self.policy.max_size);
-        let draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
+        let mut draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
+        draft.icon.clone_from(&stream.icon);
         let (link, message, since) = (waiting.link, waiting.message, waiting.since);
         if let Owner::Client(order) = owner {
             out.push(Output::Happened(order, Happening::Receiving(waiting.head.total)));
         }
         tracing::info!(call_id = %call.parties.call_id, message_id = %waiting.head.message_id, to = %dest, "receiving");
-        let plan = plan(&call.parties, &draft, dest, stream.file.is_some());
+        let mut plan = plan(&call.parties, &draft, dest, stream.file.as_ref());
+        plan.file_key = self.parts.get(&stream.call).cloned().or(plan.file_key);
+        let left = plan.declared.size.map_or(u64::MAX, |size| size.saturating_sub(plan.offset));
+        let limit = left.min(self.policy.max_size);
+        let misfit = stream.file.as_ref().is_some_and(|file| !is_of_type(&waiting.head, &file.info));
+        self.fence(now, &plan, out);
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.waiting = None;
         stream.receiving = Some((link, message));
@@ -198,8 +207,15 @@ impl Engine {
             let recorder = self.recorders.get_mut(&primitive).expect("a stream's recorder is in the table");
             recorder.message = Some((link, message));
         }
-        self.receipts
-            .insert((link, message), Receipt { owner, session, since, octets: 0, draft, whole: false, sealed: false });
+        let keys: Vec<String> = plan.resume_key.iter().chain(&plan.file_key).cloned().collect();
+        self.writers.extend(keys.iter().map(|key| (key.clone(), (link, message))));
+        let receipt = Receipt { owner, session, since, octets: 0, draft, keys, whole: false, sealed: false };
+        self.receipts.insert((link, message), receipt);
+        if misfit {
+            // RFC 5547 §8.3.1: a file that is not what was selected has failed, and who waits for it is told.
+            out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
+            return self.lost(now, link, message, &ReceiveFailure::BadType, 0, out);
+        }
         let idle = idle.unwrap_or(MSRP_IDLE);
         out.push(Output::Link(link, Command::Receive(Box::new(Grant { message, plan, limit, idle }))));
     }
@@ -289,7 +305,7 @@ impl Engine {
     ) {
         let Some(Errand::Commit(link, message)) = self.errands.remove(&ticket) else { return };
         let Some(receipt) = self.receipts.remove(&(link, message)) else { return };
-        self.free(&receipt);
+        self.free(&receipt, (link, message));
         let took = now.instant.since(receipt.since);
         match result {
             Ok(object) => {
@@ -302,7 +318,7 @@ impl Engine {
                 self.tell_lost(now, &receipt, &why, took, out);
             }
         }
-        self.grant_waiting(receipt.session, out);
+        self.grant_waiting(now, receipt.session, out);
         self.maybe_left(now, receipt.session, out);
     }
 
@@ -320,10 +336,17 @@ impl Engine {
         }
         let Some(mut receipt) = self.receipts.remove(&(link, message)) else { return };
         receipt.octets = octets;
-        self.free(&receipt);
+        self.free(&receipt, (link, message));
+        match why {
+            ReceiveFailure::Disconnected | ReceiveFailure::TakenOver => {}
+            ReceiveFailure::AbortedRemote | ReceiveFailure::HashMismatch => {
+                self.retire(now, receipt.session, StreamEnd::Theirs);
+            }
+            _ => self.retire(now, receipt.session, StreamEnd::Ours),
+        }
         let took = now.instant.since(receipt.since);
         self.tell_lost(now, &receipt, why, took, out);
-        self.grant_waiting(receipt.session, out);
+        self.grant_waiting(now, receipt.session, out);
         self.maybe_left(now, receipt.session, out);
     }
 
@@ -336,7 +359,12 @@ impl Engine {
     }
 
     /// The stream can take the next message, unless it was made for one file.
-    fn free(&mut self, receipt: &Receipt) {
+    fn free(&mut self, receipt: &Receipt, message: (LinkId, InboundKey)) {
+        for key in &receipt.keys {
+            if self.writers.get(key) == Some(&message) {
+                self.writers.remove(key);
+            }
+        }
         let Some(stream) = self.board.streams.get_mut(&receipt.session) else { return };
         stream.receiving = None;
         stream.spent |= stream.file.is_some();
@@ -439,6 +467,7 @@ fn unattended_box(user: &str) -> Option<ObjectUri> {
 fn draft(parties: &Parties, selector: Option<&FileInfo>, head: &Arrival) -> EnvelopeDraft {
     let mut file = selector.cloned().unwrap_or_default();
     file.media_type = Some(head.content_type.clone());
+    file.disposition.get_or_insert_with(|| RENDER.to_owned());
     if file.name.is_none() {
         file.name = head.disposition.as_deref().and_then(disposition_filename);
     }
@@ -455,16 +484,27 @@ fn draft(parties: &Parties, selector: Option<&FileInfo>, head: &Arrival) -> Enve
 
 /// Where the octets go. A peer that comes back with the same identity and Message-ID goes on where it stopped
 /// (RFC 4975 §5.4); what a file selector declared is checked when the stage is sealed.
-fn plan(parties: &Parties, draft: &EnvelopeDraft, object: ObjectUri, file_stream: bool) -> StagePlan {
+fn plan(parties: &Parties, draft: &EnvelopeDraft, object: ObjectUri, file: Option<&FileOffer>) -> StagePlan {
     let message_id = draft.message_id.clone().unwrap_or_default();
     StagePlan {
         resume_key: Some(format!("{}\n{message_id}\n{object}", parties.from)),
         object,
-        declared: if file_stream { draft.file.clone() } else { FileInfo::default() },
+        // RFC 5547 §8.1: with `file-range` it goes on under a new id, so the file has to speak for itself.
+        file_key: file.and_then(|file| transfers::file_key(parties, &file.info)),
+        offset: file.map_or(0, |file| transfers::missing_before(file).unwrap_or(0)),
+        declared: if file.is_some() { draft.file.clone() } else { FileInfo::default() },
         overwrite: false,
         call_id: draft.call_id.clone(),
         message_id: draft.message_id.clone(),
     }
+}
+
+/// Whether a message brings the type that its file selector names; inside of a wrapper only the wrapper's reader can say.
+fn is_of_type(head: &Arrival, selector: &FileInfo) -> bool {
+    let kind = |text: &str| bare(text).to_ascii_lowercase();
+    let brings = kind(&head.content_type);
+    let wrapped = brings == "message/cpim" || brings.starts_with("multipart/");
+    wrapped || selector.media_type.as_deref().is_none_or(|wanted| kind(wanted) == brings)
 }
 
 /// `filename` of a Content-Disposition (RFC 2183 §2.3), quoted or not. It is data; it never becomes a path.

@@ -171,7 +171,7 @@ impl FileOffer {
 }
 
 /// RFC 5547 §6: the zone of a date is a number. `None` if the text is no date we could say so of.
-fn numeric_zone(date: &str) -> Option<String> {
+pub fn numeric_zone(date: &str) -> Option<String> {
     let zone = date.rsplit(' ').next()?.as_bytes();
     let numeric = zone.len() == 5 && b"+-".contains(&zone[0]) && zone[1..].iter().all(u8::is_ascii_digit);
     if numeric && date.bytes().all(|octet| octet != b'"' && (b' '..0x7F).contains(&octet)) {

@@ -31,6 +31,7 @@ pub use address::Address;
 pub use answer::{LocalStream, StreamOffer, Verdict, Wish, answer, is_control, read_offer};
 pub use description::{Attribute, Description, LocalSession, Media, Origin};
 pub use error::{FileError, SdpError, Unsupported};
-pub use file::{FileOffer, FileRange};
+pub use file::{FileOffer, FileRange, numeric_zone};
 pub use msrp::{Direction, Role, Setup, Terms};
 pub use offer::{AgreedStream, OfferedStream, capabilities, offer, read_answer, reoffer};
+pub use selector::is_token;

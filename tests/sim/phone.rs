@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use restante::engine::{CallMedia, Happening, Order, OrderId};
+use restante::engine::{CallMedia, Happening, LocalFile, Order, OrderId};
 use restante::model::{Digest, FileInfo, ObjectUri};
 use restante::msml::{self, Message};
 use restante::sip::{EndReason, Transport};
@@ -122,8 +122,11 @@ impl World {
         let mut wanted = None;
         let (transport, media, hang_up) = match &errand {
             Errand::Deposit(deposit) => {
-                let info = Box::new(declaration(deposit));
-                (deposit.transport, CallMedia::Push { path: deposit.path.clone(), info }, deposit.hang_up)
+                let (path, info) = (deposit.path.clone(), declaration(deposit));
+                // A sender that comes back for the same file keeps its Message-ID (RFC 4975 §5.4).
+                let message_id = Some(path.clone());
+                let file = Box::new(LocalFile { path, info, message_id, ..LocalFile::default() });
+                (deposit.transport, CallMedia::Push(file), deposit.hang_up)
             }
             Errand::Retrieve(retrieve) => {
                 let known = self.oracle.known();

@@ -112,8 +112,10 @@ pub(crate) struct Call {
     to: String,
     target: String,
     cseq: u32,
-    /// What the server has asked meanwhile; each was answered with 200.
+    /// What the server has asked meanwhile; each was answered with 200, unless `replies` has something else.
     asked: VecDeque<Message>,
+    /// What the server's next INVITEs are answered with: a status, and a description or nothing.
+    pub(crate) replies: VecDeque<(u16, String)>,
 }
 
 impl Call {
@@ -123,6 +125,16 @@ impl Call {
     }
 
     pub(crate) fn invite_on(wire: Wire, server: SocketAddr, user: &str, offer: &str) -> io::Result<(Self, Message)> {
+        Self::invite_with(wire, server, user, ("application/sdp", offer))
+    }
+
+    /// As [`Call::invite_on`], with a body of any type.
+    pub(crate) fn invite_with(
+        wire: Wire,
+        server: SocketAddr,
+        user: &str,
+        (kind, offer): (&str, &str),
+    ) -> io::Result<(Self, Message)> {
         let local = wire.stream.local_addr()?;
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         let mut call = Self {
@@ -134,8 +146,9 @@ impl Call {
             target: format!("sip:{user}@{server}"),
             cseq: 0,
             asked: VecDeque::new(),
+            replies: VecDeque::new(),
         };
-        let answer = call.request("INVITE", "application/sdp", offer)?;
+        let answer = call.request("INVITE", kind, offer)?;
         let accepted = answer.status() == 200;
         call.to = answer.header("To").to_owned();
         if accepted {
@@ -145,6 +158,27 @@ impl Call {
         let ack = call.text("ACK", if accepted { "ack" } else { "" }, "application/sdp", "");
         call.wire.send(&ack)?;
         Ok((call, answer))
+    }
+
+    /// Offers the call anew.
+    pub(crate) fn reinvite(&mut self, offer: &str) -> io::Result<Message> {
+        let answer = self.request("INVITE", "application/sdp", offer)?;
+        let ack = self.text("ACK", if answer.status() == 200 { "ack" } else { "" }, "application/sdp", "");
+        self.wire.send(&ack)?;
+        Ok(answer)
+    }
+
+    /// The server's next request of this method; others are passed over.
+    pub(crate) fn asked(&mut self, method: &str) -> io::Result<Message> {
+        loop {
+            let message = match self.asked.pop_front() {
+                Some(message) => message,
+                None => self.next_request()?,
+            };
+            if message.start.split(' ').next() == Some(method) {
+                return Ok(message);
+            }
+        }
     }
 
     /// The connection's name in MSML: the server's tag.
@@ -226,7 +260,17 @@ impl Call {
             copied.iter().any(|known| name.eq_ignore_ascii_case(known)).then(|| format!("{name}: {value}\r\n"))
         };
         let headers: String = request.headers.iter().filter_map(copy).collect();
-        self.wire.send(&format!("SIP/2.0 200 OK\r\n{headers}Content-Length: 0\r\n\r\n"))
+        let (method, contact) = (request.start.split(' ').next(), format!("<sip:alice@{};transport=tcp>", self.local));
+        let (status, body) = match method {
+            Some("ACK") => return Ok(()),
+            Some("INVITE") => self.replies.pop_front().unwrap_or((200, String::new())),
+            _ => (200, String::new()),
+        };
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        self.wire.send(&format!(
+            "SIP/2.0 {status} Answer\r\n{headers}Contact: {contact}\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
     }
 }
 
@@ -240,9 +284,17 @@ pub(crate) fn dialogstart(conn: &str, content: &str) -> String {
 
 /// A session description of one message stream; `lines` go under its `m=`.
 pub(crate) fn description(session: &str, lines: &[&str]) -> String {
+    format!("{HEAD}{}", media(session, lines))
+}
+
+/// What every description begins with.
+pub(crate) const HEAD: &str = "v=0\r\no=alice 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n";
+
+/// One message stream.
+pub(crate) fn media(session: &str, lines: &[&str]) -> String {
     let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
     format!(
-        "v=0\r\no=alice 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=message 9 TCP/MSRP *\r\n\
+        "m=message 9 TCP/MSRP *\r\n\
          a=setup:active\r\na=accept-types:*\r\na=path:msrp://127.0.0.1:9/{session};tcp\r\n{lines}"
     )
 }

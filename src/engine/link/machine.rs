@@ -17,6 +17,8 @@ const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
 #[derive(Debug)]
 struct Inbound {
     limit: u64,
+    /// Where in the file the message begins (RFC 5547 `file-range`): MSRP counts from there, the stage from the file's start.
+    offset: u64,
     declared: FileInfo,
     idle: Duration,
     last_octet: Instant,
@@ -131,6 +133,7 @@ impl Link {
             declared,
             idle: grant.idle,
             limit: grant.limit,
+            offset: grant.plan.offset,
             last_octet: now.instant,
             received: 0,
             told: 0,
@@ -147,6 +150,7 @@ impl Link {
         };
         match result {
             Ok(resume) => {
+                let resume = resume.from(inbound.offset);
                 inbound.received = resume.octets();
                 inbound.last_octet = now.instant;
                 if inbound.step == Step::Opening {
@@ -191,6 +195,7 @@ impl Link {
     fn synced(&mut self, now: Now, message: InboundKey, result: Result<u64, StageError>, out: &mut Outbox<Output>) {
         match result {
             Ok(prefix) => {
+                let prefix = prefix.saturating_sub(self.offset(message));
                 if let Some(inbound) = self.inbound.get_mut(&message) {
                     inbound.durable = prefix;
                 }
@@ -343,7 +348,9 @@ impl Link {
             msrp::Output::Arrived { session, message, head } => {
                 Output::Notice(Notice::Arrived(session, message, Box::new(head)))
             }
-            msrp::Output::Write { message, offset, octets } => Output::Write(message, offset, octets),
+            msrp::Output::Write { message, offset, octets } => {
+                Output::Write(message, offset.saturating_add(self.offset(message)), octets)
+            }
             msrp::Output::SyncWanted { message } => Output::Sync(message),
             msrp::Output::Complete { message, total } => return self.complete(message, total, out),
             msrp::Output::Aborted { message, why, ranges, total } => {
@@ -391,14 +398,21 @@ impl Link {
         }
     }
 
+    fn offset(&self, message: InboundKey) -> u64 {
+        self.inbound.get(&message).map_or(0, |inbound| inbound.offset)
+    }
+
     fn ends_as_declared(&self, message: InboundKey) -> bool {
-        self.inbound.get(&message).is_some_and(|inbound| inbound.declared.size == Some(inbound.limit))
+        self.inbound
+            .get(&message)
+            .is_some_and(|inbound| inbound.declared.size == inbound.limit.checked_add(inbound.offset))
     }
 
     fn complete(&mut self, message: InboundKey, total: u64, out: &mut Outbox<Output>) {
         let Some(inbound) = self.inbound.get_mut(&message) else { return };
         inbound.step = Step::Sealing;
         out.push(Output::Notice(Notice::Whole(message)));
+        let total = total.saturating_add(inbound.offset);
         out.push(Output::Seal(message, total, inbound.declared.clone()));
     }
 }

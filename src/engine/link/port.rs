@@ -31,6 +31,8 @@ pub struct Bearer {
 pub enum Source {
     /// An object of the spool.
     Object(Committed),
+    /// An object of which only a part is sent: it is checked as a whole before.
+    Part(Committed),
     /// A file of the machine the client runs on; the server never makes one.
     Local(String),
 }
