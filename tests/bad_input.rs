@@ -10,6 +10,8 @@ mod msml;
 mod noise;
 #[path = "bad_input/offers.rs"]
 mod offers;
+#[path = "bad_input/shared.rs"]
+mod shared;
 #[path = "bad_input/start.rs"]
 mod start;
 mod support;

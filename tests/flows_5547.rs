@@ -33,8 +33,8 @@ fn a_pushed_file_is_answered_with_its_own_selector_and_id() {
     assert_eq!(answer.to_string(), text(STORE_RECEIVES));
 }
 
-// M5547-8.2-02 M5547-8.2.1-01 M5547-8.2.1-02 M5547-8.2.1-03 M5547-8.2.1-04 M5547-8.1-01 M5547-8.1-02 M5547-6-19
-// M6135-4.2.2-03 M4975-5.4-02
+// M5547-8.2-02 M5547-8.2.1-01 M5547-8.2.1-03 M5547-8.2.1-04 M5547-8.1-01 M5547-6-19
+// M6135-4.2.2-03 M4975-5.4-02 M8866-5-01 M8866-5.2-02 M8866-5.7-01
 #[test]
 fn a_file_we_push_is_offered_with_all_we_know_of_it() {
     let file = FileOffer {
@@ -72,7 +72,7 @@ fn a_pulled_file_is_sent_and_its_line_then_serves_a_pushed_one() {
     assert_eq!(second.to_string(), text(STORE_RECEIVES_NEXT));
 }
 
-// M5547-8.2.2-01 M5547-8.2.2-02 M5547-8.2.2-04 M5547-8.2.2-05 M5547-8.6-01 M5547-8.7-04 M3264-8.1-01 M6135-4.2.2-09
+// M5547-8.2.2-01 M5547-8.2.2-04 M5547-8.2.2-05 M5547-8.6-01 M5547-8.7-04 M3264-8.1-01 M6135-4.2.2-09
 #[test]
 fn a_file_we_pull_is_asked_for_by_its_hash_and_its_line_then_serves_one_of_ours() {
     let wanted = FileInfo { digests: vec![sha1(MEMO_SHA1)], ..FileInfo::default() };

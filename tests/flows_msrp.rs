@@ -298,7 +298,7 @@ fn report_frame(tid: &str, status: &str) -> String {
 }
 
 // M4975-7.1.2-01 M4975-7.1.2-02 M4975-7.1.2-03 M4975-7.1.2-04 M4975-7.1.3-01 M4975-7.1.3-02 M4975-7.1.3-04
-// M4975-7.1.3-05 M4975-5.3-02
+// M4975-7.1.3-05 M4975-5.3-02 M4975-7.1-07
 #[test]
 fn a_positive_report_follows_the_commit_and_not_the_octets() {
     let mut store = Side::store();
@@ -329,7 +329,7 @@ fn a_message_is_delivered_when_its_positive_report_comes() {
 
 // ---- §7.1.4, §10 Failures, which the RFC tells without a picture ----
 
-// M4975-7.1.4-02 M4975-7.1.4-07 M4975-7.1.4-09
+// M4975-5.3-01 M4975-7.1.4-02 M4975-7.1.4-07 M4975-7.1.4-09
 #[test]
 fn a_failure_after_the_200_is_told_by_a_report() {
     let mut store = Side::store();
@@ -382,7 +382,6 @@ fn a_negative_report_fails_the_message_and_its_session() {
 
 // ---- Both sides ours ----
 
-// M4975-7.1.1-32
 #[test]
 fn two_connections_carry_a_file_with_reports_and_without_words_left_over() {
     let (mut store, mut phone) = (Side::store(), Side::phone());

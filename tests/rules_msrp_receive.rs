@@ -2,9 +2,11 @@
 
 mod msrp;
 
-use msrp::{PHONE, STORE, Side, chunk, spec};
+use msrp::{PHONE, STORE, Side, chunk, message, report, response, spec};
 use restante::model::Ranges;
-use restante::msrp::{AbortReason, CloseReason, Config, InboundKey, Input, Output, SessionKey, StatusCode};
+use restante::msrp::{
+    AbortReason, CloseReason, Config, InboundKey, Input, OutboundSpec, Output, SessionKey, SessionSpec, StatusCode,
+};
 
 const FIRST: InboundKey = InboundKey(1);
 
@@ -64,7 +66,7 @@ fn a_report_goes_all_the_way_back() {
     assert!(store.said().contains(&format!("REPORT\r\nTo-Path: {relay} {PHONE}\r\nFrom-Path: {STORE}\r\n")));
 }
 
-// M4975-5.4-16 M4975-5.4-27
+// M4975-5.4-16
 #[test]
 fn a_lost_connection_ends_all_its_messages_and_says_what_arrived() {
     let mut store = Side::store();
@@ -76,6 +78,19 @@ fn a_lost_connection_ends_all_its_messages_and_says_what_arrived() {
     let why = AbortReason::ConnectionLost;
     assert_eq!(store.take_events(), [Output::Aborted { message: FIRST, why, ranges, total: Some(8) }]);
     assert_eq!((store.connection.sessions(), store.connection.wants_octets()), (0, false));
+}
+
+// M4975-5.4-27
+#[test]
+fn a_session_that_ends_leaves_the_connection_to_the_other() {
+    let mut store = Side::store();
+    let other = "msrp://store.example.org:2855/sEc0nd;tcp";
+    store.give(Input::Bind(SessionSpec { key: SessionKey(2), ..spec(other, PHONE) }));
+    store.give(Input::Unbind(SessionKey(1)));
+    assert_eq!(store.take_events(), [], "nobody closes anything");
+    let next = String::from_utf8(chunk("g0esOn", "m0001", "1-4/4", "", "data", '$')).expect("text");
+    store.hear(next.replace(STORE, other));
+    assert_eq!((store.said_in_short(), store.connection.sessions()), (vec!["200".to_owned()], 1));
 }
 
 // M4975-7.1.2-09
@@ -95,7 +110,7 @@ fn after_the_session_nothing_is_answered_reported_or_accepted() {
 
 // ---- What cannot be understood ----
 
-// M4975-10.2-01 M4975-7.1-04 M4975-7.1.1-02 M4975-7.1.1-13 M4975-9-08 M4975-12-02 M4975-10.9-01 M4975-7.2-05
+// M4975-10.2-01 M4975-7.1-04 M4975-7.1.1-02 M4975-7.1.1-13 M4975-9-08 M4975-12-02 M4975-10.9-01
 #[test]
 fn a_request_that_cannot_be_understood_is_answered_and_the_next_one_is_taken() {
     for (octets, expected) in [
@@ -113,6 +128,49 @@ fn a_request_that_cannot_be_understood_is_answered_and_the_next_one_is_taken() {
         store.hear(&octets);
         store.hear(chunk("g00d", "m0002", "1-4/4", "", "data", '$'));
         assert_eq!(store.said_in_short(), [expected, "200"], "{octets}");
+    }
+}
+
+// M4975-7.2-05
+#[test]
+fn the_answer_to_another_method_goes_all_the_way_back() {
+    let mut store = Side::store();
+    let relay = "msrp://relay.example.net:2855/hop;tcp";
+    store.hear(request("MSRP fr0mAfar FILEOFFSET", &paths().replace(PHONE, &format!("{relay} {PHONE}")), "$"));
+    let said = store.said();
+    assert!(said.starts_with("MSRP fr0mAfar 501 "), "{said}");
+    assert!(said.contains(&format!("\r\nTo-Path: {relay} {PHONE}\r\nFrom-Path: {STORE}\r\n")), "{said}");
+}
+
+// M4975-12-01
+#[test]
+fn unknown_headers_of_requests_and_responses_change_nothing() {
+    let mut store = Side::store();
+    store.hear(chunk("stranger", "m0001", "1-4/4", "X-Colour: blue\r\nRequire: ;;,\r\n", "data", '$'));
+    assert_eq!((store.said_in_short(), &store.files[&FIRST][..]), (vec!["200".to_owned()], &b"data"[..]));
+    store.source = "data".into();
+    store.give(Input::Send(message(1, "m0002", 4)));
+    let said = store.said();
+    let tid = said.split(' ').nth(1).expect("a tid");
+    store.hear(response(tid, "200 OK").replace("\r\n-------", "\r\nX-Colour: blue\r\n-------"));
+    assert!(store.has_delivered(1));
+}
+
+// M4975-7.1.2-05 M4975-7.1-07
+#[test]
+fn a_report_may_have_a_body_and_one_that_is_too_long_does_no_harm() {
+    for octets in [10, 10_240, 20_000] {
+        let mut store = Side::store();
+        store.source = "data".into();
+        store.give(Input::Send(OutboundSpec { success_report: true, ..message(1, "m0001", 4) }));
+        let said = store.said();
+        let tid = said.split(' ').nth(1).expect("a tid");
+        store.hear(response(tid, "200 OK"));
+        let body = format!("\r\nContent-Type: text/plain\r\n\r\n{}\r\n-------", "x".repeat(octets));
+        store.hear(report("m0001", "1-4/4", "200 OK").replace("\r\n-------", &body));
+        assert!(octets > 10_240 || store.has_delivered(1), "{octets} octets that explain it");
+        store.hear(chunk("aft3r", "m0009", "1-4/4", "", "data", '$'));
+        assert_eq!(store.said_in_short(), ["200"], "no word about the REPORT, and the next request is understood");
     }
 }
 
@@ -135,7 +193,6 @@ fn reports_and_responses_are_never_answered() {
     }
 }
 
-// M4975-6-03 M4975-9-01
 #[test]
 fn octets_that_are_no_msrp_close_the_stream() {
     let mut store = Side::store();
@@ -150,6 +207,29 @@ fn octets_that_are_no_msrp_close_the_stream() {
 
 // ---- Content ----
 
+// M4975-7.1.1-10 M4975-7.1.1-11 M4975-7.1.3-06 M4975-7.1.4-01 M4975-7.1.4-04 M4975-7.1.4-05 M4975-7.1.4-06 M4975-7.2-01
+// M4975-7.2-02 M4975-7.3.1-08
+#[test]
+fn who_hears_of_success_and_of_failure_is_what_the_two_headers_say() {
+    for (reports, good, bad) in [
+        ("", &["200"][..], &["415"][..]),
+        ("Failure-Report: yes\r\n", &["200"], &["415"]),
+        ("Success-Report: no\r\n", &["200"], &["415"]),
+        ("Success-Report: yes\r\n", &["200", "REPORT"], &["415"]),
+        ("Failure-Report: partial\r\n", &[], &["415"]),
+        ("Failure-Report: partial\r\nSuccess-Report: yes\r\n", &["REPORT"], &["415"]),
+        ("Failure-Report: no\r\n", &[], &[]),
+        ("Failure-Report: no\r\nSuccess-Report: yes\r\n", &["REPORT"], &[]),
+    ] {
+        for (accepted, expected) in [("text/plain", good), ("image/png", bad)] {
+            let mut store = Side::store();
+            store.give(Input::Bind(SessionSpec { accept_types: vec![accepted.to_owned()], ..spec(STORE, PHONE) }));
+            store.hear(chunk("wh0Hears", "m0001", "1-4/4", reports, "data", '$'));
+            assert_eq!(store.said_in_short(), expected, "{reports:?}, {accepted} is taken");
+        }
+    }
+}
+
 // M4975-8.9-01
 #[test]
 fn a_session_that_only_sends_refuses_content_and_takes_bodiless_sends() {
@@ -162,7 +242,7 @@ fn a_session_that_only_sends_refuses_content_and_takes_bodiless_sends() {
     assert_eq!(store.said_in_short(), ["403", "200"]);
 }
 
-// M4975-14.5-03 M4975-10.5-01 M4975-8.6-10
+// M4975-14.5-03 M4975-8.6-10
 #[test]
 fn what_is_too_large_is_refused_by_its_word_or_by_its_octets() {
     let mut store = Side::store();
@@ -248,7 +328,7 @@ fn a_duplicate_is_answered_and_reported_but_not_written() {
     assert_eq!((writes, arrived), (1, 1));
 }
 
-// M4975-5.4-24 M4975-5.4-19
+// M4975-5.4-24
 #[test]
 fn a_message_goes_on_where_another_connection_left_it() {
     let mut store = Side::store();
@@ -271,7 +351,7 @@ fn more_messages_than_the_limit_are_refused_until_one_is_over() {
 
 // ---- The ack ladder and back-pressure ----
 
-// M4975-5.3-01 M4975-7.3.1-07
+// M4975-7.3.1-07
 #[test]
 fn a_chunk_is_answered_when_all_of_its_octets_are_written_and_not_before() {
     let mut store = Side::store();

@@ -404,7 +404,6 @@ mod tests {
         }
     }
 
-    // M4975-7.1.2-05 M4975-7.1-07
     #[test]
     fn the_bodies_of_what_is_malformed_or_a_response_are_thrown_away() {
         let bad = [HEAD, "nonsense\r\n\r\nbody\r\n-------t1234$\r\n"].concat();
@@ -421,7 +420,6 @@ mod tests {
         assert_eq!((response.code, response.comment.as_str()), (StatusCode::OK, "OK"));
     }
 
-    // M4975-9-01
     #[test]
     fn without_a_start_line_or_an_end_of_the_head_the_stream_is_given_up() {
         assert_eq!(events(&[b"GET / HTTP/1.1\r\n"]), (vec![], Some(DecodeError::StartLine)));

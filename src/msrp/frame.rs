@@ -254,7 +254,6 @@ mod tests {
         }
     }
 
-    // M4975-7.1.4-04 M4975-7.1.4-05 M4975-7.1.4-06
     #[test]
     fn failure_report_decides_which_responses_are_sent() {
         let wants = |report: FailureReport| (report.wants(StatusCode::OK), report.wants(StatusCode::STOP_SENDING));

@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    // M4975-7.3.1-08 M4975-8.6-12 M4975-8.9-01
+    // M4975-8.6-12 M4975-8.9-01
     #[test]
     fn types_match_without_case_and_parameters_and_imdns_pass_everywhere() {
         let mut session = Session::new(spec(1, "a"));
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(session.refusal("x/y"), None);
     }
 
-    // M4975-7.3-02 M4975-5.4-26
+    // M4975-7.3-02
     #[test]
     fn a_session_is_found_by_its_one_uri_and_a_new_spec_replaces_the_old() {
         let mut sessions = Sessions::default();

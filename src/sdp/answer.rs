@@ -248,8 +248,8 @@ mod tests {
         }
     }
 
-    // M6135-4.2.1-01 M6135-4.2.1-04 M6135-4.2.2-02 M6135-4.2.2-06 M6135-4.2.2-07 M6135-4.2.2-09 M6135-4.4-02 M6135-5-01
-    // M4145-4.1-03
+    // M6135-4.2.1-01 M6135-4.2.1-02 M6135-4.2.1-04 M6135-4.2.2-02 M6135-4.2.2-06 M6135-4.2.2-07 M6135-4.2.2-09 M6135-4.4-02
+    // M6135-5-01 M4145-4.1-03
     #[test]
     fn the_answer_says_who_connects_and_the_offer_decides_it() {
         for (setup, wished, role, answer) in [
@@ -335,7 +335,7 @@ mod tests {
     }
 
     proptest! {
-        // M3264-6-02
+        // M3264-5-01 M3264-6-02
         #[test]
         fn an_answer_has_the_lines_of_its_offer_and_can_be_read(
             lines in prop::collection::vec(

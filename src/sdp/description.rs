@@ -254,7 +254,7 @@ mod tests {
         Description::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
-    // M8866-5-01 M3264-5-02
+    // M8866-5-01
     #[test]
     fn what_has_nothing_odd_about_it_is_printed_as_it_was_read() {
         assert_eq!(parsed(PLAIN).to_string(), PLAIN);
@@ -276,10 +276,11 @@ mod tests {
         assert_eq!(read.media[1].value("accept-types"), Some("text/plain"));
         assert_eq!(read.media[1].connection, Some("2001:db8::5".parse().expect("an address")));
         assert!(read.to_string().contains("\r\ns=-\r\n"));
+        assert!(!read.to_string().contains("\r\nk="));
         assert!(read.to_string().contains("\r\nc=IN IP6 2001:db8::5\r\n"));
     }
 
-    // M8866-5-02 M8866-5.2-01 M8866-5.3-01 M8866-5.7-01 M3264-5-01
+    // M8866-5-02 M8866-5.2-01 M8866-5.3-01 M8866-5.7-01 M8866-5-05
     #[test]
     fn what_is_no_description_is_refused_with_its_reason() {
         let missing = |letter| SdpError::Missing { letter };

@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(Direction::read(&[receive.clone(), send.clone()], &[send]), Direction::RecvOnly);
     }
 
-    // M6135-4.2.1-02 M6135-4.2.1-04
+    // M6135-4.2.1-04
     #[test]
     fn holdconn_is_as_good_as_no_setup() {
         assert_eq!(Setup::read(&media(&[("setup", "Passive")])), Some(Setup::Passive));

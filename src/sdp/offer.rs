@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    // M5547-4-02 M5547-8.2.1-05 M4975-8.4-02
+    // M5547-4-02 M5547-8.2.1-05
     #[test]
     fn a_peer_that_knows_no_file_transfer_takes_the_file_all_the_same() {
         let ours = offer(&local(), &[stream("s1", Direction::SendOnly)]);

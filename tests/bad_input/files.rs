@@ -1,11 +1,13 @@
 //! Files that must not come in: for nobody, in nobody's session, too large, by the wrong way, or broken off.
 
+use std::fs;
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use super::House;
 use super::support::deposit::{Depositor, Plan, Promise};
 use super::support::msrp::{Message, Stream};
-use super::support::server::json;
+use super::support::server::{json, run};
 use super::support::sip::{Call, description};
 
 #[test]
@@ -28,7 +30,7 @@ fn a_send_to_a_session_that_does_not_exist_is_answered_481() {
 }
 
 #[test]
-// M4975-5.4-14 M4975-5.4-15
+// M4975-5.4-14 M4975-5.4-15 M4975-7.2-07
 fn a_session_is_not_given_to_a_second_connection() {
     let house = House::new(&[]);
     let plan = Plan::new("m1", vec![1; 30_000]);
@@ -67,6 +69,7 @@ fn a_message_above_max_size_is_stopped() {
 }
 
 #[test]
+// M5547-8.3.1-12 M5547-8.3.1-13
 fn a_message_that_declares_less_than_it_brings_is_stopped() {
     let house = House::new(&[]);
     let mut depositor = Depositor::connect(&house.server, &Plan::new("m1", vec![0; 3000])).expect("a call");
@@ -80,6 +83,7 @@ fn a_message_that_declares_less_than_it_brings_is_stopped() {
 }
 
 #[test]
+// M5547-8.3.1-09 M5547-8.3.1-10 M5547-8.3.1-11
 fn a_file_with_another_digest_than_declared_is_refused() {
     let house = House::new(&[]);
     let mut depositor = Depositor::connect(&house.server, &Plan::new("m1", vec![0; 3000])).expect("a call");
@@ -163,5 +167,57 @@ fn a_stream_that_turns_to_garbage_is_closed() {
         }
     };
     assert!(matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset), "{error}");
+    house.ends_well();
+}
+
+/// Every file below this directory, by its path from there.
+fn below(root: &Path, at: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(at).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            below(root, &path, found);
+        } else {
+            found.push(path.strip_prefix(root).expect("below the root").to_owned());
+        }
+    }
+}
+
+#[test]
+// M5547-6-09 M5547-10-08
+fn a_hostile_file_name_neither_leaves_its_directory_nor_names_a_file_of_the_spool() {
+    let house = House::new(&[]);
+    for (number, name) in
+        ["..%2F..%2Fevil", "%2Ftmp%2Fevil", "..%5Cevil%00", "-evil%0A", "spool%2Fevil"].iter().enumerate()
+    {
+        // Given a file that is pushed under this name, when it is stored ...
+        let selector = format!("a=file-selector:name:\"{name}\" type:application/octet-stream size:5");
+        let transfer = format!("a=file-transfer-id:t{number}");
+        let offer = description("s1", &["a=sendonly", &selector, &transfer]);
+        let (mut call, answer) = Call::invite(house.server.sip("tcp"), "bob", &offer).expect("a call");
+        call.start("<record dest=\"spool:/bob/\" maxtime=\"60s\"/><exit namelist=\"record.recordid\"/>")
+            .expect("an answer");
+        let mut stream = Stream::connect(house.server.msrp(), None).expect("a connection");
+        let (to, from) = (answer.attribute("path").to_owned(), "msrp://127.0.0.1:9/s1;tcp".to_owned());
+        let message = Message { to, from, id: format!("m{number}"), total: 5 };
+        stream.write(&message.chunk(0, b"hello").1).expect("a write");
+        let uri = call.event("msml.dialog.exit").expect("the end is told").value("record.recordid").to_owned();
+        call.bye().expect("an answer");
+
+        // ... then no file of the spool has it, and who retrieves it gets one file where they are, and nowhere else.
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        below(house.dir.path(), house.dir.path(), &mut before);
+        let named = |path: &&PathBuf| !path.starts_with("deep") && path.to_string_lossy().contains("evil");
+        assert_eq!(before.iter().find(named), None, "{name}");
+        let inner = house.dir.path().join(format!("deep/inner{number}"));
+        fs::create_dir_all(&inner).expect("a directory");
+        let server = format!("sip:{};transport=tcp", house.server.sip("tcp"));
+        let retrieved = run(&inner, &["retrieve", &uri, "--quiet", "--server", &server]);
+        let told = String::from_utf8_lossy(&retrieved.stderr).into_owned();
+        below(house.dir.path(), house.dir.path(), &mut after);
+        after.retain(|path| !before.contains(path));
+        assert_eq!((retrieved.status.code(), after.len()), (Some(0), 1), "{name}: {after:?} {told}");
+        assert_eq!(after[0].parent(), Some(Path::new(&format!("deep/inner{number}"))), "{name}: {after:?}");
+        assert!(!Path::new("/tmp/evil").exists(), "{name}");
+    }
     house.ends_well();
 }

@@ -169,7 +169,7 @@ fn ok(tid: &str, to: &str, from: &str) -> String {
 }
 
 // §9.1 with Restante as Bob. P14: the From-Path is not the path of the offer.
-// M5547-8.7-01 M5547-8.7-05 M5547-8.7-06 M5547-8.7-09 M5547-6-11
+// M5547-8.7-05 M5547-8.7-06 M5547-6-11
 #[test]
 fn a_pushed_file_arrives_in_two_chunks() {
     let (ours, theirs) = ("msrp://store.example.org:2855/s7Qm2v;tcp", "msrp://phone.example.net:7394/other1;tcp");
@@ -195,7 +195,7 @@ fn a_pushed_file_arrives_in_two_chunks() {
 }
 
 // §9.1 with Restante as Alice.
-// M6135-4.2.2-08 M5547-8.2.1-05 M5547-8.7-05 M5547-8.7-06 M5547-8.7-09
+// M6135-4.2.2-08 M5547-8.2.1-05 M5547-8.7-01 M5547-8.7-05 M5547-8.7-06 M5547-8.7-09
 #[test]
 fn a_file_we_push_leaves_in_two_chunks_that_wait_for_no_answer() {
     let (ours, theirs) = ("msrp://store.example.org:2855/s8Rn3w;tcp", "msrp://phone.example.net:7394/ke93Jx;tcp");

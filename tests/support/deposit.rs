@@ -73,7 +73,7 @@ pub(crate) struct Depositor {
     pub(crate) call: Call,
     pub(crate) stream: Stream,
     pub(crate) message: Message,
-    plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 impl Depositor {
