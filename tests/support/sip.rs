@@ -168,17 +168,9 @@ impl Call {
         Ok(answer)
     }
 
-    /// The server's next request of this method; others are passed over.
+    /// The server's next request of this method; others wait to be asked for.
     pub(crate) fn asked(&mut self, method: &str) -> io::Result<Message> {
-        loop {
-            let message = match self.asked.pop_front() {
-                Some(message) => message,
-                None => self.next_request()?,
-            };
-            if message.start.split(' ').next() == Some(method) {
-                return Ok(message);
-            }
-        }
+        self.next_that(|message| message.start.split(' ').next() == Some(method))
     }
 
     /// The connection's name in MSML: the server's tag.
@@ -201,16 +193,18 @@ impl Call {
         self.request("BYE", "", "")
     }
 
-    /// The next event of this name; others are passed over.
+    /// The next event of this name; others wait to be asked for.
     pub(crate) fn event(&mut self, name: &str) -> io::Result<Message> {
+        self.next_that(|message| message.is_event(name))
+    }
+
+    fn next_that(&mut self, fits: impl Fn(&Message) -> bool) -> io::Result<Message> {
         loop {
-            let message = match self.asked.pop_front() {
-                Some(message) => message,
-                None => self.next_request()?,
-            };
-            if message.is_event(name) {
-                return Ok(message);
+            if let Some(at) = self.asked.iter().position(&fits) {
+                return Ok(self.asked.remove(at).expect("it was found there"));
             }
+            let message = self.next_request()?;
+            self.asked.push_back(message);
         }
     }
 
