@@ -1,5 +1,7 @@
 //! RFC 5547 on the wire, against the real process: pushes, pulls, their ends, and files that go on after a break.
 
+#[path = "file_transfer/commands.rs"]
+mod commands;
 #[path = "file_transfer/icons.rs"]
 mod icons;
 #[path = "file_transfer/pull.rs"]

@@ -14,6 +14,8 @@ use sha1::Digest as _;
 
 #[path = "main_job/phone.rs"]
 mod phone;
+#[path = "main_job/pulls.rs"]
+mod pulls;
 
 use phone::{PATH, Phone};
 
@@ -86,7 +88,7 @@ async fn deposit(world: &World, transport: Transport) -> (Vec<(String, String)>,
             }
             Happening::InfoAnswered(1, 200, Some(body)) => assert!(body.contains("response=\"200\""), "{body}"),
             Happening::Delivered => delivered = true,
-            Happening::SendFailed(_) => {}
+            Happening::SendFailed(_) | Happening::Reported(_) => {}
             Happening::Msml(text) => {
                 if let Ok(Message::Event(event)) = msml::read_message(text.as_bytes())
                     && event.name == "msml.dialog.exit"
@@ -342,6 +344,7 @@ async fn an_ack_answers_the_200_and_not_the_re_invite_that_waits_behind_it() {
     assert!(request.contains("a=file-selector:name:\"message.bin\""), "{request}");
 }
 
+// M5547-10-02
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_that_rotted_on_disk_is_never_delivered_as_a_success() {
     // Given an object whose body has one wrong bit ...

@@ -46,6 +46,8 @@ pub(crate) struct Call {
     reported: bool,
     /// Octets of our file that the peer has answered with 200.
     sent: u64,
+    /// Octets of our file that the peer keeps whatever happens.
+    durable: u64,
     /// The connection that our file goes by is gone.
     broken: bool,
 }
@@ -78,7 +80,17 @@ pub(crate) struct Exit {
 
 impl Call {
     pub(crate) const fn new(line: Line, watch: Watch) -> Self {
-        Self { line, conn: String::new(), watch, progress: None, requests: 0, reported: false, sent: 0, broken: false }
+        Self {
+            line,
+            conn: String::new(),
+            watch,
+            progress: None,
+            requests: 0,
+            reported: false,
+            sent: 0,
+            durable: 0,
+            broken: false,
+        }
     }
 
     /// The connection identifier that the server knows this call by, without `conn:`.
@@ -89,6 +101,11 @@ impl Call {
     /// How many octets of our file the peer has.
     pub(crate) const fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// How many of them it keeps, whatever happens to it.
+    pub(crate) const fn durable(&self) -> u64 {
+        self.durable
     }
 
     /// Whether the connection that our file goes by has broken.
@@ -144,6 +161,10 @@ impl Call {
             Some(Happening::Sent(octets)) => {
                 self.sent = octets;
                 self.moved(octets)
+            }
+            Some(Happening::Reported(octets)) => {
+                self.durable = octets;
+                Heard::Else
             }
             Some(Happening::Received(octets)) => self.moved(octets),
             Some(Happening::Receiving(total)) => {
@@ -212,6 +233,20 @@ impl Call {
             }
         }
         Ok(())
+    }
+
+    /// Waits for the file that the call was placed to pull.
+    ///
+    /// # Errors
+    /// It did not come.
+    pub(crate) async fn pulled(&mut self) -> Result<Committed, Failure> {
+        loop {
+            match self.next(SILENCE).await? {
+                Heard::Committed(object) => return Ok(object),
+                Heard::Trouble(why) => return Err(Failure::new(why)),
+                _ => {}
+            }
+        }
     }
 
     /// Hangs up and waits for the server to agree.

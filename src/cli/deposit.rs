@@ -108,7 +108,7 @@ async fn one(station: &Station, args: &Args, path: &Path, voice: Voice) -> Resul
 async fn stubborn(station: &Station, args: &Args, file: &LocalFile, voice: Voice) -> Result<Deposited, Failure> {
     let mut so_far = match &args.resume {
         Some(progressed) => progressed.clone(),
-        None => Progressed { message_id: station::fresh_id()?, octets: 0 },
+        None => Progressed { message_id: station::fresh_id()?, octets: 0, durable: 0 },
     };
     let (mut left, mut pause, mut broken) = (args.retries, PAUSE, false);
     loop {
@@ -118,7 +118,8 @@ async fn stubborn(station: &Station, args: &Args, file: &LocalFile, voice: Voice
             Err(failure) => failure,
         };
         if so_far.octets > 0 && failure.is_refusal() {
-            so_far.octets = 0; // the server has not kept what it had: from the first octet, under the same Message-ID
+            // The server has not kept all that it had: less of it then, and in the end the whole under the same Message-ID.
+            so_far.octets = if so_far.octets > so_far.durable { so_far.durable } else { 0 };
             continue;
         }
         if !broken {
@@ -148,7 +149,7 @@ async fn attempt(
     let mut call = station.call(args.mailbox.box_name(), media(file, so_far), watch).await?;
     let from = so_far.octets;
     let done = if args.unattended { push(&mut call).await } else { deposit(&mut call, file, &args.mailbox).await };
-    so_far.octets = from + call.sent();
+    (so_far.octets, so_far.durable) = (from + call.sent(), from + call.durable());
     *broken = call.is_broken();
     let took = began.elapsed();
     call.end().await;
@@ -160,6 +161,8 @@ async fn attempt(
 struct Progressed {
     message_id: String,
     octets: u64,
+    /// Of these, how many a server has that was killed meanwhile.
+    durable: u64,
 }
 
 /// `OCTETS-MESSAGEID`.
@@ -167,7 +170,7 @@ fn resumed(text: &str) -> Result<Progressed, String> {
     let parsed = text.split_once('-').and_then(|(octets, id)| Some((octets.parse().ok()?, id)));
     let letters = |id: &str| (4..=32).contains(&id.len()) && id.bytes().all(|octet| octet.is_ascii_alphanumeric());
     match parsed {
-        Some((octets, id)) if letters(id) => Ok(Progressed { message_id: id.to_owned(), octets }),
+        Some((octets, id)) if letters(id) => Ok(Progressed { message_id: id.to_owned(), octets, durable: 0 }),
         _ => Err("it is a number, a hyphen and a Message-ID, as a broken deposit prints it".to_owned()),
     }
 }
@@ -201,7 +204,7 @@ pub(crate) async fn record(
     watch: Watch,
 ) -> Result<(Event, Duration), Failure> {
     let began = Instant::now();
-    let so_far = Progressed { message_id: station::fresh_id()?, octets: 0 };
+    let so_far = Progressed { message_id: station::fresh_id()?, octets: 0, durable: 0 };
     let mut call = station.call(mailbox.box_name(), media(file, &so_far), watch).await?;
     let outcome = record_on(&mut call, mailbox).await;
     let took = began.elapsed();
@@ -296,7 +299,7 @@ mod tests {
 
     #[test]
     fn the_word_of_a_broken_deposit_says_how_far_and_under_which_id() {
-        let progressed = Progressed { message_id: "aB3dE".to_owned(), octets: 70 };
+        let progressed = Progressed { message_id: "aB3dE".to_owned(), octets: 70, durable: 0 };
         assert_eq!(resumed("70-aB3dE"), Ok(progressed));
         for bad in ["", "70", "x-aB3dE", "70-", "70-a b c", "70-aB3dE\r\n", "-5-aB3dE"] {
             assert!(resumed(bad).is_err(), "{bad}");

@@ -23,6 +23,10 @@ use crate::spool::{Committed, Icon};
 impl Engine {
     pub(super) fn invited(&mut self, now: Now, key: CallKey, tag: String, invite: Invite, out: &mut Outbox<Output>) {
         let user_agent = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+        let accepts = |(name, value): &(String, String)| {
+            name.eq_ignore_ascii_case("accept") && value.to_ascii_lowercase().contains("multipart/related")
+        };
+        let takes_icons = invite.headers.iter().any(accepts);
         let style = self.policy.style(invite.source.ip(), user_agent.map(|(_, value)| value.as_str()));
         let call = Call {
             tag,
@@ -39,6 +43,7 @@ impl Engine {
             streams: Vec::new(),
             waits_since: now.instant,
             transfers: VecDeque::new(),
+            takes_icons,
             closing: false,
             leaving: false,
         };
@@ -108,7 +113,8 @@ impl Engine {
         let streams = sdp::read_offer(&offer);
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
         let round = self.number();
-        let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new(), icons };
+        let mut pending =
+            Pending { round, offer, streams, verdicts, pulled: HashMap::new(), icons, pictures: Vec::new() };
         let mut wanted = Vec::new();
         for (stream, verdict) in
             pending.streams.iter().zip(&mut pending.verdicts).filter(|(_, verdict)| verdict.is_none())
@@ -198,7 +204,8 @@ impl Engine {
         if let Some(previous) = &call.description {
             description = description.succeeding(previous);
         }
-        self.accept(now, key, &description, out);
+        let body = self.with_icons(&description, &pending.pictures);
+        self.accept_with(now, key, &description, body, out);
         for (stream, verdict) in pending.streams.iter().zip(verdicts) {
             let (object, icon) = match &stream.wish {
                 Wish::Push(file) => (None, icon_of(file, &pending.icons)),
@@ -276,12 +283,16 @@ impl Engine {
 
     /// 200 with this description; the call is a connection of MSML's from here on.
     fn accept(&mut self, now: Now, key: CallKey, description: &Description, out: &mut Outbox<Output>) {
+        let body = Body::new(SDP_TYPE, description.to_bytes());
+        self.accept_with(now, key, description, body, out);
+    }
+
+    fn accept_with(&mut self, now: Now, key: CallKey, description: &Description, body: Body, out: &mut Outbox<Output>) {
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let new = call.description.is_none();
         call.description = Some(description.clone());
         let conn = call.tag.clone();
-        let body = Some(Body::new(SDP_TYPE, description.to_bytes()));
-        self.command(now, sip::Command::Accept { call: key, body }, out);
+        self.command(now, sip::Command::Accept { call: key, body: Some(body) }, out);
         if new {
             let context = msml::ContextId(key.0);
             self.msml(now, msml::Input::Connected { conn, context }, out);

@@ -61,6 +61,8 @@ pub(super) struct Call {
     pub(super) waits_since: Instant,
     /// Every `file-transfer-id` that was ever accepted on this call (RFC 5547 §8.1).
     pub(super) transfers: VecDeque<String>,
+    /// It takes descriptions with pictures.
+    pub(super) takes_icons: bool,
     /// A line has done its file, and the offer that closes it waits for its turn.
     pub(super) closing: bool,
     /// Set when the peer has hung up and the last octets may still be on their way.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, TRANSFER_ID_LETTERS};
+use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::jobs::Timer;
 use super::order::{CallMedia, Happening, LocalFile, Order};
@@ -49,7 +49,7 @@ impl Engine {
         };
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
         let description = sdp::offer(&local, &streams);
-        let body = self.with_icon(&description, icon.as_ref());
+        let body = self.with_icons(&description, icon.as_slice());
         let parties = Parties { user: String::new(), from: from.clone(), to: target.clone(), call_id: String::new() };
         let offered = Offered {
             description: description.clone(),
@@ -74,6 +74,7 @@ impl Engine {
                 streams: Vec::new(),
                 waits_since: now.instant,
                 transfers: VecDeque::new(),
+                takes_icons: true,
                 closing: false,
                 leaving: false,
             },
@@ -92,7 +93,8 @@ impl Engine {
             remote,
             transport,
             body: Some(body),
-            headers: Vec::new(),
+            // RFC 5547 §8.3.2: an answer may bring a picture, if it is allowed to.
+            headers: vec![("Accept".to_owned(), format!("{SDP_TYPE}, multipart/related"))],
         };
         self.wake(now, self.policy.answer_timeout, Timer::Answer(call));
         self.sip(now, sip::Input::Command(command), out);

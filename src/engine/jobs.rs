@@ -10,7 +10,7 @@ use crate::model::{FileInfo, Instant, Now};
 use crate::msml::{self, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, OutboundKey, SessionKey};
 use crate::sdp::{Description, FileRange, StreamOffer, Verdict};
-use crate::sip::{self, CallKey};
+use crate::sip::{self, Body, CallKey};
 use crate::spool::{Committed, EnvelopeDraft, Icon};
 
 /// What a ticket was taken for.
@@ -156,6 +156,8 @@ pub(super) struct Pending {
     pub(super) pulled: HashMap<usize, Committed>,
     /// The pictures that came with it.
     pub(super) icons: Vec<(String, Icon)>,
+    /// Those that go with the answer.
+    pub(super) pictures: Vec<Body>,
 }
 
 /// How far going out of service is.

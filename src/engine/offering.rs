@@ -7,6 +7,7 @@ use super::jobs::{Outgoing, Owner, Timer};
 use super::link::Source;
 use super::order::{Happening, LocalFile};
 use super::port::Output;
+use super::transfers::{icon_of, icons};
 use crate::model::limits::ICON_OFFERED_OCTETS;
 use crate::model::{FileInfo, Now, Outbox};
 use crate::msml::PrimitiveKey;
@@ -37,6 +38,7 @@ impl Engine {
         self.tell(key, Happening::Answered(peer_tag), out);
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let wanted = !offered.added.is_empty();
+        let icons = icons(body.as_ref());
         let agreed = match read_description(body) {
             Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
             _ => Vec::new(),
@@ -47,6 +49,9 @@ impl Engine {
             }
             return;
         };
+        if let Some(stream) = self.board.streams.get_mut(&session) {
+            stream.icon = stream.file.as_ref().and_then(|file| icon_of(file, &icons));
+        }
         if let Some((_, local)) = self.local_files.remove(&key)
             && let Some(Purpose::Client(order)) = self.board.calls.get(&key).map(|call| call.purpose)
         {
@@ -81,7 +86,7 @@ impl Engine {
         let path = &offered_stream.terms.path;
         let index = description.media.iter().position(|media| media.value("path") == Some(&MsrpUri::print_path(path)));
         let Some(index) = index else { return };
-        let body = self.with_icon(&description, icon.as_ref());
+        let body = self.with_icons(&description, icon.as_slice());
         let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
         let added = vec![(index, proposed)];
         call.offered = Some(Offered { description, added, purpose: Some(primitive), with_icon: icon.is_some() });
@@ -100,22 +105,20 @@ impl Engine {
         if icon.octets.len() > ICON_OFFERED_OCTETS {
             return None;
         }
-        let id = format!("{}@{}", self.mint.token(CONTENT_ID_LETTERS), self.policy.msrp_host);
+        let id = format!("{}@{}", self.mint.token(CONTENT_ID_LETTERS), self.policy.doors.first.host);
         file.icon = Some(format!("cid:{id}"));
         let body = Body::new(&icon.media_type, icon.octets.clone());
         Some(Body { id: Some(id), disposition: Some("icon".to_owned()), ..body })
     }
 
-    /// A description as a body, with the picture it names.
-    pub(super) fn with_icon(&mut self, description: &Description, icon: Option<&Body>) -> Body {
+    /// A description as a body, with the pictures it names.
+    pub(super) fn with_icons(&mut self, description: &Description, icons: &[Body]) -> Body {
         let root = Body::new(SDP_TYPE, description.to_bytes());
-        match icon {
-            Some(icon) => {
-                let boundary = self.mint.token(TRANSFER_ID_LETTERS); // too random to be in a picture
-                sip::multipart::related(&root, std::slice::from_ref(icon), &boundary)
-            }
-            None => root,
+        if icons.is_empty() {
+            return root;
         }
+        let boundary = self.mint.token(TRANSFER_ID_LETTERS); // too random to be in a picture
+        sip::multipart::related(&root, icons, &boundary)
     }
 
     /// What carries this call's first stream: the peer that took it takes another one like it.
@@ -293,6 +296,7 @@ fn agreed_stream(call: CallKey, mut proposed: Proposed, agreed: &AgreedStream) -
     // RFC 5547 §8.2.2: what is checked in the end is what the answer says of the file we asked for.
     if let Some((asked, told)) = proposed.file.as_mut().zip(agreed.file.as_ref()).filter(|_| proposed.receives) {
         let transfer_id = asked.info.transfer_id.take();
+        asked.icon.clone_from(&told.icon);
         let digests = if told.info.digests.is_empty() {
             std::mem::take(&mut asked.info.digests)
         } else {

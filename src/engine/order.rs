@@ -89,6 +89,8 @@ pub enum Happening {
     Msml(String),
     /// So many octets of our file were answered with 200.
     Sent(u64),
+    /// The file will not get through; so many octets of it the peer has reported as received for good.
+    Reported(u64),
     /// The peer has our file.
     Delivered,
     /// It has not.

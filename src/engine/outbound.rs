@@ -260,13 +260,16 @@ impl Engine {
         let Some(sending) = self.sent(message) else { return };
         let ours = matches!(why, SendFailure::Aborted | SendFailure::Source | SendFailure::Timeout);
         self.retire(now, sending.session, if ours { StreamEnd::Ours } else { StreamEnd::Theirs });
-        tracing::warn!(?why, octets, "the message did not get through");
+        tracing::warn!(?why, reported = octets, "the message did not get through");
         match sending.owner {
             Owner::Primitive(primitive) => {
                 let (reason, result) = send_result(why);
                 self.play_failed(now, primitive, &reason, &result, None, out);
             }
-            Owner::Client(order) => out.push(Output::Happened(order, Happening::SendFailed(*why))),
+            Owner::Client(order) => {
+                out.push(Output::Happened(order, Happening::Reported(octets)));
+                out.push(Output::Happened(order, Happening::SendFailed(*why)));
+            }
             Owner::Nobody => {}
         }
     }

@@ -198,7 +198,7 @@ impl Engine {
         plan.file_key = self.parts.get(&stream.call).cloned().or(plan.file_key);
         let left = plan.declared.size.map_or(u64::MAX, |size| size.saturating_sub(plan.offset));
         let limit = left.min(self.policy.max_size);
-        let misfit = stream.file.as_ref().is_some_and(|file| !is_of_type(&waiting.head, &file.info));
+        let misfit = stream.file.as_ref().is_some_and(|file| !is_of_type(&waiting.head.content_type, &file.info));
         self.fence(now, &plan, out);
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.waiting = None;
@@ -500,9 +500,9 @@ fn plan(parties: &Parties, draft: &EnvelopeDraft, object: ObjectUri, file: Optio
 }
 
 /// Whether a message brings the type that its file selector names; inside of a wrapper only the wrapper's reader can say.
-fn is_of_type(head: &Arrival, selector: &FileInfo) -> bool {
+fn is_of_type(content_type: &str, selector: &FileInfo) -> bool {
     let kind = |text: &str| bare(text).to_ascii_lowercase();
-    let brings = kind(&head.content_type);
+    let brings = kind(content_type);
     let wrapped = brings == "message/cpim" || brings.starts_with("multipart/");
     wrapped || selector.media_type.as_deref().is_none_or(|wanted| kind(wanted) == brings)
 }
@@ -560,6 +560,21 @@ pub(super) fn file_variables(object: &Committed, took: Duration) -> Vec<(String,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // M5547-8.2.2-09
+    #[test]
+    fn a_message_is_of_its_selectors_type_whatever_its_parameters_unless_a_wrapper_hides_it() {
+        for (selector, content_type, fits) in [
+            (Some("audio/wav"), "Audio/WAV; rate=8000", true),
+            (Some("text/plain;charset=utf-8"), "text/plain", true),
+            (Some("audio/wav"), "audio/ogg", false),
+            (Some("audio/wav"), "message/CPIM", true),
+            (None, "audio/ogg", true),
+        ] {
+            let info = FileInfo { media_type: selector.map(str::to_owned), ..FileInfo::default() };
+            assert_eq!(is_of_type(content_type, &info), fits, "{selector:?} {content_type}");
+        }
+    }
 
     #[test]
     fn a_filename_is_read_from_every_usual_form_of_content_disposition() {

@@ -81,9 +81,12 @@ impl Engine {
         let verdict = match (result, &stream.wish) {
             (Ok(Found::Object(Some(object))), Wish::Pull(asked)) => match servable(&stream.terms, asked, &object) {
                 Ok(()) => {
-                    let file = Some(pulled_file(asked, &object));
+                    let mut file = pulled_file(asked, &object);
+                    let takes = self.board.calls.get(&key).is_some_and(|call| call.takes_icons);
+                    let icon = object.envelope().icon.as_ref().filter(|_| takes);
+                    pending.pictures.extend(icon.and_then(|icon| self.name_icon(icon, &mut file)));
                     pending.pulled.insert(index, object);
-                    Some(self.local_stream(Direction::SendOnly, stream, file))
+                    Some(self.local_stream(Direction::SendOnly, stream, Some(file)))
                 }
                 Err(why) => {
                     tracing::warn!(uri = %object.envelope().uri, why, "pull refused");

@@ -50,7 +50,7 @@ fn a_picture_beside_the_description_is_kept_with_its_file_and_what_is_none_is_no
     assert_eq!(icons, [("image/png".into(), PICTURE.len().into()), (().into(), ().into())]);
 }
 
-// M5547-8.8-01 M5547-8.8-05 M5547-8.2.1-04 M5547-8.1-05 M5547-8.2-01
+// M5547-8.8-01 M5547-8.8-05 M5547-8.2.1-04 M5547-8.1-02 M5547-8.1-04 M5547-8.1-05 M5547-8.2-01 M5547-8.2.1-02 M5547-8.7-04
 #[test]
 fn a_file_goes_out_with_its_picture_and_without_it_to_who_refuses_it() {
     let house = House::new(&[]);
@@ -59,8 +59,10 @@ fn a_file_goes_out_with_its_picture_and_without_it_to_who_refuses_it() {
     let uri = house.objects()[0]["uri"].as_str().expect("a URI").to_owned();
     // Given a phone that takes no bodies but descriptions, and whose only stream is one that sends,
     let answer = format!("{HEAD}{}", media("back", &["a=recvonly"]));
-    call.replies.extend([(415, String::new()), (200, answer)]);
-    call.start(&format!("<play><audio uri=\"{uri}\"/></play><exit namelist=\"play.end\"/>")).expect("an answer");
+    let next = answer.replace("/back;", "/next;");
+    call.replies.extend([(415, String::new()), (200, answer), (200, next)]);
+    call.start(&format!("<play><audio uri=\"{uri}\"/><audio uri=\"{uri}\"/></play><exit namelist=\"play.end\"/>"))
+        .expect("an answer");
     // when a file is played to it, then the first offer has the picture,
     let offered = call.asked("INVITE").expect("an offer");
     assert!(offered.header("Content-Type").starts_with("multipart/related;type=\"application/sdp\""), "{offered:?}");
@@ -76,6 +78,15 @@ fn a_file_goes_out_with_its_picture_and_without_it_to_who_refuses_it() {
     let mut stream = Stream::connect(house.server.msrp(), None).expect("a connection");
     let to = plain.attribute("path").to_owned();
     assert_eq!(stream.greet(&to, "msrp://127.0.0.1:9/back;tcp").expect("an answer").status(), 200);
+    assert_eq!(stream.receive().expect("a file"), plan.content);
+    // The next file takes the line that is done, under an id of its own.
+    let next = call.asked("INVITE").expect("a third offer");
+    assert_eq!(ports(&next.body).len(), 1, "{next:?}");
+    let ids = [&offered, &plain, &next].map(|offer| offer.attribute("file-transfer-id"));
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
+    let mut stream = Stream::connect(house.server.msrp(), None).expect("a connection");
+    let to = next.attribute("path").to_owned();
+    assert_eq!(stream.greet(&to, "msrp://127.0.0.1:9/next;tcp").expect("an answer").status(), 200);
     assert_eq!(stream.receive().expect("a file"), plan.content);
     assert_eq!(call.event("msml.dialog.exit").expect("the end").value("play.end"), "play.complete");
 }

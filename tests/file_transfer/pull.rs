@@ -28,7 +28,7 @@ fn greeted(house: &House, answer: &Message, session: &str) -> Stream {
     stream
 }
 
-// M5547-8.3.2-02 M5547-8.3.2-06 M5547-8.3.2-07 M5547-8.3.2-10 M5547-8.3.2-11 M5547-6-02 M5547-5-05
+// M5547-8.3.2-02 M5547-8.3.2-06 M5547-8.3.2-07 M5547-8.3.2-10 M5547-8.3.2-11 M5547-6-02 M5547-5-01 M5547-5-05 M5547-8.3.2-15
 #[test]
 fn every_combination_of_selectors_picks_the_one_file_that_meets_all_of_it() {
     let (one, two) = (content(700), content(900));

@@ -211,7 +211,7 @@ impl World {
             Happening::Ended(why) => self.ended(index, why),
             // The exit event tells the rest.
             Happening::Refused(..) | Happening::ReceiveFailed(_) => {}
-            Happening::Sent(_) | Happening::Receiving(_) | Happening::Received(_) => {}
+            Happening::Sent(_) | Happening::Reported(_) | Happening::Receiving(_) | Happening::Received(_) => {}
         }
     }
 

@@ -365,9 +365,9 @@ impl Link {
                 out.push(Output::Release(message));
                 Output::Notice(Notice::Delivered(message))
             }
-            msrp::Output::SendFailed { message, why, acknowledged, .. } => {
+            msrp::Output::SendFailed { message, why, reported, .. } => {
                 out.push(Output::Release(message));
-                Output::Notice(Notice::SendFailed(message, why, acknowledged))
+                Output::Notice(Notice::SendFailed(message, why, reported))
             }
             msrp::Output::Close(reason) => {
                 tracing::debug!(?reason, "closing the MSRP stream");

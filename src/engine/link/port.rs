@@ -174,7 +174,7 @@ pub enum Notice {
     Acknowledged(OutboundKey, u64),
     /// Every chunk was answered with 200, and reported if a report was asked for.
     Delivered(OutboundKey),
-    /// The message did not get through.
+    /// The message did not get through; so many octets of it were reported as received for good.
     SendFailed(OutboundKey, SendFailure, u64),
     /// The stream is gone, with every session on it.
     Closed,
