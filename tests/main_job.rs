@@ -76,7 +76,7 @@ fn target(server: &Node, user: &str, transport: Transport) -> (String, SocketAdd
 async fn deposit(world: &World, transport: Transport) -> (Vec<(String, String)>, bool) {
     let mut line = world.client.line().await.expect("a line");
     let (uri, remote) = target(&world.server, "bob", transport);
-    let media = push(&world);
+    let media = push(world);
     line.call(uri, "sip:alice@127.0.0.1".to_owned(), remote, transport, media).await;
     let mut delivered = false;
     loop {

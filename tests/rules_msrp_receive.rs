@@ -183,6 +183,8 @@ fn reports_and_responses_are_never_answered() {
         request("MSRP rep0rt REPORT", &format!("{}Message-ID: none\r\nStatus: 000 481\r\n", paths()), "+"),
         request("MSRP rep0rt REPORT", &format!("{}Success-Report: yes\r\n", paths()), "$"),
         request("MSRP rep0rt REPORT", "To-Path: nonsense\r\n", "$"),
+        request("MSRP rep0rt REPORT", &format!("{}Message-ID: none\r\nStatus: nonsense\r\n", paths()), "$"),
+        request("MSRP rep0rt REPORT", &format!("{}no header at all\r\n", paths()), "$"),
         request("MSRP rep0rt REPORT", &format!("{}Status: 000 200\r\n", paths()).replace("s9Xk", "n0ne"), "$"),
         request("MSRP n0body 200 OK", &paths(), "$"),
         request("MSRP n0body 20 OK", &paths(), "$"),

@@ -256,9 +256,9 @@ impl Engine {
         if let Some((call, file)) = self.board.calls.get_mut(&key).zip(file.as_ref()) {
             call.remember(file);
         }
-        let stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        let mut stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
         let range = stream.file.as_ref().and_then(|file| file.range);
-        let stream = Stream { icon, ..stream };
+        stream.icon = icon;
         let session = self.board.add_stream(offered.index, stream);
         self.wait_for_connection(now, key);
         if let Some(recorder) = recorder {
@@ -275,8 +275,9 @@ impl Engine {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         (stream.sends, stream.receives) = (direction.sends(), direction.receives());
         stream.peer = terms;
+        stream.lost = false;
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
-        if let Some(link) = stream.link {
+        if let Some(link) = stream.link() {
             out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
         }
     }

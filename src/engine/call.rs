@@ -1,6 +1,6 @@
 //! Calls and their message streams: the tables that every other file of the engine looks things up in.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::link::LinkId;
@@ -125,15 +125,18 @@ pub(super) struct Stream {
     pub(super) file: Option<FileOffer>,
     /// The preview picture that came with the offer.
     pub(super) icon: Option<Icon>,
-    pub(super) link: Option<LinkId>,
+    /// Set by the switchboard alone, which finds streams by it.
+    link: Option<LinkId>,
+    /// Its connection was lost. RFC 4975 §5.4: the session has failed with it, and only a new SDP exchange brings it back.
+    pub(super) lost: bool,
     /// A connection to the peer is being made.
     pub(super) dialling: bool,
-    /// A message that waits for somebody to ask for it.
-    pub(super) waiting: Option<Waiting>,
+    /// Messages that wait for somebody to ask for them, in their order. As many as the connection lets begin.
+    pub(super) waiting: VecDeque<Waiting>,
     /// The primitive that wants the next message.
     pub(super) recorder: Option<PrimitiveKey>,
-    /// The message being received.
-    pub(super) receiving: Option<(LinkId, InboundKey)>,
+    /// The messages being received: more than one if nobody has to say where each goes.
+    pub(super) receiving: Vec<(LinkId, InboundKey)>,
     /// The message being sent.
     pub(super) sending: Option<OutboundKey>,
     /// The primitive that will send on it as soon as the peer has connected.
@@ -163,24 +166,40 @@ impl Stream {
             file: agreed.file,
             icon: None,
             link: None,
+            lost: false,
             dialling: false,
-            waiting: None,
+            waiting: VecDeque::new(),
             recorder: None,
-            receiving: None,
+            receiving: Vec::new(),
             sending: None,
             player: None,
             spent: false,
         }
     }
 
+    /// The connection that carries it.
+    pub(super) const fn link(&self) -> Option<LinkId> {
+        self.link
+    }
+
     /// Whether a new message may be sent on it now or as soon as the peer connects.
     pub(super) fn free_to_send(&self) -> bool {
-        self.sends && !self.spent && self.file.is_none() && self.sending.is_none() && self.player.is_none()
+        self.sends
+            && !self.spent
+            && !self.lost
+            && self.file.is_none()
+            && self.sending.is_none()
+            && self.player.is_none()
+    }
+
+    /// Whether this message waits on it.
+    pub(super) fn waits(&self, link: LinkId, message: InboundKey) -> bool {
+        self.waiting.iter().any(|waiting| (waiting.link, waiting.message) == (link, message))
     }
 
     /// Whether it can bring a file in for a `<record>` that starts now.
     pub(super) fn free_to_receive(&self) -> bool {
-        self.receives && !self.spent && self.recorder.is_none() && self.receiving.is_none()
+        self.receives && !self.spent && !self.lost && self.recorder.is_none() && self.receiving.is_empty()
     }
 
     /// What a link has to know of it.
@@ -197,13 +216,14 @@ impl Stream {
     }
 }
 
-/// Every call and stream, found by key, tag and session id.
+/// Every call and stream, found by key, tag, session id and link, none of them by looking through all.
 #[derive(Debug, Default)]
 pub(super) struct Switchboard {
     pub(super) calls: HashMap<CallKey, Call>,
     pub(super) streams: HashMap<SessionKey, Stream>,
     tags: HashMap<String, CallKey>,
     session_ids: HashMap<String, SessionKey>,
+    links: HashMap<LinkId, BTreeSet<SessionKey>>,
     next_session: u64,
 }
 
@@ -231,6 +251,7 @@ impl Switchboard {
     }
 
     pub(super) fn remove_stream(&mut self, key: SessionKey) -> Option<Stream> {
+        self.detach(key);
         let stream = self.streams.remove(&key)?;
         if let Some(id) = &stream.local.session_id {
             self.session_ids.remove(id);
@@ -265,10 +286,32 @@ impl Switchboard {
 
     /// The streams that a link carries.
     pub(super) fn streams_on(&self, link: LinkId) -> Vec<SessionKey> {
-        let mut keys: Vec<_> =
-            self.streams.iter().filter(|(_, stream)| stream.link == Some(link)).map(|(key, _)| *key).collect();
-        keys.sort_unstable();
-        keys
+        self.links.get(&link).map(|keys| keys.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Whether this stream is the only one that its link carries.
+    pub(super) fn is_alone_on(&self, link: LinkId, key: SessionKey) -> bool {
+        self.links.get(&link).is_some_and(|keys| keys.len() == 1 && keys.contains(&key))
+    }
+
+    /// The stream is carried by this link from now on.
+    pub(super) fn attach(&mut self, key: SessionKey, link: LinkId) {
+        self.detach(key);
+        if let Some(stream) = self.streams.get_mut(&key) {
+            stream.link = Some(link);
+            self.links.entry(link).or_default().insert(key);
+        }
+    }
+
+    /// The stream has no connection any more.
+    pub(super) fn detach(&mut self, key: SessionKey) {
+        let Some(link) = self.streams.get_mut(&key).and_then(|stream| stream.link.take()) else { return };
+        if let Some(keys) = self.links.get_mut(&link) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.links.remove(&link);
+            }
+        }
     }
 }
 
@@ -280,6 +323,9 @@ pub(super) const MSML_TYPE: &str = "application/msml+xml";
 
 /// What a file is called whose type nobody knows.
 pub(super) const OCTET_STREAM: &str = "application/octet-stream";
+
+/// The disposition of a file that has none (RFC 5547 §7).
+pub(super) const RENDER: &str = "render";
 
 /// The type of a session description.
 pub(super) const SDP_TYPE: &str = "application/sdp";

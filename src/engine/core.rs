@@ -141,6 +141,7 @@ impl Engine {
             Notice::Greeted(session) => self.greeted(now, session, out),
             Notice::SessionFailed(session, why) => self.session_failed(now, session, why, out),
             Notice::Arrived(session, message, head) => self.arrived(now, link, session, message, head, out),
+            Notice::Withdrawn(message) => self.withdrawn(link, message),
             Notice::Received(message, octets) => self.received(now, link, message, octets, out),
             Notice::Whole(message) => self.whole(link, message),
             Notice::Sealed(message, sealed) => self.sealed(link, message, sealed, out),

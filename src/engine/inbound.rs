@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::call::Purpose;
 use super::core::Engine;
-use super::jobs::Timer;
+use super::jobs::{Receipt, Timer};
 use super::link::{Command, LinkId};
 use super::order::Happening;
 use super::port::Output;
 use crate::model::limits::CALL_DESERTED;
 use crate::model::{Now, Outbox};
 use crate::msml;
-use crate::msrp::{Carrier, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
+use crate::msrp::{Carrier, InboundKey, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
 use crate::sdp::Role;
 use crate::sip::{self, CallKey, EndReason};
 
@@ -36,10 +36,15 @@ impl Engine {
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         };
         let stream = self.board.streams.get_mut(&session).expect("by_path finds streams of the table");
-        if stream.link.is_some_and(|bound| bound != link) {
+        if stream.link().is_some_and(|bound| bound != link) {
             // RFC 4975 §5.4: a session belongs to the connection that first used it.
             tracing::warn!(session = session.0, "the session is bound to another connection: 506");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::WRONG_CONNECTION)));
+        }
+        if stream.lost {
+            // RFC 4975 §5.4: a session fails with its connection, and a new one takes a new SDP exchange.
+            tracing::warn!(session = session.0, "the session's connection was lost, and no new offer has come: 481");
+            return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         }
         // RFC 4975 §5.4: an `msrps` session goes over TLS, whatever the request's own URI claims of its stream.
         let carrier = self.bearers.get(&link).map_or(Carrier::Tcp, |bearer| bearer.carrier);
@@ -47,8 +52,8 @@ impl Engine {
             tracing::warn!(session = session.0, %carrier, "the session was agreed on for another transport: 481");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         }
-        stream.link = Some(link);
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
     }
 
@@ -60,7 +65,7 @@ impl Engine {
     /// The peer of this stream listens; we connect (RFC 6135 §4.2).
     pub(super) fn dial_if_active(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
-        let idle = stream.link.is_none() && !stream.dialling && !stream.spent;
+        let idle = stream.link().is_none() && !stream.lost && !stream.dialling && !stream.spent;
         let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
         out.push(Output::Dial(session, hop.clone()));
         stream.dialling = true;
@@ -82,10 +87,10 @@ impl Engine {
         stream.dialling = false;
         match result {
             // The peer connected first, though it said that it would not.
-            Ok(link) if stream.link.is_some() => out.push(Output::Link(link, Command::Close)),
+            Ok(link) if stream.link().is_some() => out.push(Output::Link(link, Command::Close)),
             Ok(link) => {
-                stream.link = Some(link);
                 let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+                self.board.attach(session, link);
                 out.push(Output::Link(link, Command::Bind(spec)));
                 self.start_sending(now, session, out);
             }
@@ -105,16 +110,17 @@ impl Engine {
     pub(super) fn link_closed(&mut self, now: Now, link: LinkId, out: &mut Outbox<Output>) {
         self.bearers.remove(&link);
         // A grant or a send that crossed with the loss never reached the link: its end is told here.
-        let cut: Vec<_> = self.receipts.keys().filter(|key| key.0 == link).copied().collect();
+        let cut: Vec<_> =
+            self.receipts.range((link, InboundKey(0))..=(link, InboundKey(u64::MAX))).map(|(key, _)| *key).collect();
         for key in cut {
             self.receipt_cut(now, key, out);
         }
         for session in self.board.streams_on(link) {
             let Some(stream) = self.board.streams.get_mut(&session) else { continue };
-            // The session outlives its connection only to be resumed by a new offer; a new connection may take it.
-            stream.link = None;
-            stream.waiting = None;
+            stream.lost = true;
+            stream.waiting.clear();
             let (call, sending) = (stream.call, stream.sending);
+            self.board.detach(session);
             if let Some(message) = sending {
                 self.send_failed(now, message, &SendFailure::ConnectionLost, 0, out);
             }
@@ -134,7 +140,7 @@ impl Engine {
     }
 
     pub(super) fn deserted(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
-        let connected = |session: &SessionKey| self.board.streams[session].link.is_some();
+        let connected = |session: &SessionKey| self.board.streams[session].link().is_some();
         let Some(call) = self.board.calls.get(&key).filter(|call| call.waits_since + CALL_DESERTED <= now.instant)
         else {
             return;
@@ -161,7 +167,7 @@ impl Engine {
 
     fn leave_if_done(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
         let leaving = self.board.calls.get(&key).is_some_and(|call| call.leaving);
-        let busy = self.board.streams_of(key).iter().any(|session| self.board.streams[session].receiving.is_some());
+        let busy = self.board.streams_of(key).iter().any(|session| !self.board.streams[session].receiving.is_empty());
         if leaving && !busy {
             self.left(now, key, out);
         }
@@ -170,8 +176,8 @@ impl Engine {
     /// The call is over for good: its sessions end, its dialogs are told, partial files are kept for a resume.
     pub(super) fn left(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
         let sealed = |engine: &Self, session: &SessionKey| {
-            let message = engine.board.streams.get(session).and_then(|stream| stream.receiving);
-            message.is_some_and(|message| engine.receipts.get(&message).is_some_and(|receipt| receipt.sealed))
+            let sealed = |key| engine.receipts.get(key).is_some_and(|receipt: &Receipt| receipt.sealed);
+            engine.board.streams.get(session).is_some_and(|stream| stream.receiving.iter().any(sealed))
         };
         let sessions = self.board.streams_of(key);
         if sessions.iter().any(|session| sealed(self, session)) {
@@ -196,8 +202,8 @@ impl Engine {
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.
     pub(super) fn drop_stream(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
-        let (link, receiving, sending) = (stream.link, stream.receiving, stream.sending);
-        if let Some(key) = receiving {
+        let (link, receiving, sending) = (stream.link(), stream.receiving.clone(), stream.sending);
+        for key in receiving {
             out.push(Output::Link(key.0, Command::Stop { message: key.1, discard: false }));
             self.receipt_cut(now, key, out);
         }
@@ -210,7 +216,7 @@ impl Engine {
         self.no_connection(now, session, out);
         if let Some(link) = link {
             out.push(Output::Link(link, Command::Unbind(session)));
-            if self.board.streams_on(link) == [session] {
+            if self.board.is_alone_on(link, session) {
                 // Nobody else uses the connection: the side that knows so closes it (RFC 4975 §5.4).
                 out.push(Output::Link(link, Command::Close));
             }

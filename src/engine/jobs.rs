@@ -68,6 +68,7 @@ pub(super) enum Owner {
 /// One message that has its grant.
 #[derive(Debug)]
 pub(super) struct Receipt {
+    pub(super) key: (LinkId, InboundKey),
     pub(super) owner: Owner,
     pub(super) session: SessionKey,
     pub(super) since: Instant,

@@ -13,7 +13,7 @@
 //!                                   ▼         │
 //!                                 Link · Link · Link          (one per byte stream: the data plane)
 //! ```
-//! Limits: those of the rooms below, and one waiting message per stream. It does not retry deliveries (that is the
+//! Limits: those of the rooms below, and the messages that a session may begin. It does not retry deliveries (that is the
 //! queue's work) and it does not know what a socket, a file or the time is.
 
 mod answering;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::call::OCTET_STREAM;
+use super::call::{OCTET_STREAM, RENDER};
 use super::core::Engine;
 use super::failure::ReceiveFailure;
 use super::jobs::{Errand, Outgoing, Owner, Play, Sending, Timer};
@@ -154,7 +154,7 @@ impl Engine {
     /// Sends what waits for this stream, if its peer is there.
     pub(super) fn start_sending(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
-        let Some(link) = stream.link.filter(|_| stream.sending.is_none() && !stream.spent) else { return };
+        let Some(link) = stream.link().filter(|_| stream.sending.is_none() && !stream.spent) else { return };
         let outgoing = if let Some(primitive) = stream.player {
             let Some((play, object)) = self.plays.get(&primitive).and_then(|play| Some((play, play.object.clone()?)))
             else {
@@ -223,7 +223,7 @@ impl Engine {
     /// The peer has every octet and does not report them: nothing proves that it kept them.
     pub(super) fn unreported(&mut self, now: Now, message: OutboundKey, out: &mut Outbox<Output>) {
         let Some(sending) = self.sendings.get(&message) else { return };
-        if let Some(link) = self.board.streams.get(&sending.session).and_then(|stream| stream.link) {
+        if let Some(link) = self.board.streams.get(&sending.session).and_then(|stream| stream.link()) {
             out.push(Output::Link(link, Command::Abort(message)));
         }
         self.send_failed(now, message, &SendFailure::Timeout, sending.octets, out);
@@ -295,7 +295,7 @@ impl Engine {
         let message = play.sending;
         let link = message
             .and_then(|message| self.sendings.get(&message))
-            .and_then(|sending| self.board.streams.get(&sending.session)?.link);
+            .and_then(|sending| self.board.streams.get(&sending.session)?.link());
         match (order, message.zip(link)) {
             (msml::Order::Pause, target) => {
                 play.held = true;
@@ -342,8 +342,9 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         let Some(play) = self.plays.remove(&primitive) else { return };
-        for stream in self.board.streams.values_mut().filter(|stream| stream.player == Some(primitive)) {
-            stream.player = None;
+        for session in self.board.streams_of(play.call) {
+            let stream = self.board.streams.get_mut(&session).expect("a call's streams are in the table");
+            stream.player.take_if(|player| *player == primitive);
         }
         if let Some(call) = self.board.calls.get_mut(&play.call) {
             call.reoffers.retain(|waiting| *waiting != primitive);
@@ -360,7 +361,7 @@ impl Engine {
 
     /// The peer's connection did not come in time.
     pub(super) fn nobody_connected(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
-        if self.board.streams.get(&session).is_some_and(|stream| stream.link.is_none()) {
+        if self.board.streams.get(&session).is_some_and(|stream| stream.link().is_none()) {
             self.no_connection(now, session, out);
         }
     }
@@ -368,7 +369,7 @@ impl Engine {
     /// There is no connection: what waited for one has failed.
     pub(super) fn no_connection(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
-        let recorder = stream.recorder.filter(|_| stream.receiving.is_none());
+        let recorder = stream.recorder.filter(|_| stream.receiving.is_empty());
         if let Some(player) = stream.player {
             self.play_failed(now, player, "noconnection", "ft.disconnected", None, out);
         }
@@ -426,9 +427,6 @@ fn content_disposition(info: &FileInfo) -> String {
     }
     text
 }
-
-/// The disposition of a file that has none (RFC 5547 §7).
-pub(super) const RENDER: &str = "render";
 
 /// RFC 2183 §2: a quoted string; control characters have no place in a header.
 fn quoted(name: &str) -> String {

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::call::{Parties, Purpose, Waiting};
+use super::call::{Parties, Purpose, RENDER, Waiting};
 use super::core::Engine;
 use super::failure::ReceiveFailure;
 use super::jobs::{Errand, Owner, Receipt, Recorder, Timer};
 use super::link::{Command, Grant, LinkId};
 use super::order::Happening;
-use super::outbound::RENDER;
 use super::policy::Unattended;
 use super::port::{Output, Ticket};
 use super::transfers::{self, StreamEnd};
@@ -154,39 +153,45 @@ impl Engine {
             // An IMDN comes whatever the direction (pitfall P25); nobody here reads one.
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
         }
-        if stream.waiting.is_some() || stream.spent || (stream.file.is_some() && stream.receiving.is_some()) {
-            // One file per file stream (RFC 5547 §8.7), one message at a time on a plain one.
+        let busy = !stream.waiting.is_empty() || !stream.receiving.is_empty();
+        if stream.spent || (stream.file.is_some() && busy) {
+            // RFC 5547 §8.7: one file per file stream.
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::STOP_SENDING)));
         }
-        // The message before it is nearly always whole: its last octets are only on their way to the stage.
-        let patience = if stream.receiving.is_some() { INTERLEAVED } else { self.policy.hold };
-        stream.waiting = Some(Waiting { link, message, head, since: now.instant });
+        stream.waiting.push_back(Waiting { link, message, head, since: now.instant });
         self.grant_waiting(now, session, out);
-        if self.board.streams.get(&session).is_some_and(|stream| stream.waiting.is_some()) {
-            self.wake(now, patience, Timer::Hold(session, link, message));
+        if self.board.streams.get(&session).is_some_and(|stream| stream.waits(link, message)) {
+            self.wake(now, self.policy.hold, Timer::Hold(session, link, message));
         }
     }
 
-    /// Gives the waiting message of this stream its grant, if anybody wants it.
+    /// Gives the messages that wait on this stream their grants, in their order and as far as anybody wants them.
     fn grant_waiting(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
-        let Some(stream) = self.board.streams.get(&session) else { return };
-        if stream.receiving.is_some() {
-            return; // the message before it is being committed
-        }
-        let Some((waiting, call)) = stream.waiting.as_ref().zip(self.board.calls.get(&stream.call)) else { return };
+        while self.grant_next(now, session, out).is_some() {}
+    }
+
+    /// Gives the next message its grant.
+    ///
+    /// RFC 4975 §5.1: a sender may begin a message inside another one. Both are taken where nobody has to say where each
+    /// of them goes; a `<record>` is for one, and the next message waits for the next.
+    fn grant_next(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) -> Option<()> {
+        let stream = self.board.streams.get(&session)?;
+        let idle = stream.receiving.is_empty();
+        let (waiting, call) = stream.waiting.front().zip(self.board.calls.get(&stream.call))?;
         let wanted = match (stream.recorder, call.purpose) {
             (Some(primitive), _) => {
-                let Some(recorder) = self.recorders.get(&primitive) else { return };
-                (!recorder.held)
+                let recorder = self.recorders.get(&primitive)?;
+                (idle && !recorder.held)
                     .then(|| (Owner::Primitive(primitive), recorder.work.dest.clone(), recorder.work.idle_timeout))
             }
-            (None, Purpose::Client(order)) => client_box().map(|dest| (Owner::Client(order), dest, None)),
+            (None, Purpose::Client(order)) if idle => client_box().map(|dest| (Owner::Client(order), dest, None)),
+            (None, Purpose::Client(_)) => None,
             (None, Purpose::Service) if self.policy.unattended == Unattended::Deposit => {
                 unattended_box(&call.parties.user).map(|dest| (Owner::Nobody, dest, None))
             }
             (None, Purpose::Service) => None,
         };
-        let Some((owner, dest, idle)) = wanted else { return };
+        let (owner, dest, idle) = wanted?;
         let mut draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
         draft.icon.clone_from(&stream.icon);
         let (link, message, since) = (waiting.link, waiting.message, waiting.since);
@@ -201,23 +206,56 @@ impl Engine {
         let misfit = stream.file.as_ref().is_some_and(|file| !is_of_type(&waiting.head.content_type, &file.info));
         self.fence(now, &plan, out);
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
-        stream.waiting = None;
-        stream.receiving = Some((link, message));
+        stream.waiting.pop_front();
+        stream.receiving.push((link, message));
         if let Owner::Primitive(primitive) = owner {
             let recorder = self.recorders.get_mut(&primitive).expect("a stream's recorder is in the table");
             recorder.message = Some((link, message));
         }
         let keys: Vec<String> = plan.resume_key.iter().chain(&plan.file_key).cloned().collect();
         self.writers.extend(keys.iter().map(|key| (key.clone(), (link, message))));
-        let receipt = Receipt { owner, session, since, octets: 0, draft, keys, whole: false, sealed: false };
+        let receipt = Receipt {
+            key: (link, message),
+            owner,
+            session,
+            since,
+            octets: 0,
+            draft,
+            keys,
+            whole: false,
+            sealed: false,
+        };
         self.receipts.insert((link, message), receipt);
         if misfit {
             // RFC 5547 §8.3.1: a file that is not what was selected has failed, and who waits for it is told.
             out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
-            return self.lost(now, link, message, &ReceiveFailure::BadType, 0, out);
+            self.lost(now, link, message, &ReceiveFailure::BadType, 0, out);
+            return None;
         }
         let idle = idle.unwrap_or(MSRP_IDLE);
         out.push(Output::Link(link, Command::Receive(Box::new(Grant { message, plan, limit, idle }))));
+        Some(())
+    }
+
+    /// The connection has refused a message that had no octet yet: others waited for it. Who wanted it waits for the next.
+    pub(super) fn withdrawn(&mut self, link: LinkId, message: InboundKey) {
+        tracing::warn!(link = link.0, "a message had no grant and was in the way of others: refused with 413");
+        if let Some(receipt) = self.receipts.remove(&(link, message)) {
+            self.writers.retain(|_, writer| *writer != receipt.key);
+            if let Some(stream) = self.board.streams.get_mut(&receipt.session) {
+                stream.receiving.retain(|key| *key != (link, message));
+            }
+            if let Owner::Primitive(primitive) = receipt.owner
+                && let Some(recorder) = self.recorders.get_mut(&primitive)
+            {
+                recorder.message = None;
+            }
+        }
+        for session in self.board.streams_on(link) {
+            if let Some(stream) = self.board.streams.get_mut(&session) {
+                stream.waiting.retain(|waiting| (waiting.link, waiting.message) != (link, message));
+            }
+        }
     }
 
     /// `msrp.hold` is over and no `<record>` came. One that came and is suspended may take its time.
@@ -231,21 +269,15 @@ impl Engine {
     ) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         let this = |waiting: &Waiting| (waiting.link, waiting.message) == (link, message);
-        if !stream.waiting.as_ref().is_some_and(this) {
-            return;
+        let Some(index) = stream.waiting.iter().position(this) else { return };
+        if now.instant.since(stream.waiting[index].since) < self.policy.hold {
+            return; // its time began anew, and another timer with it
         }
-        let before = stream.receiving.and_then(|key| self.receipts.get(&key));
-        // A sender that begins a message inside another one gets 413 for it: reading is held here, so the outer one could
-        // never end.
-        if before.is_none_or(|before| before.whole) {
-            let waited = stream.waiting.as_ref().map_or(Duration::ZERO, |waiting| now.instant.since(waiting.since));
-            let wanted = stream.recorder.is_some() || before.is_some();
-            let rest = if wanted { self.policy.hold } else { self.policy.hold.saturating_sub(waited) };
-            if !rest.is_zero() {
-                return self.wake(now, rest, Timer::Hold(session, link, message));
-            }
+        // The message before it has its own time, and what comes after it may still be asked for.
+        if stream.recorder.is_some() || !stream.receiving.is_empty() {
+            return self.wake(now, self.policy.hold, Timer::Hold(session, link, message));
         }
-        let Some(waiting) = stream.waiting.take() else { return };
+        let Some(waiting) = stream.waiting.remove(index) else { return };
         let held_ms = now.instant.since(waiting.since).as_millis();
         tracing::warn!(message_id = %waiting.head.message_id, held_ms, "nobody recorded the message: refused with 413");
         out.push(Output::Link(link, Command::Reject(message, StatusCode::STOP_SENDING)));
@@ -305,7 +337,7 @@ impl Engine {
     ) {
         let Some(Errand::Commit(link, message)) = self.errands.remove(&ticket) else { return };
         let Some(receipt) = self.receipts.remove(&(link, message)) else { return };
-        self.free(&receipt, (link, message));
+        self.free(now, &receipt);
         let took = now.instant.since(receipt.since);
         match result {
             Ok(object) => {
@@ -336,7 +368,7 @@ impl Engine {
         }
         let Some(mut receipt) = self.receipts.remove(&(link, message)) else { return };
         receipt.octets = octets;
-        self.free(&receipt, (link, message));
+        self.free(now, &receipt);
         match why {
             ReceiveFailure::Disconnected | ReceiveFailure::TakenOver => {}
             ReceiveFailure::AbortedRemote | ReceiveFailure::HashMismatch => {
@@ -358,17 +390,24 @@ impl Engine {
         }
     }
 
-    /// The stream can take the next message, unless it was made for one file.
-    fn free(&mut self, receipt: &Receipt, message: (LinkId, InboundKey)) {
+    /// The stream can take the next message, unless it was made for one file. The time of those that wait begins now.
+    fn free(&mut self, now: Now, receipt: &Receipt) {
         for key in &receipt.keys {
-            if self.writers.get(key) == Some(&message) {
+            if self.writers.get(key) == Some(&receipt.key) {
                 self.writers.remove(key);
             }
         }
         let Some(stream) = self.board.streams.get_mut(&receipt.session) else { return };
-        stream.receiving = None;
+        stream.receiving.retain(|key| *key != receipt.key);
         stream.spent |= stream.file.is_some();
-        stream.recorder = None;
+        if let Owner::Primitive(primitive) = receipt.owner {
+            stream.recorder.take_if(|recorder| *recorder == primitive);
+        }
+        stream.waiting.iter_mut().for_each(|waiting| waiting.since = now.instant);
+        let waiting: Vec<_> = stream.waiting.iter().map(|waiting| (waiting.link, waiting.message)).collect();
+        for (link, message) in waiting {
+            self.wake(now, self.policy.hold, Timer::Hold(receipt.session, link, message));
+        }
     }
 
     fn tell_committed(
@@ -448,9 +487,6 @@ impl Engine {
         self.msml(now, msml::Input::Ended { primitive, end }, out);
     }
 }
-
-/// How long a message waits for the end of the one before it on the same session.
-const INTERLEAVED: Duration = Duration::from_secs(1);
 
 /// The box into which a client's own node takes what is sent to it.
 fn client_box() -> Option<ObjectUri> {

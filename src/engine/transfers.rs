@@ -168,6 +168,9 @@ impl Engine {
         );
         out.push(Output::Link(older.0, Command::Stop { message: older.1, discard: false }));
         self.lost(now, older.0, older.1, &ReceiveFailure::TakenOver, octets, out);
+        if self.board.streams.get(&session).is_some_and(|stream| !stream.receiving.is_empty()) {
+            return; // other messages come in the same session
+        }
         self.drop_stream(now, session, out);
         let Some(call) = call.filter(|call| self.board.streams_of(*call).is_empty()) else { return };
         if self.board.calls.get(&call).is_some_and(|call| call.purpose == Purpose::Service) {

@@ -17,11 +17,27 @@ pub const MSRP_PATH_URIS: usize = 16;
 /// Sessions bound to one MSRP connection.
 pub const SESSIONS_PER_CONNECTION: usize = 4096;
 
+/// Whole messages of one MSRP connection that are being committed; with so many its next octets wait for our disk.
+pub const COMMITS_PER_CONNECTION: usize = 16;
+
 /// Messages of one session that arrive interleaved at the same time.
 pub const MESSAGES_PER_SESSION: usize = 8;
 
 /// RFC 4975 §7.1.1: a transaction without a response for this long has failed.
 pub const MSRP_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Octets of messages without a grant that one MSRP connection keeps aside, so that the other sessions on it go on.
+pub const PARKED_OCTETS: usize = 256 * 1024;
+
+/// How long the others on a connection wait for the grant of a message that is larger than that, once per session: an
+/// application says `<record>` within a fraction of it, and a voice or a chat does not suffer from it.
+pub const PARKED_PATIENCE: Duration = Duration::from_secs(1);
+
+/// From the first octet of an MSRP head to its last: at 16 KiB a line of 5 kbit/s does it.
+pub const MSRP_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A peer that takes not one octet of what waits for it in this time is gone, or wishes us ill.
+pub const MSRP_STUCK: Duration = Duration::from_secs(60);
 
 /// Streams to MSRP peers at once: one descriptor and about 10 KiB each when idle.
 pub const MSRP_CONNECTIONS: usize = 20_000;

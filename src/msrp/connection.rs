@@ -2,12 +2,13 @@
 
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
-use super::decode::{DecodeError, Decoder, Event};
+use super::decode::{Decoder, Event};
 use super::frame::{Flag, Method, RequestHead, Status, StatusCode};
 use super::header::Malformed;
+use super::patience::Patience;
 use super::port::{
-    AbortReason, CloseReason, Config, Input, KnockId, OutboundSpec, Output, Reason, SendFailure, SessionKey,
-    SessionSpec,
+    AbortReason, CloseReason, Config, InboundKey, Input, KnockId, OutboundSpec, Output, Reason, SendFailure,
+    SessionKey, SessionSpec,
 };
 use super::receiver::{Desk, Receiver};
 use super::sender::{Sender, Verdict};
@@ -27,6 +28,7 @@ pub struct Connection {
     receiver: Receiver,
     sender: Sender,
     wire: Wire,
+    patience: Patience,
     /// A SEND for a session that is not bound here (yet).
     knocking: Option<RequestHead>,
     knocks: u64,
@@ -43,6 +45,7 @@ impl Connection {
             sessions: Sessions::default(),
             receiver: Receiver::new(),
             sender: Sender::new(config.clone()),
+            patience: Patience::default(),
             knocking: None,
             knocks: 0,
             closed: false,
@@ -60,10 +63,15 @@ impl Connection {
         self.sessions.len()
     }
 
+    /// Whether this message has come and is not over.
+    pub fn has(&self, message: InboundKey) -> bool {
+        self.receiver.has(message)
+    }
+
     fn is_stalled(&self) -> bool {
         // Bodies of ours fill the first half, so a peer that sends and never reads its answers stops here.
         let choked = self.wire.unsent() >= 2 * self.config.unsent_octets as u64;
-        self.knocking.is_some() || choked || self.receiver.is_stalled(&self.config)
+        self.knocking.is_some() || choked || self.receiver.is_stalled(&self.config, &self.sessions)
     }
 
     fn desk<'a>(&'a mut self, out: &'a mut Outbox<Output>) -> (&'a mut Receiver, Desk<'a>) {
@@ -76,13 +84,10 @@ impl Connection {
             Input::Octets(octets) => self.decoder.push(octets),
             Input::Sent(octets) => {
                 self.wire.sent(octets);
+                self.patience.took();
                 self.sender.sent(now.instant, &self.wire, out);
             }
-            Input::Timeout => {
-                while let Some(verdict) = self.sender.expired(now.instant, &mut self.wire, out) {
-                    self.judge(verdict, out);
-                }
-            }
+            Input::Timeout => self.timeout(now, out),
             Input::Closed => self.lose(AbortReason::ConnectionLost, SendFailure::ConnectionLost, out),
             Input::Close => {
                 self.lose(AbortReason::Unbound, SendFailure::Unbound, out);
@@ -104,8 +109,8 @@ impl Connection {
             Input::Resume(message) => self.receiver.hold(message, false),
             Input::Durable { message, octets } => self.receiver.durable(message, octets, &mut self.wire),
             Input::Receive { message, resume, limit } => {
-                let (receiver, desk) = self.desk(out);
-                receiver.receive(message, resume, limit, &desk);
+                let (receiver, mut desk) = self.desk(out);
+                receiver.receive(message, resume, limit, &mut desk);
             }
             Input::Written { message, octets } => {
                 let (receiver, mut desk) = self.desk(out);
@@ -177,20 +182,53 @@ impl Connection {
         out.push(Output::SendFailed { message: spec.message, why, acknowledged: 0, reported: 0 });
     }
 
-    fn decode(&mut self, out: &mut Outbox<Output>) {
-        while !self.closed && !self.is_stalled() {
-            match self.decoder.poll() {
-                Ok(Some(event)) => self.event(event, out),
-                Ok(None) => return,
-                Err(error) => self.give_up(error, out),
+    fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
+        while let Some(verdict) = self.sender.expired(now.instant, &mut self.wire, out) {
+            self.judge(verdict, out);
+        }
+        if let Some(message) = self.patience.ungranted(now.instant) {
+            let (receiver, mut desk) = self.desk(out);
+            receiver.clear(message, &mut desk);
+        }
+        match self.patience.has_run_out(now.instant) {
+            Some(Reason::Head) => self.give_up(CloseReason::SlowHead, out),
+            Some(Reason::Taken) => self.give_up(CloseReason::Stuck, out),
+            Some(Reason::Transaction | Reason::Grant) | None => {}
+        }
+    }
+
+    /// Decodes as far as may be. A message that waits for its grant makes way in the end if others wait for it.
+    fn decode(&mut self, now: Now, out: &mut Outbox<Output>) {
+        loop {
+            self.decode_on(out);
+            match self.receiver.in_the_way(&self.sessions) {
+                Some(message) if self.patience.waits_for(message) => return,
+                Some(message) if self.receiver.may_block(message, &mut self.sessions) => {
+                    return self.patience.grant(Some(message), now.instant);
+                }
+                Some(message) => {
+                    let (receiver, mut desk) = self.desk(out);
+                    receiver.clear(message, &mut desk);
+                }
+                None => return self.patience.grant(None, now.instant),
             }
         }
     }
 
-    fn give_up(&mut self, error: DecodeError, out: &mut Outbox<Output>) {
+    fn decode_on(&mut self, out: &mut Outbox<Output>) {
+        while !self.closed && !self.is_stalled() {
+            match self.decoder.poll() {
+                Ok(Some(event)) => self.event(event, out),
+                Ok(None) => return,
+                Err(error) => self.give_up(CloseReason::Protocol(error), out),
+            }
+        }
+    }
+
+    fn give_up(&mut self, why: CloseReason, out: &mut Outbox<Output>) {
         self.lose(AbortReason::ConnectionLost, SendFailure::ConnectionLost, out);
         self.wire.flush_urgent(out);
-        out.push(Output::Close(CloseReason::Protocol(error)));
+        out.push(Output::Close(why));
     }
 
     fn event(&mut self, event: Event, out: &mut Outbox<Output>) {
@@ -297,14 +335,18 @@ impl Machine for Connection {
             return;
         }
         self.take(now, input, out);
-        self.decode(out);
+        self.decode(now, out);
         if !self.closed {
             self.sender.pump(&mut self.wire, out);
+            let reads = !self.is_stalled();
+            self.patience.head(self.decoder.open_head().filter(|_| reads), now.instant);
+            self.patience.unsent(self.wire.unsent() > 0, now.instant);
         }
     }
 
     fn deadline(&self) -> Option<(Instant, Reason)> {
-        let due = self.sender.deadline().filter(|_| !self.closed)?;
-        Some((due, Reason::Transaction))
+        let transaction = self.sender.deadline().map(|due| (due, Reason::Transaction));
+        let all = [transaction, self.patience.deadline()].into_iter().flatten().filter(|_| !self.closed);
+        all.min_by_key(|(due, _)| *due)
     }
 }

@@ -165,6 +165,8 @@ pub struct Decoder {
     rest: Bytes,
     queue: VecDeque<Bytes>,
     head_octets: usize,
+    /// Heads that were read to their end.
+    heads: u64,
     paths: Paths,
 }
 
@@ -184,6 +186,7 @@ impl Decoder {
             rest: Bytes::new(),
             queue: VecDeque::new(),
             head_octets: 0,
+            heads: 0,
             paths: Paths::default(),
         }
     }
@@ -238,6 +241,16 @@ impl Decoder {
         }
     }
 
+    /// The number of the head that has begun and is not over, if there is one.
+    pub(super) fn open_head(&self) -> Option<u64> {
+        let begun = match &self.state {
+            State::Head(_) => true,
+            State::Start => !self.carry.is_empty(),
+            State::Body { .. } | State::Ended(_) | State::Failed(_) => false,
+        };
+        begun.then_some(self.heads)
+    }
+
     /// Takes a line with its CRLF off the octets, if it is complete.
     fn line(&mut self) -> Result<Option<Bytes>, DecodeError> {
         let ends = |at: &usize| match at.checked_sub(1) {
@@ -290,6 +303,7 @@ impl Decoder {
     /// Leaves the head for the state that `next` makes of whether the frame's body and end are wanted.
     fn head_done(&mut self, next: impl FnOnce(bool) -> State) -> Option<Event> {
         self.head_octets = 0;
+        self.heads += 1;
         let State::Head(reader) = std::mem::replace(&mut self.state, State::Start) else { return None };
         let (event, wanted) = match reader.finish() {
             Head::Request(head) => (Event::Request(head), true),

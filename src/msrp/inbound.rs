@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::model::limits::HOLES_PER_MESSAGE;
 use crate::model::{ByteRange, Ranges};
 
@@ -20,6 +22,26 @@ pub(super) enum Stage {
     Waiting,
     Receiving,
     Complete,
+}
+
+/// What has been decoded of a message that has no grant yet.
+#[derive(Debug)]
+pub(super) enum Parked {
+    Chunk { ask: Ask, offset: u64 },
+    Body(Bytes),
+    End(Flag),
+}
+
+impl Parked {
+    /// What it counts for: an ask costs more memory than the octets it is made of, for it is taken apart.
+    pub(super) const fn octets(&self) -> usize {
+        const ASK_OCTETS: usize = 1024;
+        match self {
+            Self::Chunk { .. } => ASK_OCTETS,
+            Self::Body(octets) => octets.len() + size_of::<Self>(),
+            Self::End(_) => size_of::<Self>(),
+        }
+    }
 }
 
 /// A chunk that cannot be answered yet.
@@ -42,6 +64,8 @@ pub(super) struct Inbound {
     pub(super) failure_report: FailureReport,
     pub(super) stage: Stage,
     pub(super) held: bool,
+    /// Decoded before the grant, in order; see [`super::receiver::Receiver::is_stalled`].
+    pub(super) parked: VecDeque<Parked>,
     /// Most octets it may have.
     pub(super) limit: u64,
     /// Octets given to the stage, now or before.
@@ -69,6 +93,7 @@ impl Inbound {
             failure_report: head.failure_report,
             stage: Stage::Waiting,
             held: false,
+            parked: VecDeque::new(),
             limit: 0,
             received: Ranges::new(),
             reported: 0,
@@ -81,8 +106,8 @@ impl Inbound {
     }
 
     /// A chunk begins.
-    pub(super) fn open(&mut self, head: &RequestHead) {
-        self.chunks.push_back(Chunk { ask: Ask::of(head), offset: head.offset(), unwritten: 0, flag: None });
+    pub(super) fn open(&mut self, ask: Ask, offset: u64) {
+        self.chunks.push_back(Chunk { ask, offset, unwritten: 0, flag: None });
     }
 
     /// Octets of the chunk that began last: where they go.
@@ -134,7 +159,11 @@ impl Inbound {
 
     /// Chunks not yet answered, oldest first.
     pub(super) fn unanswered(&mut self) -> impl Iterator<Item = Ask> {
-        self.chunks.drain(..).map(|chunk| chunk.ask)
+        let parked = self.parked.drain(..).filter_map(|parked| match parked {
+            Parked::Chunk { ask, .. } => Some(ask),
+            Parked::Body(_) | Parked::End(_) => None,
+        });
+        self.chunks.drain(..).map(|chunk| chunk.ask).chain(parked)
     }
 
     pub(super) fn unwritten(&self) -> usize {
@@ -144,6 +173,14 @@ impl Inbound {
     /// The size, once the end was seen and every octet is written.
     pub(super) fn whole(&self) -> Option<u64> {
         self.end.filter(|end| self.chunks.is_empty() && self.received.covers(*end))
+    }
+
+    /// Whether nothing more of it has to come, written or not.
+    pub(super) fn has_come(&self) -> bool {
+        match self.parked.back() {
+            Some(parked) => matches!(parked, Parked::End(Flag::Complete | Flag::Aborted)),
+            None => self.end.is_some_and(|end| self.received.covers(end)),
+        }
     }
 
     /// The size as far as it is known.
@@ -209,7 +246,7 @@ mod tests {
         let mut message = Inbound::new(SessionKey(1), &head(1), "m1234".to_owned());
         message.limit = 1000;
         for &(start, octets, flag) in chunks {
-            message.open(&head(start));
+            message.open(Ask::of(&head(start)), start - 1);
             if let Err(why) = message.take(octets).and_then(|_| message.close(flag)) {
                 return (message, Err(why));
             }

@@ -32,6 +32,7 @@ mod frame;
 mod header;
 mod inbound;
 mod outbound;
+mod patience;
 mod port;
 mod receiver;
 mod sender;

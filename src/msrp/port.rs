@@ -349,6 +349,8 @@ pub enum AbortReason {
     TooLarge,
     /// More holes than `HOLES_PER_MESSAGE`; answered 413.
     TooManyHoles,
+    /// Without a grant, and in the way of others on the connection; answered 413.
+    InTheWay,
     /// Octets beyond the end that its `$` chunk had fixed, or two ends; answered 400.
     BeyondEnd,
 }
@@ -381,6 +383,10 @@ pub enum CloseReason {
     Asked,
     /// The peer's octets are no MSRP.
     Protocol(DecodeError),
+    /// The peer takes too long for a head.
+    SlowHead,
+    /// The peer takes nothing of what we send.
+    Stuck,
 }
 
 /// What a connection waits for.
@@ -388,4 +394,10 @@ pub enum CloseReason {
 pub enum Reason {
     /// A response.
     Transaction,
+    /// The rest of a head.
+    Head,
+    /// The peer, to take something.
+    Taken,
+    /// A grant, for which others wait.
+    Grant,
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::model::limits::MESSAGES_PER_SESSION;
+use crate::model::limits::{COMMITS_PER_CONNECTION, MESSAGES_PER_SESSION, PARKED_OCTETS};
 use crate::model::{ByteRange, Outbox, Ranges};
 
 use super::frame::{FailureReport, Flag, RequestHead, StatusCode};
-use super::inbound::{self, Inbound, Stage};
+use super::inbound::{self, Inbound, Parked, Stage};
 use super::port::{AbortReason, Arrival, Config, InboundKey, Output, SessionKey};
 use super::session::{Outcome, Session, Sessions};
 use super::wire::{Ask, Subject, Wire};
@@ -34,6 +34,10 @@ pub(super) struct Receiver {
     last_key: u64,
     reading: Reading,
     unwritten: usize,
+    /// Octets decoded before their grant.
+    parked: usize,
+    /// Messages that are whole and with the owner.
+    complete: usize,
 }
 
 /// What a receiver works with during one input.
@@ -46,18 +50,64 @@ pub(super) struct Desk<'a> {
 
 impl Receiver {
     pub(super) const fn new() -> Self {
-        Self { messages: BTreeMap::new(), last_key: 0, reading: Reading::Nothing, unwritten: 0 }
+        Self { messages: BTreeMap::new(), last_key: 0, reading: Reading::Nothing, unwritten: 0, parked: 0, complete: 0 }
     }
 
     /// Whether nothing more may be decoded for now.
-    pub(super) fn is_stalled(&self, config: &Config) -> bool {
-        let waits = match &self.reading {
-            Reading::Message(key) => {
-                self.messages.get(key).is_some_and(|message| message.held || message.stage == Stage::Waiting)
+    ///
+    /// Not reading is the only back-pressure there is, and it would be felt by everybody on the connection. So a message
+    /// that has the connection for itself is held in the socket; among others one that waits for its grant is parked as
+    /// far as there is room, and one that is held goes on into its stage.
+    pub(super) fn is_stalled(&self, config: &Config, sessions: &Sessions) -> bool {
+        let waits = match self.being_read() {
+            Some((key, message)) if message.stage == Stage::Waiting => {
+                self.parked >= PARKED_OCTETS || self.is_alone(key, sessions)
             }
-            _ => false,
+            Some((key, message)) => message.held && self.is_alone(key, sessions),
+            None => false,
         };
-        waits || self.unwritten >= config.unwritten_octets
+        waits || self.unwritten >= config.unwritten_octets || self.complete >= COMMITS_PER_CONNECTION
+    }
+
+    /// The message without a grant for which there is no more room, and which keeps others waiting.
+    pub(super) fn in_the_way(&self, sessions: &Sessions) -> Option<InboundKey> {
+        let (key, message) = self.being_read()?;
+        let full = message.stage == Stage::Waiting && self.parked >= PARKED_OCTETS;
+        (full && !self.is_alone(key, sessions)).then_some(key)
+    }
+
+    /// Whether this message may keep the others on the connection waiting for a moment. Not if it is for one of the same
+    /// session that it waits, whose end would have to come first, and not twice in a session.
+    pub(super) fn may_block(&mut self, key: InboundKey, sessions: &mut Sessions) -> bool {
+        let Some(message) = self.messages.get(&key) else { return false };
+        let Some(session) = sessions.get_mut(message.session) else { return false };
+        let first = !std::mem::replace(&mut session.has_blocked, true);
+        first && session.arriving.iter().all(|other| *other == key || !self.is_unfinished(*other))
+    }
+
+    /// Refuses a message that is in the way of the others.
+    pub(super) fn clear(&mut self, key: InboundKey, desk: &mut Desk<'_>) {
+        self.give_up(key, AbortReason::InTheWay, desk);
+    }
+
+    /// Whether this message has come and is not over.
+    pub(super) fn has(&self, key: InboundKey) -> bool {
+        self.messages.contains_key(&key)
+    }
+
+    fn being_read(&self) -> Option<(InboundKey, &Inbound)> {
+        let Reading::Message(key) = self.reading else { return None };
+        self.messages.get(&key).map(|message| (key, message))
+    }
+
+    /// Whether more of this message has to come.
+    fn is_unfinished(&self, key: InboundKey) -> bool {
+        self.messages.get(&key).is_some_and(|message| !message.has_come())
+    }
+
+    /// Whether nobody else could use the connection.
+    fn is_alone(&self, key: InboundKey, sessions: &Sessions) -> bool {
+        sessions.len() <= 1 && self.messages.keys().all(|other| *other == key || !self.is_unfinished(*other))
     }
 
     /// A SEND whose To-Path names this session.
@@ -84,7 +134,7 @@ impl Receiver {
                 self.reading = Reading::Again { ask, report };
             }
             Some(Outcome::Refused(status)) => self.refuse_request(&ask, status, desk.wire),
-            None => match refusal(session, &head, &content_type) {
+            None => match self.refusal(session, &head, &content_type) {
                 Some(status) => self.refuse_request(&ask, status, desk.wire),
                 None => self.arrived(session, head, content_type, message_id, desk.out),
             },
@@ -102,6 +152,17 @@ impl Receiver {
         self.reading = Reading::Nothing;
     }
 
+    /// Why a new message cannot be taken, if so.
+    fn refusal(&self, session: &Session, head: &RequestHead, content_type: &str) -> Option<StatusCode> {
+        if let Some(status) = session.refusal(content_type) {
+            return Some(status);
+        }
+        let declared = head.byte_range.and_then(|range| range.total).unwrap_or(0).max(head.offset());
+        let too_large = session.spec.max_size.is_some_and(|max_size| declared > max_size);
+        let unfinished = session.arriving.iter().filter(|key| self.is_unfinished(**key)).count();
+        (too_large || unfinished >= MESSAGES_PER_SESSION).then_some(StatusCode::STOP_SENDING)
+    }
+
     fn arriving(&self, session: &Session, message_id: &str) -> Option<InboundKey> {
         let is = |key: &&InboundKey| self.messages.get(key).is_some_and(|m| m.subject.message_id == message_id);
         session.arriving.iter().find(is).copied()
@@ -114,8 +175,19 @@ impl Receiver {
             self.reading = Reading::Again { ask: Ask::of(head), report: None };
             return;
         }
-        message.open(head);
+        let (ask, offset) = (Ask::of(head), head.offset());
+        if message.stage == Stage::Waiting {
+            self.park(key, Parked::Chunk { ask, offset });
+        } else {
+            message.open(ask, offset);
+        }
         self.reading = Reading::Message(key);
+    }
+
+    fn park(&mut self, key: InboundKey, parked: Parked) {
+        let Some(message) = self.messages.get_mut(&key) else { return };
+        self.parked += parked.octets();
+        message.parked.push_back(parked);
     }
 
     fn arrived(
@@ -128,10 +200,10 @@ impl Receiver {
     ) {
         self.last_key += 1;
         let key = InboundKey(self.last_key);
-        let mut message = Inbound::new(session.spec.key, &head, message_id.clone());
-        message.open(&head);
+        let message = Inbound::new(session.spec.key, &head, message_id.clone());
         session.arriving.push(key);
         self.messages.insert(key, message);
+        self.park(key, Parked::Chunk { ask: Ask::of(&head), offset: head.offset() });
         self.reading = Reading::Message(key);
         let disposition = head.others.iter().find(|(name, _)| name.eq_ignore_ascii_case("Content-Disposition"));
         let head = Arrival {
@@ -156,20 +228,26 @@ impl Receiver {
                 desk.wire.answer(ask, StatusCode::BAD_REQUEST);
                 self.reading = Reading::Nothing;
             }
-            Reading::Message(key) => {
-                let key = *key;
-                let Some(message) = self.messages.get_mut(&key) else { return };
-                match message.take(octets.len()) {
-                    Ok(offset) => {
-                        self.unwritten += octets.len();
-                        desk.out.push(Output::Write { message: key, offset, octets });
-                    }
-                    Err(why) => return self.give_up(key, why, desk),
-                }
-                if message.wants_sync(desk.config.report_every_octets) {
-                    desk.out.push(Output::SyncWanted { message: key });
-                }
+            Reading::Message(key) => self.content(*key, octets, desk),
+        }
+    }
+
+    /// Octets of a message.
+    fn content(&mut self, key: InboundKey, octets: Bytes, desk: &mut Desk<'_>) {
+        let Some(message) = self.messages.get_mut(&key) else { return };
+        if message.stage == Stage::Waiting {
+            // A copy: a slice of one octet would keep all that was read with it.
+            return self.park(key, Parked::Body(Bytes::copy_from_slice(&octets)));
+        }
+        match message.take(octets.len()) {
+            Ok(offset) => {
+                self.unwritten += octets.len();
+                desk.out.push(Output::Write { message: key, offset, octets });
             }
+            Err(why) => return self.give_up(key, why, desk),
+        }
+        if message.wants_sync(desk.config.report_every_octets) {
+            desk.out.push(Output::SyncWanted { message: key });
         }
     }
 
@@ -184,13 +262,19 @@ impl Receiver {
                     desk.wire.report(&subject, whole(total), StatusCode::OK);
                 }
             }
-            Reading::Message(key) => {
-                let Some(message) = self.messages.get_mut(&key) else { return };
-                match message.close(flag) {
-                    Ok(()) => self.settle(key, desk),
-                    Err(why) => self.give_up(key, why, desk),
-                }
-            }
+            Reading::Message(key) => self.chunk_end(key, flag, desk),
+        }
+    }
+
+    /// The end of a chunk of a message.
+    fn chunk_end(&mut self, key: InboundKey, flag: Flag, desk: &mut Desk<'_>) {
+        let Some(message) = self.messages.get_mut(&key) else { return };
+        if message.stage == Stage::Waiting {
+            return self.park(key, Parked::End(flag));
+        }
+        match message.close(flag) {
+            Ok(()) => self.settle(key, desk),
+            Err(why) => self.give_up(key, why, desk),
         }
     }
 
@@ -206,12 +290,13 @@ impl Receiver {
         }
         if let Some(total) = message.whole().filter(|_| message.stage == Stage::Receiving) {
             message.stage = Stage::Complete;
+            self.complete += 1;
             desk.out.push(Output::Complete { message: key, total });
         }
     }
 
-    /// The owner takes the message.
-    pub(super) fn receive(&mut self, key: InboundKey, resume: Ranges, limit: u64, desk: &Desk<'_>) {
+    /// The owner takes the message, and what was parked of it.
+    pub(super) fn receive(&mut self, key: InboundKey, resume: Ranges, limit: u64, desk: &mut Desk<'_>) {
         let Some(message) = self.messages.get_mut(&key).filter(|message| message.stage == Stage::Waiting) else {
             return;
         };
@@ -219,6 +304,16 @@ impl Receiver {
         message.limit = limit.min(max_size.unwrap_or(u64::MAX));
         message.received = resume;
         message.stage = Stage::Receiving;
+        while let Some(parked) = self.messages.get_mut(&key).and_then(|message| message.parked.pop_front()) {
+            self.parked -= parked.octets();
+            match parked {
+                Parked::Chunk { ask, offset } => {
+                    self.messages.entry(key).and_modify(|message| message.open(ask, offset));
+                }
+                Parked::Body(octets) => self.content(key, octets, desk),
+                Parked::End(flag) => self.chunk_end(key, flag, desk),
+            }
+        }
     }
 
     pub(super) fn hold(&mut self, key: InboundKey, held: bool) {
@@ -296,6 +391,8 @@ impl Receiver {
     fn forget(&mut self, key: InboundKey, sessions: &mut Sessions) -> Option<Inbound> {
         let message = self.messages.remove(&key)?;
         self.unwritten -= message.unwritten();
+        self.complete -= usize::from(message.stage == Stage::Complete);
+        self.parked -= message.parked.iter().map(Parked::octets).sum::<usize>();
         if matches!(self.reading, Reading::Message(reading) if reading == key) {
             self.reading = Reading::Nothing;
         }
@@ -308,14 +405,4 @@ impl Receiver {
 
 const fn whole(total: u64) -> ByteRange {
     ByteRange { start: 1, end: Some(total), total: Some(total) }
-}
-
-/// Why a new message cannot be taken, if so.
-fn refusal(session: &Session, head: &RequestHead, content_type: &str) -> Option<StatusCode> {
-    if let Some(status) = session.refusal(content_type) {
-        return Some(status);
-    }
-    let declared = head.byte_range.and_then(|range| range.total).unwrap_or(0).max(head.offset());
-    let too_large = session.spec.max_size.is_some_and(|max_size| declared > max_size);
-    (too_large || session.arriving.len() >= MESSAGES_PER_SESSION).then_some(StatusCode::STOP_SENDING)
 }

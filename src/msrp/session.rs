@@ -33,6 +33,8 @@ pub(super) struct Session {
     pub(super) live: bool,
     /// The peer refused the session: nothing more is sent in it.
     pub(super) failed: bool,
+    /// A message of it has kept the others on the connection waiting, which none may again.
+    pub(super) has_blocked: bool,
     /// RFC 4975 §10.6: types the peer answered with 415.
     pub(super) refused_types: Vec<String>,
     /// Messages that arrive now.
@@ -48,6 +50,7 @@ impl Session {
             spec,
             live: false,
             failed: false,
+            has_blocked: false,
             refused_types: Vec::new(),
             arriving: Vec::new(),
             finished: VecDeque::new(),
@@ -92,7 +95,13 @@ impl Sessions {
         let new = match self.by_key.remove(&key) {
             Some(old) => {
                 self.by_id.remove(&old.spec.local.session_id);
-                Session { finished: old.finished, arriving: old.arriving, live: old.live, ..Session::new(spec) }
+                Session {
+                    finished: old.finished,
+                    arriving: old.arriving,
+                    live: old.live,
+                    has_blocked: old.has_blocked,
+                    ..Session::new(spec)
+                }
             }
             None if self.by_key.len() >= SESSIONS_PER_CONNECTION => return Err(TooManySessions),
             None => Session::new(spec),

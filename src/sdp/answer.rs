@@ -300,6 +300,7 @@ mod tests {
         let answer = answer(&offer, &[Verdict::Reject, Verdict::Reject, accept], &local());
         let ports: Vec<u16> = answer.media.iter().map(|media| media.port).collect();
         assert_eq!(ports, [0, 0, 2855, 0]);
+        assert_eq!((answer.origin.session_id, &answer.times), (local().session_id, &offer.times));
         assert_eq!(
             answer.media[1].to_string(),
             "m=message 0 TCP/MSRP *\r\na=file-selector:name:\"a%2Fb c\" size:12 odd:\"one\"\r\na=file-transfer-id:t1\r\n"

@@ -128,6 +128,9 @@ impl Link {
 // Inbound: what the stage answers.
 impl Link {
     fn granted(&mut self, now: Now, grant: Grant, out: &mut Outbox<Output>) {
+        if !self.connection.has(grant.message) {
+            return out.push(Output::Notice(Notice::Withdrawn(grant.message))); // refused while the grant was on its way
+        }
         let declared = grant.plan.declared.clone();
         let inbound = Inbound {
             declared,
@@ -394,6 +397,7 @@ impl Link {
             None if why == AbortReason::TooLarge && self.ends_as_declared(message) => {
                 self.lose(message, ReceiveFailure::SizeMismatch, out);
             }
+            None if why == AbortReason::InTheWay => out.push(Output::Notice(Notice::Withdrawn(message))),
             None => self.lose(message, why.into(), out),
         }
     }
@@ -428,7 +432,7 @@ impl From<AbortReason> for ReceiveFailure {
         match why {
             AbortReason::Sender => Self::AbortedRemote,
             AbortReason::ConnectionLost | AbortReason::Unbound => Self::Disconnected,
-            AbortReason::TooLarge | AbortReason::TooManyHoles => Self::TooLarge,
+            AbortReason::TooLarge | AbortReason::TooManyHoles | AbortReason::InTheWay => Self::TooLarge,
             AbortReason::BeyondEnd => Self::SizeMismatch,
         }
     }

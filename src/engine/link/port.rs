@@ -162,6 +162,8 @@ pub enum Notice {
     SessionFailed(SessionKey, SendFailure),
     /// A message with content begins; the stream is held until it is granted or rejected.
     Arrived(SessionKey, InboundKey, Box<Arrival>),
+    /// A message that had no grant yet was refused, for others waited for it. A grant that crossed with this is void.
+    Withdrawn(InboundKey),
     /// So many octets of a message are in the stage.
     Received(InboundKey, u64),
     /// Every octet of the message is in the stage; it is being checked.

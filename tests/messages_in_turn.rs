@@ -1,0 +1,68 @@
+//! Which message of a session gets its grant when, as the engine decides it.
+
+mod board;
+
+use std::time::Duration;
+
+use board::{Board, granted, rejected};
+use restante::engine::{Command, Notice, Unattended};
+use restante::msrp::{InboundKey, SessionKey, StatusCode};
+
+/// A call with one stream, which has connected by link 1.
+fn connected(unattended: Unattended) -> (Board, board::Call, SessionKey) {
+    let mut board = Board::new(unattended);
+    let call = board.invite(1);
+    board.link(1);
+    let Some(Command::Bind(spec)) = board.knock(1, &call.paths[0]) else { panic!("the session is known") };
+    (board, call, spec.key)
+}
+
+#[test]
+fn where_the_request_uri_says_where_files_go_messages_are_taken_side_by_side() {
+    let (mut board, _, session) = connected(Unattended::Deposit);
+    assert_eq!(granted(&board.arrives(1, session, 1)), [1]);
+    assert_eq!(granted(&board.arrives(1, session, 2)), [2], "begun inside the first");
+    assert_eq!(board.engine.census().receiving, 2);
+}
+
+#[test]
+fn a_record_takes_one_message_and_the_next_record_the_next() {
+    let (mut board, call, session) = connected(Unattended::Hold);
+    assert!(granted(&board.arrives(1, session, 1)).is_empty());
+    assert_eq!(granted(&board.record(&call)), [1]);
+    assert!(granted(&board.arrives(1, session, 2)).is_empty());
+    // Nobody asks for the second while the first is under way, however long that takes.
+    for _ in 0..5 {
+        assert!(rejected(&board.pass(Duration::from_secs(20))).is_empty());
+    }
+    let lost = Notice::Lost(InboundKey(1), restante::engine::ReceiveFailure::AbortedRemote, 3);
+    assert!(granted(&board.notice(1, lost)).is_empty());
+    assert!(rejected(&board.pass(Duration::from_secs(19))).is_empty(), "its time begins when the first one is over");
+    assert_eq!(granted(&board.record(&call)), [2]);
+}
+
+#[test]
+fn a_message_that_nobody_asks_for_is_refused_when_its_time_is_over() {
+    let (mut board, call, session) = connected(Unattended::Hold);
+    board.arrives(1, session, 1);
+    assert!(rejected(&board.pass(Duration::from_millis(19_900))).is_empty());
+    assert_eq!(rejected(&board.pass(Duration::from_millis(100)))[&1], StatusCode::STOP_SENDING.0);
+    assert!(granted(&board.record(&call)).is_empty(), "it is gone");
+}
+
+#[test]
+fn a_record_whose_grant_crossed_with_a_refusal_waits_for_the_next_message() {
+    for crossed in [false, true] {
+        let (mut board, call, session) = connected(Unattended::Hold);
+        board.arrives(1, session, 1);
+        if crossed {
+            assert_eq!(granted(&board.record(&call)), [1]);
+        }
+        board.notice(1, Notice::Withdrawn(InboundKey(1)));
+        assert_eq!(board.engine.census().receiving, 0);
+        if !crossed {
+            assert!(granted(&board.record(&call)).is_empty());
+        }
+        assert_eq!(granted(&board.arrives(1, session, 2)), [2]);
+    }
+}
