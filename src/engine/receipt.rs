@@ -527,7 +527,7 @@ fn plan(parties: &Parties, draft: &EnvelopeDraft, object: ObjectUri, file: Optio
         object,
         // RFC 5547 §8.1: with `file-range` it goes on under a new id, so the file has to speak for itself.
         file_key: file.and_then(|file| transfers::file_key(parties, &file.info)),
-        offset: file.map_or(0, |file| transfers::missing_before(file).unwrap_or(0)),
+        offset: file.and_then(|file| file.range).map_or(0, |range| range.start.saturating_sub(1)),
         declared: if file.is_some() { draft.file.clone() } else { FileInfo::default() },
         overwrite: false,
         call_id: draft.call_id.clone(),

@@ -239,7 +239,7 @@ pub(super) fn file_key(parties: &Parties, info: &FileInfo) -> Option<String> {
 }
 
 /// How many octets of a pushed file will not be sent, because we should have them (RFC 5547 §6 `file-range`).
-pub(super) fn missing_before(file: &FileOffer) -> Result<u64, &'static str> {
+fn missing_before(file: &FileOffer) -> Result<u64, &'static str> {
     let Some(range) = file.range else { return Ok(0) };
     let size = file.info.size;
     if range.stop.is_some_and(|stop| size != Some(stop)) {

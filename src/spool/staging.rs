@@ -109,8 +109,13 @@ fn predecessor(shared: &Shared, wanted: &Plan) -> Option<(String, u64)> {
     keys.into_iter().filter_map(|key| Some((prefix(shared, &key)?, key))).max().map(|(octets, key)| (key, octets))
 }
 
-/// How many octets from the first on the stage of this resume key has.
+/// How many octets from the first on the stage of this resume key has. A session that lets go of it meanwhile has parked
+/// it when its slot is free: then the desk knows.
 fn prefix(shared: &Shared, key: &str) -> Option<u64> {
+    look(shared, key).or_else(|| look(shared, key))
+}
+
+fn look(shared: &Shared, key: &str) -> Option<u64> {
     let desk = locked(&shared.desk);
     let slot = match desk.holders.get(key)? {
         Holder::Parked(parked) => return Some(parked.received.prefix()),

@@ -25,7 +25,8 @@ fn a_retrieval_goes_on_with_the_part_that_is_there_and_throws_away_one_of_anothe
 
     fs::write(path("back.part"), &plan.content[..150_000]).expect("a part");
     let before = received(&house.server);
-    assert_eq!(retrieve().status.code(), Some(0));
+    let output = retrieve();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((fs::read(path("back")).expect("a file"), path("back.part").exists()), (plan.content.clone(), false));
     assert!(house.server.log().contains("octets=50000 from=150000"), "{}", house.server.log());
     assert_eq!(received(&house.server), before);
