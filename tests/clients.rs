@@ -262,3 +262,30 @@ fn a_server_that_cannot_start_names_the_setting_and_the_way_out() {
     assert_eq!(spool.status.code(), Some(1));
     assert!(stderr(&spool).contains("another process") && stderr(&spool).contains("--spool"), "{}", stderr(&spool));
 }
+
+#[test]
+fn over_tls_it_is_the_same_and_without_a_listener_for_it_an_error_that_says_so() {
+    let dir = TempDir::new().expect("a directory");
+    let mut server = serve(dir.path(), &["--msrp", "tls:127.0.0.1:0"]);
+    let uri = address(&server.json(), "udp");
+    let deposited = run(dir.path(), &["deposit", PHOTO, "--box", "bob", "--tls", "--json", "--server", &uri]);
+    assert_eq!(deposited.status.code(), Some(0), "{}", stderr(&deposited));
+    let name = json_lines(&deposited)[0]["uri"].as_str().expect("a URI").to_owned();
+    let fetched = run(dir.path(), &["retrieve", &name, "-o", "back", "--tls", "--json", "--server", &uri]);
+    assert_eq!(fetched.status.code(), Some(0), "{}", stderr(&fetched));
+    assert_eq!(fs::read(dir.path().join("back")).expect("a file"), fs::read(PHOTO).expect("the original"));
+
+    let phone = TempDir::new().expect("a directory");
+    let arguments = ["answer", "--listen", "udp:127.0.0.1:0", "--dir", "in", "--tls", "--count", "1", "--json"];
+    let mut answering = Running::start(phone.path(), &arguments, &[]);
+    let uri = address(&answering.json(), "udp");
+    let push = |tls: &[&str]| {
+        run(dir.path(), &[&["deposit", PHOTO, "--box", "x", "--unattended", "--server", &uri], tls].concat())
+    };
+    let plain = push(&[]);
+    assert_eq!(plain.status.code(), Some(1));
+    assert!(stderr(&plain).contains("488"), "{}", stderr(&plain));
+    assert_eq!(push(&["--tls"]).status.code(), Some(0));
+    assert_eq!(answering.end(), Some(0));
+    assert_eq!(fs::read(phone.path().join("in/photo.jpg")).expect("a file"), fs::read(PHOTO).expect("the original"));
+}

@@ -208,7 +208,7 @@ fn a_success_report_goes_to_those_who_asked_for_one() {
     }
 }
 
-// M4975-7.3.2-06 M4975-5.4-20
+// M4975-7.3.2-06
 #[test]
 fn after_a_481_nothing_is_sent_until_the_session_was_agreed_on_again() {
     let mut store = store_with("data");

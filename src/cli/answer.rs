@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// The directory that files are put into
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
+    /// Take calls whose octets come over TLS (TCP/TLS/MSRP, msrps), and no others
+    #[arg(long)]
+    tls: bool,
     /// End after so many files
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -73,7 +76,8 @@ fn settings(args: &Args) -> Settings {
     // Octets come to the address that the first call comes to.
     let name = args.listen.first().map_or_else(String::new, |listen| listen.host.name.clone());
     settings.sip.listen.clone_from(&args.listen);
-    settings.msrp.listen = vec![Listen { transport: Transport::Tcp, host: Host { name, port: Some(0) } }];
+    let transport = if args.tls { Transport::Tls } else { Transport::Tcp };
+    settings.msrp.listen = vec![Listen { transport, host: Host { name, port: Some(0) } }];
     settings.control.trusted = Vec::new();
     settings.control.unattended = Unattended::Deposit;
     settings.spool.path = args.dir.join(SPOOL);
@@ -89,7 +93,7 @@ fn refused(error: &StartError) -> Failure {
         }
         StartError::Settings(_) => failure.next("give --listen one address of this machine instead of all"),
         StartError::Spool { .. } => failure.next("--dir has to be writable, and no other phone may use it"),
-        StartError::Io(_) => failure,
+        StartError::Io(_) | StartError::Tls(_) => failure,
     }
 }
 

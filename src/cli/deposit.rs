@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Go on with a deposit that broke off, by the word it ended with
     #[arg(long, value_name = "WORD", value_parser = resumed)]
     resume: Option<Progressed>,
+    /// Move the octets over TLS (TCP/TLS/MSRP, msrps), and not otherwise
+    #[arg(long)]
+    tls: bool,
     /// Send no MSML: the server files it by the Request-URI (control.unattended = "deposit")
     #[arg(long)]
     unattended: bool,
@@ -75,7 +78,7 @@ async fn all(args: &Args, voice: Voice) -> Result<(), Failure> {
     if args.resume.is_some() && args.files.len() > 1 {
         return Err(Failure::usage("--resume is about one file"));
     }
-    let gear = Gear { chunk: args.chunk, from: args.server.from.clone(), ..Gear::default() };
+    let gear = Gear { chunk: args.chunk, from: args.server.from.clone(), tls: args.tls, ..Gear::default() };
     let station = Station::open(&args.server.server, station::scratch(None)?, gear).await?;
     let mut failures = Vec::new();
     for path in &args.files {

@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Where to put the file's preview picture, if it has one
     #[arg(long, value_name = "FILE")]
     icon_out: Option<PathBuf>,
+    /// Move the octets over TLS (TCP/TLS/MSRP, msrps), and not otherwise
+    #[arg(long)]
+    tls: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -68,7 +71,7 @@ async fn fetch(args: &Args, voice: Voice) -> Result<(), Failure> {
     // Beside the file it will be, so that it gets there whole or not at all.
     let dir = args.output.as_deref().map_or_else(|| Path::new("."), local::parent);
     let part = args.output.as_deref().map(part_of);
-    let gear = Gear { from: args.server.from.clone(), ..Gear::default() };
+    let gear = Gear { from: args.server.from.clone(), tls: args.tls, ..Gear::default() };
     let station = Station::open(&args.server.server, station::scratch(Some(dir))?, gear).await?;
     let retrieved = match any_way(&station, args, part.as_deref(), voice).await {
         Ok(retrieved) => retrieved,

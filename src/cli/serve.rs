@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     let options = Options { http: true, ..Options::default() };
     let node = Node::start(&settings, options).await.map_err(|error| refused(&error))?;
     tell(&node, &settings, voice)?;
-    signals.next().await;
+    until_stopped(&node, &mut signals).await?;
     tracing::info!("draining: no new calls; a second signal stops at once");
     tokio::select! {
         finished = node.drain(DRAIN) => {
@@ -42,6 +42,20 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
         }
         () = signals.next() => Err(Failure::new("stopped at once, with transfers under way")
             .next("nothing that was reported is lost; their senders can go on after the next start")),
+    }
+}
+
+/// Serves until the first signal to stop. SIGHUP reads the certificates again.
+async fn until_stopped(node: &Node, signals: &mut Signals) -> Result<(), Failure> {
+    let mut hang_ups = Signals::listen(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            () = signals.next() => return Ok(()),
+            _ = hang_ups.recv() => match node.reload().await {
+                Ok(()) => tracing::info!("SIGHUP: certificate, key and authorities were read again"),
+                Err(error) => tracing::error!(%error, "SIGHUP: the certificate in use stays"),
+            },
+        }
     }
 }
 
@@ -72,6 +86,9 @@ fn refused(error: &StartError) -> Failure {
         StartError::Spool { .. } => {
             failure.next("the directory needs to be writable by this user; --spool DIR or spool.path names another one")
         }
+        StartError::Tls(_) => failure.next(
+            "sip.tls.cert and sip.tls.key, or those of msrp.tls, name PEM files of a certificate and its key; without them one is made",
+        ),
         StartError::Io(_) | StartError::Settings(_) => {
             failure.next("`restante config print` shows the settings in force")
         }
@@ -90,8 +107,12 @@ impl Signals {
     /// # Errors
     /// The system has no signals to listen to.
     pub(crate) fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::new(format!("signals can't be heard: {error}")));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: Self::listen(terminate)?, interrupt: Self::listen(interrupt)? })
+    }
+
+    fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+        signal(kind).map_err(|error| Failure::new(format!("signals can't be heard: {error}")))
     }
 
     /// The next of them.

@@ -32,6 +32,8 @@ pub(crate) struct Gear {
     pub(crate) chunk: Option<u64>,
     /// Connects MSRP here, whatever SDP says.
     pub(crate) msrp_via: Option<SocketAddr>,
+    /// Octets go over TLS, and not otherwise.
+    pub(crate) tls: bool,
     /// Who calls.
     pub(crate) from: Option<String>,
 }
@@ -58,7 +60,7 @@ impl Station {
         let listen = |transport| Listen { transport, host: host.clone() };
         let mut settings = Settings::default();
         settings.sip.listen = vec![listen(Listened::Udp), listen(Listened::Tcp)];
-        settings.msrp.listen = vec![listen(Listened::Tcp)];
+        settings.msrp.listen = vec![listen(if gear.tls { Listened::Tls } else { Listened::Tcp })];
         settings.msrp.max_size = MAX_SIZE;
         settings.control.trusted = Vec::new();
         settings.spool.path = scratch.path().join("spool");

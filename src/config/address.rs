@@ -12,6 +12,8 @@ pub enum Transport {
     Udp,
     /// A plain byte stream.
     Tcp,
+    /// TLS over TCP, for MSRP alone.
+    Tls,
 }
 
 impl fmt::Display for Transport {
@@ -19,6 +21,7 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         })
     }
 }
@@ -110,7 +113,11 @@ impl FromStr for Listen {
         let transport = match transport {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
-            _ => return Err(format!("\"{text}\" is not a listen address: expected udp:HOST:PORT or tcp:HOST:PORT")),
+            "tls" => Transport::Tls,
+            _ => {
+                let why = "is not a listen address: expected udp:HOST:PORT, tcp:HOST:PORT or tls:HOST:PORT";
+                return Err(format!("\"{text}\" {why}"));
+            }
         };
         let host: Host = host.parse()?;
         if host.port.is_none() {

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::address::Transport;
 use super::error::{ConfigError, Fault, Origin};
-use super::settings::{Peer, Settings};
+use super::settings::{FingerprintHash, Peer, Settings};
 use super::table::{PEER_KEYS, PEERS, SECTIONS, key, nearest};
 use super::value::Given;
 
@@ -96,7 +96,7 @@ impl Loader {
         let Some((section, key)) = name.strip_prefix(VARIABLE_PREFIX).and_then(|rest| rest.split_once("__")) else {
             return; // RESTANTE_ without a section is somebody else's
         };
-        let path = format!("{}.{}", section.to_ascii_lowercase(), key.to_ascii_lowercase());
+        let path = format!("{}.{}", section.to_ascii_lowercase(), key.to_ascii_lowercase().replace("__", "."));
         self.set(&Origin::Variable(name.to_owned()), &path, &Given::One(value.to_owned()));
     }
 
@@ -134,6 +134,7 @@ impl Loader {
             let origin = file.origin(name.span());
             match (given(value.get_ref()), value.get_ref().as_table()) {
                 (Some(given), _) => self.set(&origin, &path, &given),
+                (None, Some(inner)) if group(&path) => self.section(file, &path, inner),
                 (None, Some(inner)) => {
                     let first = inner.iter().next().map_or("", |(name, _)| name.get_ref());
                     self.unknown(origin, format!("{path}.{first}").trim_end_matches('.'));
@@ -187,9 +188,20 @@ impl Loader {
         let s = self.settings.clone();
         self.demand("sip.listen", !s.sip.listen.is_empty(), "nothing to listen on");
         self.demand("sip.answer_timeout", !s.sip.answer_timeout.is_zero(), "must be more than nothing");
+        let no_tls = s.sip.listen.iter().all(|listen| listen.transport != Transport::Tls);
+        self.demand(
+            "sip.listen",
+            no_tls,
+            "SIP over tls is not there yet; sip.tls.* is the certificate that MSRP shows",
+        );
         self.demand("msrp.listen", !s.msrp.listen.is_empty(), "nothing to listen on");
-        let streams = s.msrp.listen.iter().all(|listen| listen.transport == Transport::Tcp);
-        self.demand("msrp.listen", streams, "MSRP runs over tcp alone (RFC 4975 §6)");
+        let streams = s.msrp.listen.iter().all(|listen| listen.transport != Transport::Udp);
+        self.demand("msrp.listen", streams, "MSRP runs over tcp or tls (RFC 4975 §6)");
+        for (key, tls) in [("sip.tls.cert", &s.sip.tls), ("msrp.tls.cert", &s.msrp.tls)] {
+            self.demand(key, tls.cert.is_some() == tls.key.is_some(), "a certificate and its key come together");
+        }
+        let strong = s.msrp.hashes.contains(&FingerprintHash::Sha256);
+        self.demand("msrp.tls.hashes", strong, "sha-256 has to be among them (RFC 8122 §5): every peer has it");
         self.demand("msrp.hold", !s.msrp.hold.is_zero(), "must be more than nothing");
         self.demand("msrp.chunk", s.msrp.chunk > 0, "must be more than nothing");
         self.demand("msrp.max_size", s.msrp.max_size > 0, "must be more than nothing");
@@ -210,6 +222,14 @@ impl Loader {
         let origin = self.origins.get(key).cloned().unwrap_or(Origin::Default);
         self.fail(origin, Fault::Value { key: key.to_owned(), why: why.to_owned() });
     }
+}
+
+/// Whether there are keys that begin with this and a dot: `[sip.tls]`.
+fn group(path: &str) -> bool {
+    path.split_once('.').is_some_and(|(section, group)| {
+        let keys = SECTIONS.iter().filter(|known| known.name == section).flat_map(|section| section.keys);
+        keys.into_iter().any(|key| key.name.strip_prefix(group).is_some_and(|rest| rest.starts_with('.')))
+    })
 }
 
 /// The entries as the file has them, not sorted by name.

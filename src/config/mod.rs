@@ -26,5 +26,6 @@ pub use error::{ConfigError, Fault, Origin};
 pub use load::Sources;
 pub use print::manual;
 pub use settings::{
-    Control, DialogId, Exit, Format, Http, Level, Log, Msrp, Node, Peer, Settings, Sip, Spool, Unattended, Validation,
+    Certificate, Control, DialogId, Exit, FingerprintHash, Format, Http, Level, Log, Msrp, Node, Peer, Settings, Sip,
+    Spool, Unattended, Validation, Verify,
 };

@@ -42,6 +42,19 @@ pub struct Sip {
     pub advertise: Option<Host>,
     /// How long our own INVITE waits for a final answer.
     pub answer_timeout: Duration,
+    /// The node's own certificate, which MSRP shows, too, unless it has one of its own.
+    pub tls: Certificate,
+}
+
+/// `tls.cert`, `tls.key`, `tls.client_ca`: PEM files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// The certificate, and after it those that lead to its authority.
+    pub cert: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
+    /// Authorities that may vouch for peers.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// `[control]`: who may command, and how MSML is read and written.
@@ -85,6 +98,12 @@ pub struct Msrp {
     pub max_size: u64,
     /// MIME types accepted, as `a=accept-types` lists them.
     pub accept_types: Vec<String>,
+    /// What MSRP shows and trusts instead of what `[sip]` names.
+    pub tls: Certificate,
+    /// How peers prove by TLS who they are.
+    pub verify: Verify,
+    /// Hash functions whose fingerprints count, the preferred ones first.
+    pub hashes: Vec<FingerprintHash>,
 }
 
 /// `[spool]`: where files are kept.
@@ -127,6 +146,7 @@ impl Default for Sip {
             listen: vec![listen(Transport::Udp), listen(Transport::Tcp)],
             advertise: None,
             answer_timeout: Duration::from_secs(60),
+            tls: Certificate::default(),
         }
     }
 }
@@ -151,6 +171,9 @@ impl Default for Msrp {
             chunk: 64 << 10,
             max_size: 4 << 30,
             accept_types: vec!["*".to_owned()],
+            tls: Certificate::default(),
+            verify: Verify::default(),
+            hashes: vec![FingerprintHash::Sha512, FingerprintHash::Sha384, FingerprintHash::Sha256],
         }
     }
 }
@@ -225,6 +248,48 @@ pub enum Exit {
 
 impl Choice for Exit {
     const WORDS: &'static [(&'static str, Self)] = &[("repeat", Self::Repeat), ("empty", Self::Empty)];
+}
+
+/// How peers prove by TLS who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// By the fingerprint in their description alone.
+    Fingerprint,
+    /// By an authority and their host's name; a fingerprint that is given has to fit as well.
+    Ca,
+    /// By the fingerprint if they give one, else by an authority and their host's name.
+    #[default]
+    Either,
+}
+
+impl Choice for Verify {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("fingerprint", Self::Fingerprint), ("ca", Self::Ca), ("either", Self::Either)];
+}
+
+/// A hash function of fingerprints (RFC 8122 §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FingerprintHash {
+    /// Broken; only for peers that know no other.
+    Sha1,
+    /// SHA-224
+    Sha224,
+    /// SHA-256
+    Sha256,
+    /// SHA-384
+    Sha384,
+    /// SHA-512
+    Sha512,
+}
+
+impl Choice for FingerprintHash {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("sha-512", Self::Sha512),
+        ("sha-384", Self::Sha384),
+        ("sha-256", Self::Sha256),
+        ("sha-224", Self::Sha224),
+        ("sha-1", Self::Sha1),
+    ];
 }
 
 /// Levels of log lines.

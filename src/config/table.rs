@@ -46,6 +46,17 @@ pub(super) const SECTIONS: &[Section] = &[
                 field: |s| &mut s.sip.answer_timeout,
                 meaning: "How long our own INVITE waits for a final answer.",
             },
+            Key {
+                name: "tls.cert",
+                field: |s| &mut s.sip.tls.cert,
+                meaning: "The node's certificate (PEM), with those that lead to its authority; MSRP over TLS shows it. Unset: a self-signed one is made at the start. Read again at SIGHUP.",
+            },
+            Key { name: "tls.key", field: |s| &mut s.sip.tls.key, meaning: "The private key of tls.cert (PEM)." },
+            Key {
+                name: "tls.client_ca",
+                field: |s| &mut s.sip.tls.client_ca,
+                meaning: "Certificates (PEM) of the authorities that may vouch for peers, whoever connects. Unset: those the system trusts.",
+            },
         ],
     },
     Section {
@@ -76,12 +87,12 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "listen",
                 field: |s| &mut s.msrp.listen,
-                meaning: "Where to listen (tcp only). Port 0 lets the system choose; GET /readyz names the real one.",
+                meaning: "Where to listen (tcp or tls). Offers of ours name the first; an answer takes the one that fits the offer. Port 0 lets the system choose; GET /readyz names the real one.",
             },
             Key {
                 name: "advertise",
                 field: |s| &mut s.msrp.advertise,
-                meaning: "Host, and port if it differs, that a=path names instead of the address we listen on: needed behind NAT.",
+                meaning: "Host that a=path names instead of the address we listen on, and port if that of the first listener differs: needed behind NAT.",
             },
             Key {
                 name: "hold",
@@ -98,6 +109,27 @@ pub(super) const SECTIONS: &[Section] = &[
                 name: "accept_types",
                 field: |s| &mut s.msrp.accept_types,
                 meaning: "MIME types accepted, as a=accept-types lists them; \"*\" is any.",
+            },
+            Key {
+                name: "tls.cert",
+                field: |s| &mut s.msrp.tls.cert,
+                meaning: "A certificate for MSRP alone (PEM), instead of sip.tls.cert.",
+            },
+            Key { name: "tls.key", field: |s| &mut s.msrp.tls.key, meaning: "The private key of msrp.tls.cert (PEM)." },
+            Key {
+                name: "tls.client_ca",
+                field: |s| &mut s.msrp.tls.client_ca,
+                meaning: "Authorities for MSRP alone (PEM), instead of sip.tls.client_ca.",
+            },
+            Key {
+                name: "tls.verify",
+                field: |s| &mut s.msrp.verify,
+                meaning: "How a peer proves who it is: by the \"fingerprint\" in its SDP, by a \"ca\" and the host name in its path (for signalling that nobody protects; a fingerprint has to fit as well), or \"either\": by the fingerprint if there is one, else as ca.",
+            },
+            Key {
+                name: "tls.hashes",
+                field: |s| &mut s.msrp.hashes,
+                meaning: "Hash functions whose fingerprints count; of those that a peer offers the first of this list decides. sha-1 is broken and for old peers alone.",
             },
         ],
     },

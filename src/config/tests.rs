@@ -62,12 +62,43 @@ fn every_wrong_value_is_told_in_one_go() {
     let text = "[sip]\nlisten = [\"tls:h:1\", \"udp:h\"]\n[msrp]\nlisten = \"udp:127.0.0.1:1\"\nhold = 20\nchunk = 0\n\
                 [log]\nlevel = \"loud\"\n[spool]\npath = \"s3://b/p\"\n[http]\nlisten = [\"a\"]";
     let found = faults(&file(text));
-    let places =
-        ["toml:2", "toml:5", "toml:8", "toml:10", "toml:12", "toml:4: msrp.listen: MSRP runs over tcp", "toml:6"];
+    let places = [
+        "toml:2",
+        "toml:5",
+        "toml:8",
+        "toml:10",
+        "toml:12",
+        "toml:4: msrp.listen: MSRP runs over tcp or tls",
+        "toml:6",
+    ];
     assert_eq!(found.len(), places.len(), "{found:#?}");
     for (fault, place) in found.iter().zip(places) {
         assert!(fault.contains(place), "{fault} should be at {place}");
     }
+}
+
+#[test]
+fn a_certificate_is_named_by_a_table_a_dotted_key_or_a_variable() {
+    let mut sources = file("[sip.tls]\ncert = \"a.pem\"\nkey = \"a.key\"\n[msrp]\ntls.verify = \"ca\"\n");
+    sources.variables = vec![("RESTANTE_MSRP__TLS__CLIENT_CA".into(), "ca.pem".into())];
+    let settings = Settings::load(&sources).expect("valid");
+    assert_eq!((settings.sip.tls.cert, settings.sip.tls.key), (Some("a.pem".into()), Some("a.key".into())));
+    assert_eq!((settings.msrp.tls.client_ca, settings.msrp.verify), (Some("ca.pem".into()), Verify::Ca));
+    let found = faults(&file("[sip.tls]\ncert = \"a\"\ncrt = \"b\"\n[msrp.tls]\nhashes = [\"sha-1\"]\n"));
+    assert_eq!(
+        found,
+        [
+            "restante.toml:3: unknown key sip.tls.crt; did you mean sip.tls.cert?",
+            "restante.toml:2: sip.tls.cert: a certificate and its key come together",
+            "restante.toml:5: msrp.tls.hashes: sha-256 has to be among them (RFC 8122 §5): every peer has it",
+        ]
+    );
+}
+
+#[test]
+fn sip_over_tls_is_refused_in_clear_words() {
+    let found = faults(&file("[sip]\nlisten = \"tls:127.0.0.1:5061\"\n"));
+    assert!(found.len() == 1 && found[0].contains("SIP over tls is not there yet"), "{found:?}");
 }
 
 #[test]
@@ -119,7 +150,7 @@ fn addresses_that_nobody_can_bind_are_refused() {
         "udp:::1:5060",
         "udp:[::1:5060",
         "udp:a b:1",
-        "ws:h:1",
+        "sctp:h:1",
     ] {
         assert!(bad.parse::<Listen>().is_err(), "{bad}");
     }

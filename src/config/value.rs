@@ -225,7 +225,7 @@ impl Scalar for Listen {
     }
 
     fn form() -> String {
-        "udp:HOST:PORT or tcp:HOST:PORT".to_owned()
+        "udp:HOST:PORT, tcp:HOST:PORT or tls:HOST:PORT".to_owned()
     }
 }
 

@@ -9,12 +9,13 @@ use super::jobs::{Errand, Outgoing, Owner, Pending, Timer};
 use super::link::Command;
 use super::port::Output;
 use super::transfers::{icon_of, icons};
+use super::trust::Demand;
 use crate::model::{Now, Outbox};
 use crate::msml;
 use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
-    Verdict, Wish,
+    Unsupported, Verdict, Wish,
 };
 use crate::sip::{self, Body, CallKey, Invite};
 use crate::spool::{Committed, Icon};
@@ -64,6 +65,7 @@ impl Engine {
         if let Some(interrupted) = call.offered.take().and_then(|offered| offered.purpose) {
             call.reoffers.push_front(interrupted);
         }
+        self.answer_decided(now, key, out);
         let icons = icons(body.as_ref());
         match read_description(body) {
             Ok(Some(offer)) => self.consider(now, key, offer, icons, out),
@@ -94,9 +96,11 @@ impl Engine {
         let proposed =
             (!control).then(|| Proposed { local: self.mint_uri(None), sends: true, receives: true, file: None });
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
-        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let Some(call) = self.board.calls.get(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
-        let added = proposed.into_iter().enumerate().collect();
+        let added: Vec<_> = proposed.into_iter().enumerate().collect();
+        self.await_answer(key, &added);
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
         call.offered_in_2xx = Some(Offered::new(description.clone(), added));
         self.accept(now, key, &description, out);
     }
@@ -110,7 +114,8 @@ impl Engine {
         icons: Vec<(String, Icon)>,
         out: &mut Outbox<Output>,
     ) {
-        let streams = sdp::read_offer(&offer);
+        let mut streams = sdp::read_offer(&offer);
+        streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
         let round = self.number();
         let mut pending =
@@ -130,6 +135,21 @@ impl Engine {
             out.push(Output::Find(ticket, query));
         }
         self.answer_if_decided(now, key, out);
+    }
+
+    /// A stream is refused before anything else if nobody listens for its transport, or if its peer could prove nothing:
+    /// protection that was asked for is never taken away (RFC 4975 §5.4: `msrps` is TLS).
+    fn refuse_unsafe(&self, key: CallKey, stream: &mut StreamOffer) {
+        let Some(carrier) = stream.terms.path.first().and_then(Carrier::of) else { return };
+        if self.policy.doors.find(carrier).is_none() {
+            stream.wish = Wish::Unsupported(Unsupported::NoListener);
+        } else if carrier.is_secure()
+            && let Err(why) = Demand::new(&self.policy, &stream.terms)
+        {
+            let call_id = self.board.calls.get(&key).map(|call| call.parties.call_id.as_str());
+            tracing::warn!(call_id, %why, index = stream.index, "stream refused");
+            stream.wish = Wish::Unsupported(Unsupported::Unverifiable);
+        }
     }
 
     /// `None`: the spool has to be asked.
@@ -169,8 +189,10 @@ impl Engine {
 
     /// What we say of ourselves in every description.
     pub(super) fn terms(&self, local: MsrpUri) -> Terms {
+        let fingerprints = if local.secure { self.policy.fingerprints.clone() } else { Vec::new() };
         Terms {
             path: vec![local],
+            fingerprints,
             accept_types: self.policy.accept_types.clone(),
             accept_wrapped_types: Vec::new(),
             max_size: Some(self.policy.max_size),
@@ -312,6 +334,7 @@ impl Engine {
                     self.command(now, sip::Command::Bye { call: key, body: None, reason: None }, out);
                 }
             }
+            self.answer_decided(now, key, out);
             return self.next_reoffer(now, key, out);
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.

@@ -51,12 +51,9 @@ impl Engine {
         let description = sdp::offer(&local, &streams);
         let body = self.with_icons(&description, icon.as_slice());
         let parties = Parties { user: String::new(), from: from.clone(), to: target.clone(), call_id: String::new() };
-        let offered = Offered {
-            description: description.clone(),
-            added: proposed.into_iter().enumerate().collect(),
-            purpose: None,
-            with_icon: icon.is_some(),
-        };
+        let added: Vec<_> = proposed.into_iter().enumerate().collect();
+        self.await_answer(call, &added);
+        let offered = Offered { with_icon: icon.is_some(), ..Offered::new(description.clone(), added) };
         self.board.add_call(
             call,
             Call {
@@ -115,6 +112,7 @@ impl Engine {
         let Some((Order::Call { id, target, from, remote, transport, .. }, local)) = again else {
             return self.tell(call, Happening::Refused(status, reason), out);
         };
+        self.answer_decided(now, call, out);
         self.board.remove_call(call); // the command hears of the second call alone
         let media = CallMedia::Push(Box::new(LocalFile { icon: None, ..local }));
         self.place_call(now, Order::Call { id, target, from, remote, transport, media }, out);

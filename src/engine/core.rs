@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
-use super::jobs::{Drain, Errand, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn};
+use super::jobs::{Drain, Errand, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered};
 use super::link::{Bearer, LinkId, Notice};
 use super::order::{LocalFile, Order, OrderId};
 use super::policy::{Door, Policy};
@@ -33,6 +33,7 @@ pub struct Engine {
     pub(super) plays: HashMap<PrimitiveKey, Play>,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
+    pub(super) unanswered: Unanswered,
     pub(super) errands: HashMap<Ticket, Errand>,
     /// Files that go out as soon as their stream's peer is there.
     pub(super) pushes: HashMap<SessionKey, Outgoing>,
@@ -66,6 +67,7 @@ impl Engine {
             plays: HashMap::new(),
             sendings: HashMap::new(),
             offers: HashMap::new(),
+            unanswered: Unanswered::default(),
             errands: HashMap::new(),
             pushes: HashMap::new(),
             local_files: HashMap::new(),
@@ -89,6 +91,7 @@ impl Engine {
             Input::Dialled(session, result) => self.dialled(now, session, result, out),
             Input::Found(ticket, result) => self.found(now, ticket, result, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
+            Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Order(order) => self.order(now, order, out),
             Input::Drain => self.begin_drain(now, out),
             Input::Timeout => self.timeout(now, out),

@@ -8,11 +8,12 @@ use super::jobs::{Receipt, Timer};
 use super::link::{Command, LinkId};
 use super::order::Happening;
 use super::port::Output;
+use super::trust::{Demand, Distrust};
 use crate::model::limits::CALL_DESERTED;
 use crate::model::{Now, Outbox};
 use crate::msml;
-use crate::msrp::{Carrier, InboundKey, KnockId, MsrpUri, SendFailure, SessionKey, StatusCode};
-use crate::sdp::Role;
+use crate::msrp::{Carrier, InboundKey, KnockId, MsrpUri, Path, SendFailure, SessionKey, StatusCode};
+use crate::sdp::{Role, Terms};
 use crate::sip::{self, CallKey, EndReason};
 
 /// BYE takes another way than the octets and may overtake the last of them: they get this long to arrive.
@@ -25,17 +26,20 @@ impl Engine {
         _now: Now,
         link: LinkId,
         knock: KnockId,
-        to_path: &[MsrpUri],
-        from_path: &[MsrpUri],
+        to_path: &Path,
+        from_path: &Path,
         out: &mut Outbox<Output>,
     ) {
         let Some(session) = self.board.by_path(to_path) else {
+            if self.came_early(link, knock, to_path, from_path) {
+                return;
+            }
             // RFC 4975 §7.3: no such session. Who tries is worth a line: guessing ids is attack S4.
             let (to, from) = (MsrpUri::print_path(to_path), MsrpUri::print_path(from_path));
             tracing::warn!(%to, %from, "no such session: 481");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         };
-        let stream = self.board.streams.get_mut(&session).expect("by_path finds streams of the table");
+        let stream = &self.board.streams[&session];
         if stream.link().is_some_and(|bound| bound != link) {
             // RFC 4975 §5.4: a session belongs to the connection that first used it.
             tracing::warn!(session = session.0, "the session is bound to another connection: 506");
@@ -52,9 +56,30 @@ impl Engine {
             tracing::warn!(session = session.0, %carrier, "the session was agreed on for another transport: 481");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         }
+        // RFC 8122 §6.2: not an octet of the session is taken from who is not proven to be its peer. The session waits on.
+        if let Err(why) = self.proven(&stream.peer, link) {
+            let call_id = self.board.calls.get(&stream.call).map(|call| call.parties.call_id.as_str());
+            let remote = self.bearers.get(&link).and_then(|bearer| bearer.remote);
+            tracing::warn!(call_id, ?remote, %why, "not the session's peer: connection closed");
+            out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
+            if self.board.streams_on(link).is_empty() {
+                out.push(Output::Link(link, Command::Close));
+            }
+            return;
+        }
         let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
         self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
+    }
+
+    /// Whether the other end of this link has proven to be the peer with these terms. Plain TCP proves nothing and asks for
+    /// nothing.
+    pub(super) fn proven(&self, peer: &Terms, link: LinkId) -> Result<(), Distrust> {
+        if !peer.is_secure() {
+            return Ok(());
+        }
+        let certificate = self.bearers.get(&link).and_then(|bearer| bearer.certificate.as_ref());
+        Demand::new(&self.policy, peer)?.met_by(certificate)
     }
 
     /// The peer has shown up: whatever waited for its connection can go.
@@ -67,7 +92,15 @@ impl Engine {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         let idle = stream.link().is_none() && !stream.lost && !stream.dialling && !stream.spent;
         let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
-        out.push(Output::Dial(session, hop.clone()));
+        let demand = match Demand::new(&self.policy, &stream.peer) {
+            _ if !stream.peer.is_secure() => None,
+            Ok(demand) => Some(demand),
+            Err(why) => {
+                tracing::warn!(session = session.0, %why, "the peer could not prove who it is: not connected");
+                return; // what waits for the connection has its time limit
+            }
+        };
+        out.push(Output::Dial(session, hop.clone(), demand));
         stream.dialling = true;
     }
 
@@ -197,6 +230,7 @@ impl Engine {
         self.offers.remove(&key);
         self.local_files.remove(&key);
         self.parts.remove(&key);
+        self.answer_decided(now, key, out);
     }
 
     /// Ends one stream: a file coming in is stopped and kept, one going out is broken off.

@@ -8,7 +8,7 @@ use super::link::{LinkId, Source};
 use super::order::OrderId;
 use crate::model::{FileInfo, Instant, Now};
 use crate::msml::{self, PlayFile, PrimitiveKey, Record};
-use crate::msrp::{InboundKey, OutboundKey, SessionKey};
+use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
 use crate::sdp::{Description, FileRange, StreamOffer, Verdict};
 use crate::sip::{self, Body, CallKey};
 use crate::spool::{Committed, EnvelopeDraft, Icon};
@@ -172,4 +172,28 @@ pub(super) enum Drain {
     Parting,
     /// The driver was told.
     Done,
+}
+
+/// Sessions that we have offered and that nobody has accepted or refused yet.
+#[derive(Debug, Default)]
+pub(super) struct Unanswered {
+    pub(super) calls: HashMap<CallKey, Vec<Slot>>,
+    pub(super) by_id: HashMap<String, CallKey>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) local: MsrpUri,
+    /// The first that came for it; a second one is refused.
+    pub(super) early: Option<Early>,
+}
+
+/// A request that came too soon.
+#[derive(Debug)]
+pub(super) struct Early {
+    pub(super) link: LinkId,
+    pub(super) knock: KnockId,
+    pub(super) to_path: Path,
+    pub(super) from_path: Path,
 }

@@ -43,6 +43,7 @@ impl Engine {
             Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
             _ => Vec::new(),
         };
+        self.answer_decided(now, key, out);
         let Some(session) = agreed.first().copied() else {
             if wanted {
                 self.tell(key, Happening::NoMedia, out);
@@ -87,8 +88,9 @@ impl Engine {
         let index = description.media.iter().position(|media| media.value("path") == Some(&MsrpUri::print_path(path)));
         let Some(index) = index else { return };
         let body = self.with_icons(&description, icon.as_slice());
-        let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
         let added = vec![(index, proposed)];
+        self.await_answer(key, &added);
+        let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
         call.offered = Some(Offered { description, added, purpose: Some(primitive), with_icon: icon.is_some() });
         self.command(now, sip::Command::Reinvite { call: key, body }, out);
     }
@@ -164,6 +166,7 @@ impl Engine {
                 self.drop_stream(now, session, out); // closed, whatever the answer says
             }
         }
+        self.answer_decided(now, key, out);
         if let Some(call) = self.board.calls.get_mut(&key) {
             call.description = Some(description);
         }
@@ -201,6 +204,7 @@ impl Engine {
         } else if let Some(primitive) = offered.purpose {
             self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
         }
+        self.answer_decided(now, key, out);
         self.next_reoffer(now, key, out);
     }
 

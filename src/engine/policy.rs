@@ -7,7 +7,7 @@ use crate::model::Network;
 use crate::model::media::accepts;
 use crate::msml::Style;
 use crate::msrp::Carrier;
-use crate::sdp::Address;
+use crate::sdp::{Address, Fingerprint, HashFunction};
 
 /// The engine's share of the configuration, already validated.
 #[derive(Clone, Debug)]
@@ -24,6 +24,12 @@ pub struct Policy {
     pub max_size: u64,
     /// MIME types taken; `*` is all.
     pub accept_types: Vec<String>,
+    /// What a peer has to prove before a TLS connection carries its sessions.
+    pub verify: Verify,
+    /// Hash functions whose fingerprints count, the preferred ones first (RFC 8122 §5.1).
+    pub hashes: Vec<HashFunction>,
+    /// Of the certificates that we may show.
+    pub fingerprints: Vec<Fingerprint>,
     /// Networks that may send MSML.
     pub trusted: Vec<Network>,
     /// What happens to files that nobody has asked for.
@@ -59,6 +65,18 @@ impl Doors {
     pub fn find(&self, carrier: Carrier) -> Option<&Door> {
         std::iter::once(&self.first).chain(&self.others).find(|door| door.carrier == carrier)
     }
+}
+
+/// How a peer proves by TLS that it is who our signalling agreed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// By the fingerprint in its description (RFC 4975 §14.4), and there has to be one.
+    Fingerprint,
+    /// By an authority of ours and the host's name (RFC 4975 §5.4); a fingerprint has to fit as well if there is one.
+    /// For signalling whose integrity nobody protects (RFC 8122 §6.1).
+    Authority,
+    /// By the fingerprint if there is one, else as [`Verify::Authority`].
+    Either,
 }
 
 /// What happens to a file that arrives while no script asks for it.
@@ -107,7 +125,7 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::msml::ExitStyle;
 
@@ -133,7 +151,7 @@ mod tests {
         assert_eq!(policy.style(at("198.51.100.1"), Some("New")), Style::default());
     }
 
-    fn policy() -> Policy {
+    pub(in crate::engine) fn policy() -> Policy {
         Policy {
             doors: Doors {
                 first: Door { carrier: Carrier::Tcp, host: "192.0.2.1".to_owned(), port: 2855 },
@@ -144,6 +162,9 @@ mod tests {
             chunk: 2048,
             max_size: 1,
             accept_types: vec!["*".to_owned()],
+            verify: Verify::Either,
+            hashes: vec![HashFunction::Sha512, HashFunction::Sha384, HashFunction::Sha256],
+            fingerprints: Vec::new(),
             trusted: Vec::new(),
             unattended: Unattended::Hold,
             peers: Vec::new(),

@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use super::link::{Bearer, Command, LinkId, Notice};
 use super::order::{Happening, Order, OrderId};
+use super::trust::Demand;
 use crate::model::{FileInfo, ObjectUri};
 use crate::msrp::{MsrpUri, SessionKey};
+use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
 use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed};
 
@@ -50,6 +52,8 @@ pub enum Input {
     Found(Ticket, Result<Found, String>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
+    /// The certificates that we may show from now on have these fingerprints.
+    Fingerprints(Vec<Fingerprint>),
     /// A client command.
     Order(Order),
     /// Take no new calls; say when nothing moves any more.
@@ -76,8 +80,8 @@ pub enum Output {
     CloseFlow(FlowId),
     /// Tell a link.
     Link(LinkId, Command),
-    /// Connect to this MSRP URI for a session; answer with [`Input::Dialled`].
-    Dial(SessionKey, MsrpUri),
+    /// Connect to this MSRP URI for a session, and over TLS only to who meets the demand; answer with [`Input::Dialled`].
+    Dial(SessionKey, MsrpUri, Option<Demand>),
     /// Ask the spool; answer with [`Input::Found`].
     Find(Ticket, Query),
     /// Publish a sealed file; answer with [`Input::Committed`].

@@ -137,7 +137,9 @@ impl Engine {
             (Wish::Session(_), None) => None,
             _ => return None,
         };
-        let have = have.filter(|_| same_path)?;
+        // RFC 8122 §6.2: a connection goes on only under a fingerprint that it matches.
+        let proven = |link| self.proven(&stream.terms, link).is_ok();
+        let have = have.filter(|have| same_path && have.link().is_none_or(proven))?;
         let direction = match &stream.wish {
             Wish::Session(peer) => Direction::SendRecv.facing(*peer),
             _ => Direction::new(have.sends, have.receives),

@@ -33,9 +33,19 @@ impl fmt::Debug for MsrpStream {
 }
 
 impl MsrpStream {
+    /// Any stream, with what is known of its other end.
+    pub(super) fn new(
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        bearer: Bearer,
+        place: Option<Place>,
+    ) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self { reader: Box::new(reader), writer: Box::new(writer), bearer, place }
+    }
+
     /// Plain TCP.
     pub(super) fn tcp(stream: TcpStream, place: Option<Place>) -> Self {
-        let bearer = Bearer { carrier: Carrier::Tcp, remote: stream.peer_addr().ok() };
+        let bearer = Bearer { carrier: Carrier::Tcp, remote: stream.peer_addr().ok(), certificate: None };
         let (reader, writer) = stream.into_split();
         Self { reader: Box::new(reader), writer: Box::new(writer), bearer, place }
     }
@@ -53,9 +63,9 @@ pub(super) fn prepare(stream: &TcpStream) {
     let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(60)));
 }
 
-/// Connects, and says who is there in the error.
-pub(super) async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
+/// Connects to the first of these addresses that answers.
+pub(super) async fn connect(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(addresses).await?;
     prepare(&stream);
     Ok(stream)
 }

@@ -12,7 +12,10 @@ use super::connection::{self, MsrpStream};
 use super::metrics;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
-use crate::engine::{Command, Engine, Found, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket};
+use super::tls::{HandshakeError, Tls};
+use crate::engine::{
+    Command, Demand, Engine, Found, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket,
+};
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
@@ -49,6 +52,7 @@ pub(super) struct Driver {
     pub(super) msrp: msrp::Config,
     /// Instead of what SDP says: for a demonstration that puts something on the wire.
     pub(super) msrp_via: Option<SocketAddr>,
+    pub(super) tls: Tls,
     /// Hears of every object.
     pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
@@ -167,7 +171,7 @@ impl Driver {
             }
             Output::CloseFlow(flow) => self.signalling.close(flow),
             Output::Link(link, command) => self.command(link, command),
-            Output::Dial(session, uri) => self.dial(session, uri),
+            Output::Dial(session, uri, demand) => self.dial(session, uri, demand),
             Output::Find(ticket, query) => self.find(ticket, query),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Happened(order, happening) => self.happened(order, happening),
@@ -188,11 +192,11 @@ impl Driver {
         }
     }
 
-    fn dial(&self, session: SessionKey, uri: MsrpUri) {
-        let (requests, via) = (self.requests.clone(), self.msrp_via);
+    fn dial(&self, session: SessionKey, uri: MsrpUri, demand: Option<Demand>) {
+        let (requests, via, tls) = (self.requests.clone(), self.msrp_via, self.tls.clone());
         tokio::spawn(async move {
-            let connected = match tokio::time::timeout(DIAL_TIMEOUT, connect(&uri, via)).await {
-                Ok(connected) => connected.map_err(|error| format!("{uri}: {error}")),
+            let connected = match tokio::time::timeout(DIAL_TIMEOUT, connect(&uri, via, demand, &tls)).await {
+                Ok(connected) => connected.map_err(|why| format!("{uri}: {why}")),
                 Err(_) => Err(format!("{uri}: no answer within {} s", DIAL_TIMEOUT.as_secs())),
             };
             let _ = requests.send(Request::Dialled(session, connected)).await;
@@ -239,16 +243,24 @@ impl Driver {
     }
 }
 
-async fn connect(uri: &MsrpUri, via: Option<SocketAddr>) -> std::io::Result<MsrpStream> {
-    let address = match via {
-        Some(via) => via,
+async fn connect(
+    uri: &MsrpUri,
+    via: Option<SocketAddr>,
+    demand: Option<Demand>,
+    tls: &Tls,
+) -> Result<MsrpStream, HandshakeError> {
+    let addresses = match via {
+        Some(via) => vec![via],
         None => {
             let host = uri.host.trim_start_matches('[').trim_end_matches(']');
-            let mut addresses = lookup_host((host, uri.port.unwrap_or(MSRP_PORT))).await?;
-            addresses.next().ok_or(std::io::ErrorKind::NotFound)?
+            lookup_host((host, uri.port.unwrap_or(MSRP_PORT))).await?.collect()
         }
     };
-    Ok(MsrpStream::tcp(connection::connect(address).await?, None))
+    let stream = connection::connect(&addresses).await?;
+    match demand.or_else(|| uri.secure.then(|| Demand::of_host(uri))) {
+        Some(demand) => tls.connect(stream, &uri.host, demand).await,
+        None => Ok(MsrpStream::tcp(stream, None)),
+    }
 }
 
 async fn sleep_until(deadline: Option<tokio::time::Instant>) {

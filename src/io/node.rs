@@ -6,25 +6,28 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Addresses, Admin, Readiness, Token};
 use super::clock::Clock;
-use super::connection::{self, MsrpStream};
 use super::driver::{Driver, Ears, Request};
 use super::files::HostFiles;
+use super::listen;
 use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
+use super::tls::{Reload, Tls, TlsError};
 use super::{entropy, metrics};
-use crate::config::{self, Settings};
-use crate::engine::{CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Unattended};
+use crate::config::{self, Listen, Settings};
+use crate::engine::{
+    CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Unattended, Verify,
+};
 use crate::model::Mint;
 use crate::msml::{self, DialogIdStyle, ExitStyle, Interpreter, Style};
 use crate::msrp::{self, Carrier};
-use crate::sdp::Address;
+use crate::sdp::{Address, HashFunction};
 use crate::sip::{self, Endpoint, Transport};
 use crate::spool::{Committed, Index, Recovery, Spool, SpoolError};
 
@@ -70,6 +73,9 @@ pub enum StartError {
         /// What is wrong.
         error: SpoolError,
     },
+    /// A certificate, a key or the authorities can't be used.
+    #[error("{0}")]
+    Tls(#[from] TlsError),
     /// A setting makes no sense together with the machine.
     #[error("{0}")]
     Settings(String),
@@ -87,6 +93,9 @@ pub struct Node {
     requests: mpsc::Sender<Request>,
     stop: CancellationToken,
     tasks: tokio_util::task::TaskTracker,
+    tls: Tls,
+    handover_after: Duration,
+    handover: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
 /// The addresses that were really bound.
@@ -114,13 +123,18 @@ impl Node {
             .await
             .map_err(|error| StartError::Listen { key: "sip.listen", error })?;
         let mut bound = Bound { sip, ..Bound::default() };
+        let tls = tokio::task::block_in_place(|| Tls::open(settings, certificate_hosts(settings)))?;
         let places = Places::default();
         for listen in &settings.msrp.listen {
-            let listener = bind("msrp.listen", &listen.authority()).await?;
-            bound.msrp.push((Carrier::Tcp, listener.local_addr()?));
-            tokio::spawn(accept(listener, places.clone(), requests.clone(), stop.clone()));
+            let listener = bind("msrp.listen", listen).await?;
+            let carrier = carrier(listen.transport)?;
+            bound.msrp.push((carrier, listener.local_addr()?));
+            let (places, requests, stop) = (places.clone(), requests.clone(), stop.clone());
+            let tls = carrier.is_secure().then(|| tls.clone());
+            tokio::spawn(listen::Door { listener, tls, places, requests, stop }.serve());
         }
-        let policy = policy(settings, &bound)?;
+        let mut policy = policy(settings, &bound)?;
+        policy.fingerprints = tls.fingerprints();
         let endpoint = Endpoint::new(sip_config(settings), mint.fork());
         let interpreter = Interpreter::new(msml_config(settings), mint.fork());
         let tasks = tokio_util::task::TaskTracker::new();
@@ -131,6 +145,7 @@ impl Node {
             mint,
             msrp: msrp::Config::default(),
             msrp_via: options.msrp_via,
+            tls: tls.clone(),
             committed: options.committed,
             requests: requests.clone(),
             links: HashMap::new(),
@@ -149,7 +164,23 @@ impl Node {
         let addresses = bound.addresses();
         readiness.listening(addresses.clone());
         tracing::info!(sip = ?addresses.sip, msrp = ?addresses.msrp, http = %addresses.http, "listening");
-        Ok(Self { addresses, bound, recovery, readiness, spool, clock, engine, requests, stop, tasks })
+        let handover_after = settings.sip.answer_timeout;
+        let handover = tokio::sync::Mutex::new(None);
+        Ok(Self {
+            addresses,
+            bound,
+            recovery,
+            readiness,
+            spool,
+            clock,
+            engine,
+            requests,
+            stop,
+            tasks,
+            tls,
+            handover_after,
+            handover,
+        })
     }
 
     /// The addresses that are really listened on.
@@ -192,6 +223,23 @@ impl Node {
         self.requests.send(Request::Listen(answer)).await.map_err(|_| gone())?;
         let (id, happenings) = listening.await.map_err(|_| gone())?;
         Ok(Line { id, happenings, engine: self.engine.clone() })
+    }
+
+    /// Reads certificate, key and authorities again. Connections go on as they are. What was read is shown in handshakes
+    /// when no call is left that was offered the old certificate alone, which is after `sip.answer_timeout`; until then
+    /// descriptions name both, as RFC 8122 §5.1 has it.
+    ///
+    /// # Errors
+    /// A file can't be used; everything stays as it was.
+    pub async fn reload(&self) -> Result<(), TlsError> {
+        let reload = tokio::task::block_in_place(|| self.tls.reload())?;
+        let mut handover = self.handover.lock().await;
+        if let Some(earlier) = handover.take() {
+            earlier.abort(); // its certificate was never shown
+        }
+        let _ = self.engine.send(Input::Fingerprints(reload.both.clone())).await;
+        *handover = Some(tokio::spawn(hand_over(reload, self.handover_after, self.engine.clone(), self.stop.clone())));
+        Ok(())
     }
 
     /// Takes no new calls, waits at most `patience` for what is under way, and stops. Files that are still arriving stay
@@ -269,11 +317,22 @@ impl Bound {
     }
 }
 
-async fn bind(key: &'static str, authority: &str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(authority).await.map_err(|error| {
-        let error = io::Error::new(error.kind(), format!("cannot listen on tcp:{authority}: {error}"));
+async fn bind(key: &'static str, listen: &Listen) -> Result<TcpListener, StartError> {
+    TcpListener::bind(listen.authority()).await.map_err(|error| {
+        let error = io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}"));
         StartError::Listen { key, error }
     })
+}
+
+async fn hand_over(reload: Reload, after: Duration, engine: mpsc::Sender<Input>, stop: CancellationToken) {
+    let wait = if reload.same { Duration::ZERO } else { after };
+    tokio::select! {
+        () = tokio::time::sleep(wait) => {}
+        () = stop.cancelled() => return,
+    }
+    let shown = reload.show();
+    tracing::info!(fingerprint = ?shown.first(), "handshakes show the certificate that was read");
+    let _ = engine.send(Input::Fingerprints(shown)).await; // a node that has stopped tells nobody
 }
 
 fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, Recovery), StartError> {
@@ -291,29 +350,20 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     Ok((spool, recovery))
 }
 
-async fn accept(listener: TcpListener, places: Places, requests: mpsc::Sender<Request>, stop: CancellationToken) {
-    loop {
-        let accepted: io::Result<(TcpStream, SocketAddr)> = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let Some(place) = places.take(peer.ip()) else {
-                    tracing::warn!(%peer, "too many MSRP connections: closing the new one");
-                    continue;
-                };
-                connection::prepare(&stream);
-                if requests.send(Request::Accepted(MsrpStream::tcp(stream, Some(place)))).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "MSRP accept failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
+fn carrier(transport: config::Transport) -> Result<Carrier, StartError> {
+    match transport {
+        config::Transport::Tcp => Ok(Carrier::Tcp),
+        config::Transport::Tls => Ok(Carrier::Tls),
+        config::Transport::Udp => Err(StartError::Settings("msrp.listen: MSRP does not run over udp".to_owned())),
     }
+}
+
+/// What a self-signed certificate names: the hosts in our URIs.
+fn certificate_hosts(settings: &Settings) -> Vec<String> {
+    let listened = settings.msrp.listen.iter().map(|listen| &listen.host);
+    let mut hosts: Vec<String> = settings.msrp.advertise.iter().chain(listened).map(|host| host.name.clone()).collect();
+    hosts.dedup();
+    hosts
 }
 
 async fn open_door(
@@ -321,7 +371,8 @@ async fn open_door(
     readiness: &Readiness,
     stop: CancellationToken,
 ) -> Result<SocketAddr, StartError> {
-    let listener = bind("http.listen", &settings.http.listen.to_string()).await?;
+    let listen = Listen { transport: config::Transport::Tcp, host: settings.http.listen.clone() };
+    let listener = bind("http.listen", &listen).await?;
     let address = listener.local_addr()?;
     let token = settings.http.token_file.as_deref().map(Token::read).transpose()?;
     let admin = Admin { readiness: readiness.clone(), metrics: metrics::install(), token };
@@ -378,6 +429,13 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
     let control = &settings.control;
     Ok(Policy {
         doors,
+        verify: match settings.msrp.verify {
+            config::Verify::Fingerprint => Verify::Fingerprint,
+            config::Verify::Ca => Verify::Authority,
+            config::Verify::Either => Verify::Either,
+        },
+        hashes: settings.msrp.hashes.iter().map(|hash| hash_function(*hash)).collect(),
+        fingerprints: Vec::new(),
         address,
         hold: settings.msrp.hold,
         chunk: usize::try_from(settings.msrp.chunk).unwrap_or(usize::MAX),
@@ -391,6 +449,16 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
         peers: control.peers.iter().map(peer).collect(),
         answer_timeout: settings.sip.answer_timeout,
     })
+}
+
+const fn hash_function(hash: config::FingerprintHash) -> HashFunction {
+    match hash {
+        config::FingerprintHash::Sha1 => HashFunction::Sha1,
+        config::FingerprintHash::Sha224 => HashFunction::Sha224,
+        config::FingerprintHash::Sha256 => HashFunction::Sha256,
+        config::FingerprintHash::Sha384 => HashFunction::Sha384,
+        config::FingerprintHash::Sha512 => HashFunction::Sha512,
+    }
 }
 
 fn peer(peer: &config::Peer) -> Peer {

@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Clock;
 use super::connection::{MsrpStream, ReadHalf, WriteHalf};
 use super::metrics;
+use super::tls::HANDSHAKE_RECORD;
 use crate::engine::Input;
 use crate::engine::link::{self, Command, Link, LinkId, Notice, Output, Source};
 use crate::model::{FileInfo, Outbox};
-use crate::msrp::{InboundKey, OutboundKey};
+use crate::msrp::{Carrier, InboundKey, OutboundKey};
 use crate::spool::{Body, Check, Committed, Spool, Stage, StageError};
 
 /// Octets asked of the socket at a time: one chunk of the usual size with its head.
@@ -94,7 +95,8 @@ pub(super) async fn serve(
     mut commands: mpsc::Receiver<Command>,
     shared: Shared,
 ) {
-    let MsrpStream { mut reader, mut writer, place: _place, .. } = stream;
+    let MsrpStream { mut reader, mut writer, bearer, place: _place } = stream;
+    let mut unheard = bearer.carrier == Carrier::Tcp;
     let stop = shared.stop.clone();
     let mut task = Task {
         id,
@@ -116,7 +118,14 @@ pub(super) async fn serve(
         let deadline = task.link.deadline().map(|deadline| task.shared.clock.at(deadline));
         tokio::select! {
             read = read(&mut reader, &mut buffer), if task.link.wants_octets() => match read {
-                Ok(octets) if !octets.is_empty() => task.handle(link::Input::Octets(octets)),
+                Ok(octets) if !octets.is_empty() => {
+                    if std::mem::take(&mut unheard) && octets.first() == Some(&HANDSHAKE_RECORD) {
+                        let why = "a TLS handshake on the plain MSRP port: is the peer set to TCP/TLS/MSRP?";
+                        tracing::warn!(peer = ?bearer.remote, why, "connection closed");
+                        break;
+                    }
+                    task.handle(link::Input::Octets(octets));
+                }
                 _ => {
                     // The peer says no more, and may still listen: what was decided meanwhile is for it, too.
                     while let Ok(command) = commands.try_recv() {

@@ -45,6 +45,9 @@ pub const MSRP_CONNECTIONS: usize = 20_000;
 /// Of these, how many from one address: a session border controller has thousands, and nobody may take every place.
 pub const MSRP_CONNECTIONS_PER_ADDRESS: usize = 8_000;
 
+/// A TLS handshake takes two round trips and some milliseconds; who takes longer than this holds a place for nothing.
+pub const MSRP_HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// A stream that carries no session for this long is of no use to anybody (RFC 4975 §5.4: its opener sends at once).
 pub const MSRP_LONELY: Duration = Duration::from_secs(30);
 

@@ -3,7 +3,8 @@
 use super::description::{Attribute, Description, LocalSession, Media};
 use super::error::Unsupported;
 use super::file::{FileOffer, RANGE, SELECTOR, TRANSFER_ID};
-use super::msrp::{Direction, Role, Setup, Terms, media_line};
+use super::fingerprint::Fingerprint;
+use super::msrp::{Direction, Role, Setup, TCP, TLS, Terms, media_line};
 
 /// What one `m=` line of an offer wants of us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ fn wish(offer: &Description, media: &Media) -> Result<(Wish, Terms), Unsupported
     if media.is_closed() {
         return Err(Unsupported::Closed);
     }
-    let terms = check_line(media)?;
+    let terms = check_line(media, &offer.attributes)?;
     if terms.accept_types.is_empty() {
         return Err(Unsupported::AcceptTypes);
     }
@@ -78,21 +79,27 @@ fn wish(offer: &Description, media: &Media) -> Result<(Wish, Terms), Unsupported
     Ok((wish, terms))
 }
 
-/// What offers and answers have in common (RFC 4975 §8.1, §8.2).
-pub(super) fn check_line(media: &Media) -> Result<Terms, Unsupported> {
+/// What offers and answers have in common (RFC 4975 §8.1, §8.2). The session's attributes are defaults of the line's.
+pub(super) fn check_line(media: &Media, session: &[Attribute]) -> Result<Terms, Unsupported> {
     if !media.kind.eq_ignore_ascii_case("message") {
         return Err(Unsupported::Medium);
     }
-    if media.protocol.eq_ignore_ascii_case("TCP/TLS/MSRP") {
-        return Err(Unsupported::Tls);
-    }
-    if !media.protocol.eq_ignore_ascii_case("TCP/MSRP") {
+    let secure = media.protocol.eq_ignore_ascii_case(TLS);
+    if !secure && !media.protocol.eq_ignore_ascii_case(TCP) {
         return Err(Unsupported::Protocol);
     }
     if media.ports.is_some_and(|ports| ports != 1) {
         return Err(Unsupported::Ports);
     }
-    Terms::read(media).ok_or(Unsupported::Path)
+    let terms = Terms::read(media).ok_or(Unsupported::Path)?;
+    if terms.is_secure() != secure {
+        return Err(Unsupported::Scheme);
+    }
+    if !secure {
+        return Ok(terms);
+    }
+    let fingerprints = Fingerprint::read(media, session).ok_or(Unsupported::Fingerprint)?;
+    Ok(Terms { fingerprints, ..terms })
 }
 
 /// Our decision on one `m=` line.
@@ -139,6 +146,10 @@ fn accepted(stream: &StreamOffer, media: &Media, local: &LocalStream) -> Option<
         Wish::Session(direction) => *direction,
         Wish::Unsupported(_) => return None,
     };
+    // RFC 3264 §6: the answer's protocol is the offer's. Protection is neither taken away nor added.
+    if !media.protocol.eq_ignore_ascii_case(local.terms.protocol()) {
+        return None;
+    }
     // RFC 6135 §4.2.1: a=setup is in every answer, even if the offer has none.
     let setup = match role(stream.setup, local.role) {
         Role::Active => Setup::Active,
@@ -186,6 +197,7 @@ mod tests {
 
     const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=5 6\r\n";
     const PATH: &str = "a=path:msrp://192.0.2.7:2855/dana1;tcp\r\n";
+    const SECURE: &str = "a=path:msrps://192.0.2.7:2855/dana1;tcp\r\n";
 
     fn offered(media: &str) -> Description {
         Description::parse(format!("{HEAD}{media}").as_bytes()).expect("a description")
@@ -225,7 +237,13 @@ mod tests {
             ("m=audio 4000 RTP/AVP 0 8\r\n", Unsupported::Medium),
             ("m=application 4000 TCP/MSRP *\r\n", Unsupported::Medium),
             ("m=message 4000 UDP/MSRP *\r\n", Unsupported::Protocol),
-            ("m=message 4000 TCP/TLS/MSRP *\r\n", Unsupported::Tls),
+            ("m=message 4000 TCP/TLS/MSRP *\r\n", Unsupported::Path),
+            (&format!("m=message 4000 TCP/TLS/MSRP *\r\n{types}{PATH}"), Unsupported::Scheme),
+            (&format!("m=message 4000 TCP/MSRP *\r\n{types}{SECURE}"), Unsupported::Scheme),
+            (
+                &format!("m=message 4000 tcp/tls/msrp *\r\n{types}{SECURE}a=fingerprint:sha-256 00\r\n"),
+                Unsupported::Fingerprint,
+            ),
             ("m=message 4000/2 TCP/MSRP *\r\n", Unsupported::Ports),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}"), Unsupported::Path),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}a=path:msrp://h.example/x;tcp\r\n"), Unsupported::Path),
@@ -246,6 +264,20 @@ mod tests {
                 rest.split_inclusive("\r\n").filter(|line| line.starts_with("a=file-selector")).collect();
             assert_eq!(refused, format!("{} 0 {}\r\n{mirrored}", fields[0], fields[2..].join(" ")));
         }
+    }
+
+    // M4975-8.1-02 M4975-14.4-04
+    #[test]
+    fn an_offer_of_tls_is_answered_with_tls_and_our_fingerprints_or_not_at_all() {
+        let offer = offered(&format!("m=message 2855 TCP/TLS/MSRP *\r\na=accept-types:*\r\n{SECURE}"));
+        let plain = answered(&offer, &local_stream());
+        assert!(plain.starts_with("m=message 0 TCP/TLS/MSRP *"), "{plain}");
+        let path = vec!["msrps://198.51.100.1:2856/ours1;tcp".parse().expect("a URI")];
+        let fingerprints = vec![Fingerprint::of(b"ours", crate::sdp::HashFunction::Sha256)];
+        let terms = Terms { path, fingerprints: fingerprints.clone(), ..local_stream().terms };
+        let secure = answered(&offer, &LocalStream { terms, ..local_stream() });
+        assert!(secure.starts_with("m=message 2856 TCP/TLS/MSRP *"), "{secure}");
+        assert!(secure.contains(&format!("a=fingerprint:{}\r\n", fingerprints[0])), "{secure}");
     }
 
     // M6135-4.2.1-01 M6135-4.2.1-02 M6135-4.2.1-04 M6135-4.2.2-02 M6135-4.2.2-06 M6135-4.2.2-07 M6135-4.2.2-09 M6135-4.4-02

@@ -84,9 +84,18 @@ pub enum Unsupported {
     /// Neither TCP/MSRP nor TCP/TLS/MSRP.
     #[error("the protocol is not MSRP")]
     Protocol,
-    /// TCP/TLS/MSRP, which we do not speak.
-    #[error("MSRP over TLS is not available")]
-    Tls,
+    /// RFC 4975 §8.1: `msrps` goes with TCP/TLS/MSRP, `msrp` with TCP/MSRP.
+    #[error("the scheme of the path does not fit the protocol")]
+    Scheme,
+    /// An `a=fingerprint` that is none, or too many of them.
+    #[error("a fingerprint is malformed, or there are too many")]
+    Fingerprint,
+    /// Nobody listens for its transport here.
+    #[error("there is no listener for MSRP by this transport")]
+    NoListener,
+    /// Its peer could not prove by its certificate who it is.
+    #[error("no fingerprint that can be relied on, and none is not enough")]
+    Unverifiable,
     /// More than one port.
     #[error("a stream has one port")]
     Ports,

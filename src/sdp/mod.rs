@@ -9,12 +9,12 @@
 //! ```
 //!
 //! `sanitise` puts a peer's text in order for the parser, `address` and `description` are the text as lines, `selector` and `file`
-//! are RFC 5547's attributes, `msrp` those of RFC 4975 and 6135, `answer` and `offer` the two roles.
+//! are RFC 5547's attributes, `fingerprint` that of RFC 8122, `msrp` those of RFC 4975 and 6135, `answer` and `offer` the two roles.
 //!
 //! Limits: [`SDP_OCTETS`](crate::model::limits::SDP_OCTETS) and [`SDP_MEDIA`](crate::model::limits::SDP_MEDIA).
 //!
 //! It does not keep a session's state: which `file-transfer-id` was seen before and which stream is finished is the
-//! owner's knowledge. It does not do TLS (RFC 8122), CEMA (RFC 6714) or any medium but `message`: those streams are
+//! owner's knowledge. It does not do CEMA (RFC 6714) or any medium but `message`: those streams are
 //! refused. It never reads or writes `a=connection` (RFC 6135 §4.4).
 
 pub mod address;
@@ -22,6 +22,7 @@ pub mod answer;
 pub mod description;
 pub mod error;
 pub mod file;
+pub mod fingerprint;
 pub mod msrp;
 pub mod offer;
 mod sanitise;
@@ -32,6 +33,7 @@ pub use answer::{LocalStream, StreamOffer, Verdict, Wish, answer, is_control, re
 pub use description::{Attribute, Description, LocalSession, Media, Origin};
 pub use error::{FileError, SdpError, Unsupported};
 pub use file::{FileOffer, FileRange, numeric_zone};
+pub use fingerprint::{Fingerprint, HashFunction};
 pub use msrp::{Direction, Role, Setup, Terms};
 pub use offer::{AgreedStream, OfferedStream, capabilities, offer, read_answer, reoffer};
 pub use selector::is_token;

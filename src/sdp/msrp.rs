@@ -1,8 +1,9 @@
 //! The attributes of one MSRP stream (RFC 4975 §8) and who connects to whom (RFC 6135 §4.2).
 
 use super::description::{Attribute, Media};
+use super::fingerprint::Fingerprint;
 use crate::model::media::accepts;
-use crate::msrp::MsrpUri;
+use crate::msrp::{Carrier, MsrpUri};
 
 /// Which way content flows, from the side that says so (RFC 8866 §6.7). REPORTs and empty SENDs flow both ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,22 +117,24 @@ pub struct Terms {
     pub accept_wrapped_types: Vec<String>,
     /// `a=max-size`: octets of a whole message, wrapper and all.
     pub max_size: Option<u64>,
+    /// `a=fingerprint`: of the certificates it may show (RFC 8122 §5). Nothing without TLS.
+    pub fingerprints: Vec<Fingerprint>,
 }
 
 impl Terms {
-    /// Reads them; `None` if there is no usable path. RFC 4975 §8.2: each of its URIs needs a port.
+    /// Reads them, but for the fingerprints; `None` if there is no usable path. RFC 4975 §8.2: each of its URIs needs a
+    /// port.
     pub(super) fn read(media: &Media) -> Option<Self> {
         let path = MsrpUri::parse_path(media.value("path")?).ok()?;
-        let first = path.first()?;
         let usable = path.iter().all(|uri| uri.port.is_some())
-            && path.iter().all(|uri| !uri.secure)
             && path.last()?.session_id.is_some()
-            && first.transport.eq_ignore_ascii_case("tcp");
+            && Carrier::of(path.first()?).is_some();
         usable.then(|| Self {
             path,
             accept_types: types(media.value("accept-types")),
             accept_wrapped_types: types(media.value("accept-wrapped-types")),
             max_size: media.value("max-size").and_then(|size| size.parse().ok()),
+            fingerprints: Vec::new(),
         })
     }
 
@@ -147,7 +150,18 @@ impl Terms {
         if !self.path.is_empty() {
             attributes.push(Attribute::valued("path", MsrpUri::print_path(&self.path)));
         }
+        attributes.extend(self.fingerprints.iter().filter_map(Fingerprint::print));
         attributes
+    }
+
+    /// Whether the first hop of the path is TLS: the transport is that of the leftmost URI (RFC 4975 §5.4).
+    pub fn is_secure(&self) -> bool {
+        self.path.first().is_some_and(|hop| hop.secure)
+    }
+
+    /// The protocol of their media line (RFC 4975 §8.1).
+    pub(super) fn protocol(&self) -> &'static str {
+        if self.is_secure() { TLS } else { TCP }
     }
 
     /// Whether this side takes a message of this type (RFC 4975 §8.6).
@@ -176,7 +190,13 @@ fn types(list: Option<&str>) -> Vec<String> {
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// One media line for MSRP over TCP.
+/// MSRP over TCP, as an `m=` line names it.
+pub(super) const TCP: &str = "TCP/MSRP";
+
+/// MSRP over TLS.
+pub(super) const TLS: &str = "TCP/TLS/MSRP";
+
+/// One media line for MSRP.
 pub(super) fn media_line(terms: &Terms, direction: Direction, setup: Setup) -> Media {
     let mut attributes = vec![Attribute::flag(direction.name())];
     attributes.extend(terms.print());
@@ -188,7 +208,7 @@ pub(super) fn media_line(terms: &Terms, direction: Direction, setup: Setup) -> M
         kind: "message".to_owned(),
         port,
         ports: None,
-        protocol: "TCP/MSRP".to_owned(),
+        protocol: terms.protocol().to_owned(),
         formats: "*".to_owned(),
         connection: None,
         attributes,
@@ -252,7 +272,7 @@ mod tests {
             ("msrp://host.example.org/s1;tcp", false),
             ("msrp://192.0.2.7:2855;tcp", false),
             ("msrp://192.0.2.7:2855/s1;ws", false),
-            ("msrps://192.0.2.7:2855/s1;tcp", false),
+            ("msrps://192.0.2.7:2855/s1;tcp", true),
             ("sip:dana@example.org", false),
             ("", false),
         ] {

@@ -2,7 +2,7 @@
 
 use super::answer::check_line;
 use super::description::{Attribute, Description, LocalSession, Media};
-use super::error::SdpError;
+use super::error::{SdpError, Unsupported};
 use super::file::{FileOffer, SELECTOR};
 use super::msrp::{Direction, Role, Setup, Terms, media_line};
 
@@ -40,14 +40,15 @@ pub fn offer(local: &LocalSession, streams: &[OfferedStream]) -> Description {
 /// What OPTIONS is answered with (RFC 3264 §9, 5547 §8.5). `local` must be a fresh session; of the terms the path is
 /// not told.
 pub fn capabilities(local: &LocalSession, terms: &Terms) -> Description {
-    let terms = Terms { path: Vec::new(), ..terms.clone() };
+    let protocol = terms.protocol().to_owned();
+    let terms = Terms { path: Vec::new(), fingerprints: Vec::new(), ..terms.clone() };
     let mut attributes = terms.print();
     attributes.push(Attribute::flag(SELECTOR));
     let media = Media {
         kind: "message".to_owned(),
         port: 0,
         ports: None,
-        protocol: "TCP/MSRP".to_owned(),
+        protocol,
         formats: "*".to_owned(),
         connection: None,
         attributes,
@@ -121,7 +122,10 @@ pub fn read_answer(offer: &Description, answer: &Description) -> Result<Vec<Opti
             if ours.is_closed() || theirs.is_closed() {
                 return Ok(None);
             }
-            let terms = check_line(theirs).map_err(|why| SdpError::Stream { index, why })?;
+            if !ours.protocol.eq_ignore_ascii_case(&theirs.protocol) {
+                return Err(SdpError::Stream { index, why: Unsupported::Protocol }); // RFC 3264 §6
+            }
+            let terms = check_line(theirs, &answer.attributes).map_err(|why| SdpError::Stream { index, why })?;
             let wanted = Direction::read(&ours.attributes, &offer.attributes);
             let granted = Direction::read(&theirs.attributes, &answer.attributes);
             Ok(Some(AgreedStream {
@@ -226,7 +230,7 @@ mod tests {
         let short = read_answer(&ours, &answered(TAKEN));
         assert_eq!(short, Err(SdpError::MediaCount { offered: 2, answered: 1 }));
         let pathless = format!("m=message 0 TCP/MSRP *\r\n{}", TAKEN.replace("a=path:", "a=road:"));
-        let stream = SdpError::Stream { index: 1, why: super::super::Unsupported::Path };
+        let stream = SdpError::Stream { index: 1, why: Unsupported::Path };
         assert_eq!(read_answer(&ours, &answered(&pathless)), Err(stream));
         let refused = format!("m=message 0 TCP/MSRP *\r\n{TAKEN}");
         let agreed = read_answer(&ours, &answered(&refused)).expect("an answer");

@@ -48,6 +48,9 @@ impl Board {
     pub(crate) fn new(unattended: Unattended) -> Self {
         let mut mint = Mint::from_number(1);
         let policy = Policy {
+            verify: restante::engine::Verify::Either,
+            hashes: Vec::new(),
+            fingerprints: Vec::new(),
             doors: Doors {
                 first: Door { carrier: Carrier::Tcp, host: STORE.to_string(), port: 2855 },
                 others: Vec::new(),
@@ -139,7 +142,7 @@ impl Board {
 
     /// A connection has come in.
     pub(crate) fn link(&mut self, link: u64) {
-        let bearer = Bearer { carrier: Carrier::Tcp, remote: Some(self.flow.remote) };
+        let bearer = Bearer { carrier: Carrier::Tcp, remote: Some(self.flow.remote), certificate: None };
         self.give(Input::Linked(LinkId(link), bearer));
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn terms(session_id: &str) -> Terms {
         path: vec![format!("msrp://store.example.org:2855/{session_id};tcp").parse().expect("a URI")],
         accept_types: vec!["message/cpim".to_owned()],
         accept_wrapped_types: vec!["*".to_owned()],
-        max_size: None,
+        ..Terms::default()
     }
 }
 

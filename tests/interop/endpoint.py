@@ -3,6 +3,7 @@
 
     endpoint.py send    --path URI --local URI --file FILE --message-id ID [--chunk OCTETS] --result FILE
     endpoint.py receive --local URI (--path URI | --listen) --file FILE --result FILE [--tell HOST:PORT/CALL-ID]
+    further, for a path of msrps: --tls-cert FILE --tls-key FILE --tls-peer SHA-256 of the other end's certificate
 
 Its result is one JSON object. A receiver that listens prints its port first. With --tell it lets the signalling half
 of its phone know, by a SIP request on that half's own UDP port, that the file is there.
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import sys
 
 PATIENCE_SECS = 20
@@ -55,8 +57,26 @@ class Peer:
 
 def port_of(uri):
     """Host and port of an MSRP URI."""
-    host, port = re.match(r"msrp://(?:[^@/]*@)?([^/;]*):(\d+)/", uri).groups()
+    host, port = re.match(r"msrps?://(?:[^@/]*@)?([^/;]*):(\d+)/", uri).groups()
     return host.strip("[]"), int(port)
+
+
+def dial(args):
+    """Connects to the first URI of the path, over TLS if it says so."""
+    uri = args.path.split(" ")[0]
+    host, port = port_of(uri)
+    connection = socket.create_connection((host, port))
+    if not uri.startswith("msrps:"):
+        return Peer(connection)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the fingerprint of the other end's description decides
+    context.load_cert_chain(args.tls_cert, args.tls_key)
+    secured = context.wrap_socket(connection, server_hostname=host)
+    shown = hashlib.sha256(secured.getpeercert(binary_form=True)).hexdigest()
+    if shown != args.tls_peer.replace(":", "").lower():
+        raise ValueError(f"not the certificate of the description: {shown}")
+    return Peer(secured)
 
 
 def request(tid, method, to, frm, headers, body=None, flag="$"):
@@ -74,7 +94,7 @@ def response(tid, headers):
 def send(args):
     with open(args.file, "rb") as file:
         content = file.read()
-    peer = Peer(socket.create_connection(port_of(args.path.split(" ")[0])))
+    peer = dial(args)
     total, sent, answers, reports = len(content), 0, [], []
     number = 0
     while sent < total or number == 0:
@@ -108,7 +128,7 @@ def send(args):
 def connect(args):
     """Active: connects and says hello, so that the other end knows who is there. Passive: waits."""
     if not args.listen:
-        peer = Peer(socket.create_connection(port_of(args.path.split(" ")[0])))
+        peer = dial(args)
         hello = [("Message-ID", "hello"), ("Byte-Range", "1-0/0")]
         peer.write(request("hello001", "SEND", args.path, args.local, hello))
         return peer
@@ -182,7 +202,7 @@ def tell(where):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("role", choices=["send", "receive"])
-    for name in ["path", "local", "file", "message-id", "result", "tell"]:
+    for name in ["path", "local", "file", "message-id", "result", "tell", "tls-cert", "tls-key", "tls-peer"]:
         parser.add_argument(f"--{name}")
     parser.add_argument("--chunk", type=int, default=2048)
     parser.add_argument("--listen", action="store_true")

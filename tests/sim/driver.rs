@@ -51,7 +51,7 @@ impl World {
                 self.flow_closed(id, flow);
             }
             Output::Link(link, command) => self.command(id, link, command),
-            Output::Dial(session, uri) => match uri.host.parse() {
+            Output::Dial(session, uri, _) => match uri.host.parse() {
                 Ok(host) => {
                     let to = SocketAddr::new(host, uri.port.unwrap_or(MSRP_PORT));
                     self.dial(id, to, Purpose::Msrp(session));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use restante::engine::{Door, Doors, Engine, LinkId, Policy, Unattended};
+use restante::engine::{Door, Doors, Engine, LinkId, Policy, Unattended, Verify};
 use restante::model::{Mint, Network as Prefix, Now};
 use restante::msml::{self, Interpreter};
 use restante::msrp::Carrier;
@@ -106,6 +106,9 @@ impl Node {
             max_size: 1 << 20,
             accept_types: vec!["*".to_owned()],
             trusted: vec!["192.0.2.0/24".parse::<Prefix>().expect("a network")],
+            verify: Verify::Either,
+            hashes: Vec::new(),
+            fingerprints: Vec::new(),
             unattended: self.habits.unattended,
             peers: Vec::new(),
             answer_timeout: Duration::from_secs(20),

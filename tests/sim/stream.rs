@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf as _, Bytes};
 use restante::engine::link::{Input, Link, Output, Source};
-use restante::engine::{self, LinkId};
+use restante::engine::{self, Bearer, LinkId};
 use restante::model::Outbox;
-use restante::msrp::{Connection, InboundKey, OutboundKey};
+use restante::msrp::{Carrier, Connection, InboundKey, OutboundKey};
 use restante::spool::{Body, Stage};
 
 use crate::clock::Lane;
@@ -73,6 +73,8 @@ impl World {
             writes: 0,
         };
         process.links.insert(link, task);
+        let bearer = Bearer { carrier: Carrier::Tcp, remote: None, certificate: None };
+        process.engine.handle(now, engine::Input::Linked(link, bearer), &mut Outbox::new());
         self.net.own(end, id, Port::Msrp(link));
         Some(link)
     }

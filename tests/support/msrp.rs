@@ -1,6 +1,6 @@
 //! MSRP by hand: frames out, frames in, nothing clever.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -73,9 +73,15 @@ impl Message {
     }
 }
 
+/// What carries frames: TCP itself, or what runs over it.
+pub(crate) trait Octets: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Octets for T {}
+
 /// One connection to the server.
 pub(crate) struct Stream {
-    stream: TcpStream,
+    stream: Box<dyn Octets>,
+    tcp: TcpStream,
     unread: Vec<u8>,
     tape: Option<Tape>,
 }
@@ -85,14 +91,20 @@ impl Stream {
         let stream = TcpStream::connect(server)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, unread: Vec::new(), tape })
+        Ok(Self { stream: Box::new(stream.try_clone()?), tcp: stream, unread: Vec::new(), tape })
+    }
+
+    /// Something that runs over this TCP connection.
+    pub(crate) fn over(tcp: TcpStream, stream: impl Octets + 'static) -> Self {
+        Self { stream: Box::new(stream), tcp, unread: Vec::new(), tape: None }
     }
 
     pub(crate) fn write(&mut self, octets: &[u8]) -> io::Result<()> {
         if let Some(tape) = &self.tape {
-            tape.sent(&self.stream, octets);
+            tape.sent(&self.tcp, octets);
         }
-        self.stream.write_all(octets)
+        self.stream.write_all(octets)?;
+        self.stream.flush()
     }
 
     /// The next frame.
@@ -100,7 +112,7 @@ impl Stream {
         loop {
             if let Some((frame, octets)) = parse(&self.unread) {
                 if let Some(tape) = &self.tape {
-                    tape.received(&self.stream, &self.unread[..octets]);
+                    tape.received(&self.tcp, &self.unread[..octets]);
                 }
                 self.unread.drain(..octets);
                 return Ok(frame);

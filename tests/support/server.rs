@@ -66,7 +66,17 @@ impl Server {
     }
 
     pub(crate) fn msrp(&self) -> SocketAddr {
-        address(&self.listening["msrp"], "tcp")
+        self.msrp_by("tcp")
+    }
+
+    pub(crate) fn msrp_by(&self, transport: &str) -> SocketAddr {
+        address(&self.listening["msrp"], transport)
+    }
+
+    /// SIGHUP: it reads its certificates again.
+    pub(crate) fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it is alive");
     }
 
     /// The whole answer to a GET; empty if there is none.

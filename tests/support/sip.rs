@@ -135,6 +135,22 @@ impl Call {
         user: &str,
         (kind, offer): (&str, &str),
     ) -> io::Result<(Self, Message)> {
+        let (mut call, answer) = Self::begin_with(wire, server, user, (kind, offer))?;
+        call.acknowledge(&answer, "")?;
+        Ok((call, answer))
+    }
+
+    /// Sends an INVITE and leaves its answer unacknowledged.
+    pub(crate) fn begin(wire: Wire, server: SocketAddr, user: &str, offer: &str) -> io::Result<(Self, Message)> {
+        Self::begin_with(wire, server, user, ("application/sdp", offer))
+    }
+
+    fn begin_with(
+        wire: Wire,
+        server: SocketAddr,
+        user: &str,
+        (kind, offer): (&str, &str),
+    ) -> io::Result<(Self, Message)> {
         let local = wire.stream.local_addr()?;
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         let mut call = Self {
@@ -149,15 +165,18 @@ impl Call {
             replies: VecDeque::new(),
         };
         let answer = call.request("INVITE", kind, offer)?;
-        let accepted = answer.status() == 200;
         call.to = answer.header("To").to_owned();
-        if accepted {
+        if answer.status() == 200 {
             call.target = answer.header("Contact").split(['<', '>']).nth(1).unwrap_or_default().to_owned();
         }
-        // RFC 3261 §17.1.1.3: the ACK of a refusal belongs to the INVITE's transaction; that of a 200 is its own.
-        let ack = call.text("ACK", if accepted { "ack" } else { "" }, "application/sdp", "");
-        call.wire.send(&ack)?;
         Ok((call, answer))
+    }
+
+    /// Acknowledges the INVITE's answer; `body` is our own answer if that was an offer.
+    pub(crate) fn acknowledge(&mut self, answer: &Message, body: &str) -> io::Result<()> {
+        // RFC 3261 §17.1.1.3: the ACK of a refusal belongs to the INVITE's transaction; that of a 200 is its own.
+        let ack = self.text("ACK", if answer.status() == 200 { "ack" } else { "" }, "application/sdp", body);
+        self.wire.send(&ack)
     }
 
     /// Offers the call anew.

@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// Turn one bit over on the way in, and see that nothing false is stored; exit code 1
     #[arg(long)]
     damage: bool,
+    /// Move the octets over TLS, under certificates that are made for the day and known by their fingerprints
+    #[arg(long, conflicts_with = "damage")]
+    tls: bool,
     /// Octets of noise
     #[arg(long, value_name = "N", default_value_t = 256 << 20, conflicts_with = "file")]
     octets: u64,
@@ -53,7 +56,7 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
 }
 
 async fn play(args: &Args, voice: Voice) -> Result<(), Failure> {
-    let cast = Cast::enter(args.damage, voice).await?;
+    let cast = Cast::enter(args, voice).await?;
     let played = if args.damage { cast.suffer(args).await } else { cast.carry_all(args).await };
     cast.leave().await;
     played
@@ -70,21 +73,24 @@ struct Cast {
 }
 
 impl Cast {
-    async fn enter(damage: bool, voice: Voice) -> Result<Self, Failure> {
+    async fn enter(args: &Args, voice: Voice) -> Result<Self, Failure> {
+        let (damage, tls) = (args.damage, args.tls);
         let dir = station::scratch(None)?;
-        let server = start_server(dir.path()).await?;
+        let server = start_server(dir.path(), tls).await?;
         let (sip, msrp) = (server.sip_address(Transport::Udp), server.msrp_address());
         let (sip, msrp) = sip.zip(msrp).ok_or_else(|| Failure::new("the server has no address"))?;
         let msrp_via = if damage { Some(damage::relay(msrp).await.map_err(|error| unable(&error))?) } else { None };
         let uri =
             Server { host: Host { name: sip.ip().to_string(), port: Some(sip.port()) }, transport: Transport::Udp };
-        let gear = |name: &str, msrp_via| Gear { from: Some(format!("sip:{name}@example.org")), msrp_via, chunk: None };
+        let gear =
+            |name: &str, msrp_via| Gear { from: Some(format!("sip:{name}@example.org")), msrp_via, tls, chunk: None };
         let alice = Station::open(&uri, station::scratch(Some(dir.path()))?, gear("alice", msrp_via)).await?;
         let bob = Station::open(&uri, station::scratch(Some(dir.path()))?, gear("bob", None)).await?;
         let mailbox = ObjectUri::mailbox("bob").map_err(|error| Failure::new(error.to_string()))?;
         let cast = Self { server, alice, bob, mailbox, voice, dir };
         cast.say(&format!(
-            "Restante listens: SIP udp:{sip}, MSRP tcp:{msrp}, spool {}/server",
+            "Restante listens: SIP udp:{sip}, MSRP {}:{msrp}, spool {}/server",
+            if tls { "tls" } else { "tcp" },
             cast.dir.path().display()
         ));
         Ok(cast)
@@ -191,11 +197,11 @@ impl Cast {
     }
 }
 
-async fn start_server(dir: &Path) -> Result<Node, Failure> {
+async fn start_server(dir: &Path, tls: bool) -> Result<Node, Failure> {
     let listen = |transport| Listen { transport, host: Host { name: "127.0.0.1".to_owned(), port: Some(0) } };
     let mut settings = Settings::default();
     settings.sip.listen = vec![listen(Listened::Udp), listen(Listened::Tcp)];
-    settings.msrp.listen = vec![listen(Listened::Tcp)];
+    settings.msrp.listen = vec![listen(if tls { Listened::Tls } else { Listened::Tcp })];
     settings.msrp.max_size = station::MAX_SIZE;
     settings.spool.path = dir.join("server");
     settings.spool.reserve = 0;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::engine::failure::ReceiveFailure;
+use crate::engine::trust::PeerCertificate;
 use crate::model::{FileInfo, Ranges};
 use crate::msrp::{
     Arrival, Carrier, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure, SessionKey, SessionSpec,
@@ -24,6 +25,8 @@ pub struct Bearer {
     pub carrier: Carrier,
     /// The peer's address; unknown if the stream was gone before it could be asked.
     pub remote: Option<SocketAddr>,
+    /// What the peer has shown in the TLS handshake, if anything.
+    pub certificate: Option<PeerCertificate>,
 }
 
 /// Where the octets of an outgoing message come from.
