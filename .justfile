@@ -38,9 +38,9 @@ deny:
 bless:
     RESTANTE_BLESS=1 cargo nextest run --locked --test configuration --test conformance
 
-# How fast MSRP is decoded, beside memmem and memcpy
+# How fast MSRP is decoded, beside memmem and memcpy; what finding a session costs among few and among many
 bench:
-    cargo bench --locked --bench decode
+    cargo bench --locked --bench decode --bench lookup
 
 # The API's documentation, private items included
 doc:

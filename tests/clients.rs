@@ -177,6 +177,14 @@ fn the_demonstration_ends_well_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn the_demonstration_goes_over_tls_too() {
+    let dir = TempDir::new().expect("a directory");
+    let output = run_in(dir.path(), &["demo", "--tls", "--octets", "300000", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(json_lines(&output).iter().filter(|line| line["verdict"] == "same").count(), 3);
+}
+
+#[test]
 fn a_demonstration_that_is_interrupted_leaves_nothing_behind() {
     let dir = TempDir::new().expect("a directory");
     let temporary = dir.path().to_str().expect("UTF-8");

@@ -4,6 +4,7 @@
 mod disk;
 mod msrp;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,14 +33,21 @@ fn the_engine_hears_that_a_file_is_whole_before_it_hears_that_the_stream_is_gone
     // given: all ten octets have come, and no `$`
     give(&mut link, Input::Command(Command::Bind(spec(STORE, PHONE))));
     give(&mut link, Input::Octets(chunk("n0End", "m0001", "1-*/10", "", "1234567890", '+').into()));
-    let grant = Grant { message, plan: plan.clone(), limit: u64::MAX, idle: Duration::from_secs(60) };
+    let grant = Grant {
+        message,
+        plan: plan.clone(),
+        limit: u64::MAX,
+        declared: FileInfo::default(),
+        wrapped_types: None,
+        idle: Duration::from_secs(60),
+    };
     give(&mut link, Input::Command(Command::Receive(Box::new(grant))));
     give(&mut link, Input::Staged(message, Ok(Ranges::new())));
     give(&mut link, Input::Written(message, 10, Ok(())));
 
     // when: the stream ends
     let said = give(&mut link, Input::Closed);
-    let [Output::Notice(Notice::Whole(_)), Output::Seal(key, 10, _)] = said[..] else {
+    let [Output::Notice(Notice::Whole(_)), Output::Seal(key, Range { start: 0, end: 10 }, _)] = said[..] else {
         panic!("the file is not sealed: {said:?}")
     };
 

@@ -1,11 +1,11 @@
-//! Which message of a session gets its grant when, as the engine decides it.
+//! Which connection a session gets, and which of its messages a grant, as the engine decides it.
 
 mod board;
 
 use std::time::Duration;
 
 use board::{Board, granted, rejected};
-use restante::engine::{Command, Notice, Unattended};
+use restante::engine::{Command, Input, Notice, Output, Unattended};
 use restante::msrp::{InboundKey, SessionKey, StatusCode};
 
 /// A call with one stream, which has connected by link 1.
@@ -65,4 +65,59 @@ fn a_record_whose_grant_crossed_with_a_refusal_waits_for_the_next_message() {
         }
         assert_eq!(granted(&board.arrives(1, session, 2)), [2]);
     }
+}
+
+// M4975-5.4-17 M4975-5.4-18
+#[test]
+fn a_session_whose_connection_was_lost_takes_a_new_sdp_exchange() {
+    let (mut board, call, session) = connected(Unattended::Hold);
+    board.notice(1, Notice::Closed);
+    board.link(2);
+    let Some(Command::Refuse(_, status)) = board.knock(2, &call.paths[0]) else { panic!("it has failed") };
+    assert_eq!(status, StatusCode::NO_SUCH_SESSION);
+    let outputs = board.reinvite(&call);
+    assert!(outputs.iter().filter_map(board::sip_text).any(|text| text.starts_with("SIP/2.0 200")));
+    let Some(Command::Bind(spec)) = board.knock(2, &call.paths[0]) else { panic!("it was agreed on again") };
+    assert_eq!(spec.key, session);
+}
+
+// M4975-5.4-10 M4975-5.4-12
+#[test]
+fn a_connection_is_nobodys_until_it_names_a_session_and_then_all_of_the_session_goes_there() {
+    let mut board = Board::new(Unattended::Hold);
+    let call = board.invite(1);
+    board.link(1);
+    board.link(2);
+    let said = board.record(&call);
+    assert!(!said.iter().any(|output| matches!(output, Output::Link(..))), "to whom? {said:?}");
+    let Some(Command::Bind(spec)) = board.knock(2, &call.paths[0]) else { panic!("the session is known") };
+    let said = board.arrives(2, spec.key, 1);
+    let links: Vec<u64> = said
+        .iter()
+        .filter_map(|output| match output {
+            Output::Link(link, _) => Some(link.0),
+            _ => None,
+        })
+        .collect();
+    assert_eq!((granted(&said), links), (vec![1], vec![2]));
+}
+
+// M4975-14.5-01 S12
+#[test]
+fn an_answer_to_our_offer_makes_us_connect_once_and_not_again() {
+    let mut board = Board::new(Unattended::Hold);
+    let said = board.invite_without_offer("msrp://192.0.2.66:25/victim;tcp");
+    let dialled = |said: &[Output]| {
+        let dial = |output: &Output| match output {
+            Output::Dial(session, ..) => Some(*session),
+            _ => None,
+        };
+        said.iter().filter_map(dial).collect::<Vec<_>>()
+    };
+    let [session] = dialled(&said)[..] else { panic!("one connection: {said:?}") };
+    let mut later = board.give(Input::Dialled(session, Err("connection refused".to_owned())));
+    for _ in 0..60 {
+        later.extend(board.pass(Duration::from_secs(60)));
+    }
+    assert_eq!(dialled(&later), [], "not for an hour");
 }

@@ -244,6 +244,31 @@ fn a_session_that_only_sends_refuses_content_and_takes_bodiless_sends() {
     assert_eq!(store.said_in_short(), ["403", "200"]);
 }
 
+// Pitfall P25. M4975-8.9-01
+#[test]
+fn a_session_that_only_sends_hears_notifications_and_keeps_none() {
+    let mut store = Side::store();
+    store.give(Input::Bind(SessionSpec { receives: false, ..spec(STORE, PHONE) }));
+    let say = |kind: &str, tid: &str, id: &str, range: &str, body: &str, flag| {
+        let text = String::from_utf8(chunk(tid, id, range, "Success-Report: yes\r\n", body, flag)).expect("text");
+        text.replace("Content-Type: text/plain", &format!("Content-Type: {kind}"))
+    };
+    let [notice, file] = ["message/IMDN+xml", "audio/wav"].map(|kind| format!("\r\nContent-Type: {kind}\r\n\r\ndata"));
+    store.hear(say("Message/imdn+xml;x=y", "b4re", "m0001", "1-4/4", "data", '$'));
+    store.hear(say("message/CPIM", "wr4pped", "m0002", "1-*/*", &notice, '$'));
+    store.hear(say("message/CPIM", "ag4in", "m0002", "1-*/*", &notice, '$'));
+    assert_eq!(store.said_in_short(), ["200", "REPORT", "200", "REPORT", "200", "REPORT"]);
+    store.hear(say("message/cpim", "h4lf", "m0003", "1-*/*", &notice, '+'));
+    store.hear(say("message/cpim", "r3st", "m0003", "99-*/*", "more", '$'));
+    assert_eq!(store.said_in_short(), ["200", "200"]);
+    store.hear(say("message/cpim", "f1le", "m0004", "1-*/*", &file, '+'));
+    store.hear(say("message/cpim", "l4ter", "m0004", "99-*/*", "more", '$'));
+    store.hear(say("message/cpim", "m1ddle", "m0005", "99-*/*", &notice, '$'));
+    store.hear(say("message/cpim", "n0ise", "m0006", "1-*/*", "noise\r\n", '$'));
+    assert_eq!(store.said_in_short(), ["403", "403", "403", "400"]);
+    assert_eq!(store.take_events(), [Output::Greeted { session: SessionKey(1) }]);
+}
+
 // M4975-14.5-03 M4975-8.6-10
 #[test]
 fn what_is_too_large_is_refused_by_its_word_or_by_its_octets() {

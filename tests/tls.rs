@@ -182,7 +182,7 @@ fn under_an_authority_the_certificate_has_to_name_the_host_in_the_peers_path() {
 #[test]
 fn a_connection_that_outraces_the_answer_waits_for_its_fingerprint() {
     let dir = TempDir::new().expect("a directory");
-    let server = serve(dir.path(), &[]);
+    let server = serve(dir.path(), &[("RESTANTE_LOG__LEVEL", "debug")]);
     let (right, wrong) = (Card::own("phone.example.net"), Card::own("phone.example.net"));
     for (card, taken) in [(&right, true), (&wrong, false)] {
         let wire = Wire::connect(server.sip("tcp"), None).expect("the server is there");
@@ -200,6 +200,17 @@ fn a_connection_that_outraces_the_answer_waits_for_its_fingerprint() {
         let first = early.read().map(|frame| (frame.tid.clone(), frame.status()));
         assert_eq!(first.as_ref().is_ok_and(|first| *first == (tid, 200)), taken, "{first:?}");
     }
+    let wire = Wire::connect(server.sip("tcp"), None).expect("the server is there");
+    let (mut call, offer) = Call::begin(wire, server.sip("tcp"), "bob", "").expect("an offer");
+    let early = || wire::connect(server.msrp_by("tls"), Some(&right), &TLS13).expect("a connection").stream;
+    let (mut first, mut second) = (early(), early());
+    let (to, from) = (offer.attribute("path").to_owned(), "msrps://127.0.0.1:9/snever;tcp".to_owned());
+    let message = Message { to: to.clone(), from: from.clone(), id: "never".to_owned(), total: 3 };
+    first.write(&message.chunk(0, b"abc").1).expect("octets leave");
+    server.logged(&["it waits", &to]);
+    assert_eq!(second.greet(&to, &from).expect("a frame").status(), 481, "one may wait for a session");
+    call.acknowledge(&offer, "").expect("octets leave");
+    assert_eq!(first.read().expect("a frame").status(), 481, "no answer came, so there is no session");
     server.logged(&["not the session's peer"]);
     eventually("the file", || (stored(&dir) == 1).then_some(()));
 }
@@ -239,6 +250,37 @@ fn who_takes_one_port_for_the_other_is_told_of_in_the_log() {
     server.logged(&["the peer speaks no TLS"]);
     assert!(wire::connect(server.msrp(), None, &TLS13).is_err());
     server.logged(&["a TLS handshake on the plain MSRP port"]);
+}
+
+/// A hello of this version that knows one cipher suite, TLS_RSA_WITH_AES_128_CBC_SHA, and these extensions.
+fn old_hello(version: [u8; 2], extensions: &[u8]) -> Vec<u8> {
+    let mut hello = [&version[..], &[7; 32], &[0], &[0, 2, 0, 0x2F], &[1, 0]].concat();
+    if !extensions.is_empty() {
+        hello.extend([0, u8::try_from(extensions.len()).expect("a few octets")]);
+        hello.extend(extensions);
+    }
+    let length = u8::try_from(hello.len()).expect("a short hello");
+    [&[0x16, 3, 1, 0, length + 4, 1, 0, 0, length], &hello[..]].concat()
+}
+
+#[test]
+fn nothing_older_than_tls_1_2_is_agreed_on_and_no_key_exchange_by_rsa() {
+    let dir = TempDir::new().expect("a directory");
+    let server = serve(dir.path(), &[]);
+    // signature_algorithms: RSA with SHA-256; supported_groups: secp256r1.
+    let extensions = [0, 13, 0, 4, 0, 2, 4, 1, 0, 10, 0, 4, 0, 2, 0, 23];
+    for (version, extensions, alert) in
+        [([3, 2], &extensions[..], 70), ([3, 1], &[][..], 0), ([3, 3], &extensions[..], 40)]
+    {
+        let mut stream = TcpStream::connect(server.msrp_by("tls")).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.write_all(&old_hello(version, extensions)).expect("octets leave");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer); // it may be reset after the alert
+        // RFC 5246 §7.2: a fatal alert and nothing else. 70: protocol_version, 40: handshake_failure.
+        assert_eq!((answer.len(), answer.first(), answer.get(5)), (7, Some(&21), Some(&2)), "{answer:?}");
+        assert!(alert == 0 || answer[6] == alert, "{answer:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use restante::model::limits::MSRP_HEAD_OCTETS;
 use restante::model::{Machine as _, Mint, Now, Outbox, Ranges};
 use restante::msrp::{
     Config, Connection, DecodeError, Decoder, Event, FailureReport, InboundKey, Input, MsrpUri, OutboundKey,
-    OutboundSpec, Output, SessionKey, SessionSpec, StatusCode,
+    OutboundSpec, Output, SessionKey, SessionMatch, SessionSpec, StatusCode,
 };
 
 use crate::pieces::pieces;
@@ -57,10 +57,12 @@ fn connection(config: Config) -> Connection {
         key: SessionKey(1),
         local: STORE.parse().expect("a URI"),
         remote_path: MsrpUri::parse_path(PHONE).expect("a path"),
+        relay: None,
         max_size: Some(1 << 40),
         accept_types: vec!["text/*".to_owned(), "application/octet-stream".to_owned()],
         receives: true,
         greet: false,
+        session_match: SessionMatch::Uri,
     };
     connection.handle(Now::default(), Input::Bind(spec), &mut Outbox::new());
     connection
@@ -77,6 +79,7 @@ fn outbound() -> Input {
         success_report: true,
         failure_report: FailureReport::Yes,
         chunk: 2048,
+        preamble: Bytes::new(),
         skip: 0,
     })
 }

@@ -182,7 +182,7 @@ impl Call {
                 self.moved(object.envelope().size());
                 Heard::Committed(object)
             }
-            Some(Happening::NoMedia) => return Err(Failure::new("the server takes none of what we offered")),
+            Some(Happening::NoMedia) => return Err(Failure::new("the server takes none of what we offered").refusal()),
             Some(Happening::SendFailed(why)) => {
                 self.broken |= matches!(why, SendFailure::ConnectionLost | SendFailure::Timeout);
                 Heard::Trouble(format!("sending failed: {}", told(why)))

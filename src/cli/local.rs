@@ -1,7 +1,7 @@
 //! Files on this machine: what is declared of one before it is sent, and where one goes that has come.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use restante::io::node::Node;
@@ -162,13 +162,16 @@ fn plain(word: &str) -> String {
 /// # Errors
 /// [`ErrorKind::AlreadyExists`] if something is there; the object then stays in the spool.
 pub(crate) fn take_out(node: &Node, spool: &Path, object: &Committed, path: &Path) -> io::Result<()> {
-    let body = spool.join(object.body_path());
-    match fs::hard_link(&body, path) {
+    let (body, offset) = (spool.join(object.body_path()), object.envelope().offset);
+    let link = || if offset == 0 { fs::hard_link(&body, path) } else { Err(ErrorKind::Unsupported.into()) };
+    match link() {
         Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => return Err(error),
-        // A file system without links.
+        // A file system without links, or a file behind a wrapper.
         Err(_) => {
             let mut copy = File::create_new(path)?;
-            io::copy(&mut File::open(&body)?, &mut copy)?;
+            let mut body = File::open(&body)?;
+            body.seek(SeekFrom::Start(offset))?;
+            io::copy(&mut body, &mut copy)?;
             copy.sync_all()?;
         }
         Ok(()) => {}

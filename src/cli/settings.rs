@@ -43,7 +43,7 @@ pub(crate) struct SettingsArgs {
     /// Where to listen for SIP, udp:HOST:PORT or tcp:HOST:PORT; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     sip: Vec<Listen>,
-    /// Where to listen for MSRP, tcp:HOST:PORT or tls:HOST:PORT; may be repeated
+    /// Where to listen for MSRP, tcp:, tls:, ws: or wss:HOST:PORT; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     msrp: Vec<Listen>,
     /// Where to serve /livez, /readyz and /metrics

@@ -14,6 +14,10 @@ pub enum Transport {
     Tcp,
     /// TLS over TCP, for MSRP alone.
     Tls,
+    /// A WebSocket without TLS, for MSRP alone and on this machine alone.
+    Ws,
+    /// A WebSocket over TLS, for MSRP alone.
+    Wss,
 }
 
 impl fmt::Display for Transport {
@@ -22,6 +26,8 @@ impl fmt::Display for Transport {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
         })
     }
 }
@@ -114,8 +120,10 @@ impl FromStr for Listen {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
             "tls" => Transport::Tls,
+            "ws" => Transport::Ws,
+            "wss" => Transport::Wss,
             _ => {
-                let why = "is not a listen address: expected udp:HOST:PORT, tcp:HOST:PORT or tls:HOST:PORT";
+                let why = "is not a listen address: expected udp:HOST:PORT, or tcp:, tls:, ws: or wss: for udp:";
                 return Err(format!("\"{text}\" {why}"));
             }
         };

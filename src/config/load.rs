@@ -6,10 +6,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::address::Transport;
+use super::address::{Listen, Transport};
 use super::error::{ConfigError, Fault, Origin};
-use super::settings::{FingerprintHash, Peer, Settings};
-use super::table::{PEER_KEYS, PEERS, SECTIONS, key, nearest};
+use super::settings::{FingerprintHash, Settings};
+use super::table::{PEERS, SECTIONS, TRUNKS, Tables, key, nearest};
 use super::value::Given;
 
 /// What variables begin with; `RESTANTE_SIP__LISTEN` sets `sip.listen`.
@@ -127,8 +127,12 @@ impl Loader {
     fn section(&mut self, file: &File<'_>, section: &str, keys: &DeTable<'_>) {
         for (name, value) in in_order(keys) {
             let path = format!("{section}.{}", name.get_ref());
-            if path == PEERS {
-                self.peers(file, value);
+            if path == PEERS.name {
+                self.tables(file, value, &PEERS);
+                continue;
+            }
+            if path == TRUNKS.name {
+                self.tables(file, value, &TRUNKS);
                 continue;
             }
             let origin = file.origin(name.span());
@@ -144,43 +148,42 @@ impl Loader {
         }
     }
 
-    fn peers(&mut self, file: &File<'_>, value: &Spanned<DeValue<'_>>) {
-        let tables = value.get_ref().as_array();
-        for table in tables.into_iter().flat_map(|array| array.iter()) {
+    fn tables<T: Default>(&mut self, file: &File<'_>, value: &Spanned<DeValue<'_>>, tables: &Tables<T>) {
+        let entries = value.get_ref().as_array();
+        for table in entries.into_iter().flat_map(|array| array.iter()) {
             match table.get_ref() {
-                DeValue::Table(keys) => self.peer(file, table.span(), keys),
-                _ => self.no_tables(file.origin(table.span())),
+                DeValue::Table(keys) => self.table(file, table.span(), keys, tables),
+                _ => self.no_tables(file.origin(table.span()), tables.name),
             }
         }
-        if tables.is_none() {
-            self.no_tables(file.origin(value.span()));
+        if entries.is_none() {
+            self.no_tables(file.origin(value.span()), tables.name);
         }
     }
 
-    fn no_tables(&mut self, origin: Origin) {
-        let why = "expected tables, each under a line [[control.peers]]".to_owned();
-        self.fail(origin, Fault::Value { key: PEERS.to_owned(), why });
+    fn no_tables(&mut self, origin: Origin, name: &str) {
+        let why = format!("expected tables, each under a line [[{name}]]");
+        self.fail(origin, Fault::Value { key: name.to_owned(), why });
     }
 
-    fn peer(&mut self, file: &File<'_>, span: Range<usize>, keys: &DeTable<'_>) {
-        let mut peer = Peer::default();
+    fn table<T: Default>(&mut self, file: &File<'_>, span: Range<usize>, keys: &DeTable<'_>, tables: &Tables<T>) {
+        let mut entry = T::default();
         for (name, value) in in_order(keys) {
             let origin = file.origin(name.span());
-            let path = format!("{PEERS}.{}", name.get_ref());
-            let known = PEER_KEYS.iter().find(|key| key.name == name.get_ref().as_ref());
+            let path = format!("{}.{}", tables.name, name.get_ref());
+            let known = tables.keys.iter().find(|key| key.name == name.get_ref().as_ref());
             let (Some(key), Some(given)) = (known, given(value.get_ref())) else {
                 self.unknown(origin, &path);
                 continue;
             };
-            if let Err(misfit) = (key.field)(&mut peer).set(&given) {
+            if let Err(misfit) = (key.field)(&mut entry).set(&given) {
                 self.fail(origin, Fault::Value { key: path, why: misfit.0 });
             }
         }
-        if peer.network.is_none() && peer.user_agent.is_none() {
-            let why = "needs network or user_agent to say which peers it is for".to_owned();
-            self.fail(file.origin(span), Fault::Value { key: PEERS.to_owned(), why });
+        if let Some(why) = (tables.lacks)(&entry) {
+            self.fail(file.origin(span), Fault::Value { key: tables.name.to_owned(), why: why.to_owned() });
         }
-        self.settings.control.peers.push(peer);
+        (tables.list)(&mut self.settings).push(entry);
     }
 
     /// What no single value shows.
@@ -194,9 +197,14 @@ impl Loader {
             no_tls,
             "SIP over tls is not there yet; sip.tls.* is the certificate that MSRP shows",
         );
+        let web = s.sip.listen.iter().any(|listen| matches!(listen.transport, Transport::Ws | Transport::Wss));
+        self.demand("sip.listen", !web, "SIP over WebSockets is not there");
         self.demand("msrp.listen", !s.msrp.listen.is_empty(), "nothing to listen on");
         let streams = s.msrp.listen.iter().all(|listen| listen.transport != Transport::Udp);
-        self.demand("msrp.listen", streams, "MSRP runs over tcp or tls (RFC 4975 §6)");
+        self.demand("msrp.listen", streams, "MSRP runs over tcp, tls or WebSockets (RFC 4975 §6, 7977)");
+        let far = |listen: &Listen| listen.transport == Transport::Ws && !listen.host.is_loopback();
+        let near = !s.msrp.listen.iter().any(far);
+        self.demand("msrp.listen", near, "ws is for this machine alone; others come by wss (RFC 7977 §5.1)");
         for (key, tls) in [("sip.tls.cert", &s.sip.tls), ("msrp.tls.cert", &s.msrp.tls)] {
             self.demand(key, tls.cert.is_some() == tls.key.is_some(), "a certificate and its key come together");
         }

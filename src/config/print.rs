@@ -1,7 +1,7 @@
 //! The settings as a commented file, and the manual of all keys.
 
-use super::settings::{Peer, Settings};
-use super::table::{Key, PEER_KEYS, PEERS, PEERS_MEANING, SECTIONS};
+use super::settings::Settings;
+use super::table::{Key, PEERS, SECTIONS, TRUNKS, Tables};
 use super::value::Given;
 
 impl Settings {
@@ -16,21 +16,29 @@ impl Settings {
             }
             text.push('\n');
         }
-        text += &format!("# {PEERS_MEANING}\n");
-        if self.control.peers.is_empty() {
-            text += &format!("# [[{PEERS}]]\n");
-            let example = PEER_KEYS.iter().map(|key| entry(key, &mut Peer::default(), &mut Peer::default()));
-            for line in example.collect::<String>().lines() {
-                text += &format!("{}{line}\n", if line.is_empty() || line.starts_with('#') { "" } else { "# " });
-            }
-        }
-        for peer in &self.control.peers {
-            text += &format!("[[{PEERS}]]\n");
-            let peer_entry = |key| entry(key, &mut peer.clone(), &mut Peer::default());
-            text += &PEER_KEYS.iter().map(peer_entry).collect::<String>();
-        }
+        text += &entries(&PEERS, &mut mine);
+        text.push('\n');
+        text += &entries(&TRUNKS, &mut mine);
         text
     }
+}
+
+/// An array of tables; if it is empty, a commented example with every key.
+fn entries<T: Default>(tables: &Tables<T>, settings: &mut Settings) -> String {
+    let mut text = format!("# {}\n", tables.meaning);
+    let list = (tables.list)(settings);
+    if list.is_empty() {
+        text += &format!("# [[{}]]\n", tables.name);
+        let example = tables.keys.iter().map(|key| entry(key, &mut T::default(), &mut T::default()));
+        for line in example.collect::<String>().lines() {
+            text += &format!("{}{line}\n", if line.is_empty() || line.starts_with('#') { "" } else { "# " });
+        }
+    }
+    for one in list {
+        text += &format!("[[{}]]\n", tables.name);
+        text += &tables.keys.iter().map(|key| entry(key, one, &mut T::default())).collect::<String>();
+    }
+    text
 }
 
 fn entry<T>(key: &Key<T>, mine: &mut T, defaults: &mut T) -> String {
@@ -60,11 +68,13 @@ pub fn manual() -> String {
             text += &row(key, &mut Settings::default());
         }
     }
-    text += &format!("\n## `[[{PEERS}]]`\n\n{PEERS_MEANING} Only a file can hold them.\n\n{TABLE_HEAD}");
-    for key in PEER_KEYS {
-        text += &row(key, &mut Peer::default());
-    }
-    text
+    text + &tables_manual(&PEERS) + &tables_manual(&TRUNKS)
+}
+
+fn tables_manual<T: Default>(tables: &Tables<T>) -> String {
+    let Tables { name, meaning, keys, .. } = tables;
+    let rows = keys.iter().map(|key| row(key, &mut T::default()));
+    format!("\n## `[[{name}]]`\n\n{meaning} Only a file can hold them.\n\n{TABLE_HEAD}") + &rows.collect::<String>()
 }
 
 fn row<T>(key: &Key<T>, defaults: &mut T) -> String {

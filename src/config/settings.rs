@@ -98,12 +98,43 @@ pub struct Msrp {
     pub max_size: u64,
     /// MIME types accepted, as `a=accept-types` lists them.
     pub accept_types: Vec<String>,
+    /// MIME types accepted in a `message/cpim` only, as `a=accept-wrapped-types` lists them.
+    pub accept_wrapped_types: Vec<String>,
     /// What MSRP shows and trusts instead of what `[sip]` names.
     pub tls: Certificate,
     /// How peers prove by TLS who they are.
     pub verify: Verify,
     /// Hash functions whose fingerprints count, the preferred ones first.
     pub hashes: Vec<FingerprintHash>,
+    /// Origins whose pages may open a WebSocket; `*` is any.
+    pub origins: Vec<String>,
+    /// `[[msrp.peers]]`: what holds for single trunks; the first that matches counts.
+    pub peers: Vec<Trunk>,
+}
+
+/// `[[msrp.peers]]`: what holds for MSRP with the SIP peers of one network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trunk {
+    /// The SIP peers it is for.
+    pub network: Option<Network>,
+    /// Whether `a=msrp-cema` is spoken (RFC 6714).
+    pub cema: bool,
+    /// What has to be equal for To-Path to name a session.
+    pub session_match: SessionMatch,
+}
+
+/// What has to be equal for To-Path to name a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionMatch {
+    /// The whole URI (RFC 4975 §6.1).
+    #[default]
+    Uri,
+    /// The session id alone.
+    Id,
+}
+
+impl Choice for SessionMatch {
+    const WORDS: &'static [(&'static str, Self)] = &[("uri", Self::Uri), ("id", Self::Id)];
 }
 
 /// `[spool]`: where files are kept.
@@ -171,9 +202,12 @@ impl Default for Msrp {
             chunk: 64 << 10,
             max_size: 4 << 30,
             accept_types: vec!["*".to_owned()],
+            accept_wrapped_types: Vec::new(),
+            peers: Vec::new(),
             tls: Certificate::default(),
             verify: Verify::default(),
             hashes: vec![FingerprintHash::Sha512, FingerprintHash::Sha384, FingerprintHash::Sha256],
+            origins: vec!["*".to_owned()],
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The one table of keys: from it come reading, `config print` and the manual.
 
-use super::settings::{Peer, Settings};
+use super::settings::{Peer, Settings, Trunk};
 use super::value::Setting;
 
 /// One key of a section: its name, the field it sets, and what it's for. Type and default are the field's own.
@@ -49,7 +49,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "tls.cert",
                 field: |s| &mut s.sip.tls.cert,
-                meaning: "The node's certificate (PEM), with those that lead to its authority; MSRP over TLS shows it. Unset: a self-signed one is made at the start. Read again at SIGHUP.",
+                meaning: "The node's certificate (PEM), with those that lead to its authority; MSRP over TLS shows it. Unset: a self-signed one is made at the start. Read again at SIGHUP, and shown sip.answer_timeout later, when no open offer knows the old one alone.",
             },
             Key { name: "tls.key", field: |s| &mut s.sip.tls.key, meaning: "The private key of tls.cert (PEM)." },
             Key {
@@ -87,7 +87,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "listen",
                 field: |s| &mut s.msrp.listen,
-                meaning: "Where to listen (tcp or tls). Offers of ours name the first; an answer takes the one that fits the offer. Port 0 lets the system choose; GET /readyz names the real one.",
+                meaning: "Where to listen: tcp, tls, wss for browsers (RFC 7977), or ws on loopback, for what ends TLS itself. Offers of ours name the first that is no WebSocket; an answer takes the one that fits the offer. Port 0 lets the system choose; GET /readyz names the real one.",
             },
             Key {
                 name: "advertise",
@@ -108,7 +108,12 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "accept_types",
                 field: |s| &mut s.msrp.accept_types,
-                meaning: "MIME types accepted, as a=accept-types lists them; \"*\" is any.",
+                meaning: "MIME types accepted, as a=accept-types lists them; \"*\" is any, and message/cpim always is.",
+            },
+            Key {
+                name: "accept_wrapped_types",
+                field: |s| &mut s.msrp.accept_wrapped_types,
+                meaning: "MIME types accepted in a message/cpim only, besides those; message/imdn+xml always is.",
             },
             Key {
                 name: "tls.cert",
@@ -130,6 +135,11 @@ pub(super) const SECTIONS: &[Section] = &[
                 name: "tls.hashes",
                 field: |s| &mut s.msrp.hashes,
                 meaning: "Hash functions whose fingerprints count; of those that a peer offers the first of this list decides. sha-1 is broken and for old peers alone.",
+            },
+            Key {
+                name: "ws.origins",
+                field: |s| &mut s.msrp.origins,
+                meaning: "Origins (like \"https://pages.example.org\") whose pages may open a WebSocket here; others get 403. \"*\" is any. Clients that are no browsers name none and are not held back by it: what protects a session is its URI, which only its call knows.",
             },
         ],
     },
@@ -179,29 +189,66 @@ pub(super) const SECTIONS: &[Section] = &[
     },
 ];
 
-/// The array of tables for single application servers.
-pub(super) const PEERS: &str = "control.peers";
+/// An array of tables: entries that only a file can hold.
+pub(super) struct Tables<T: 'static> {
+    pub(super) name: &'static str,
+    pub(super) meaning: &'static str,
+    pub(super) keys: &'static [Key<T>],
+    /// Where its entries are kept.
+    pub(super) list: fn(&mut Settings) -> &mut Vec<T>,
+    /// What a whole entry lacks, if it does.
+    pub(super) lacks: fn(&T) -> Option<&'static str>,
+}
 
-pub(super) const PEERS_MEANING: &str = "What one kind of application server needs to be told differently. The first entry whose conditions all hold counts.";
+/// For single application servers.
+pub(super) const PEERS: Tables<Peer> = Tables {
+    name: "control.peers",
+    meaning: "What one kind of application server needs to be told differently. The first entry whose conditions all hold counts.",
+    keys: &[
+        Key { name: "network", field: |p| &mut p.network, meaning: "Condition: MSML comes from this network." },
+        Key {
+            name: "user_agent",
+            field: |p| &mut p.user_agent,
+            meaning: "Condition: the peer's User-Agent contains this text.",
+        },
+        Key {
+            name: "dialogid",
+            field: |p| &mut p.dialogid,
+            meaning: "Put <dialogid> into <result> (\"child\") or after it (\"sibling\").",
+        },
+        Key {
+            name: "exit",
+            field: |p| &mut p.exit,
+            meaning: "msml.dialog.exit repeats the namelist of moml.exit (\"repeat\") or carries nothing (\"empty\").",
+        },
+    ],
+    list: |settings| &mut settings.control.peers,
+    lacks: |peer| {
+        let anybody = peer.network.is_none() && peer.user_agent.is_none();
+        anybody.then_some("needs network or user_agent to say which peers it is for")
+    },
+};
 
-pub(super) const PEER_KEYS: &[Key<Peer>] = &[
-    Key { name: "network", field: |p| &mut p.network, meaning: "Condition: MSML comes from this network." },
-    Key {
-        name: "user_agent",
-        field: |p| &mut p.user_agent,
-        meaning: "Condition: the peer's User-Agent contains this text.",
-    },
-    Key {
-        name: "dialogid",
-        field: |p| &mut p.dialogid,
-        meaning: "Put <dialogid> into <result> (\"child\") or after it (\"sibling\").",
-    },
-    Key {
-        name: "exit",
-        field: |p| &mut p.exit,
-        meaning: "msml.dialog.exit repeats the namelist of moml.exit (\"repeat\") or carries nothing (\"empty\").",
-    },
-];
+/// For trunks with a middlebox in the way of MSRP.
+pub(super) const TRUNKS: Tables<Trunk> = Tables {
+    name: "msrp.peers",
+    meaning: "What holds for MSRP with the SIP peers of one network, such as a session border controller. The first entry whose network the peer is in counts.",
+    keys: &[
+        Key { name: "network", field: |t| &mut t.network, meaning: "The SIP peers that the entry is for." },
+        Key {
+            name: "cema",
+            field: |t| &mut t.cema,
+            meaning: "Offer and answer a=msrp-cema (RFC 6714): the connection goes where c= and m= say, which a middlebox may have changed, and no longer where a=path says. An offer without the attribute whose c= and m= differ from its path is then refused.",
+        },
+        Key {
+            name: "session_match",
+            field: |t| &mut t.session_match,
+            meaning: "What has to be equal for To-Path to name a session: the whole URI (\"uri\", RFC 4975 §6.1), or the session id alone (\"id\") where a middlebox rewrites the host and port of a=path and leaves To-Path as it is.",
+        },
+    ],
+    list: |settings| &mut settings.msrp.peers,
+    lacks: |trunk| trunk.network.is_none().then_some("needs network to say which SIP peers it is for"),
+};
 
 /// The key `section.name`.
 pub(super) fn key(section: &str, name: &str) -> Option<&'static Key<Settings>> {
@@ -213,8 +260,9 @@ pub(super) fn key(section: &str, name: &str) -> Option<&'static Key<Settings>> {
 pub(super) fn nearest(wrong: &str) -> String {
     let keys =
         SECTIONS.iter().flat_map(|section| section.keys.iter().map(|key| format!("{}.{}", section.name, key.name)));
-    let peers = PEER_KEYS.iter().map(|key| format!("{PEERS}.{}", key.name));
+    let peers = PEERS.keys.iter().map(|key| format!("{}.{}", PEERS.name, key.name));
+    let trunks = TRUNKS.keys.iter().map(|key| format!("{}.{}", TRUNKS.name, key.name));
     let sections = SECTIONS.iter().map(|section| section.name.to_owned());
-    let known = keys.chain(peers).chain(sections).chain([PEERS.to_owned()]);
+    let known = keys.chain(peers).chain(trunks).chain(sections).chain([PEERS.name, TRUNKS.name].map(str::to_owned));
     known.max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b))).unwrap_or_default()
 }

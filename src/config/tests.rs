@@ -16,6 +16,7 @@ fn faults(sources: &Sources) -> Vec<String> {
     Settings::load(sources).expect_err("a fault").iter().map(ToString::to_string).collect()
 }
 
+// M4975-6-04
 #[test]
 fn nothing_at_all_gives_a_server_on_loopback() {
     let settings = Settings::load(&Sources::default()).expect("the defaults are valid");
@@ -23,6 +24,7 @@ fn nothing_at_all_gives_a_server_on_loopback() {
     let listen = settings.sip.listen.iter().chain(&settings.msrp.listen);
     assert!(listen.clone().all(|listen| listen.host.is_loopback()));
     assert_eq!(listen.count(), 3);
+    assert_eq!(settings.msrp.listen[0].host.port, Some(2855));
 }
 
 #[test]
@@ -62,19 +64,29 @@ fn every_wrong_value_is_told_in_one_go() {
     let text = "[sip]\nlisten = [\"tls:h:1\", \"udp:h\"]\n[msrp]\nlisten = \"udp:127.0.0.1:1\"\nhold = 20\nchunk = 0\n\
                 [log]\nlevel = \"loud\"\n[spool]\npath = \"s3://b/p\"\n[http]\nlisten = [\"a\"]";
     let found = faults(&file(text));
-    let places = [
-        "toml:2",
-        "toml:5",
-        "toml:8",
-        "toml:10",
-        "toml:12",
-        "toml:4: msrp.listen: MSRP runs over tcp or tls",
-        "toml:6",
-    ];
+    let places =
+        ["toml:2", "toml:5", "toml:8", "toml:10", "toml:12", "toml:4: msrp.listen: MSRP runs over tcp, tls", "toml:6"];
     assert_eq!(found.len(), places.len(), "{found:#?}");
     for (fault, place) in found.iter().zip(places) {
         assert!(fault.contains(place), "{fault} should be at {place}");
     }
+}
+
+// M7977-5.1-02
+#[test]
+fn websockets_without_tls_are_for_loopback_and_sip_has_none() {
+    let near =
+        file("[msrp]\nlisten = [\"ws:127.0.0.1:0\", \"wss:192.0.2.1:443\"]\nws.origins = [\"https://a.example.org\"]");
+    let settings = Settings::load(&near).expect("valid");
+    assert_eq!(settings.msrp.origins, ["https://a.example.org"]);
+    let found = faults(&file("[sip]\nlisten = [\"ws:127.0.0.1:0\"]\n[msrp]\nlisten = [\"ws:192.0.2.1:80\"]"));
+    assert_eq!(
+        found,
+        [
+            "restante.toml:2: sip.listen: SIP over WebSockets is not there",
+            "restante.toml:4: msrp.listen: ws is for this machine alone; others come by wss (RFC 7977 §5.1)",
+        ]
+    );
 }
 
 #[test]
@@ -128,9 +140,23 @@ fn an_exception_for_nobody_or_with_an_unknown_key_is_an_error() {
 }
 
 #[test]
+fn a_trunk_needs_its_network_and_says_what_is_different_there() {
+    let text = "[[msrp.peers]]\nnetwork = \"192.0.2.0/24\"\ncema = true\nsession_match = \"id\"\n\
+                [[msrp.peers]]\nnetwork = \"0.0.0.0/0\"\n";
+    let peers = Settings::load(&file(text)).expect("valid").msrp.peers;
+    let told = |trunk: &Trunk| (trunk.cema, trunk.session_match);
+    assert_eq!((told(&peers[0]), told(&peers[1])), ((true, SessionMatch::Id), (false, SessionMatch::Uri)));
+    let found = faults(&file("[[msrp.peers]]\ncema = \"maybe\"\nmatch = \"x\"\n"));
+    assert_eq!(found[0], "restante.toml:2: msrp.peers.cema: \"maybe\" is none of \"false\" or \"true\"");
+    assert!(found[1].starts_with("restante.toml:3: unknown key msrp.peers.match"), "{found:?}");
+    assert!(found[2].starts_with("restante.toml:1: msrp.peers: needs network"), "{found:?}");
+    assert!(faults(&file("[msrp]\npeers = [1]"))[0].contains("[[msrp.peers]]"));
+}
+
+#[test]
 fn what_is_printed_reads_back_as_the_same_settings() {
     let text = "[node]\nname = \"a \\\"b\\\" \\\\\"\n[msrp]\nadvertise = \"[2001:db8::1]:2855\"\n[spool]\nreserve = 5\n\
-                [[control.peers]]\nuser_agent = \"AS\"\nexit = \"empty\"\n";
+                [[control.peers]]\nuser_agent = \"AS\"\nexit = \"empty\"\n[[msrp.peers]]\nnetwork = \"192.0.2.1/32\"\ncema = true\n";
     for sources in [Sources::default(), file(text)] {
         let settings = Settings::load(&sources).expect("valid");
         assert_eq!(Settings::load(&file(&settings.to_toml())), Ok(settings));

@@ -114,6 +114,11 @@ impl<C: Choice> Scalar for C {
     }
 }
 
+/// A switch: `true` or `false`.
+impl Choice for bool {
+    const WORDS: &'static [(&'static str, Self)] = &[("false", false), ("true", true)];
+}
+
 impl Scalar for String {
     fn read(text: &str) -> Result<Self, Misfit> {
         if text.is_empty() || text.contains(char::is_control) {
@@ -225,7 +230,7 @@ impl Scalar for Listen {
     }
 
     fn form() -> String {
-        "udp:HOST:PORT, tcp:HOST:PORT or tls:HOST:PORT".to_owned()
+        "udp:, tcp:, tls:, ws: or wss:HOST:PORT".to_owned()
     }
 }
 

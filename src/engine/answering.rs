@@ -14,10 +14,10 @@ use crate::model::{Now, Outbox};
 use crate::msml;
 use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
-    self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, StreamOffer, Terms,
+    self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, Route, StreamOffer, Terms,
     Unsupported, Verdict, Wish,
 };
-use crate::sip::{self, Body, CallKey, Invite};
+use crate::sip::{self, Body, CallKey, Invite, RequestKey};
 use crate::spool::{Committed, Icon};
 
 // The peer offers.
@@ -35,11 +35,13 @@ impl Engine {
             parties: Parties { user: invite.uri_user, from: invite.from, to: invite.to, call_id: invite.call_id },
             source: invite.source,
             style,
+            trunk: self.policy.trunk(invite.source.ip()),
             msml_type: "application/msml+xml".to_owned(),
             local: LocalSession::new(self.policy.address.clone(), &mut self.mint),
             description: None,
             offered: None,
             offered_in_2xx: None,
+            updating: None,
             reoffers: VecDeque::new(),
             streams: Vec::new(),
             waits_since: now.instant,
@@ -60,12 +62,7 @@ impl Engine {
     }
 
     pub(super) fn reinvited(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
-        let Some(call) = self.board.calls.get_mut(&key) else { return };
-        // Glare (RFC 3261 §14.1): the peer's offer goes first, and ours is made anew of what that leaves.
-        if let Some(interrupted) = call.offered.take().and_then(|offered| offered.purpose) {
-            call.reoffers.push_front(interrupted);
-        }
-        self.answer_decided(now, key, out);
+        self.yield_to_peer(now, key, out);
         let icons = icons(body.as_ref());
         match read_description(body) {
             Ok(Some(offer)) => self.consider(now, key, offer, icons, out),
@@ -84,6 +81,45 @@ impl Engine {
         }
     }
 
+    /// Glare (RFC 3261 §14.1): the peer's offer goes first, and ours is made anew of what that leaves.
+    fn yield_to_peer(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        let Some(interrupted) = call.offered.take() else { return };
+        if let Some(primitive) = interrupted.purpose {
+            call.reoffers.push_front(primitive);
+        }
+        self.answer_decided(now, key, out);
+    }
+
+    /// RFC 3311 §5.2: an UPDATE with an offer gets the answer in its 200 (F13).
+    pub(super) fn updated(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        request: RequestKey,
+        body: Option<Body>,
+        out: &mut Outbox<Output>,
+    ) {
+        let answer = |status, body| sip::Command::Answer { request, status, reason: None, body, headers: Vec::new() };
+        let icons = icons(body.as_ref());
+        let offer = read_description(body);
+        let Some(call) = self.board.calls.get_mut(&key).filter(|call| call.description.is_some()) else {
+            return self.command(now, answer(500, None), out); // its INVITE has no answer yet
+        };
+        match offer {
+            Ok(Some(offer)) => {
+                call.updating = Some(request);
+                self.yield_to_peer(now, key, out);
+                self.consider(now, key, offer, icons, out);
+            }
+            Ok(None) => self.command(now, answer(200, None), out),
+            Err(Refusal { status, warning }) => {
+                tracing::warn!(call = key.0, status, %warning, "UPDATE refused");
+                self.command(now, answer(status, None), out);
+            }
+        }
+    }
+
     fn refuse(&mut self, now: Now, call: CallKey, refusal: Refusal, out: &mut Outbox<Output>) {
         let Refusal { status, warning } = refusal;
         tracing::warn!(call = call.0, status, %warning, "INVITE refused");
@@ -95,7 +131,8 @@ impl Engine {
     fn offer_ours(&mut self, now: Now, key: CallKey, control: bool, out: &mut Outbox<Output>) {
         let proposed =
             (!control).then(|| Proposed { local: self.mint_uri(None), sends: true, receives: true, file: None });
-        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
+        let trunk = self.trunk(key);
+        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream, trunk)).collect();
         let Some(call) = self.board.calls.get(&key) else { return };
         let description = sdp::offer(&call.local, &streams);
         let added: Vec<_> = proposed.into_iter().enumerate().collect();
@@ -115,8 +152,9 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         let mut streams = sdp::read_offer(&offer);
+        self.route_offer(key, &offer, &mut streams);
         streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
-        let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(key, stream)).collect();
+        let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(now, key, stream)).collect();
         let round = self.number();
         let mut pending =
             Pending { round, offer, streams, verdicts, pulled: HashMap::new(), icons, pictures: Vec::new() };
@@ -141,9 +179,12 @@ impl Engine {
     /// protection that was asked for is never taken away (RFC 4975 §5.4: `msrps` is TLS).
     fn refuse_unsafe(&self, key: CallKey, stream: &mut StreamOffer) {
         let Some(carrier) = stream.terms.path.first().and_then(Carrier::of) else { return };
+        if self.relays.link(&stream.terms.path).is_some() {
+            return; // its WebSocket is there already
+        }
         if self.policy.doors.find(carrier).is_none() {
             stream.wish = Wish::Unsupported(Unsupported::NoListener);
-        } else if carrier.is_secure()
+        } else if carrier == Carrier::Tls
             && let Err(why) = Demand::new(&self.policy, &stream.terms)
         {
             let call_id = self.board.calls.get(&key).map(|call| call.parties.call_id.as_str());
@@ -153,22 +194,26 @@ impl Engine {
     }
 
     /// `None`: the spool has to be asked.
-    fn judge(&mut self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
+    fn judge(&mut self, now: Now, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         if let Some(kept) = self.kept(key, stream) {
             return Some(kept);
         }
         match &stream.wish {
+            Wish::Push(_) | Wish::Session(_) | Wish::Pull(_) if !self.can_meet(stream.role, &stream.terms.path) => {
+                tracing::warn!(path = ?stream.terms.path, "nobody connects to a WebSocket client, and no listener for it is here: stream refused");
+                Some(Verdict::Reject)
+            }
             Wish::Push(_) | Wish::Session(_) | Wish::Pull(_)
-                if !self.may_dial(key, stream.role, &stream.terms.path) =>
+                if !self.may_dial(key, stream.role, &stream.route, &stream.terms.path) =>
             {
                 tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream refused");
                 Some(Verdict::Reject)
             }
-            Wish::Push(file) => self.judge_push(stream, file),
+            Wish::Push(file) => self.judge_push(now, stream, file),
             Wish::Pull(_) => None,
             Wish::Session(direction) => {
                 let ours = Direction::SendRecv.facing(*direction);
-                Some(Verdict::Accept(self.local_stream(ours, stream, None)))
+                Some(Verdict::Accept(self.local_stream(now, ours, stream, None)))
             }
             Wish::Unsupported(why) => {
                 tracing::info!(%why, index = stream.index, "stream refused");
@@ -179,12 +224,18 @@ impl Engine {
 
     pub(super) fn local_stream(
         &mut self,
+        now: Now,
         direction: Direction,
         stream: &StreamOffer,
         file: Option<FileOffer>,
     ) -> LocalStream {
-        let local = self.mint_uri(stream.terms.path.first().and_then(Carrier::of));
-        LocalStream { terms: self.terms(local), direction, role: stream.role, file }
+        let local = match self.relays.live_link(now, &stream.terms.path) {
+            Some(link) => self.relay_side_uri(link),
+            None => self.mint_uri(stream.terms.path.first().and_then(Carrier::of)),
+        };
+        // RFC 6714 §4.3: the attribute is in our answer if we do as it says.
+        let terms = Terms { cema: stream.route != Route::Path, ..self.terms(local) };
+        LocalStream { terms, direction, role: stream.role, file }
     }
 
     /// What we say of ourselves in every description.
@@ -193,19 +244,26 @@ impl Engine {
         Terms {
             path: vec![local],
             fingerprints,
-            accept_types: self.policy.accept_types.clone(),
-            accept_wrapped_types: Vec::new(),
+            accept_types: self.policy.root_types(),
+            accept_wrapped_types: self.policy.wrapped_only_types(),
             max_size: Some(self.policy.max_size),
+            cema: false,
         }
     }
 
     /// RFC 4975 §14.5: whoever may call us must not make us connect to a victim. Those who may command us may have us
     /// connect anywhere; a stranger only to itself.
-    pub(super) fn may_dial(&self, key: CallKey, role: Role, path: &[MsrpUri]) -> bool {
+    pub(super) fn may_dial(&self, key: CallKey, role: Role, route: &Route, path: &[MsrpUri]) -> bool {
         let Some(call) = self.board.calls.get(&key) else { return false };
         let source = call.source.ip();
-        let itself = || path.first().and_then(MsrpUri::address) == Some(source);
-        role == Role::Passive || call.purpose != Purpose::Service || self.policy.may_control(source) || itself()
+        let hop = if let Route::Media(hop) = route { Some(hop) } else { path.first() };
+        let itself = || hop.and_then(MsrpUri::address) == Some(source);
+        let here = || self.relays.link(path).is_some();
+        role == Role::Passive
+            || here()
+            || call.purpose != Purpose::Service
+            || self.policy.may_control(source)
+            || itself()
     }
 
     pub(super) fn answer_if_decided(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
@@ -226,6 +284,7 @@ impl Engine {
         if let Some(previous) = &call.description {
             description = description.succeeding(previous);
         }
+        let acknowledged = call.updating.is_none();
         let body = self.with_icons(&description, &pending.pictures);
         self.accept_with(now, key, &description, body, out);
         for (stream, verdict) in pending.streams.iter().zip(verdicts) {
@@ -234,6 +293,10 @@ impl Engine {
                 _ => (pending.pulled.get(&stream.index).cloned(), None),
             };
             self.settle(now, key, stream, verdict, (object, icon), out);
+        }
+        if !acknowledged {
+            // No ACK will say that the peer has the answer.
+            self.board.streams_of(key).into_iter().for_each(|session| self.dial_if_active(now, session, out));
         }
         self.next_reoffer(now, key, out);
     }
@@ -257,7 +320,7 @@ impl Engine {
         };
         let Some(uri) = local.terms.path.into_iter().next() else { return };
         if let Some(session) = have.filter(|session| self.board.streams[session].local == uri) {
-            return self.adjust(session, local.direction, offered.terms.clone(), out);
+            return self.adjust(session, local.direction, offered, out);
         }
         // A `<record>` that waits goes on waiting on the stream that takes this one's place.
         let recorder = have.and_then(|session| self.board.streams.get_mut(&session)?.recorder.take());
@@ -278,7 +341,9 @@ impl Engine {
         if let Some((call, file)) = self.board.calls.get_mut(&key).zip(file.as_ref()) {
             call.remember(file);
         }
-        let mut stream = Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), local.role);
+        let mut stream =
+            Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), (local.role, offered.route.clone()));
+        stream.relay = self.relays.live_link(now, &stream.peer.path);
         let range = stream.file.as_ref().and_then(|file| file.range);
         stream.icon = icon;
         let session = self.board.add_stream(offered.index, stream);
@@ -293,12 +358,13 @@ impl Engine {
     }
 
     /// The same stream, offered again with another direction or other terms.
-    fn adjust(&mut self, session: SessionKey, direction: Direction, terms: Terms, out: &mut Outbox<Output>) {
+    fn adjust(&mut self, session: SessionKey, direction: Direction, offered: &StreamOffer, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         (stream.sends, stream.receives) = (direction.sends(), direction.receives());
-        stream.peer = terms;
+        stream.peer = offered.terms.clone();
+        stream.route = offered.route.clone();
         stream.lost = false;
-        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
         if let Some(link) = stream.link() {
             out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
         }
@@ -315,7 +381,12 @@ impl Engine {
         let new = call.description.is_none();
         call.description = Some(description.clone());
         let conn = call.tag.clone();
-        self.command(now, sip::Command::Accept { call: key, body: Some(body) }, out);
+        let body = Some(body);
+        let command = match call.updating.take() {
+            Some(request) => sip::Command::Answer { request, status: 200, reason: None, body, headers: Vec::new() },
+            None => sip::Command::Accept { call: key, body },
+        };
+        self.command(now, command, out);
         if new {
             let context = msml::ContextId(key.0);
             self.msml(now, msml::Input::Connected { conn, context }, out);
@@ -339,7 +410,7 @@ impl Engine {
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.
         for session in self.board.streams_of(key) {
-            self.dial_if_active(session, out);
+            self.dial_if_active(now, session, out);
         }
     }
 }

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 
 use super::link::LinkId;
 use super::order::OrderId;
+use super::policy::Trunk;
 use crate::model::Instant;
 use crate::model::limits::TRANSFER_IDS_PER_CALL;
 use crate::msml::{PrimitiveKey, Style};
-use crate::msrp::{Arrival, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionSpec};
-use crate::sdp::{Description, FileOffer, LocalSession, Role, Terms};
-use crate::sip::CallKey;
+use crate::msrp::{Arrival, Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionMatch, SessionSpec};
+use crate::sdp::{Description, FileOffer, LocalSession, Role, Route, Terms};
+use crate::sip::{Body, CallKey, RequestKey};
 use crate::spool::Icon;
 
 /// Which side of the application this call serves.
@@ -44,6 +45,7 @@ pub(super) struct Call {
     pub(super) parties: Parties,
     pub(super) source: SocketAddr,
     pub(super) style: Style,
+    pub(super) trunk: Trunk,
     /// The content type in which the peer last spoke MSML; events mirror it.
     pub(super) msml_type: String,
     pub(super) local: LocalSession,
@@ -53,6 +55,8 @@ pub(super) struct Call {
     pub(super) offered: Option<Offered>,
     /// An offer of ours in a 2xx: its ACK answers it.
     pub(super) offered_in_2xx: Option<Offered>,
+    /// The UPDATE whose offer is being considered.
+    pub(super) updating: Option<RequestKey>,
     /// Primitives that wait for their turn to re-INVITE.
     pub(super) reoffers: VecDeque<PrimitiveKey>,
     /// The streams in the order of their m= lines; `None` for a refused line.
@@ -77,13 +81,13 @@ pub(super) struct Offered {
     pub(super) added: Vec<(usize, Proposed)>,
     /// The primitive the re-INVITE was made for.
     pub(super) purpose: Option<PrimitiveKey>,
-    /// The description came with an icon, which not every peer takes (RFC 5547 §8.8).
-    pub(super) with_icon: bool,
+    /// The pictures that the description came with, which not every peer takes (RFC 5547 §8.8).
+    pub(super) pictures: Vec<Body>,
 }
 
 impl Offered {
     pub(super) const fn new(description: Description, added: Vec<(usize, Proposed)>) -> Self {
-        Self { description, added, purpose: None, with_icon: false }
+        Self { description, added, purpose: None, pictures: Vec::new() }
     }
 }
 
@@ -121,12 +125,18 @@ pub(super) struct Stream {
     pub(super) sends: bool,
     pub(super) receives: bool,
     pub(super) role: Role,
+    /// Where we connect if we are to.
+    pub(super) route: Route,
+    /// How strictly To-Path has to name it.
+    pub(super) session_match: SessionMatch,
     /// The file this stream was negotiated for (RFC 5547): one file, then it is spent.
     pub(super) file: Option<FileOffer>,
     /// The preview picture that came with the offer.
     pub(super) icon: Option<Icon>,
     /// Set by the switchboard alone, which finds streams by it.
     link: Option<LinkId>,
+    /// The WebSocket whose client said, by a relay URI of ours in its path, that it is reached there.
+    pub(super) relay: Option<LinkId>,
     /// Its connection was lost. RFC 4975 §5.4: the session has failed with it, and only a new SDP exchange brings it back.
     pub(super) lost: bool,
     /// A connection to the peer is being made.
@@ -155,7 +165,7 @@ pub(super) struct Waiting {
 
 impl Stream {
     /// A stream that both sides have just agreed on.
-    pub(super) fn new(call: CallKey, agreed: Proposed, peer: Terms, role: Role) -> Self {
+    pub(super) fn new(call: CallKey, agreed: Proposed, peer: Terms, (role, route): (Role, Route)) -> Self {
         Self {
             call,
             local: agreed.local,
@@ -163,9 +173,12 @@ impl Stream {
             sends: agreed.sends,
             receives: agreed.receives,
             role,
+            route,
+            session_match: SessionMatch::default(),
             file: agreed.file,
             icon: None,
             link: None,
+            relay: None,
             lost: false,
             dialling: false,
             waiting: VecDeque::new(),
@@ -174,6 +187,23 @@ impl Stream {
             sending: None,
             player: None,
             spent: false,
+        }
+    }
+
+    /// Where we connect: to the first URI of the peer's path, or as CEMA says.
+    pub(super) fn hop(&self) -> Option<&MsrpUri> {
+        match &self.route {
+            Route::Media(hop) => Some(hop),
+            Route::Path | Route::Anchored => self.peer.path.first(),
+        }
+    }
+
+    /// Whether the peer says this path again. Where middleboxes rewrite paths, the session id at its end is what counts.
+    pub(super) fn is_path(&self, path: &[MsrpUri]) -> bool {
+        let same = || Some((self.peer.path.last()?.session_id.as_ref()?, path.last()?.session_id.as_ref()?));
+        match self.session_match {
+            SessionMatch::Uri => self.peer.path == path,
+            SessionMatch::Id => same().is_some_and(|(old, new)| old == new),
         }
     }
 
@@ -202,16 +232,31 @@ impl Stream {
         self.receives && !self.spent && !self.lost && self.recorder.is_none() && self.receiving.is_empty()
     }
 
+    /// Whether its requests may come on such a link. A relay URI has said on which one.
+    pub(super) fn is_carried_by(&self, carrier: Carrier) -> bool {
+        let by_websocket = || self.peer.path.first().and_then(Carrier::of).is_some_and(Carrier::is_websocket);
+        // RFC 7977 §5.2.2: whoever answers our offer over TCP may come by WebSocket, and says so in its path.
+        let instead = || carrier.is_websocket() && by_websocket() && carrier.is_secure() == self.local.secure;
+        self.relay.is_some() || Carrier::of(&self.local) == Some(carrier) || instead()
+    }
+
     /// What a link has to know of it.
     pub(super) fn spec(&self, key: SessionKey, limit: u64, accept_types: &[String]) -> SessionSpec {
+        // RFC 7977 §8.2.3: the relay has taken itself off the path when the client sees it.
+        let (relay, remote_path) = match &self.peer.path[..] {
+            [relay, client @ ..] if self.relay.is_some() => (Some(Box::new(relay.clone())), client.to_vec()),
+            path => (None, path.to_vec()),
+        };
         SessionSpec {
             key,
             local: self.local.clone(),
-            remote_path: self.peer.path.clone(),
+            remote_path,
+            relay,
             max_size: Some(limit),
             accept_types: accept_types.to_vec(),
             receives: self.receives,
             greet: self.role == Role::Active,
+            session_match: self.session_match,
         }
     }
 }
@@ -234,13 +279,14 @@ impl Switchboard {
     }
 
     /// Adds a stream and makes it findable by the session id in our URI (RFC 4975 §5.4: To-Path names the session).
-    pub(super) fn add_stream(&mut self, index: usize, stream: Stream) -> SessionKey {
+    pub(super) fn add_stream(&mut self, index: usize, mut stream: Stream) -> SessionKey {
         self.next_session += 1;
         let key = SessionKey(self.next_session);
         if let Some(id) = &stream.local.session_id {
             self.session_ids.insert(id.clone(), key);
         }
         if let Some(call) = self.calls.get_mut(&stream.call) {
+            stream.session_match = call.trunk.session_match;
             if call.streams.len() <= index {
                 call.streams.resize(index + 1, None);
             }
@@ -272,11 +318,14 @@ impl Switchboard {
         self.tags.get(tag).copied()
     }
 
-    /// The session that this To-Path names: exactly one URI, and it is one of ours by value.
+    /// The session that this To-Path names: exactly one URI, and it is one of ours by value, or by its id where the trunk wants it so.
     pub(super) fn by_path(&self, to_path: &[MsrpUri]) -> Option<SessionKey> {
         let [uri] = to_path else { return None };
         let key = *self.session_ids.get(uri.session_id.as_ref()?)?;
-        self.streams.get(&key).is_some_and(|stream| stream.local.matches(uri)).then_some(key)
+        self.streams
+            .get(&key)
+            .is_some_and(|stream| stream.local.names_session(uri, stream.session_match))
+            .then_some(key)
     }
 
     /// The live streams of a call, in the order of their m= lines.

@@ -32,6 +32,7 @@ impl Engine {
         let Order::Call { id, target, from, remote, transport, media } = order else { return };
         let call = CallKey(self.number());
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
+        let trunk = self.policy.trunk(remote.ip());
         let uri = self.mint_uri(None);
         let mut icon = None;
         let proposed = match &media {
@@ -47,13 +48,13 @@ impl Engine {
             CallMedia::Receive => Some(Proposed { local: uri, sends: false, receives: true, file: None }),
             CallMedia::Control => None,
         };
-        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream)).collect();
+        let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream, trunk)).collect();
         let description = sdp::offer(&local, &streams);
         let body = self.with_icons(&description, icon.as_slice());
         let parties = Parties { user: String::new(), from: from.clone(), to: target.clone(), call_id: String::new() };
         let added: Vec<_> = proposed.into_iter().enumerate().collect();
         self.await_answer(call, &added);
-        let offered = Offered { with_icon: icon.is_some(), ..Offered::new(description.clone(), added) };
+        let offered = Offered { pictures: icon.into_iter().collect(), ..Offered::new(description.clone(), added) };
         self.board.add_call(
             call,
             Call {
@@ -62,11 +63,13 @@ impl Engine {
                 parties,
                 source: remote,
                 style: crate::msml::Style::default(),
+                trunk,
                 msml_type: MSML_TYPE.to_owned(),
                 local,
                 description: Some(description),
                 offered: Some(offered),
                 offered_in_2xx: None,
+                updating: None,
                 reoffers: VecDeque::new(),
                 streams: Vec::new(),
                 waits_since: now.instant,
@@ -106,8 +109,12 @@ impl Engine {
 
     /// Our INVITE was refused. RFC 5547 §8.8: who does not take a picture may still take the file.
     pub(super) fn refused(&mut self, now: Now, call: CallKey, status: u16, reason: String, out: &mut Outbox<Output>) {
-        let with_icon =
-            self.board.calls.get(&call).and_then(|call| call.offered.as_ref()).is_some_and(|offer| offer.with_icon);
+        let with_icon = self
+            .board
+            .calls
+            .get(&call)
+            .and_then(|call| call.offered.as_ref())
+            .is_some_and(|offer| !offer.pictures.is_empty());
         let again = self.local_files.remove(&call).filter(|_| status == 415 && with_icon);
         let Some((Order::Call { id, target, from, remote, transport, .. }, local)) = again else {
             return self.tell(call, Happening::Refused(status, reason), out);

@@ -52,7 +52,11 @@ impl Engine {
                     out.push(Output::Transmit { flow, transport, remote, octets });
                 }
                 sip::Output::Close(flow) => out.push(Output::CloseFlow(flow)),
-                sip::Output::Event(event) => self.event(now, event, out),
+                sip::Output::Event(event) => {
+                    if let Some(event) = self.with_names(event, out) {
+                        self.event(now, event, out);
+                    }
+                }
             }
         }
     }
@@ -61,11 +65,12 @@ impl Engine {
         self.sip(now, sip::Input::Command(command), out);
     }
 
-    fn event(&mut self, now: Now, event: sip::Event, out: &mut Outbox<Output>) {
+    pub(super) fn event(&mut self, now: Now, event: sip::Event, out: &mut Outbox<Output>) {
         use sip::Event;
         match event {
             Event::Invited { call, tag, invite } => self.invited(now, call, tag, *invite, out),
             Event::Reinvited { call, body } => self.reinvited(now, call, body, out),
+            Event::Updated { call, request, body } => self.updated(now, call, request, body, out),
             Event::Acked { call, body } => self.acked(now, call, body, out),
             Event::Cancelled { call } => drop(self.offers.remove(&call)),
             Event::Info { call, request, body, source, .. } => self.info(now, call, request, body, source, out),

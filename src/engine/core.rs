@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
-use super::jobs::{Drain, Errand, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered};
+use super::jobs::{
+    Drain, Errand, Lookups, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered,
+};
 use super::link::{Bearer, LinkId, Notice};
 use super::order::{LocalFile, Order, OrderId};
 use super::policy::{Door, Policy};
 use super::port::{Census, Found, Input, Output, Ticket};
+use super::relays::Relays;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey};
@@ -24,6 +27,7 @@ pub struct Engine {
     pub(super) board: Switchboard,
     /// What each link runs on.
     pub(super) bearers: HashMap<LinkId, Bearer>,
+    pub(super) relays: Relays,
     pub(super) receipts: BTreeMap<(LinkId, InboundKey), Receipt>,
     /// Which message is writing a file, by the keys of its plan.
     pub(super) writers: HashMap<String, (LinkId, InboundKey)>,
@@ -43,6 +47,7 @@ pub struct Engine {
     pub(super) parts: HashMap<CallKey, String>,
     pub(super) orders: HashMap<OrderId, CallKey>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
+    pub(super) lookups: Lookups,
     pub(super) agenda: VecDeque<Turn>,
     pub(super) working: bool,
     timers: BTreeSet<(Instant, Timer)>,
@@ -60,6 +65,7 @@ impl Engine {
             interpreter,
             board: Switchboard::default(),
             bearers: HashMap::new(),
+            relays: Relays::default(),
             receipts: BTreeMap::new(),
             writers: HashMap::new(),
             recorders: HashMap::new(),
@@ -74,6 +80,7 @@ impl Engine {
             parts: HashMap::new(),
             orders: HashMap::new(),
             requests: HashMap::new(),
+            lookups: Lookups::default(),
             agenda: VecDeque::new(),
             working: false,
             timers: BTreeSet::new(),
@@ -90,6 +97,11 @@ impl Engine {
             Input::Notice(link, notice) => self.notice(now, link, notice, out),
             Input::Dialled(session, result) => self.dialled(now, session, result, out),
             Input::Found(ticket, result) => self.found(now, ticket, result, out),
+            Input::Resolved(ticket, names) => {
+                if let Some(Errand::Names(call)) = self.errands.remove(&ticket) {
+                    self.resolved(now, call, names, out);
+                }
+            }
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Order(order) => self.order(now, order, out),
@@ -141,11 +153,13 @@ impl Engine {
     fn notice(&mut self, now: Now, link: LinkId, notice: Notice, out: &mut Outbox<Output>) {
         match notice {
             Notice::Knock { knock, to_path, from_path } => self.knock(now, link, knock, &to_path, &from_path, out),
+            Notice::Auth(auth, request) => self.auth(now, link, auth, &request, out),
             Notice::Greeted(session) => self.greeted(now, session, out),
             Notice::SessionFailed(session, why) => self.session_failed(now, session, why, out),
             Notice::Arrived(session, message, head) => self.arrived(now, link, session, message, head, out),
             Notice::Withdrawn(message) => self.withdrawn(link, message),
             Notice::Received(message, octets) => self.received(now, link, message, octets, out),
+            Notice::Unwrapped(message, content) => self.unwrapped(link, message, *content),
             Notice::Whole(message) => self.whole(link, message),
             Notice::Sealed(message, sealed) => self.sealed(link, message, sealed, out),
             Notice::Lost(message, why, octets) => self.lost(now, link, message, &why, octets, out),
@@ -166,7 +180,7 @@ impl Engine {
                 self.play_found(now, primitive, object, out);
             }
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
-            Some(Errand::Commit(..)) | None => {}
+            Some(Errand::Commit(..) | Errand::Names(_)) | None => {}
         }
     }
 

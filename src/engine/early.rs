@@ -25,8 +25,11 @@ impl Engine {
         let [uri] = &to_path[..] else { return false };
         let Unanswered { calls, by_id } = &mut self.unanswered;
         let call = uri.session_id.as_ref().and_then(|id| by_id.get(id)).copied();
+        let by = call.and_then(|call| self.board.calls.get(&call)).map(|call| call.trunk.session_match);
+        let by = by.unwrap_or_default();
         let slots = call.and_then(|call| calls.get_mut(&call)).into_iter().flatten();
-        let Some(slot) = slots.into_iter().find(|slot| slot.early.is_none() && slot.local.matches(uri)) else {
+        let Some(slot) = slots.into_iter().find(|slot| slot.early.is_none() && slot.local.names_session(uri, by))
+        else {
             return false;
         };
         tracing::debug!(to = %uri, "a connection came before the answer to our offer: it waits");

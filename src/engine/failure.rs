@@ -1,6 +1,7 @@
 //! Why a file did not arrive, in the words of MSRP, of MSML and of the `ft` package at once.
 
 use crate::msrp::StatusCode;
+use crate::msrp::cpim::CpimError;
 use crate::spool::{CommitError, SealError, StageError};
 
 /// Why a received message did not become an object. Whose fault it was comes first: the peer's, the operator's, ours.
@@ -18,6 +19,9 @@ pub enum ReceiveFailure {
     /// The message's type is not accepted here.
     #[error("the media type is not accepted")]
     BadType,
+    /// The sender's `message/cpim` can't be opened.
+    #[error("message/cpim: {0}")]
+    Wrapper(#[from] CpimError),
     /// The sender broke the message off.
     #[error("the sender broke off")]
     AbortedRemote,
@@ -51,6 +55,7 @@ impl ReceiveFailure {
         match self {
             Self::HashMismatch | Self::SizeMismatch => StatusCode::BAD_REQUEST,
             Self::BadType => StatusCode::UNSUPPORTED_MEDIA,
+            Self::Wrapper(error) => error.status(),
             Self::Exists => StatusCode::FORBIDDEN,
             Self::First | Self::Idle => StatusCode::TIMEOUT,
             Self::TooLarge
@@ -78,7 +83,7 @@ impl ReceiveFailure {
             Self::HashMismatch => "hashmismatch",
             Self::SizeMismatch => "sizemismatch",
             Self::TooLarge => "toolarge",
-            Self::BadType => "badtype",
+            Self::BadType | Self::Wrapper(_) => "badtype",
             Self::AbortedRemote => "aborted",
             Self::Disconnected => "disconnected",
             Self::TakenOver => "takenover",
@@ -96,7 +101,7 @@ impl ReceiveFailure {
             Self::HashMismatch => "ft.hashmismatch",
             Self::SizeMismatch => "ft.sizemismatch",
             Self::TooLarge => "ft.toolarge",
-            Self::BadType => "ft.badtype",
+            Self::BadType | Self::Wrapper(_) => "ft.badtype",
             Self::AbortedRemote => "ft.aborted.remote",
             Self::Disconnected | Self::TakenOver => "ft.disconnected",
             Self::First => "ft.timeout.first",

@@ -23,14 +23,14 @@ impl Engine {
     /// A request on a link names a session the link does not carry.
     pub(super) fn knock(
         &mut self,
-        _now: Now,
+        _: Now,
         link: LinkId,
         knock: KnockId,
         to_path: &Path,
         from_path: &Path,
         out: &mut Outbox<Output>,
     ) {
-        let Some(session) = self.board.by_path(to_path) else {
+        let Some(session) = self.session_at(to_path) else {
             if self.came_early(link, knock, to_path, from_path) {
                 return;
             }
@@ -40,8 +40,8 @@ impl Engine {
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         };
         let stream = &self.board.streams[&session];
-        if stream.link().is_some_and(|bound| bound != link) {
-            // RFC 4975 §5.4: a session belongs to the connection that first used it.
+        if stream.link().or(stream.relay).is_some_and(|bound| bound != link) {
+            // RFC 4975 §5.4: a session belongs to the connection that first used it, or that its relay URI names.
             tracing::warn!(session = session.0, "the session is bound to another connection: 506");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::WRONG_CONNECTION)));
         }
@@ -52,7 +52,7 @@ impl Engine {
         }
         // RFC 4975 §5.4: an `msrps` session goes over TLS, whatever the request's own URI claims of its stream.
         let carrier = self.bearers.get(&link).map_or(Carrier::Tcp, |bearer| bearer.carrier);
-        if Carrier::of(&stream.local) != Some(carrier) {
+        if !stream.is_carried_by(carrier) {
             tracing::warn!(session = session.0, %carrier, "the session was agreed on for another transport: 481");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         }
@@ -67,18 +67,19 @@ impl Engine {
             }
             return;
         }
-        let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+        let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
         self.board.attach(session, link);
         out.push(Output::Link(link, Command::Bind(spec)));
     }
 
     /// Whether the other end of this link has proven to be the peer with these terms. Plain TCP proves nothing and asks for
-    /// nothing.
+    /// nothing; nor does a WebSocket, for browsers have no certificates: who knows the session's URI is its peer.
     pub(super) fn proven(&self, peer: &Terms, link: LinkId) -> Result<(), Distrust> {
-        if !peer.is_secure() {
+        let bearer = self.bearers.get(&link);
+        if !peer.is_secure() || bearer.is_some_and(|bearer| bearer.carrier.is_websocket()) {
             return Ok(());
         }
-        let certificate = self.bearers.get(&link).and_then(|bearer| bearer.certificate.as_ref());
+        let certificate = bearer.and_then(|bearer| bearer.certificate.as_ref());
         Demand::new(&self.policy, peer)?.met_by(certificate)
     }
 
@@ -87,11 +88,14 @@ impl Engine {
         self.start_sending(now, session, out);
     }
 
-    /// The peer of this stream listens; we connect (RFC 6135 §4.2).
-    pub(super) fn dial_if_active(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
+    /// The peer of this stream listens: we connect (RFC 6135 §4.2), unless its WebSocket is there already.
+    pub(super) fn dial_if_active(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         let idle = stream.link().is_none() && !stream.lost && !stream.dialling && !stream.spent;
-        let Some(hop) = stream.peer.path.first().filter(|_| stream.role == Role::Active && idle) else { return };
+        if let Some(link) = stream.relay.filter(|_| idle) {
+            return self.bind_websocket(now, session, link, out);
+        }
+        let Some(hop) = stream.hop().filter(|_| stream.role == Role::Active && idle) else { return };
         let demand = match Demand::new(&self.policy, &stream.peer) {
             _ if !stream.peer.is_secure() => None,
             Ok(demand) => Some(demand),
@@ -122,7 +126,7 @@ impl Engine {
             // The peer connected first, though it said that it would not.
             Ok(link) if stream.link().is_some() => out.push(Output::Link(link, Command::Close)),
             Ok(link) => {
-                let spec = stream.spec(session, self.policy.max_size, &self.policy.accept_types);
+                let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
                 self.board.attach(session, link);
                 out.push(Output::Link(link, Command::Bind(spec)));
                 self.start_sending(now, session, out);
@@ -141,6 +145,7 @@ impl Engine {
     }
 
     pub(super) fn link_closed(&mut self, now: Now, link: LinkId, out: &mut Outbox<Output>) {
+        self.relays.forget(link);
         self.bearers.remove(&link);
         // A grant or a send that crossed with the loss never reached the link: its end is told here.
         let cut: Vec<_> =
@@ -250,7 +255,7 @@ impl Engine {
         self.no_connection(now, session, out);
         if let Some(link) = link {
             out.push(Output::Link(link, Command::Unbind(session)));
-            if self.board.is_alone_on(link, session) {
+            if self.board.is_alone_on(link, session) && !self.relays.lead_to(link) {
                 // Nobody else uses the connection: the side that knows so closes it (RFC 4975 §5.4).
                 out.push(Output::Link(link, Command::Close));
             }

@@ -9,7 +9,7 @@ use super::order::OrderId;
 use crate::model::{FileInfo, Instant, Now};
 use crate::msml::{self, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
-use crate::sdp::{Description, FileRange, StreamOffer, Verdict};
+use crate::sdp::{Description, FileRange, Names, StreamOffer, Verdict};
 use crate::sip::{self, Body, CallKey};
 use crate::spool::{Committed, EnvelopeDraft, Icon};
 
@@ -20,6 +20,8 @@ pub(super) enum Errand {
     Play(PrimitiveKey),
     /// A stream of an INVITE wants a file, or goes on with one.
     Stream { call: CallKey, round: u64, index: usize },
+    /// Host names in a description of this call are looked up.
+    Names(CallKey),
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }
@@ -73,6 +75,8 @@ pub(super) struct Receipt {
     pub(super) session: SessionKey,
     pub(super) since: Instant,
     pub(super) octets: u64,
+    /// The file selector has named the file.
+    pub(super) named: bool,
     pub(super) draft: Box<EnvelopeDraft>,
     /// By what another session would be known to bring the same file.
     pub(super) keys: Vec<String>,
@@ -121,7 +125,10 @@ impl Play {
 pub(super) struct Sending {
     pub(super) session: SessionKey,
     pub(super) owner: Owner,
+    /// Octets of the file.
     pub(super) octets: u64,
+    /// Octets of the message: the file and, if it has one, its wrapper.
+    pub(super) total: u64,
 }
 
 /// A file that goes out as soon as its peer is there.
@@ -143,6 +150,16 @@ impl Outgoing {
         let part = range.and_then(|range| range.of(size)).unwrap_or(0..size);
         let source = if part == (0..size) { Source::Object(object) } else { Source::Part(object) };
         Self { owner, source, info, part, message_id: None }
+    }
+
+    /// Whether all of the file goes out.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.part.start == 0 && !matches!(self.source, Source::Part(_))
+    }
+
+    /// Octets of the file that go out.
+    pub(super) const fn octets(&self) -> u64 {
+        self.part.end - self.part.start
     }
 }
 
@@ -172,6 +189,14 @@ pub(super) enum Drain {
     Parting,
     /// The driver was told.
     Done,
+}
+
+/// What CEMA has looked up for each call, and what waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    pub(super) names: HashMap<CallKey, Names>,
+    /// Events of calls whose names are being looked up, in order. SIP bounds them: it queues no more for a call.
+    pub(super) held: HashMap<CallKey, VecDeque<sip::Event>>,
 }
 
 /// Sessions that we have offered and that nobody has accepted or refused yet.

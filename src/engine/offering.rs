@@ -1,25 +1,26 @@
 //! We offer: calls of our own, streams for a `<play>`, and what the peer's answer leaves of them.
 
-use super::call::{Call, OCTET_STREAM, Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
+use super::call::{Call, Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::description::{file_offer, read_description};
 use super::jobs::{Outgoing, Owner, Timer};
 use super::link::Source;
 use super::order::{Happening, LocalFile};
+use super::policy::Trunk;
 use super::port::Output;
 use super::transfers::{icon_of, icons};
 use crate::model::limits::ICON_OFFERED_OCTETS;
 use crate::model::{FileInfo, Now, Outbox};
 use crate::msml::PrimitiveKey;
 use crate::msrp::{Carrier, MsrpUri, SessionKey};
-use crate::sdp::{self, AgreedStream, Description, Direction, FileOffer, LocalSession, OfferedStream};
+use crate::sdp::{self, AgreedStream, Description, Direction, FileOffer, LocalSession, OfferedStream, Terms};
 use crate::sip::{self, Body, CallKey};
 use crate::spool::Icon;
 
 impl Engine {
-    pub(super) fn offered_stream(&self, proposed: &Proposed) -> OfferedStream {
+    pub(super) fn offered_stream(&self, proposed: &Proposed, trunk: Trunk) -> OfferedStream {
         OfferedStream {
-            terms: self.terms(proposed.local.clone()),
+            terms: Terms { cema: trunk.cema, ..self.terms(proposed.local.clone()) },
             direction: Direction::new(proposed.sends, proposed.receives),
             reachable: true,
             file: proposed.file.clone(),
@@ -39,33 +40,39 @@ impl Engine {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let wanted = !offered.added.is_empty();
         let icons = icons(body.as_ref());
-        let agreed = match read_description(body) {
-            Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
-            _ => Vec::new(),
-        };
+        let Some(agreed) = self.agree_with(now, key, offered, body, out) else { return };
         self.answer_decided(now, key, out);
-        let Some(session) = agreed.first().copied() else {
-            if wanted {
-                self.tell(key, Happening::NoMedia, out);
-            }
-            return;
-        };
+        match agreed.first() {
+            Some(session) => self.use_stream(now, key, *session, &icons, out),
+            None if wanted => self.tell(key, Happening::NoMedia, out),
+            None => {}
+        }
+    }
+
+    /// What a command's call is for, once the stream for it is there: a file comes, with its picture, or goes.
+    fn use_stream(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        session: SessionKey,
+        icons: &[(String, Icon)],
+        out: &mut Outbox<Output>,
+    ) {
         if let Some(stream) = self.board.streams.get_mut(&session) {
-            stream.icon = stream.file.as_ref().and_then(|file| icon_of(file, &icons));
+            stream.icon = stream.file.as_ref().and_then(|file| icon_of(file, icons));
         }
         if let Some((_, local)) = self.local_files.remove(&key)
             && let Some(Purpose::Client(order)) = self.board.calls.get(&key).map(|call| call.purpose)
         {
             let LocalFile { path, info, offset, message_id, .. } = local;
             let part = offset..info.size.unwrap_or_default().max(offset);
-            let media_type = info.media_type.as_deref().unwrap_or(OCTET_STREAM);
-            let terms = &self.board.streams[&session].peer;
-            if !terms.accept(media_type) || !terms.accept_size(part.end - part.start) {
+            let (owner, source, info) = (Owner::Client(order), Source::Local(path), Box::new(info));
+            let outgoing = Outgoing { owner, source, info, part, message_id };
+            if !self.takes(key, &self.board.streams[&session].peer, &outgoing) {
                 return self.tell(key, Happening::NoMedia, out);
             }
             self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
-            let (owner, source, info) = (Owner::Client(order), Source::Local(path), Box::new(info));
-            self.pushes.insert(session, Outgoing { owner, source, info, part, message_id });
+            self.pushes.insert(session, outgoing);
             self.start_sending(now, session, out);
         }
     }
@@ -82,7 +89,8 @@ impl Engine {
             return call.reoffers.push_back(primitive);
         }
         let Some(previous) = call.description.clone() else { return };
-        let offered_stream = self.offered_stream(&proposed);
+        let trunk = call.trunk;
+        let offered_stream = self.offered_stream(&proposed, trunk);
         let description = sdp::reoffer(&previous, &self.finished_lines(key), Some(&offered_stream));
         let path = &offered_stream.terms.path;
         let index = description.media.iter().position(|media| media.value("path") == Some(&MsrpUri::print_path(path)));
@@ -91,7 +99,8 @@ impl Engine {
         let added = vec![(index, proposed)];
         self.await_answer(key, &added);
         let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
-        call.offered = Some(Offered { description, added, purpose: Some(primitive), with_icon: icon.is_some() });
+        call.offered =
+            Some(Offered { description, added, purpose: Some(primitive), pictures: icon.into_iter().collect() });
         self.command(now, sip::Command::Reinvite { call: key, body }, out);
     }
 
@@ -156,10 +165,9 @@ impl Engine {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let purpose = offered.purpose;
         let description = offered.description.clone();
-        let agreed = match read_description(body) {
-            Ok(Some(answer)) => self.agree(now, key, offered, &answer, out),
-            _ => Vec::new(),
-        };
+        let wanted = !offered.added.is_empty();
+        let icons = icons(body.as_ref());
+        let Some(agreed) = self.agree_with(now, key, offered, body, out) else { return };
         for (index, _) in description.media.iter().enumerate().filter(|(_, media)| media.is_closed()) {
             let session = self.board.calls.get(&key).and_then(|call| call.streams.get(index).copied().flatten());
             if let Some(session) = session {
@@ -173,7 +181,10 @@ impl Engine {
         match (purpose, agreed.first()) {
             (Some(primitive), Some(session)) => self.take_stream(now, primitive, *session, out),
             (Some(primitive), None) => self.reoffer_failed(now, primitive, "the peer refused the stream", out),
-            (None, _) => {}
+            // RFC 6714 §4.2: the offer of a call, made again without CEMA.
+            (None, Some(session)) => self.use_stream(now, key, *session, &icons, out),
+            (None, None) if wanted => self.tell(key, Happening::NoMedia, out),
+            (None, None) => {}
         }
         self.next_reoffer(now, key, out);
     }
@@ -194,8 +205,10 @@ impl Engine {
 
     pub(super) fn reoffer_refused(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
-        if let Some(play) =
-            offered.purpose.filter(|_| status == 415 && offered.with_icon).and_then(|key| self.plays.get_mut(&key))
+        if let Some(play) = offered
+            .purpose
+            .filter(|_| status == 415 && !offered.pictures.is_empty())
+            .and_then(|key| self.plays.get_mut(&key))
         {
             // RFC 5547 §8.8: who does not take a picture may still take the file.
             play.plain = true;
@@ -203,6 +216,8 @@ impl Engine {
             again.for_each(|primitive| self.reoffer(now, primitive, out));
         } else if let Some(primitive) = offered.purpose {
             self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
+        } else if !offered.added.is_empty() {
+            self.tell(key, Happening::NoMedia, out);
         }
         self.answer_decided(now, key, out);
         self.next_reoffer(now, key, out);
@@ -236,7 +251,23 @@ impl Engine {
         }
     }
 
-    /// Brings to life what an answer took of our offer, and returns it; ends what the answer closes.
+    /// As [`Engine::agree`], with an answer that may be none.
+    fn agree_with(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        offered: Offered,
+        body: Option<Body>,
+        out: &mut Outbox<Output>,
+    ) -> Option<Vec<SessionKey>> {
+        let Ok(Some(answer)) = read_description(body) else {
+            return Some(Vec::new());
+        };
+        self.agree(now, key, offered, &answer, out)
+    }
+
+    /// Brings to life what an answer took of our offer, and returns it; ends what the answer closes. `None`: the offer
+    /// was made again, and its answer will decide.
     pub(super) fn agree(
         &mut self,
         now: Now,
@@ -244,21 +275,25 @@ impl Engine {
         offered: Offered,
         answer: &Description,
         out: &mut Outbox<Output>,
-    ) -> Vec<SessionKey> {
-        let agreed = match sdp::read_answer(&offered.description, answer) {
+    ) -> Option<Vec<SessionKey>> {
+        let mut agreed = match sdp::read_answer(&offered.description, answer) {
             Ok(agreed) => agreed,
             Err(error) => {
                 tracing::warn!(call = key.0, %error, "the answer does not fit our offer");
-                return Vec::new();
+                return Some(Vec::new());
             }
         };
+        if !self.route_answer(key, &offered.description, answer, &mut agreed) {
+            self.offer_plainly(now, key, offered, out);
+            return None;
+        }
         let mut added = offered.added;
         let have = self.board.calls.get(&key).map(|call| call.streams.clone()).unwrap_or_default();
         for (index, (session, agreed)) in have.into_iter().zip(&agreed).enumerate() {
             let Some(session) = session.filter(|_| added.iter().all(|(new, _)| *new != index)) else { continue };
             let old = &self.board.streams[&session];
             match agreed {
-                Some(stream) if stream.terms.path == old.peer.path => continue,
+                Some(stream) if old.is_path(&stream.terms.path) => continue,
                 // Another endpoint takes the peer's place (3PCC): the same line, a new session with it.
                 Some(_) => {
                     let (local, sends, receives) = (old.local.clone(), old.sends, old.receives);
@@ -271,19 +306,21 @@ impl Engine {
         let mut sessions = Vec::new();
         for (index, proposed) in added {
             let Some(stream) = agreed.get(index).and_then(Option::as_ref) else { continue };
-            if !self.may_dial(key, stream.role, &stream.terms.path) {
+            if !self.may_dial(key, stream.role, &stream.route, &stream.terms.path) {
                 tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream ignored");
                 continue;
             }
             if let Some(spent) = self.board.calls.get(&key).and_then(|call| *call.streams.get(index)?) {
                 self.drop_stream(now, spent, out); // its line is used again
             }
-            let session = self.board.add_stream(index, agreed_stream(key, proposed, stream));
+            let mut stream = agreed_stream(key, proposed, stream);
+            stream.relay = self.relays.live_link(now, &stream.peer.path);
+            let session = self.board.add_stream(index, stream);
             self.wait_for_connection(now, key);
-            self.dial_if_active(session, out);
+            self.dial_if_active(now, session, out);
             sessions.push(session);
         }
-        sessions
+        Some(sessions)
     }
 
     /// RFC 5547 §8.5: what an OPTIONS is told.
@@ -310,7 +347,7 @@ fn agreed_stream(call: CallKey, mut proposed: Proposed, agreed: &AgreedStream) -
     }
     proposed.sends &= agreed.direction.sends();
     proposed.receives &= agreed.direction.receives();
-    Stream::new(call, proposed, agreed.terms.clone(), agreed.role)
+    Stream::new(call, proposed, agreed.terms.clone(), (agreed.role, agreed.route.clone()))
 }
 
 /// Letters of a Content-ID before its host: unique for ever (RFC 2392).

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::call::{OCTET_STREAM, RENDER};
+use bytes::Bytes;
+
+use super::call::OCTET_STREAM;
 use super::core::Engine;
 use super::failure::ReceiveFailure;
 use super::jobs::{Errand, Outgoing, Owner, Play, Sending, Timer};
@@ -11,10 +13,10 @@ use super::order::Happening;
 use super::port::{Output, Query};
 use super::receipt::file_variables;
 use super::transfers::StreamEnd;
-use crate::model::{FileInfo, Now, Outbox};
+use super::wrapping::{MESSAGE_ID_LETTERS, disposition, media_type};
+use crate::model::{Now, Outbox};
 use crate::msml::{self, End, PrimitiveKey};
 use crate::msrp::{FailureReport, OutboundKey, OutboundSpec, SendFailure, SessionKey};
-use crate::sdp;
 use crate::sip::CallKey;
 use crate::spool::Committed;
 
@@ -114,7 +116,6 @@ impl Engine {
         let Some((play, stream)) = self.plays.get(&primitive).zip(self.board.streams.get(&session)) else {
             return Ok(());
         };
-        let size = play.object.as_ref().map_or(0, |object| object.envelope().size());
         if !stream.sends {
             return Err(Misfit {
                 code: 451,
@@ -122,12 +123,16 @@ impl Engine {
                 why: "the peer does not receive on the stream".to_owned(),
             });
         }
-        if !stream.peer.accept(&play.media_type) {
+        let Some(object) = &play.object else { return Ok(()) };
+        let mut outgoing = Outgoing::object(Owner::Primitive(primitive), object.clone(), None);
+        outgoing.info.media_type = Some(play.media_type.clone());
+        let size = outgoing.octets();
+        let Some(wrapper) = self.wrapper_octets(play.call, &stream.peer, &outgoing) else {
             let why = format!("the peer does not accept {}", play.media_type);
             return Err(Misfit { code: 450, reason: "badtype", why });
-        }
-        if !stream.peer.accept_size(size) {
-            let why = format!("{size} octets are more than the peer's max-size");
+        };
+        if !stream.peer.accept_size(size.saturating_add(wrapper)) {
+            let why = format!("{size} octets, and {wrapper} of a wrapper, are more than the peer's max-size");
             return Err(Misfit { code: 521, reason: "toolarge", why });
         }
         Ok(())
@@ -147,7 +152,7 @@ impl Engine {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
         stream.player = Some(primitive);
         self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
-        self.dial_if_active(session, out);
+        self.dial_if_active(now, session, out);
         self.start_sending(now, session, out);
     }
 
@@ -173,49 +178,58 @@ impl Engine {
             return;
         };
         let message = OutboundKey(self.number());
-        let spec = self.outbound(message, session, &outgoing);
+        let spec = self.outbound(now, message, session, &outgoing);
+        let (size, total) = (outgoing.octets(), spec.total);
         let Outgoing { owner, source, info, part, .. } = outgoing;
-        let size = part.end - part.start;
         tracing::info!(message_id = %spec.message_id, octets = size, from = part.start, name = info.name.as_deref(), "sending");
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.sending = Some(message);
         stream.player = None;
-        self.sendings.insert(message, Sending { session, owner, octets: size });
+        self.sendings.insert(message, Sending { session, owner, octets: size, total });
         if let Owner::Primitive(primitive) = owner
             && let Some(play) = self.plays.get_mut(&primitive)
         {
             play.sending = Some(message);
             play.started.get_or_insert(now.instant);
         }
-        if size == 0 {
+        if total == 0 {
             self.wake(now, REPORT_WAIT, Timer::Report(message)); // no octet of it will ever be acknowledged
         }
         out.push(Output::Link(link, Command::Send(spec, source)));
     }
 
-    fn outbound(&mut self, message: OutboundKey, session: SessionKey, outgoing: &Outgoing) -> OutboundSpec {
-        let Outgoing { info, part, message_id, .. } = outgoing;
-        let headers = info.name.is_some().then(|| ("Content-Disposition".to_owned(), content_disposition(info)));
+    fn outbound(&mut self, now: Now, message: OutboundKey, session: SessionKey, outgoing: &Outgoing) -> OutboundSpec {
+        let message_id = outgoing.message_id.clone().unwrap_or_else(|| self.mint.token(MESSAGE_ID_LETTERS));
+        let stream = &self.board.streams[&session];
+        let wrapper = self.wrapper(now.wall, stream.call, &stream.peer, outgoing, &message_id);
+        let preamble = Bytes::from(wrapper.unwrap_or_default());
+        let (content_type, disposition) = if preamble.is_empty() {
+            (media_type(&outgoing.info), disposition(&outgoing.info))
+        } else {
+            ("message/cpim".to_owned(), None) // what the file is, its wrapper says
+        };
         OutboundSpec {
             message,
             session,
-            message_id: message_id.clone().unwrap_or_else(|| self.mint.token(22)),
-            total: part.end - part.start,
-            content_type: info.media_type.clone().unwrap_or_else(|| OCTET_STREAM.to_owned()),
-            headers: headers.into_iter().collect(),
+            message_id,
+            total: outgoing.octets().saturating_add(preamble.len() as u64),
+            content_type,
+            headers: disposition.map(|value| ("Content-Disposition".to_owned(), value)).into_iter().collect(),
             success_report: true,
             failure_report: FailureReport::Yes,
             chunk: self.policy.chunk,
-            skip: part.start,
+            preamble,
+            skip: outgoing.part.start,
         }
     }
 
     pub(super) fn acknowledged(&mut self, now: Now, message: OutboundKey, octets: u64, out: &mut Outbox<Output>) {
         let Some(sending) = self.sendings.get(&message) else { return };
         if let Owner::Client(order) = sending.owner {
-            out.push(Output::Happened(order, Happening::Sent(octets)));
+            let of_file = octets.saturating_sub(sending.total - sending.octets);
+            out.push(Output::Happened(order, Happening::Sent(of_file)));
         }
-        if octets >= sending.octets {
+        if octets >= sending.total {
             self.wake(now, REPORT_WAIT, Timer::Report(message));
         }
     }
@@ -267,7 +281,9 @@ impl Engine {
                 self.play_failed(now, primitive, &reason, &result, None, out);
             }
             Owner::Client(order) => {
-                out.push(Output::Happened(order, Happening::Reported(octets)));
+                // A `file-range` goes on with octets of the file, and these are of its wrapper: it has to come whole again.
+                let of_file = if sending.total == sending.octets { octets } else { 0 };
+                out.push(Output::Happened(order, Happening::Reported(of_file)));
                 out.push(Output::Happened(order, Happening::SendFailed(*why)));
             }
             Owner::Nobody => {}
@@ -412,26 +428,6 @@ fn send_result(why: &SendFailure) -> (String, String) {
         SendFailure::Source => ("storage".to_owned(), "ft.storage".to_owned()),
         SendFailure::Aborted => ("terminated".to_owned(), "ft.aborted.local".to_owned()),
     }
-}
-
-/// RFC 5547 §6: the header says of the file what SDP says of it, in the words of RFC 2183.
-fn content_disposition(info: &FileInfo) -> String {
-    // RFC 5547 §7: a file of which nobody says otherwise is to be rendered.
-    let mut text = info.disposition.as_deref().filter(|word| sdp::is_token(word)).unwrap_or(RENDER).to_owned();
-    text.extend(info.name.iter().map(|name| format!("; filename={}", quoted(name))));
-    text.extend(info.size.map(|size| format!("; size={size}")));
-    let dates = [("creation", &info.created), ("modification", &info.modified), ("read", &info.read)];
-    for (kind, date) in dates {
-        let date = date.as_deref().and_then(sdp::numeric_zone);
-        text.extend(date.map(|date| format!("; {kind}-date=\"{date}\"")));
-    }
-    text
-}
-
-/// RFC 2183 §2: a quoted string; control characters have no place in a header.
-fn quoted(name: &str) -> String {
-    let clean: String = name.chars().filter(|letter| !letter.is_control()).collect();
-    format!("\"{}\"", clean.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// How long after the last 200 a success REPORT may take: the peer syncs a disk, or an archive behind it.

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::model::Network;
-use crate::model::media::accepts;
+use crate::model::media::{accepts, bare};
 use crate::msml::Style;
-use crate::msrp::Carrier;
+use crate::msrp::{Carrier, SessionMatch};
 use crate::sdp::{Address, Fingerprint, HashFunction};
 
 /// The engine's share of the configuration, already validated.
@@ -24,6 +24,8 @@ pub struct Policy {
     pub max_size: u64,
     /// MIME types taken; `*` is all.
     pub accept_types: Vec<String>,
+    /// MIME types taken in a `message/cpim` only, besides those.
+    pub accept_wrapped_types: Vec<String>,
     /// What a peer has to prove before a TLS connection carries its sessions.
     pub verify: Verify,
     /// Hash functions whose fingerprints count, the preferred ones first (RFC 8122 §5.1).
@@ -36,6 +38,8 @@ pub struct Policy {
     pub unattended: Unattended,
     /// Peers that differ.
     pub peers: Vec<Peer>,
+    /// What holds for MSRP with the SIP peers of these networks; the first that matches counts.
+    pub trunks: Vec<(Network, Trunk)>,
     /// How long a call waits for its peer's MSRP connection.
     pub answer_timeout: Duration,
 }
@@ -99,10 +103,25 @@ pub struct Peer {
     pub style: Style,
 }
 
+/// What holds for MSRP with one SIP peer. By default it is what RFC 4975 says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trunk {
+    /// Whether we speak CEMA with it (RFC 6714).
+    pub cema: bool,
+    /// How To-Path has to name our sessions.
+    pub session_match: SessionMatch,
+}
+
 impl Policy {
     /// Whether MSML may come from this address.
     pub fn may_control(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// What holds for MSRP with the SIP peer at this address.
+    pub fn trunk(&self, address: IpAddr) -> Trunk {
+        let found = self.trunks.iter().find(|(network, _)| network.contains(address));
+        found.map(|(_, trunk)| *trunk).unwrap_or_default()
     }
 
     /// How a peer at this address with this User-Agent likes its answers.
@@ -118,10 +137,38 @@ impl Policy {
             .map_or_else(Style::default, |peer| peer.style)
     }
 
-    /// Whether a file of this MIME type is taken.
+    /// Whether a file of this MIME type is taken, as it is or in a wrapper.
     pub fn accepts(&self, media_type: &str) -> bool {
-        accepts(&self.accept_types, media_type)
+        accepts(&self.wrapped_types(), media_type)
     }
+
+    /// What `a=accept-types` says: what the operator takes, and `message/cpim`, which every endpoint has to take
+    /// (RFC 4975 §13). It comes last: the first place would ask for every message to be wrapped.
+    pub fn root_types(&self) -> Vec<String> {
+        with(&self.accept_types, CPIM)
+    }
+
+    /// What `a=accept-wrapped-types` says, without what `a=accept-types` has said (RFC 4975 §8.6). Peers with
+    /// notifications for a store look for theirs (RFC 5438).
+    pub fn wrapped_only_types(&self) -> Vec<String> {
+        let mut types = with(&self.accept_wrapped_types, IMDN);
+        types.retain(|wrapped| !self.accept_types.iter().any(|root| bare(root).eq_ignore_ascii_case(bare(wrapped))));
+        types
+    }
+
+    /// What is taken in a wrapper: what is taken without one, and what is so only there.
+    pub fn wrapped_types(&self) -> Vec<String> {
+        [self.root_types(), self.wrapped_only_types()].concat()
+    }
+}
+
+const CPIM: &str = "message/cpim";
+const IMDN: &str = "message/imdn+xml";
+
+/// The list, and this type if it is not in it by its name.
+fn with(list: &[String], media_type: &str) -> Vec<String> {
+    let named = list.iter().any(|entry| bare(entry).eq_ignore_ascii_case(media_type));
+    list.iter().cloned().chain((!named).then(|| media_type.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -151,6 +198,24 @@ pub(super) mod tests {
         assert_eq!(policy.style(at("198.51.100.1"), Some("New")), Style::default());
     }
 
+    // M4975-8.6-03 M4975-8.6-04 M4975-8.6-06
+    #[test]
+    fn the_types_we_offer_name_the_wrapper_last_and_repeat_nothing() {
+        let types = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let policy = |root: &[&str], wrapped: &[&str]| Policy {
+            accept_types: types(root),
+            accept_wrapped_types: types(wrapped),
+            ..policy()
+        };
+        assert_eq!(policy(&["*"], &[]).root_types(), ["*", "message/cpim"]);
+        assert_eq!(policy(&["*"], &[]).wrapped_only_types(), ["message/imdn+xml"]);
+        assert_eq!(policy(&["Message/CPIM", "audio/*"], &[]).root_types(), ["Message/CPIM", "audio/*"]);
+        let strict = policy(&["audio/*", "text/plain;charset=utf-8"], &["TEXT/Plain", "image/png", "Message/IMDN+xml"]);
+        assert_eq!(strict.wrapped_only_types(), ["image/png", "Message/IMDN+xml"]);
+        assert!(strict.accepts("image/png") && strict.accepts("Audio/WAV; rate=1") && !strict.accepts("image/gif"));
+        assert!(!accepts(&strict.root_types(), "image/png") && accepts(&strict.wrapped_types(), "message/cpim"));
+    }
+
     pub(in crate::engine) fn policy() -> Policy {
         Policy {
             doors: Doors {
@@ -162,12 +227,14 @@ pub(super) mod tests {
             chunk: 2048,
             max_size: 1,
             accept_types: vec!["*".to_owned()],
+            accept_wrapped_types: Vec::new(),
             verify: Verify::Either,
             hashes: vec![HashFunction::Sha512, HashFunction::Sha384, HashFunction::Sha256],
             fingerprints: Vec::new(),
             trusted: Vec::new(),
             unattended: Unattended::Hold,
             peers: Vec::new(),
+            trunks: Vec::new(),
             answer_timeout: Duration::ZERO,
         }
     }

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out of it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
@@ -50,6 +50,8 @@ pub enum Input {
     Dialled(SessionKey, Result<LinkId, String>),
     /// A [`Output::Find`] was performed.
     Found(Ticket, Result<Found, String>),
+    /// A [`Output::Resolve`] was performed: each name with its addresses, none if it leads nowhere.
+    Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
     /// The certificates that we may show from now on have these fingerprints.
@@ -84,6 +86,8 @@ pub enum Output {
     Dial(SessionKey, MsrpUri, Option<Demand>),
     /// Ask the spool; answer with [`Input::Found`].
     Find(Ticket, Query),
+    /// Look up these host names; answer with [`Input::Resolved`].
+    Resolve(Ticket, Vec<String>),
     /// Publish a sealed file; answer with [`Input::Committed`].
     Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
     /// Tell a client command.

@@ -15,6 +15,7 @@ use crate::model::limits::MSRP_IDLE;
 use crate::model::media::bare;
 use crate::model::{DigestAlgorithm, FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, End, PrimitiveKey, Record};
+use crate::msrp::cpim::{Content, is_cpim};
 use crate::msrp::{Arrival, InboundKey, SessionKey, StatusCode};
 use crate::sdp::FileOffer;
 use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed, StagePlan};
@@ -60,7 +61,7 @@ impl Engine {
         self.recorders.insert(primitive, Recorder { session, work, held, message: None });
         self.msml(now, msml::Input::Started { primitive }, out);
         self.await_first(now, primitive);
-        self.dial_if_active(session, out);
+        self.dial_if_active(now, session, out);
         self.grant_waiting(now, session, out);
     }
 
@@ -150,8 +151,8 @@ impl Engine {
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::NO_SUCH_SESSION)));
         };
         if !stream.receives {
-            // An IMDN comes whatever the direction (pitfall P25); nobody here reads one.
-            return out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
+            // The connection has taken the IMDNs that may come whatever the direction (pitfall P25).
+            return out.push(Output::Link(link, Command::Reject(message, StatusCode::FORBIDDEN)));
         }
         let busy = !stream.waiting.is_empty() || !stream.receiving.is_empty();
         if stream.spent || (stream.file.is_some() && busy) {
@@ -192,18 +193,22 @@ impl Engine {
             (None, Purpose::Service) => None,
         };
         let (owner, dest, idle) = wanted?;
+        let declared = stream.file.as_ref().map(|file| file.info.clone()).unwrap_or_default();
+        // P22: max-size counts a wrapper, the size of the file selector does not.
+        let wrapped_types = is_cpim(&waiting.head.content_type).then(|| self.policy.wrapped_types());
         let mut draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
         draft.icon.clone_from(&stream.icon);
+        let named = declared.name.is_some();
         let (link, message, since) = (waiting.link, waiting.message, waiting.since);
         if let Owner::Client(order) = owner {
             out.push(Output::Happened(order, Happening::Receiving(waiting.head.total)));
         }
         tracing::info!(call_id = %call.parties.call_id, message_id = %waiting.head.message_id, to = %dest, "receiving");
-        let mut plan = plan(&call.parties, &draft, dest, stream.file.as_ref());
-        plan.file_key = self.parts.get(&stream.call).cloned().or(plan.file_key);
-        let left = plan.declared.size.map_or(u64::MAX, |size| size.saturating_sub(plan.offset));
+        let plan = plan(&call.parties, &draft, dest, stream.file.as_ref(), self.parts.get(&stream.call));
+        let most = declared.size.filter(|_| wrapped_types.is_none());
+        let left = most.map_or(u64::MAX, |size| size.saturating_sub(plan.offset));
         let limit = left.min(self.policy.max_size);
-        let misfit = stream.file.as_ref().is_some_and(|file| !is_of_type(&waiting.head.content_type, &file.info));
+        let misfit = misfit(&waiting.head.content_type, stream.file.as_ref());
         self.fence(now, &plan, out);
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.waiting.pop_front();
@@ -213,27 +218,21 @@ impl Engine {
             recorder.message = Some((link, message));
         }
         let keys: Vec<String> = plan.resume_key.iter().chain(&plan.file_key).cloned().collect();
-        self.writers.extend(keys.iter().map(|key| (key.clone(), (link, message))));
-        let receipt = Receipt {
-            key: (link, message),
-            owner,
-            session,
-            since,
-            octets: 0,
-            draft,
-            keys,
-            whole: false,
-            sealed: false,
-        };
-        self.receipts.insert((link, message), receipt);
-        if misfit {
+        let key = (link, message);
+        self.writers.extend(keys.iter().map(|written| (written.clone(), key)));
+        let receipt =
+            Receipt { key, owner, session, since, octets: 0, named, draft, keys, whole: false, sealed: false };
+        self.receipts.insert(key, receipt);
+        if let Some(why) = misfit {
             // RFC 5547 §8.3.1: a file that is not what was selected has failed, and who waits for it is told.
+            tracing::warn!(why, "the message is not the file of its stream: refused with 415");
             out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
             self.lost(now, link, message, &ReceiveFailure::BadType, 0, out);
             return None;
         }
         let idle = idle.unwrap_or(MSRP_IDLE);
-        out.push(Output::Link(link, Command::Receive(Box::new(Grant { message, plan, limit, idle }))));
+        let grant = Grant { message, plan, limit, declared, wrapped_types, idle };
+        out.push(Output::Link(link, Command::Receive(Box::new(grant))));
         Some(())
     }
 
@@ -310,6 +309,17 @@ impl Engine {
             Owner::Primitive(primitive) => self.msml(now, msml::Input::Progress { primitive }, out),
             Owner::Nobody => {}
         }
+    }
+
+    /// The message is a wrapper: the object will be what is in it.
+    pub(super) fn unwrapped(&mut self, link: LinkId, message: InboundKey, content: Content) {
+        let Some(receipt) = self.receipts.get_mut(&(link, message)) else { return };
+        let draft = &mut receipt.draft;
+        draft.file.media_type = Some(content.media_type);
+        if !receipt.named {
+            draft.file.name = content.disposition.as_deref().and_then(disposition_filename);
+        }
+        draft.wrappers = content.wrappers;
     }
 
     /// Every octet is in the stage: the next message of the session may come, but this one is not checked yet.
@@ -515,24 +525,44 @@ fn draft(parties: &Parties, selector: Option<&FileInfo>, head: &Arrival) -> Enve
         file,
         icon: None,
         expires: None,
+        wrappers: Vec::new(),
     }
 }
 
 /// Where the octets go. A peer that comes back with the same identity and Message-ID goes on where it stopped
-/// (RFC 4975 §5.4); what a file selector declared is checked when the stage is sealed.
-fn plan(parties: &Parties, draft: &EnvelopeDraft, object: ObjectUri, file: Option<&FileOffer>) -> StagePlan {
+/// (RFC 4975 §5.4). What a file selector declared keeps other files out; in a wrapper the message is longer than that, so
+/// its octets are never those that a `file-range` counts. `part` is the file key of a command that goes on with a file.
+fn plan(
+    parties: &Parties,
+    draft: &EnvelopeDraft,
+    object: ObjectUri,
+    file: Option<&FileOffer>,
+    part: Option<&String>,
+) -> StagePlan {
+    let wrapped = is_cpim(draft.file.media_type.as_deref().unwrap_or_default());
+    let declared = file.map(|file| file.info.clone()).unwrap_or_default();
     let message_id = draft.message_id.clone().unwrap_or_default();
     StagePlan {
         resume_key: Some(format!("{}\n{message_id}\n{object}", parties.from)),
         object,
         // RFC 5547 §8.1: with `file-range` it goes on under a new id, so the file has to speak for itself.
-        file_key: file.and_then(|file| transfers::file_key(parties, &file.info)),
-        offset: file.and_then(|file| file.range).map_or(0, |range| range.start.saturating_sub(1)),
-        declared: if file.is_some() { draft.file.clone() } else { FileInfo::default() },
+        file_key: part.cloned().or_else(|| transfers::file_key(parties, &declared)).filter(|_| !wrapped),
+        offset: file.map_or(0, FileOffer::offset),
+        declared: FileInfo { size: declared.size.filter(|_| !wrapped), ..declared },
         overwrite: false,
         call_id: draft.call_id.clone(),
         message_id: draft.message_id.clone(),
     }
+}
+
+/// Why a message is not what the file selector of its stream announced.
+fn misfit(content_type: &str, file: Option<&FileOffer>) -> Option<&'static str> {
+    let file = file?;
+    if is_cpim(content_type) && file.offset() > 0 {
+        // RFC 5547 §6: `file-range` counts octets of the file, and the chunks of a wrapped one count others.
+        return Some("it is the rest of a file, and in a wrapper");
+    }
+    (!is_of_type(content_type, &file.info)).then_some("its type is another one")
 }
 
 /// Whether a message brings the type that its file selector names; inside of a wrapper only the wrapper's reader can say.

@@ -3,23 +3,23 @@
 use std::net::IpAddr;
 
 use super::ReceiveFailure;
-use super::call::{OCTET_STREAM, Parties, Purpose};
+use super::call::{Parties, Purpose};
 use super::core::Engine;
 use super::description::file_offer;
-use super::jobs::Timer;
+use super::jobs::{Outgoing, Owner, Timer};
 use super::link::{Command, LinkId};
 use super::port::{Found, Output, Query};
 use crate::model::limits::{BROKEN_STREAM_KEPT, ICON_OCTETS, SPENT_STREAM_KEPT};
 use crate::model::{DigestAlgorithm, FileInfo, Now, ObjectUri, Outbox};
 use crate::msrp::{InboundKey, SessionKey};
-use crate::sdp::{self, Direction, FileOffer, LocalStream, StreamOffer, Terms, Verdict, Wish};
+use crate::sdp::{self, Direction, FileOffer, LocalStream, Route, StreamOffer, Terms, Verdict, Wish};
 use crate::sip::{self, Body, CallKey};
 use crate::spool::{Committed, Icon, StagePlan};
 
 // What an offer wants of the spool.
 impl Engine {
     /// A file is pushed. `None`: the spool has to say whether it has the octets that will not come again.
-    pub(super) fn judge_push(&mut self, stream: &StreamOffer, file: &FileOffer) -> Option<Verdict> {
+    pub(super) fn judge_push(&mut self, now: Now, stream: &StreamOffer, file: &FileOffer) -> Option<Verdict> {
         let info = &file.info;
         let fits = info.size.is_none_or(|size| size <= self.policy.max_size);
         let liked = info.media_type.as_deref().is_none_or(|kind| self.policy.accepts(kind));
@@ -28,7 +28,7 @@ impl Engine {
             return Some(Verdict::Reject);
         }
         match missing_before(file) {
-            Ok(0) => Some(Verdict::Accept(self.local_stream(Direction::RecvOnly, stream, Some(file.clone())))),
+            Ok(0) => Some(Verdict::Accept(self.local_stream(now, Direction::RecvOnly, stream, Some(file.clone())))),
             Ok(_) => None,
             Err(why) => {
                 // RFC 5547 §8.3.1: a range we do not take refuses the file.
@@ -79,22 +79,24 @@ impl Engine {
         let Some(at) = pending.streams.iter().position(|stream| stream.index == index) else { return };
         let stream = &pending.streams[at];
         let verdict = match (result, &stream.wish) {
-            (Ok(Found::Object(Some(object))), Wish::Pull(asked)) => match servable(&stream.terms, asked, &object) {
-                Ok(()) => {
-                    let mut file = pulled_file(asked, &object);
-                    let takes = self.board.calls.get(&key).is_some_and(|call| call.takes_icons);
-                    let icon = object.envelope().icon.as_ref().filter(|_| takes);
-                    pending.pictures.extend(icon.and_then(|icon| self.name_icon(icon, &mut file)));
-                    pending.pulled.insert(index, object);
-                    Some(self.local_stream(Direction::SendOnly, stream, Some(file)))
+            (Ok(Found::Object(Some(object))), Wish::Pull(asked)) => {
+                match self.servable(key, &stream.terms, asked, &object) {
+                    Ok(()) => {
+                        let mut file = pulled_file(asked, &object);
+                        let takes = self.board.calls.get(&key).is_some_and(|call| call.takes_icons);
+                        let icon = object.envelope().icon.as_ref().filter(|_| takes);
+                        pending.pictures.extend(icon.and_then(|icon| self.name_icon(icon, &mut file)));
+                        pending.pulled.insert(index, object);
+                        Some(self.local_stream(now, Direction::SendOnly, stream, Some(file)))
+                    }
+                    Err(why) => {
+                        tracing::warn!(uri = %object.envelope().uri, why, "pull refused");
+                        None
+                    }
                 }
-                Err(why) => {
-                    tracing::warn!(uri = %object.envelope().uri, why, "pull refused");
-                    None
-                }
-            },
+            }
             (Ok(Found::Waiting(octets)), Wish::Push(file)) if missing_before(file).is_ok_and(|from| from <= octets) => {
-                Some(self.local_stream(Direction::RecvOnly, stream, Some(file.clone())))
+                Some(self.local_stream(now, Direction::RecvOnly, stream, Some(file.clone())))
             }
             (Ok(Found::Waiting(octets)), Wish::Push(_)) => {
                 tracing::warn!(octets, "a file shall go on where no earlier one of its sender has stopped: refused");
@@ -111,12 +113,37 @@ impl Engine {
         self.answer_if_decided(now, key, out);
     }
 
+    /// RFC 4975 §8.6, RFC 5547 §8.7: nothing is sent that the peer does not take, by type or by size, and no octets are
+    /// promised that the file does not have (§8.3.2).
+    fn servable(
+        &self,
+        call: CallKey,
+        terms: &Terms,
+        asked: &FileOffer,
+        object: &Committed,
+    ) -> Result<(), &'static str> {
+        if asked.range.is_some_and(|range| range.of(object.envelope().size()).is_none()) {
+            return Err("the file has no such range");
+        }
+        let outgoing = Outgoing::object(Owner::Nobody, object.clone(), asked.range);
+        if self.takes(call, terms, &outgoing) {
+            return Ok(());
+        }
+        Err("the caller does not accept its type, or it is larger than the caller's max-size")
+    }
+
+    /// Whether this peer takes this message, in a wrapper or without one.
+    pub(super) fn takes(&self, call: CallKey, peer: &Terms, outgoing: &Outgoing) -> bool {
+        let wrapper = self.wrapper_octets(call, peer, outgoing);
+        wrapper.is_some_and(|wrapper| peer.accept_size(outgoing.octets().saturating_add(wrapper)))
+    }
+
     /// A line that repeats a stream we have (session timers do, RFC 4028): the same again, nothing starts anew.
     pub(super) fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
         let call = self.board.calls.get(&key)?;
         let have =
             call.streams.get(stream.index).copied().flatten().and_then(|session| self.board.streams.get(&session));
-        let same_path = have.is_some_and(|have| have.peer.path == stream.terms.path);
+        let same_path = have.is_some_and(|have| have.is_path(&stream.terms.path));
         let file = match (&stream.wish, have.and_then(|have| have.file.as_ref())) {
             (Wish::Push(file) | Wish::Pull(file), ours) => {
                 // RFC 5547 §8.1: another id is another transfer, whatever the path; the same id stays the same file.
@@ -144,7 +171,12 @@ impl Engine {
             Wish::Session(peer) => Direction::SendRecv.facing(*peer),
             _ => Direction::new(have.sends, have.receives),
         };
-        let terms = self.terms(have.local.clone());
+        let mut terms = Terms { cema: stream.route != Route::Path, ..self.terms(have.local.clone()) };
+        // A connection shows the certificate it began with, whatever has been read since.
+        let told = call.description.as_ref().and_then(|told| told.media.get(stream.index));
+        if let Some(told) = told.filter(|_| have.link().is_some()) {
+            terms.fingerprints = told.fingerprints();
+        }
         Some(Verdict::Accept(LocalStream { terms, direction, role: have.role, file }))
     }
 }
@@ -254,18 +286,6 @@ fn missing_before(file: &FileOffer) -> Result<u64, &'static str> {
         return Err("nothing says which file it is of: the selector has no size or no SHA-1");
     }
     Ok(range.start - 1)
-}
-
-/// RFC 4975 §8.6, RFC 5547 §8.7: nothing is sent that the peer does not take, by type or by size, and no octets are
-/// promised that the file does not have (§8.3.2).
-fn servable(terms: &Terms, asked: &FileOffer, object: &Committed) -> Result<(), &'static str> {
-    let size = object.envelope().size();
-    let media_type = object.envelope().file.media_type.as_deref().unwrap_or(OCTET_STREAM);
-    let part = asked.range.map_or(Some(0..size), |range| range.of(size)).ok_or("the file has no such range")?;
-    if !terms.accept(media_type) {
-        return Err("the caller does not accept its type");
-    }
-    if terms.accept_size(part.end - part.start) { Ok(()) } else { Err("it is larger than the caller's max-size") }
 }
 
 /// What a pull is answered with: the whole selector of the chosen file, and the caller's own transfer id.

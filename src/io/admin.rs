@@ -41,7 +41,7 @@ struct Known {
 pub struct Addresses {
     /// `udp:HOST:PORT` and `tcp:HOST:PORT`.
     pub sip: Vec<String>,
-    /// `tcp:HOST:PORT`.
+    /// `tcp:HOST:PORT` and `tls:HOST:PORT`.
     pub msrp: Vec<String>,
     /// `HOST:PORT`.
     pub http: String,

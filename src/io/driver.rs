@@ -16,6 +16,7 @@ use super::tls::{HandshakeError, Tls};
 use crate::engine::{
     Command, Demand, Engine, Found, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket,
 };
+use crate::model::limits::WEBSOCKET_CHUNK_OCTETS;
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
@@ -26,6 +27,9 @@ const UNREAD_HAPPENINGS: usize = 4096;
 
 /// How long connecting to a peer's MSRP address may take.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long DNS may take for one name of a description: the caller waits for our answer meanwhile.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often the gauges are set.
 const CENSUS: Duration = Duration::from_secs(1);
@@ -138,7 +142,12 @@ impl Driver {
     fn link(&mut self, stream: MsrpStream) -> LinkId {
         self.next_link += 1;
         let id = LinkId(self.next_link);
-        let link = Link::new(Connection::new(self.msrp.clone(), self.mint.fork()), self.shared.clock.now());
+        let mut config = self.msrp.clone();
+        if stream.bearer.carrier.is_websocket() {
+            config.websocket = true;
+            config.chunk_octets = WEBSOCKET_CHUNK_OCTETS; // RFC 7977 §5.1: a chunk is one message of the WebSocket
+        }
+        let link = Link::new(Connection::new(config, self.mint.fork()), self.shared.clock.now());
         let (sender, receiver) = mpsc::channel(stream::UNREAD_COMMANDS);
         self.links.insert(id, sender);
         self.handle(Input::Linked(id, stream.bearer.clone()));
@@ -173,6 +182,7 @@ impl Driver {
             Output::Link(link, command) => self.command(link, command),
             Output::Dial(session, uri, demand) => self.dial(session, uri, demand),
             Output::Find(ticket, query) => self.find(ticket, query),
+            Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Happened(order, happening) => self.happened(order, happening),
             Output::Drained => {
@@ -212,6 +222,22 @@ impl Driver {
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
+        });
+    }
+
+    fn resolve(&self, ticket: Ticket, names: Vec<String>) {
+        let engine = self.shared.engine.clone();
+        tokio::spawn(async move {
+            let mut resolved = Vec::new();
+            for name in names {
+                let found = tokio::time::timeout(RESOLVE_TIMEOUT, lookup_host((name.clone(), 0))).await;
+                let addresses = match found {
+                    Ok(Ok(addresses)) => addresses.map(|address| address.ip()).collect(),
+                    _ => Vec::new(),
+                };
+                resolved.push((name, addresses));
+            }
+            let _ = engine.send(Input::Resolved(ticket, resolved)).await;
         });
     }
 

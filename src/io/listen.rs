@@ -10,6 +10,8 @@ use super::connection::{self, MsrpStream};
 use super::driver::Request;
 use super::places::{Place, Places};
 use super::tls::{HandshakeError, Tls};
+use super::websocket;
+use crate::msrp::Carrier;
 
 /// How long a listener rests that the system refuses a connection, for want of descriptors.
 const REST: Duration = Duration::from_millis(50);
@@ -17,8 +19,10 @@ const REST: Duration = Duration::from_millis(50);
 /// One listener at work.
 pub(super) struct Door {
     pub(super) listener: TcpListener,
-    /// What the handshake needs; `None` for plain TCP.
+    pub(super) carrier: Carrier,
+    /// What its handshake needs, if it has one.
     pub(super) tls: Option<Tls>,
+    pub(super) websocket: websocket::Terms,
     pub(super) places: Places,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) stop: CancellationToken,
@@ -45,9 +49,9 @@ impl Door {
                 continue;
             };
             connection::prepare(&stream);
-            match self.tls.clone() {
-                None => self.enter(MsrpStream::tcp(stream, Some(place))).await,
-                Some(tls) => self.shake_hands(tls, stream, place),
+            match self.carrier {
+                Carrier::Tcp => self.enter(MsrpStream::tcp(stream, Some(place))).await,
+                Carrier::Tls | Carrier::Ws | Carrier::Wss => self.shake_hands(stream, place),
             }
         }
     }
@@ -56,19 +60,48 @@ impl Door {
         let _ = self.requests.send(Request::Accepted(stream)).await; // a node that has stopped takes nobody
     }
 
-    fn shake_hands(&self, tls: Tls, stream: TcpStream, place: Place) {
+    fn shake_hands(&self, stream: TcpStream, place: Place) {
         let (requests, stop) = (self.requests.clone(), self.stop.clone());
+        let (carrier, tls, websocket) = (self.carrier, self.tls.clone(), self.websocket.clone());
         tokio::spawn(async move {
             let peer = stream.peer_addr().ok();
             let shaken = tokio::select! {
-                shaken = tls.accept(stream, place) => shaken,
+                shaken = handshakes(carrier, tls, websocket, stream, place) => shaken,
                 () = stop.cancelled() => return,
             };
             match shaken {
                 Ok(stream) => drop(requests.send(Request::Accepted(stream)).await),
-                Err(error @ HandshakeError::Left) => tracing::debug!(?peer, %error, "no MSRP over TLS"),
+                Err(Unshaken::Tls(error @ HandshakeError::Left)) => tracing::debug!(?peer, %error, "no MSRP over TLS"),
+                Err(error) if carrier.is_websocket() => tracing::warn!(?peer, %error, "no MSRP over WebSocket"),
                 Err(error) => tracing::warn!(?peer, %error, "no MSRP over TLS"),
             }
         });
     }
+}
+
+/// Which handshake came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unshaken {
+    #[error("{0}")]
+    Tls(#[from] HandshakeError),
+    #[error("{0}")]
+    WebSocket(#[from] websocket::Refusal),
+}
+
+async fn handshakes(
+    carrier: Carrier,
+    tls: Option<Tls>,
+    websocket: websocket::Terms,
+    stream: TcpStream,
+    place: Place,
+) -> Result<MsrpStream, Unshaken> {
+    let mut stream = match tls {
+        Some(tls) => tls.accept(stream, place, carrier).await?,
+        None => MsrpStream::tcp(stream, Some(place)),
+    };
+    if carrier.is_websocket() {
+        stream.bearer.carrier = carrier;
+        stream = websocket::accept(stream, websocket).await?;
+    }
+    Ok(stream)
 }

@@ -18,3 +18,4 @@ mod places;
 mod signalling;
 mod stream;
 pub mod tls;
+mod websocket;

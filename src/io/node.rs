@@ -19,12 +19,12 @@ use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
-use super::{entropy, metrics};
+use super::{entropy, metrics, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{
-    CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Unattended, Verify,
+    CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Trunk, Unattended, Verify,
 };
-use crate::model::Mint;
+use crate::model::{Mint, Network};
 use crate::msml::{self, DialogIdStyle, ExitStyle, Interpreter, Style};
 use crate::msrp::{self, Carrier};
 use crate::sdp::{Address, HashFunction};
@@ -125,13 +125,14 @@ impl Node {
         let mut bound = Bound { sip, ..Bound::default() };
         let tls = tokio::task::block_in_place(|| Tls::open(settings, certificate_hosts(settings)))?;
         let places = Places::default();
+        let websocket = websocket::Terms::new(&settings.msrp.origins);
         for listen in &settings.msrp.listen {
             let listener = bind("msrp.listen", listen).await?;
             let carrier = carrier(listen.transport)?;
             bound.msrp.push((carrier, listener.local_addr()?));
             let (places, requests, stop) = (places.clone(), requests.clone(), stop.clone());
-            let tls = carrier.is_secure().then(|| tls.clone());
-            tokio::spawn(listen::Door { listener, tls, places, requests, stop }.serve());
+            let (tls, websocket) = (carrier.is_secure().then(|| tls.clone()), websocket.clone());
+            tokio::spawn(listen::Door { listener, carrier, tls, websocket, places, requests, stop }.serve());
         }
         let mut policy = policy(settings, &bound)?;
         policy.fingerprints = tls.fingerprints();
@@ -354,6 +355,8 @@ fn carrier(transport: config::Transport) -> Result<Carrier, StartError> {
     match transport {
         config::Transport::Tcp => Ok(Carrier::Tcp),
         config::Transport::Tls => Ok(Carrier::Tls),
+        config::Transport::Ws => Ok(Carrier::Ws),
+        config::Transport::Wss => Ok(Carrier::Wss),
         config::Transport::Udp => Err(StartError::Settings("msrp.listen: MSRP does not run over udp".to_owned())),
     }
 }
@@ -409,7 +412,7 @@ async fn watch(spool: Spool, readiness: Readiness, clock: Clock, stop: Cancellat
 
 fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
     let none = || StartError::Settings("msrp.listen is empty: files need at least one address".to_owned());
-    let ((_, first), others) = bound.msrp.split_first().ok_or_else(none)?;
+    let (_, first) = bound.msrp.first().ok_or_else(none)?;
     let advertise = settings.msrp.advertise.as_ref();
     if advertise.is_none() && bound.msrp.iter().any(|(_, address)| address.ip().is_unspecified()) {
         let why = "msrp.listen is on every address of the machine: msrp.advertise has to say which one peers are told";
@@ -420,10 +423,13 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
         let host = if name.contains(':') { format!("[{name}]") } else { name };
         Door { carrier: *carrier, host, port: bound.port() }
     };
-    let mut doors = Doors { first: door(&bound.msrp[0]), others: others.iter().map(door).collect() };
+    let mut doors: Vec<Door> = bound.msrp.iter().map(door).collect();
     if let Some(port) = advertise.and_then(|host| host.port) {
-        doors.first.port = port;
+        doors[0].port = port;
     }
+    // Offers of ours name a door that every peer can open.
+    doors.sort_by_key(|door| door.carrier.is_websocket());
+    let doors = Doors { first: doors.remove(0), others: doors };
     let name = advertise.map_or_else(|| first.ip().to_string(), |host| host.name.clone());
     let address = name.parse::<IpAddr>().map_or_else(|_| Address::Name(name.clone()), Address::Ip);
     let control = &settings.control;
@@ -441,12 +447,14 @@ fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
         chunk: usize::try_from(settings.msrp.chunk).unwrap_or(usize::MAX),
         max_size: settings.msrp.max_size,
         accept_types: settings.msrp.accept_types.clone(),
+        accept_wrapped_types: settings.msrp.accept_wrapped_types.clone(),
         trusted: control.trusted.clone(),
         unattended: match control.unattended {
             config::Unattended::Hold => Unattended::Hold,
             config::Unattended::Deposit => Unattended::Deposit,
         },
         peers: control.peers.iter().map(peer).collect(),
+        trunks: settings.msrp.peers.iter().filter_map(trunk).collect(),
         answer_timeout: settings.sip.answer_timeout,
     })
 }
@@ -471,6 +479,14 @@ fn peer(peer: &config::Peer) -> Peer {
         config::Exit::Empty => ExitStyle::Empty,
     };
     Peer { network: peer.network, user_agent: peer.user_agent.clone(), style: Style { dialogid, exit } }
+}
+
+fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
+    let session_match = match entry.session_match {
+        config::SessionMatch::Uri => msrp::SessionMatch::Uri,
+        config::SessionMatch::Id => msrp::SessionMatch::Id,
+    };
+    Some((entry.network?, Trunk { cema: entry.cema, session_match }))
 }
 
 fn sip_config(settings: &Settings) -> sip::Config {

@@ -72,7 +72,7 @@ impl Signalling {
             bound.push(match address.transport {
                 Listened::Udp => (Transport::Udp, signalling.listen_udp(address).await.map_err(named)?),
                 Listened::Tcp => (Transport::Tcp, signalling.listen_tcp(address).await.map_err(named)?),
-                Listened::Tls => return Err(named(io::ErrorKind::Unsupported.into())),
+                Listened::Tls | Listened::Ws | Listened::Wss => return Err(named(io::ErrorKind::Unsupported.into())),
             });
         }
         Ok((signalling, bound))

@@ -2,8 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
+use std::future::{Future as _, poll_fn};
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -157,7 +161,15 @@ pub(super) async fn serve(
 
 async fn read(reader: &mut ReadHalf, buffer: &mut BytesMut) -> io::Result<Bytes> {
     buffer.reserve(READ_OCTETS);
-    reader.read_buf(buffer).await?;
+    let mut read = reader.read_buf(buffer).await?;
+    // TLS hands out one record at a time, 16 KiB at most: those that are there already come along.
+    while read > 0 && buffer.len() < READ_OCTETS {
+        let mut more = pin!(reader.read_buf(buffer));
+        match poll_fn(|cx| Poll::Ready(more.as_mut().poll(cx))).await {
+            Poll::Ready(Ok(octets)) => read = octets,
+            Poll::Ready(Err(_)) | Poll::Pending => break, // the next call meets the error again
+        }
+    }
     Ok(buffer.split().freeze())
 }
 
@@ -232,7 +244,16 @@ impl Task {
                 let synced = on_disk(|| stage.sync());
                 Some(link::Input::Synced(message, synced))
             }
-            Output::Seal(message, total, expected) => self.seal(message, total, &expected),
+            Output::Peek(message, octets) => {
+                let stage = self.stages.get(&message)?;
+                Some(link::Input::Peeked(message, on_disk(|| stage.peek(octets))))
+            }
+            Output::ContentFrom(message, offset) => {
+                // A stage that a newer session has taken over says so at the next write.
+                let _ = self.stages.get_mut(&message)?.content_from(offset);
+                None
+            }
+            Output::Seal(message, content, expected) => self.seal(message, content, &expected),
             Output::Suspend(message) => {
                 let stage = self.stages.remove(&message)?;
                 on_disk(|| suspend(stage));
@@ -275,9 +296,9 @@ impl Task {
         received
     }
 
-    fn seal(&mut self, message: InboundKey, total: u64, expected: &FileInfo) -> Option<link::Input> {
+    fn seal(&mut self, message: InboundKey, content: Range<u64>, expected: &FileInfo) -> Option<link::Input> {
         let stage = self.stages.remove(&message)?;
-        let sealed = on_disk(|| stage.seal(total, expected));
+        let sealed = on_disk(|| stage.seal_content(content, expected));
         Some(link::Input::Sealed(message, sealed.map(Box::new)))
     }
 

@@ -11,6 +11,15 @@ pub const MSRP_HEAD_OCTETS: usize = 16 * 1024;
 /// Headers in one MSRP request or response.
 pub const MSRP_HEADERS: usize = 64;
 
+/// Octets before the content of a `message/cpim`: its headers and those of what is in it. Real ones are under 1 KiB.
+pub const CPIM_HEAD_OCTETS: usize = 16 * 1024;
+
+/// Lines in the heads of one `message/cpim`, the inner ones too: a group of a hundred has a hundred `To`.
+pub const CPIM_LINES: usize = 256;
+
+/// Envelopes in envelopes: each hop may add one (RFC 3862 §6), and more hops than this are a loop.
+pub const CPIM_DEPTH: usize = 8;
+
 /// URIs in one To-Path or From-Path: more relays than this is a loop.
 pub const MSRP_PATH_URIS: usize = 16;
 
@@ -66,6 +75,31 @@ pub const UNSENT_OCTETS: usize = 256 * 1024;
 /// Incremental success REPORTs (RFC 4975 §7.1.3) go out at most once per this many durable octets.
 pub const REPORT_EVERY_OCTETS: u64 = 16 * 1024 * 1024;
 
+/// Octets of one WebSocket message that comes in: its chunk is in memory as a whole (RFC 7977 §5.1).
+pub const WEBSOCKET_MESSAGE_OCTETS: usize = 256 * 1024;
+
+/// Octets of one chunk that goes out over a WebSocket: its message is in memory as a whole, and browsers like small ones.
+pub const WEBSOCKET_CHUNK_OCTETS: usize = 64 * 1024;
+
+/// A WebSocket client that has not finished its handshake after this long never will.
+pub const WEBSOCKET_HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A WebSocket on which nothing came for this long is asked by Ping (RFC 7977 §6), and given up after twice that without
+/// an answer: middleboxes forget an idle connection after a minute.
+pub const WEBSOCKET_PING: Duration = Duration::from_secs(30);
+
+/// Relay URIs alive at once on one WebSocket: a page asks for one a call.
+pub const RELAY_URIS_PER_CONNECTION: usize = 64;
+
+/// Relay URIs alive at once on all WebSockets, about 300 octets each.
+pub const RELAY_URIS: usize = 100_000;
+
+/// How long a relay URI is good if its client does not say (RFC 4976 §6.3).
+pub const RELAY_URI_LIFE: Duration = Duration::from_secs(3600);
+
+/// The shortest and the longest life a client may ask for; outside of it AUTH is answered 423.
+pub const RELAY_URI_LIVES: std::ops::RangeInclusive<u64> = 60..=86_400;
+
 /// A call with message streams and no connection for any of them is hung up after this time: a BYE may have been lost.
 /// Half an hour is what RFC 4028 refreshes sessions in, and longer than any phone takes to connect again.
 pub const CALL_DESERTED: Duration = Duration::from_secs(1800);
@@ -102,6 +136,10 @@ pub const SDP_OCTETS: usize = 16 * 1024;
 
 /// Media lines in one SDP body.
 pub const SDP_MEDIA: usize = 64;
+
+/// Host names of one SDP body that are looked up to see whether a middlebox changed its addresses; a description of
+/// ours has one.
+pub const SDP_NAMES: usize = 8;
 
 /// Octets of one MSML document.
 pub const MSML_OCTETS: usize = 256 * 1024;

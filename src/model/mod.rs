@@ -12,6 +12,7 @@ pub mod network;
 pub mod range;
 pub mod time;
 pub mod uri;
+pub mod wrapper;
 
 pub use file::{Digest, DigestAlgorithm, FileInfo};
 pub use machine::{Machine, Outbox};
@@ -20,3 +21,4 @@ pub use network::Network;
 pub use range::{ByteRange, Ranges, TooManyHoles};
 pub use time::{Instant, Now, Wall};
 pub use uri::{ObjectUri, ObjectUriError};
+pub use wrapper::{Party, Wrapper};

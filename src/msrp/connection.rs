@@ -7,8 +7,8 @@ use super::frame::{Flag, Method, RequestHead, Status, StatusCode};
 use super::header::Malformed;
 use super::patience::Patience;
 use super::port::{
-    AbortReason, CloseReason, Config, InboundKey, Input, KnockId, OutboundSpec, Output, Reason, SendFailure,
-    SessionKey, SessionSpec,
+    AbortReason, AuthAnswer, AuthId, AuthRequest, CloseReason, Config, InboundKey, Input, KnockId, OutboundSpec,
+    Output, Reason, SendFailure, SessionKey, SessionSpec,
 };
 use super::receiver::{Desk, Receiver};
 use super::sender::{Sender, Verdict};
@@ -32,6 +32,11 @@ pub struct Connection {
     /// A SEND for a session that is not bound here (yet).
     knocking: Option<RequestHead>,
     knocks: u64,
+    /// An AUTH that waits for its answer.
+    asking: Option<Ask>,
+    auths: u64,
+    /// Until when a relay URI is good that a client got here.
+    relay_until: Option<Instant>,
     closed: bool,
 }
 
@@ -48,6 +53,9 @@ impl Connection {
             patience: Patience::default(),
             knocking: None,
             knocks: 0,
+            asking: None,
+            auths: 0,
+            relay_until: None,
             closed: false,
             config,
         }
@@ -63,6 +71,11 @@ impl Connection {
         self.sessions.len()
     }
 
+    /// Until when the peer may come back to a relay URI it got here, with a session or without.
+    pub fn relay_until(&self) -> Option<Instant> {
+        self.relay_until.filter(|_| !self.closed)
+    }
+
     /// Whether this message has come and is not over.
     pub fn has(&self, message: InboundKey) -> bool {
         self.receiver.has(message)
@@ -71,7 +84,8 @@ impl Connection {
     fn is_stalled(&self) -> bool {
         // Bodies of ours fill the first half, so a peer that sends and never reads its answers stops here.
         let choked = self.wire.unsent() >= 2 * self.config.unsent_octets as u64;
-        self.knocking.is_some() || choked || self.receiver.is_stalled(&self.config, &self.sessions)
+        let waits = self.knocking.is_some() || self.asking.is_some();
+        waits || choked || self.receiver.is_stalled(&self.config, &self.sessions)
     }
 
     fn desk<'a>(&'a mut self, out: &'a mut Outbox<Output>) -> (&'a mut Receiver, Desk<'a>) {
@@ -96,6 +110,7 @@ impl Connection {
             }
             Input::Bind(spec) => self.bind(spec, out),
             Input::Refuse { knock, status } => self.refuse(knock, status),
+            Input::Auth(auth, answer) => self.answer_auth(auth, &answer),
             Input::Unbind(session) => self.unbind(session, AbortReason::Unbound, SendFailure::Unbound, out),
             Input::Send(spec) => self.send(spec, out),
             Input::Fetched { message, offset, octets } => {
@@ -108,6 +123,7 @@ impl Connection {
             Input::Hold(message) => self.receiver.hold(message, true),
             Input::Resume(message) => self.receiver.hold(message, false),
             Input::Durable { message, octets } => self.receiver.durable(message, octets, &mut self.wire),
+            Input::Limit { message, limit } => self.receiver.limit(message, limit),
             Input::Receive { message, resume, limit } => {
                 let (receiver, mut desk) = self.desk(out);
                 receiver.receive(message, resume, limit, &mut desk);
@@ -130,9 +146,9 @@ impl Connection {
     }
 
     fn bind(&mut self, spec: SessionSpec, out: &mut Outbox<Output>) {
-        let (key, greet, local) = (spec.key, spec.greet, spec.local.clone());
+        let (key, greet, local, by) = (spec.key, spec.greet, spec.local.clone(), spec.session_match);
         if self.sessions.bind(spec).is_err() {
-            if let Some(head) = self.knocking.take_if(|head| local.matches(&head.to_path[0])) {
+            if let Some(head) = self.knocking.take_if(|head| local.names_session(&head.to_path[0], by)) {
                 self.receiver.refuse_request(&Ask::of(&head), StatusCode::NO_SUCH_SESSION, &mut self.wire);
             }
             return out.push(Output::SessionFailed { session: key, why: SendFailure::TooManySessions });
@@ -152,6 +168,12 @@ impl Connection {
         if let Some(head) = self.knocking.take_if(|_| knock.0 == self.knocks) {
             self.receiver.refuse_request(&Ask::of(&head), status, &mut self.wire);
         }
+    }
+
+    fn answer_auth(&mut self, auth: AuthId, answer: &AuthAnswer) {
+        let Some(ask) = self.asking.take_if(|_| auth.0 == self.auths) else { return };
+        self.relay_until = self.relay_until.max(answer.until);
+        self.wire.answer_auth(&ask, answer.status, &answer.headers);
     }
 
     fn unbind(&mut self, key: SessionKey, abort: AbortReason, failure: SendFailure, out: &mut Outbox<Output>) {
@@ -254,12 +276,33 @@ impl Connection {
                 self.receiver.ignore_request();
                 self.report(&head, out);
             }
+            Method::Auth => {
+                self.receiver.ignore_request();
+                self.auth(&head, out);
+            }
             // RFC 4975 §12: whatever the session, and whatever Failure-Report says (P10).
-            Method::Auth | Method::Other(_) => {
+            Method::Other(_) => {
                 self.receiver.ignore_request();
                 self.wire.answer_all_the_way(&Ask::of(&head), StatusCode::NOT_IMPLEMENTED);
             }
         }
+    }
+
+    /// RFC 7977 §5.1: to a WebSocket client we are a relay; to nobody else, and of other relays never.
+    fn auth(&mut self, head: &RequestHead, out: &mut Outbox<Output>) {
+        let ask = Ask::of(head);
+        if !self.config.websocket {
+            return self.wire.answer_all_the_way(&ask, StatusCode::NOT_IMPLEMENTED);
+        }
+        let ([to], [from]) = (&head.to_path[..], &head.from_path[..]) else {
+            return self.wire.answer_all_the_way(&ask, StatusCode::FORBIDDEN);
+        };
+        let expires = head.others.iter().find(|(name, _)| name.eq_ignore_ascii_case("Expires"));
+        let expires = expires.map(|(_, value)| value.clone());
+        let request = AuthRequest { to: to.clone(), from: from.clone(), expires };
+        self.auths += 1;
+        self.asking = Some(ask);
+        out.push(Output::Auth(AuthId(self.auths), Box::new(request)));
     }
 
     fn send_arrived(&mut self, head: RequestHead, out: &mut Outbox<Output>) {
@@ -267,8 +310,9 @@ impl Connection {
             let (receiver, mut desk) = self.desk(out);
             return receiver.send(key, head, &mut desk);
         }
-        if head.to_path.len() != 1 {
-            // RFC 4975 §7.3: we are no relay.
+        let most = if self.config.websocket { 2 } else { 1 };
+        if head.to_path.len() > most {
+            // RFC 4975 §7.3: we are no relay; to a WebSocket client we are one, but only to ourselves.
             return self.receiver.refuse_request(&Ask::of(&head), StatusCode::NO_SUCH_SESSION, &mut self.wire);
         }
         self.knocks += 1;

@@ -51,10 +51,24 @@ pub(super) fn bodiless(head: &RequestHead) -> Bytes {
 
 /// A whole response.
 pub(super) fn response(tid: &str, status: StatusCode, to_path: &[MsrpUri], from: &MsrpUri) -> Bytes {
+    response_with(tid, status, to_path, from, &[])
+}
+
+/// A whole response with further headers.
+pub(super) fn response_with(
+    tid: &str,
+    status: StatusCode,
+    to_path: &[MsrpUri],
+    from: &MsrpUri,
+    headers: &[(&'static str, String)],
+) -> Bytes {
     let mut octets = BytesMut::with_capacity(256);
     let start = format!("MSRP {tid} {status} {}", status.comment());
     line(&mut octets, format_args!("{}", start.trim_end()));
     paths(&mut octets, to_path, std::slice::from_ref(from));
+    for (name, value) in headers {
+        line(&mut octets, format_args!("{name}: {}", harmless(value)));
+    }
     octets.extend_from_slice(&end_line(tid).concat());
     octets.freeze()
 }

@@ -19,6 +19,8 @@ impl StatusCode {
     pub const OK: Self = Self(200);
     /// The request could not be understood.
     pub const BAD_REQUEST: Self = Self(400);
+    /// Who asks has to prove who it is (relays).
+    pub const UNAUTHORIZED: Self = Self(401);
     /// What was asked is not allowed; no retry.
     pub const FORBIDDEN: Self = Self(403);
     /// A relay waited in vain; the same as a local timeout.
@@ -46,6 +48,7 @@ impl StatusCode {
         match self.0 {
             200 => "OK",
             400 => "Bad Request",
+            401 => "Unauthorized",
             403 => "Forbidden",
             408 => "Timeout",
             413 => "Stop Sending",

@@ -22,15 +22,17 @@
 //! messages of a session, holes of a message; and [`Config`]: octets unwritten, unsent and unanswered. Nothing is
 //! allocated from a length that a peer claims.
 //!
-//! **Not here.** Sockets, clocks, files, SDP, relaying (RFC 4976 AUTH is answered 501), and what a message means.
+//! **Not here.** Sockets, clocks, files, SDP, relaying (RFC 4976 AUTH is answered 501, but for WebSocket clients: RFC 7977), and what a message means.
 
 pub mod carrier;
 mod connection;
+pub mod cpim;
 mod decode;
 mod encode;
 mod frame;
 mod header;
 mod inbound;
+mod note;
 mod outbound;
 mod patience;
 mod port;
@@ -39,6 +41,7 @@ mod sender;
 mod session;
 mod transaction;
 pub mod uri;
+mod websocket;
 mod wire;
 
 pub use carrier::Carrier;
@@ -47,7 +50,8 @@ pub use decode::{DecodeError, Decoder, Event};
 pub use frame::{FailureReport, Flag, Method, Path, RequestHead, ResponseHead, Status, StatusCode};
 pub use header::{HeadFault, Malformed};
 pub use port::{
-    AbortReason, Arrival, CloseReason, Config, InboundKey, Input, KnockId, OutboundKey, OutboundSpec, Output, Reason,
-    SendFailure, SessionKey, SessionSpec,
+    AbortReason, Arrival, AuthAnswer, AuthId, AuthRequest, CloseReason, Config, InboundKey, Input, KnockId,
+    OutboundKey, OutboundSpec, Output, Reason, SendFailure, SessionKey, SessionSpec,
 };
-pub use uri::{MSRP_PORT, MsrpUri, MsrpUriError};
+pub use uri::{MSRP_PORT, MsrpUri, MsrpUriError, SessionMatch};
+pub use websocket::{FrameCutter, NotOneFrame, check_frame};

@@ -43,15 +43,16 @@ pub(super) struct Outbound {
 }
 
 impl Outbound {
-    pub(super) const fn new(spec: OutboundSpec, to_path: Path, from_path: Path) -> Self {
+    pub(super) fn new(spec: OutboundSpec, to_path: Path, from_path: Path) -> Self {
+        let preamble = spec.preamble.clone();
         Self {
             spec,
             to_path,
             from_path,
-            asked: 0,
+            asked: preamble.len() as u64,
             fetching: None,
-            ready: VecDeque::new(),
-            ready_octets: 0,
+            ready_octets: preamble.len() as u64,
+            ready: if preamble.is_empty() { VecDeque::new() } else { VecDeque::from([preamble]) },
             sent: 0,
             ended_octets: 0,
             answered: Ranges::new(),
@@ -76,7 +77,8 @@ impl Outbound {
         if self.paused || self.fetching.is_some() || octets == 0 || enough || !room {
             return None;
         }
-        let fetch = (self.spec.skip.saturating_add(self.asked), octets as usize);
+        let place = self.asked - self.spec.preamble.len() as u64;
+        let fetch = (self.spec.skip.saturating_add(place), octets as usize);
         self.asked += octets;
         self.fetching = Some(fetch);
         Some(fetch)
@@ -201,6 +203,7 @@ mod tests {
             success_report: true,
             failure_report: FailureReport::Yes,
             chunk,
+            preamble: Bytes::new(),
             skip: 1000,
         };
         Outbound::new(spec, Path::from([]), Path::from([]))

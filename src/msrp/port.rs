@@ -7,11 +7,11 @@ use bytes::Bytes;
 use crate::model::limits::{
     MSRP_TRANSACTION_TIMEOUT, REPORT_EVERY_OCTETS, SEND_WINDOW_OCTETS, UNSENT_OCTETS, UNWRITTEN_OCTETS,
 };
-use crate::model::{ByteRange, Ranges};
+use crate::model::{ByteRange, Instant, Ranges};
 
 use super::decode::DecodeError;
 use super::frame::{FailureReport, Path, StatusCode};
-use super::uri::MsrpUri;
+use super::uri::{MsrpUri, SessionMatch};
 
 /// A session, chosen by the owner, unique in the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +29,10 @@ pub struct OutboundKey(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KnockId(pub u64);
 
+/// An AUTH that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AuthId(pub u64);
+
 /// What an operator or a test may set; the rest is in `model::limits`.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -45,6 +49,10 @@ pub struct Config {
     pub report_every_octets: u64,
     /// RFC 4975 §7.1.1: how long a response may take after the last octet of its request has left.
     pub transaction_timeout: Duration,
+    /// Most octets of one chunk of ours, whatever [`OutboundSpec::chunk`] says.
+    pub chunk_octets: usize,
+    /// Whether it is a WebSocket, whose client may ask for a relay URI by AUTH (RFC 7977 §5.3). On others that gets 501.
+    pub websocket: bool,
 }
 
 impl Default for Config {
@@ -56,6 +64,8 @@ impl Default for Config {
             unwritten_octets: UNWRITTEN_OCTETS,
             report_every_octets: REPORT_EVERY_OCTETS,
             transaction_timeout: MSRP_TRANSACTION_TIMEOUT,
+            chunk_octets: usize::MAX,
+            websocket: false,
         }
     }
 }
@@ -69,6 +79,9 @@ pub struct SessionSpec {
     pub local: MsrpUri,
     /// The peer's `a=path`: the To-Path of what we send.
     pub remote_path: Vec<MsrpUri>,
+    /// The relay URI that the peer got from us by AUTH and names before its own: we are its relay and its correspondent
+    /// in one (RFC 7977 §5.1). It stands before `local` in both directions.
+    pub relay: Option<Box<MsrpUri>>,
     /// Largest message we take, in octets; above it we answer 413.
     pub max_size: Option<u64>,
     /// Media types we take, as in `a=accept-types`; `*` and `type/*` are wildcards. Others get 415.
@@ -77,6 +90,30 @@ pub struct SessionSpec {
     pub receives: bool,
     /// Whether we are the active side, which sends a bodiless SEND at once (RFC 4975 §5.4).
     pub greet: bool,
+    /// How To-Path has to agree with `local`.
+    pub session_match: SessionMatch,
+}
+
+/// A WebSocket client wants a relay URI (RFC 4976 §6.3, 7977 §5.3.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthRequest {
+    /// Whom it asks.
+    pub to: MsrpUri,
+    /// Who asks.
+    pub from: MsrpUri,
+    /// Its Expires, unparsed.
+    pub expires: Option<String>,
+}
+
+/// The answer to an AUTH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthAnswer {
+    /// 200, or why not.
+    pub status: StatusCode,
+    /// Use-Path, Expires and their like.
+    pub headers: Vec<(&'static str, String)>,
+    /// Until when the relay URI is good; so long the connection is of use without a session.
+    pub until: Option<Instant>,
 }
 
 /// What the first chunk of a message says about it.
@@ -109,7 +146,7 @@ pub struct OutboundSpec {
     pub session: SessionKey,
     /// Its Message-ID; the same again when it is sent again (RFC 4975 §5.4).
     pub message_id: String,
-    /// Octets of the message; what Byte-Range counts.
+    /// Octets of the message, preamble and all; what Byte-Range counts.
     pub total: u64,
     /// Its media type.
     pub content_type: String,
@@ -119,6 +156,8 @@ pub struct OutboundSpec {
     pub success_report: bool,
     /// Which responses to ask for.
     pub failure_report: FailureReport,
+    /// Octets of the message before those of the source: the head of a `message/cpim`. Mostly none.
+    pub preamble: Bytes,
     /// Octets per chunk. Above 2048 the chunk is interruptible; a huge number sends all in one chunk.
     pub chunk: usize,
     /// Where in the source the message begins (RFC 5547 `file-range`): added to the offset of every Fetch.
@@ -146,6 +185,8 @@ pub enum Input {
         /// What to answer.
         status: StatusCode,
     },
+    /// The answer to an AUTH.
+    Auth(AuthId, AuthAnswer),
     /// The session is over.
     Unbind(SessionKey),
     /// The grant: octets of this message may flow.
@@ -154,6 +195,13 @@ pub enum Input {
         message: InboundKey,
         /// Octets the stage has already.
         resume: Ranges,
+        /// Most octets we take; above it we answer 413.
+        limit: u64,
+    },
+    /// Take no more octets of this message than these, after all.
+    Limit {
+        /// Which message.
+        message: InboundKey,
         /// Most octets we take; above it we answer 413.
         limit: u64,
     },
@@ -239,11 +287,13 @@ pub enum Output {
     Knock {
         /// Name it in Refuse.
         knock: KnockId,
-        /// Its one URI is the session asked for.
+        /// Its last URI is the session asked for. On a WebSocket a relay URI of ours may stand before it.
         to_path: Path,
         /// Who asks.
         from_path: Path,
     },
+    /// A client asks for a relay URI: answer with [`Input::Auth`]. Until then nothing is decoded.
+    Auth(AuthId, Box<AuthRequest>),
     /// The session is live: its first request arrived, or our greeting was answered.
     Greeted {
         /// Which session.

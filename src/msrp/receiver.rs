@@ -9,6 +9,7 @@ use crate::model::{ByteRange, Outbox, Ranges};
 
 use super::frame::{FailureReport, Flag, RequestHead, StatusCode};
 use super::inbound::{self, Inbound, Parked, Stage};
+use super::note::Note;
 use super::port::{AbortReason, Arrival, Config, InboundKey, Output, SessionKey};
 use super::session::{Outcome, Session, Sessions};
 use super::wire::{Ask, Subject, Wire};
@@ -26,6 +27,8 @@ enum Reading {
         report: Option<(Subject, u64)>,
     },
     Message(InboundKey),
+    /// They may be a notification that goes against the direction of its session.
+    Note(Box<Note>),
 }
 
 #[derive(Debug)]
@@ -133,9 +136,13 @@ impl Receiver {
                 let report = head.success_report.then_some((Subject { to_path, from_path, message_id }, total));
                 self.reading = Reading::Again { ask, report };
             }
+            Some(Outcome::Noted) => self.reading = Reading::Again { ask, report: None },
             Some(Outcome::Refused(status)) => self.refuse_request(&ask, status, desk.wire),
             None => match self.refusal(session, &head, &content_type) {
                 Some(status) => self.refuse_request(&ask, status, desk.wire),
+                None if !session.spec.receives => {
+                    self.reading = Reading::Note(Box::new(Note::new(key, ask, &head, content_type, message_id)));
+                }
                 None => self.arrived(session, head, content_type, message_id, desk.out),
             },
         }
@@ -221,14 +228,18 @@ impl Receiver {
 
     /// Body octets of the request that is being decoded.
     pub(super) fn body(&mut self, octets: Bytes, desk: &mut Desk<'_>) {
-        match &self.reading {
+        match &mut self.reading {
             Reading::Nothing | Reading::Again { .. } => {}
+            Reading::Note(note) => note.take(&octets),
             Reading::Bodiless(ask) => {
                 // RFC 4975 §7.1: a body needs a Content-Type.
                 desk.wire.answer(ask, StatusCode::BAD_REQUEST);
                 self.reading = Reading::Nothing;
             }
-            Reading::Message(key) => self.content(*key, octets, desk),
+            Reading::Message(key) => {
+                let key = *key;
+                self.content(key, octets, desk);
+            }
         }
     }
 
@@ -262,6 +273,7 @@ impl Receiver {
                     desk.wire.report(&subject, whole(total), StatusCode::OK);
                 }
             }
+            Reading::Note(note) => note.close(flag, desk.sessions, desk.wire),
             Reading::Message(key) => self.chunk_end(key, flag, desk),
         }
     }
@@ -313,6 +325,13 @@ impl Receiver {
                 Parked::Body(octets) => self.content(key, octets, desk),
                 Parked::End(flag) => self.chunk_end(key, flag, desk),
             }
+        }
+    }
+
+    /// The owner has learnt what the message may be at most.
+    pub(super) fn limit(&mut self, key: InboundKey, limit: u64) {
+        if let Some(message) = self.messages.get_mut(&key) {
+            message.limit = message.limit.min(limit);
         }
     }
 

@@ -67,8 +67,9 @@ impl Sender {
         self.transactions.add(head.tid, Transaction { owner, failure_report: FailureReport::Yes }, position);
     }
 
-    pub(super) fn send(&mut self, spec: OutboundSpec, session: &Session, out: &mut Outbox<Output>) {
+    pub(super) fn send(&mut self, mut spec: OutboundSpec, session: &Session, out: &mut Outbox<Output>) {
         let key = spec.message;
+        spec.chunk = spec.chunk.min(self.config.chunk_octets);
         self.messages.insert(key, Outbound::new(spec, session.to_path.clone(), session.from_path.clone()));
         self.go_on(key, out);
     }

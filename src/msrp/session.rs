@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::model::limits::SESSIONS_PER_CONNECTION;
 use crate::model::media::{accepts, bare};
 
+use super::cpim::is_cpim;
 use super::frame::{Path, StatusCode};
 use super::port::{InboundKey, SessionKey, SessionSpec};
 use super::uri::MsrpUri;
@@ -13,13 +14,17 @@ use super::uri::MsrpUri;
 /// an older one is taken for a new sender; the spool still knows the Message-ID.
 const REMEMBERED_PER_SESSION: usize = 64;
 
-/// IMDNs may go against a one-way session (P25).
+/// IMDNs may go against a one-way session (P25), bare or in a `message/cpim`.
 const IMDN: &str = "message/imdn+xml";
 
 /// What became of a message that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    Committed { total: u64 },
+    Committed {
+        total: u64,
+    },
+    /// A notification against the direction of the session: heard and not kept.
+    Noted,
     Refused(StatusCode),
 }
 
@@ -46,7 +51,7 @@ impl Session {
     fn new(spec: SessionSpec) -> Self {
         Self {
             to_path: spec.remote_path.as_slice().into(),
-            from_path: [spec.local.clone()].into(),
+            from_path: spec.relay.as_deref().into_iter().chain([&spec.local]).cloned().collect(),
             spec,
             live: false,
             failed: false,
@@ -73,10 +78,15 @@ impl Session {
     pub(super) fn refusal(&self, content_type: &str) -> Option<StatusCode> {
         let media_type = bare(content_type);
         if !self.spec.receives {
-            return (!media_type.eq_ignore_ascii_case(IMDN)).then_some(StatusCode::FORBIDDEN);
+            return (!is_imdn(media_type) && !is_cpim(media_type)).then_some(StatusCode::FORBIDDEN);
         }
         (!accepts(&self.spec.accept_types, media_type)).then_some(StatusCode::UNSUPPORTED_MEDIA)
     }
+}
+
+/// Whether this is the type of a disposition notification (RFC 5438).
+pub(super) fn is_imdn(media_type: &str) -> bool {
+    bare(media_type).eq_ignore_ascii_case(IMDN)
 }
 
 /// More sessions than one connection may have.
@@ -117,11 +127,21 @@ impl Sessions {
         Some(session)
     }
 
-    /// RFC 4975 §7.3: exactly one To-Path URI, which maps to a session of this connection.
+    /// RFC 4975 §7.3: exactly one To-Path URI, which maps to a session of this connection. Before it stands the relay
+    /// URI, if the peer has one of us (RFC 7977 §8.2.2).
     pub(super) fn find(&self, to_path: &[MsrpUri]) -> Option<SessionKey> {
-        let [uri] = to_path else { return None };
+        let (uri, relay) = match to_path {
+            [uri] => (uri, None),
+            [relay, uri] => (uri, Some(relay)),
+            _ => return None,
+        };
         let key = *self.by_id.get(&uri.session_id)?;
-        self.get(key).is_some_and(|session| session.spec.local.matches(uri)).then_some(key)
+        let spec = &self.get(key)?.spec;
+        let by_relay = match (&spec.relay, relay) {
+            (Some(ours), Some(theirs)) => ours.matches(theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        (by_relay && spec.local.names_session(uri, spec.session_match)).then_some(key)
     }
 
     pub(super) fn get(&self, key: SessionKey) -> Option<&Session> {
@@ -144,16 +164,19 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::msrp::SessionMatch;
 
     fn spec(key: u64, id: &str) -> SessionSpec {
         SessionSpec {
             key: SessionKey(key),
             local: MsrpUri::session(false, "store.example.org", 2855, id.to_owned()),
             remote_path: vec![MsrpUri::session(false, "phone.example.net", 7000, "p1".to_owned())],
+            relay: None,
             max_size: None,
             accept_types: vec!["text/plain".to_owned(), "Image/*".to_owned()],
             receives: true,
             greet: false,
+            session_match: SessionMatch::Uri,
         }
     }
 
@@ -186,6 +209,20 @@ mod tests {
         sessions.bind(spec(1, "new")).expect("room");
         assert_eq!((sessions.find(&[old]), sessions.find(&[new])), (None, Some(SessionKey(1))));
         assert_eq!(sessions.len(), 1);
+    }
+
+    // F4
+    #[test]
+    fn only_where_the_id_is_to_count_alone_a_rewritten_host_still_names_the_session() {
+        let rewritten = MsrpUri::session(true, "gateway.example.org", 1, "a".to_owned());
+        for (session_match, found) in [(SessionMatch::Uri, None), (SessionMatch::Id, Some(SessionKey(1)))] {
+            let mut sessions = Sessions::default();
+            sessions.bind(SessionSpec { session_match, ..spec(1, "a") }).expect("room");
+            assert_eq!(sessions.find(std::slice::from_ref(&rewritten)), found);
+            let other = MsrpUri { session_id: Some("b".to_owned()), ..rewritten.clone() };
+            let none = MsrpUri { session_id: None, ..rewritten.clone() };
+            assert_eq!((sessions.find(&[other]), sessions.find(&[none])), (None, None));
+        }
     }
 
     #[test]

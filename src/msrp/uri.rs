@@ -32,6 +32,17 @@ pub struct MsrpUri {
     pub params: Vec<(String, Option<String>)>,
 }
 
+/// What has to be equal for a To-Path to name a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionMatch {
+    /// The whole URI (RFC 4975 §6.1).
+    #[default]
+    Uri,
+    /// The session id alone: middleboxes rewrite host and port of `a=path` and leave those of To-Path (F4). The id is
+    /// unguessable, so nobody gains a session by it.
+    Id,
+}
+
 /// Why a text is not an MSRP URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MsrpUriError {
@@ -110,6 +121,14 @@ impl MsrpUri {
             && self.session_id == other.session_id
             && self.transport.eq_ignore_ascii_case(&other.transport)
             && self.same_host(other)
+    }
+
+    /// Whether both name the same session, for a peer that is to be matched in this way.
+    pub fn names_session(&self, other: &Self, by: SessionMatch) -> bool {
+        match by {
+            SessionMatch::Uri => self.matches(other),
+            SessionMatch::Id => self.session_id.is_some() && self.session_id == other.session_id,
+        }
     }
 
     fn same_host(&self, other: &Self) -> bool {

@@ -72,6 +72,12 @@ impl Wire {
         self.urgent.push_back(encode::response(&ask.tid, status, &ask.from_path, &ask.to_path[0]));
     }
 
+    /// Answers an AUTH, with what it is told there (RFC 4976 §6.3).
+    pub(super) fn answer_auth(&mut self, ask: &Ask, status: StatusCode, headers: &[(&'static str, String)]) {
+        let (tid, from) = (&ask.tid, &ask.to_path[0]);
+        self.urgent.push_back(encode::response_with(tid, status, &ask.from_path, from, headers));
+    }
+
     /// Sends a REPORT (RFC 4975 §7.1.2).
     pub(super) fn report(&mut self, subject: &Subject, range: ByteRange, code: StatusCode) {
         let (to_path, from_path) = (subject.from_path.clone(), subject.to_path.clone());

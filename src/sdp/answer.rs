@@ -4,7 +4,7 @@ use super::description::{Attribute, Description, LocalSession, Media};
 use super::error::Unsupported;
 use super::file::{FileOffer, RANGE, SELECTOR, TRANSFER_ID};
 use super::fingerprint::Fingerprint;
-use super::msrp::{Direction, Role, Setup, TCP, TLS, Terms, media_line};
+use super::msrp::{Direction, Role, Route, Setup, TCP, TLS, Terms, media_line};
 
 /// What one `m=` line of an offer wants of us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct StreamOffer {
     pub setup: Option<Setup>,
     /// What we do about the connection: passive unless the peer is. To `actpass` we may be active too.
     pub role: Role,
+    /// Where it goes if we make it; [`route_offer`](super::cema::route_offer) may say otherwise than the path.
+    pub route: Route,
 }
 
 /// Reads an offer, line by line.
@@ -50,7 +52,7 @@ fn read_stream(offer: &Description, index: usize, media: &Media) -> StreamOffer 
         Ok(wanted) => wanted,
         Err(why) => (Wish::Unsupported(why), Terms::default()),
     };
-    StreamOffer { index, wish, terms, setup, role: role(setup, Role::Passive) }
+    StreamOffer { index, wish, terms, setup, role: role(setup, Role::Passive), route: Route::Path }
 }
 
 /// RFC 6135 §4.2.2; without the attribute the offerer connects (RFC 4975 §5.4).
@@ -88,11 +90,16 @@ pub(super) fn check_line(media: &Media, session: &[Attribute]) -> Result<Terms, 
     if !secure && !media.protocol.eq_ignore_ascii_case(TCP) {
         return Err(Unsupported::Protocol);
     }
+    // RFC 4975 §15.6: the format list is one "*".
+    if media.formats != "*" {
+        return Err(Unsupported::Formats);
+    }
     if media.ports.is_some_and(|ports| ports != 1) {
         return Err(Unsupported::Ports);
     }
     let terms = Terms::read(media).ok_or(Unsupported::Path)?;
-    if terms.is_secure() != secure {
+    // RFC 7977 §5.2.2: a WebSocket client says TCP/TLS/MSRP whatever it comes by, and some say TCP/MSRP.
+    if terms.is_secure() != secure && !terms.is_websocket() {
         return Err(Unsupported::Scheme);
     }
     if !secure {
@@ -146,8 +153,9 @@ fn accepted(stream: &StreamOffer, media: &Media, local: &LocalStream) -> Option<
         Wish::Session(direction) => *direction,
         Wish::Unsupported(_) => return None,
     };
-    // RFC 3264 §6: the answer's protocol is the offer's. Protection is neither taken away nor added.
-    if !media.protocol.eq_ignore_ascii_case(local.terms.protocol()) {
+    // RFC 3264 §6: the answer's protocol is the offer's. Protection is neither taken away nor added: a WebSocket client
+    // has its own already, whatever it says here (RFC 7977 §5.2.2).
+    if !media.protocol.eq_ignore_ascii_case(local.terms.protocol()) && !stream.terms.is_websocket() {
         return None;
     }
     // RFC 6135 §4.2.1: a=setup is in every answer, even if the offer has none.
@@ -156,6 +164,7 @@ fn accepted(stream: &StreamOffer, media: &Media, local: &LocalStream) -> Option<
         Role::Passive => Setup::Passive,
     };
     let mut line = media_line(&local.terms, local.direction.facing(peer), setup);
+    line.protocol.clone_from(&media.protocol);
     match (&stream.wish, &local.file) {
         (Wish::Push(_), _) | (Wish::Pull(_), None) => {
             line.attributes.extend(copies(media, &[SELECTOR, TRANSFER_ID, RANGE]))
@@ -245,6 +254,7 @@ mod tests {
                 Unsupported::Fingerprint,
             ),
             ("m=message 4000/2 TCP/MSRP *\r\n", Unsupported::Ports),
+            ("m=message 4000 TCP/MSRP 98\r\n", Unsupported::Formats),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}"), Unsupported::Path),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}a=path:msrp://h.example/x;tcp\r\n"), Unsupported::Path),
             (&format!("m=message 4000 TCP/MSRP *\r\n{types}a=path:msrp://10.0.0.1/x;tcp\r\n"), Unsupported::Path),
@@ -263,6 +273,19 @@ mod tests {
             let mirrored: String =
                 rest.split_inclusive("\r\n").filter(|line| line.starts_with("a=file-selector")).collect();
             assert_eq!(refused, format!("{} 0 {}\r\n{mirrored}", fields[0], fields[2..].join(" ")));
+        }
+    }
+
+    // M7977-5.2.2-01
+    #[test]
+    fn a_websocket_client_is_answered_with_the_protocol_that_it_says() {
+        for (protocol, scheme) in [("TCP/TLS/MSRP", "msrp"), ("TCP/MSRP", "msrps"), ("TCP/TLS/MSRP", "msrps")] {
+            let path = format!("a=path:{scheme}://192.0.2.7:443/r1;tcp {scheme}://k3v9.invalid:2855/page1;ws\r\n");
+            let line = format!("m=message 2855 {protocol} *\r\na=accept-types:*\r\n{path}");
+            let answer = answered(&offered(&line), &local_stream());
+            assert!(answer.starts_with(&format!("m=message 2855 {protocol} *\r\n")), "{answer}");
+            let phone = answered(&offered(&line.replace(";ws", ";tcp")), &local_stream());
+            assert_eq!(phone.starts_with("m=message 0 "), (protocol, scheme) != ("TCP/MSRP", "msrp"), "{phone}");
         }
     }
 

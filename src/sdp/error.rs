@@ -96,6 +96,9 @@ pub enum Unsupported {
     /// Its peer could not prove by its certificate who it is.
     #[error("no fingerprint that can be relied on, and none is not enough")]
     Unverifiable,
+    /// RFC 4975 §15.6: a format list other than `*`.
+    #[error("the format list of MSRP is *")]
+    Formats,
     /// More than one port.
     #[error("a stream has one port")]
     Ports,
@@ -105,6 +108,9 @@ pub enum Unsupported {
     /// RFC 4975 §8.6: no accept-types.
     #[error("accept-types is missing")]
     AcceptTypes,
+    /// RFC 6714 §4.3: `c=` and `m=` lead elsewhere than the path, and nobody says `a=msrp-cema`.
+    #[error("c= and m= differ from the path, but a=msrp-cema is missing")]
+    Anchored,
     /// The file attributes make no sense.
     #[error(transparent)]
     File(FileError),

@@ -64,6 +64,12 @@ pub(super) const TRANSFER_ID: &str = "file-transfer-id";
 pub(super) const RANGE: &str = "file-range";
 
 impl FileOffer {
+    /// How many octets of the file come before those of this transfer (RFC 5547 §6 `file-range`).
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.range.map_or(0, |range| range.start.saturating_sub(1))
+    }
+
     /// The file a media line is about; `None` without a selector, or with the bare one that states an ability.
     ///
     /// # Errors

@@ -118,6 +118,13 @@ impl Fingerprint {
     }
 }
 
+impl Media {
+    /// Its own fingerprints, as far as they are well-formed.
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        Fingerprint::read(self, &[]).unwrap_or_default()
+    }
+}
+
 /// `sha-256 AB:CD:...`, in upper case as RFC 8122 §5 has it.
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use super::description::{Attribute, Media};
 use super::fingerprint::Fingerprint;
-use crate::model::media::accepts;
+use crate::model::media::{accepts, bare};
 use crate::msrp::{Carrier, MsrpUri};
 
 /// Which way content flows, from the side that says so (RFC 8866 §6.7). REPORTs and empty SENDs flow both ways.
@@ -106,6 +106,30 @@ pub enum Role {
     Passive,
 }
 
+/// The wrapper that every endpoint has to understand (RFC 4975 §13).
+const CPIM: &str = "message/cpim";
+
+/// How a file goes to a peer (RFC 4975 §8.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carriage {
+    /// The message is the file.
+    Bare,
+    /// The message is a `message/cpim` with the file in it.
+    Wrapped,
+}
+
+/// How the active side finds the passive one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    /// By the first URI of its path (RFC 4975 §5.4): CEMA has no say.
+    #[default]
+    Path,
+    /// By its `c=` and `m=` (RFC 6714 §4.2, §4.3), here as a URI. To-Path and From-Path stay those of the paths.
+    Media(MsrpUri),
+    /// Not at all: a middlebox has changed `c=` and `m=`, and only an offer without CEMA makes it pass messages on.
+    Anchored,
+}
+
 /// What one side says of itself in an MSRP media line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
@@ -117,6 +141,8 @@ pub struct Terms {
     pub accept_wrapped_types: Vec<String>,
     /// `a=max-size`: octets of a whole message, wrapper and all.
     pub max_size: Option<u64>,
+    /// `a=msrp-cema`: the connection may go where `c=` and `m=` say (RFC 6714).
+    pub cema: bool,
     /// `a=fingerprint`: of the certificates it may show (RFC 8122 §5). Nothing without TLS.
     pub fingerprints: Vec<Fingerprint>,
 }
@@ -128,12 +154,17 @@ impl Terms {
         let path = MsrpUri::parse_path(media.value("path")?).ok()?;
         let usable = path.iter().all(|uri| uri.port.is_some())
             && path.last()?.session_id.is_some()
-            && Carrier::of(path.first()?).is_some();
+            && match Carrier::of(path.first()?) {
+                // RFC 7977 §5.2.2: a WebSocket client connects to us itself, or a relay of its stands first.
+                Some(carrier) => !carrier.is_websocket() || path.len() == 1,
+                None => false,
+            };
         usable.then(|| Self {
             path,
             accept_types: types(media.value("accept-types")),
             accept_wrapped_types: types(media.value("accept-wrapped-types")),
             max_size: media.value("max-size").and_then(|size| size.parse().ok()),
+            cema: media.attribute(CEMA).is_some(),
             fingerprints: Vec::new(),
         })
     }
@@ -150,8 +181,16 @@ impl Terms {
         if !self.path.is_empty() {
             attributes.push(Attribute::valued("path", MsrpUri::print_path(&self.path)));
         }
+        if self.cema {
+            attributes.push(Attribute::flag(CEMA));
+        }
         attributes.extend(self.fingerprints.iter().filter_map(Fingerprint::print));
         attributes
+    }
+
+    /// Whether the endpoint is a WebSocket client (RFC 7977 §5.2.2).
+    pub fn is_websocket(&self) -> bool {
+        self.path.last().and_then(Carrier::of).is_some_and(Carrier::is_websocket)
     }
 
     /// Whether the first hop of the path is TLS: the transport is that of the leftmost URI (RFC 4975 §5.4).
@@ -172,6 +211,18 @@ impl Terms {
     /// Whether this side takes this type inside of a wrapper.
     pub fn accept_wrapped(&self, media_type: &str) -> bool {
         self.accept(media_type) || accepts(&self.accept_wrapped_types, media_type)
+    }
+
+    /// How a file of this type may be sent to this side, if at all.
+    pub fn carriage(&self, media_type: &str) -> Option<Carriage> {
+        let wrapped = self.accept(CPIM) && self.accept_wrapped(media_type);
+        // RFC 4975 §13: whoever names the wrapper first wants instant messages in it. Files are none.
+        let first = self.accept_types.first().is_some_and(|first| bare(first).eq_ignore_ascii_case(CPIM));
+        let instant = media_type.get(..5).is_some_and(|kind| kind.eq_ignore_ascii_case("text/"));
+        match self.accept(media_type) {
+            true if !(wrapped && first && instant) => Some(Carriage::Bare),
+            _ => wrapped.then_some(Carriage::Wrapped),
+        }
     }
 
     /// Whether this side takes a message of so many octets.
@@ -215,7 +266,11 @@ pub(super) fn media_line(terms: &Terms, direction: Direction, setup: Setup) -> M
     }
 }
 
-const DISCARD_PORT: u16 = 9;
+/// What who connects names as its port (RFC 4145 §4.1).
+pub(super) const DISCARD_PORT: u16 = 9;
+
+/// RFC 6714 §5.2: an attribute without a value.
+pub(super) const CEMA: &str = "msrp-cema";
 
 #[cfg(test)]
 mod tests {
@@ -262,7 +317,7 @@ mod tests {
         assert_eq!(Setup::read(&media(&[])), None);
     }
 
-    // M4975-8.2-01 M4975-8.2-02 M4975-8.3-01
+    // M4975-8.2-01 M4975-8.2-02 M4975-8.3-01 M7977-5.2.2-02
     #[test]
     fn a_path_is_used_only_if_its_uris_can_be() {
         for (path, usable) in [
@@ -271,7 +326,10 @@ mod tests {
             ("msrp://relay.example.org:2855/r1;tcp msrp://x.invalid:80/s1;ws", true),
             ("msrp://host.example.org/s1;tcp", false),
             ("msrp://192.0.2.7:2855;tcp", false),
-            ("msrp://192.0.2.7:2855/s1;ws", false),
+            ("msrp://x.invalid:80/s1;ws", true),
+            ("msrp://x.invalid:80/s1;ws msrp://y.invalid:80/s1;ws", false),
+            ("msrp://192.0.2.7:2855/s1;sctp", false),
+            ("msrp://relay.example.org:2855/r1;tcp msrp://x.invalid:80/s1;sctp", true),
             ("msrps://192.0.2.7:2855/s1;tcp", true),
             ("sip:dana@example.org", false),
             ("", false),
@@ -299,5 +357,27 @@ mod tests {
             assert!(terms.accept_wrapped(refused), "{refused}");
         }
         assert!(terms.accept_size(1000) && !terms.accept_size(1001));
+    }
+
+    // M4975-8.6-05 M4975-8.6-08 M4975-8.6-09 M4975-13-04
+    #[test]
+    fn a_file_goes_bare_where_it_may_and_wrapped_where_it_must() {
+        use Carriage::{Bare, Wrapped};
+        for (types, wrapped, media_type, carriage) in [
+            ("*", "", "audio/wav", Some(Bare)),
+            ("* message/cpim", "*", "text/plain", Some(Bare)),
+            ("audio/* Message/CPIM", "", "Audio/WAV", Some(Bare)),
+            ("message/cpim audio/*", "", "audio/wav", Some(Bare)),
+            ("message/CPIM text/plain", "", "Text/Plain; charset=utf-8", Some(Wrapped)),
+            ("message/cpim", "*", "audio/wav", Some(Wrapped)),
+            ("text/plain message/cpim", "audio/*", "audio/wav", Some(Wrapped)),
+            ("message/cpim", "text/plain", "audio/wav", None),
+            ("message/cpim", "", "audio/wav", None),
+            ("text/plain", "audio/wav", "audio/wav", None),
+        ] {
+            let [accept_types, accept_wrapped_types] = [types, wrapped].map(|list| super::types(Some(list)));
+            let terms = Terms { accept_types, accept_wrapped_types, ..Terms::default() };
+            assert_eq!(terms.carriage(media_type), carriage, "{types} | {wrapped} | {media_type}");
+        }
     }
 }

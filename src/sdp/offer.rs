@@ -4,7 +4,8 @@ use super::answer::check_line;
 use super::description::{Attribute, Description, LocalSession, Media};
 use super::error::{SdpError, Unsupported};
 use super::file::{FileOffer, SELECTOR};
-use super::msrp::{Direction, Role, Setup, Terms, media_line};
+use super::msrp::{Direction, Role, Route, Setup, Terms, media_line};
+use crate::msrp::Carrier;
 
 /// One stream we offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +104,8 @@ pub struct AgreedStream {
     pub direction: Direction,
     /// What we do about the connection.
     pub role: Role,
+    /// Where it goes if we make it; [`route_answer`](super::cema::route_answer) may say otherwise than the path.
+    pub route: Route,
     /// The file as the answer describes it; `None` if the peer speaks RFC 4975 alone.
     pub file: Option<FileOffer>,
 }
@@ -126,13 +129,19 @@ pub fn read_answer(offer: &Description, answer: &Description) -> Result<Vec<Opti
                 return Err(SdpError::Stream { index, why: Unsupported::Protocol }); // RFC 3264 §6
             }
             let terms = check_line(theirs, &answer.attributes).map_err(|why| SdpError::Stream { index, why })?;
+            let role = match terms.path.first().and_then(Carrier::of) {
+                // RFC 7977 §5.1: only a WebSocket's client can open it, whatever the answer says.
+                Some(carrier) if carrier.is_websocket() => Role::Passive,
+                _ => role(Setup::read(ours), Setup::read(theirs)),
+            };
             let wanted = Direction::read(&ours.attributes, &offer.attributes);
             let granted = Direction::read(&theirs.attributes, &answer.attributes);
             Ok(Some(AgreedStream {
                 index,
                 terms,
                 direction: wanted.facing(granted), // an answer `sendrecv` to `sendonly` happens (F2)
-                role: role(Setup::read(ours), Setup::read(theirs)),
+                role,
+                route: Route::Path,
                 // The transfer can go on without the answer's file attributes (RFC 5547 §4), so also without bad ones.
                 file: FileOffer::read(theirs).ok().flatten(),
             }))

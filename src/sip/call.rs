@@ -163,6 +163,8 @@ pub(super) struct Call {
     pub(super) path: Path,
     /// The peer's INVITE under way.
     pub(super) waiting: Option<Waiting>,
+    /// The peer's UPDATE under way.
+    pub(super) updating: Option<ServerId>,
     /// Our 2xx under way.
     pub(super) unacked: Option<Unacked>,
     /// Our INVITE under way.
@@ -179,7 +181,7 @@ pub(super) struct Call {
     pub(super) hang_up: Option<HangUp>,
     /// The request under way.
     pub(super) sent: Option<Sent>,
-    /// INVITE, INFO and OPTIONS of the peer that wait for the owner.
+    /// INVITE, UPDATE, INFO and OPTIONS of the peer that wait for the owner.
     pub(super) owed: Vec<ServerId>,
 }
 
@@ -193,6 +195,7 @@ impl Call {
             phase,
             path,
             waiting: None,
+            updating: None,
             unacked: None,
             inviting: None,
             ack_owed: None,

@@ -63,7 +63,7 @@ pub enum Command {
         /// The text of a Warning 399.
         warning: Option<String>,
     },
-    /// The final response to an [`Event::Info`] or [`Event::Options`].
+    /// The final response to an [`Event::Info`], [`Event::Options`] or [`Event::Updated`].
     Answer {
         /// The request.
         request: RequestKey,

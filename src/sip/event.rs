@@ -46,6 +46,15 @@ pub enum Event {
         /// The offer.
         body: Option<Body>,
     },
+    /// An UPDATE with a body (RFC 3311); owed: [`Command::Answer`](super::Command::Answer). One without is answered here.
+    Updated {
+        /// The call.
+        call: CallKey,
+        /// Its key.
+        request: RequestKey,
+        /// The offer.
+        body: Option<Body>,
+    },
     /// Our 2xx is acknowledged; comes once for each 2xx.
     Acked {
         /// The call.

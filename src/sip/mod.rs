@@ -36,8 +36,8 @@
 //! # What it does not do
 //!
 //! No TLS, no digest, no resolver: the owner gives addresses, and inside a dialog only numeric routes and targets are
-//! followed, else the peer's last address. No reliable provisionals (Require: 100rel gets 420), no UPDATE (405), no
-//! session timer (Session-Expires is ignored, as RFC 4028 allows one who does not list it). It forwards nothing, so
+//! followed, else the peer's last address. No reliable provisionals (Require: 100rel gets 420), no
+//! UPDATE of our own, no session timer (Session-Expires is ignored, as RFC 4028 allows one who does not list it). It forwards nothing, so
 //! Max-Forwards is checked for its range alone, and `maddr` is not followed, for it would aim our responses at others.
 //! Redirections are told to the owner, not followed.
 //!

@@ -78,12 +78,12 @@ impl Arrival {
     }
 
     fn place(&mut self, offset: u64, octets: &[u8]) -> io::Result<()> {
-        let hashed = self.hashes.octets();
+        let hashed = self.hashes.end();
         let again = usize::try_from(hashed.saturating_sub(offset)).unwrap_or(usize::MAX).min(octets.len());
         if again > 0 && !self.holds(offset, &octets[..again])? {
             // RFC 4975 §7.3.1: the last chunk wins. The digests start again, once, when nothing can change any more.
             self.conflicts += again as u64;
-            self.hashes = Hashes::default();
+            self.hashes = Hashes::from(self.hashes.start());
         }
         self.dirty = true;
         self.file.write_at(octets, offset)?;
@@ -93,8 +93,26 @@ impl Arrival {
         if offset <= hashed {
             self.hashes.update(&octets[again..]);
         }
-        let end = self.received.prefix().min(self.hashes.octets() + CATCH_UP_OCTETS);
+        let end = self.received.prefix().min(self.hashes.end() + CATCH_UP_OCTETS);
         self.hashes.catch_up(self.file.as_ref(), end)
+    }
+
+    /// The octets from zero on that have come without a hole, at most so many.
+    ///
+    /// # Errors
+    /// As reported by the file system.
+    pub(super) fn peek(&self, octets: usize) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(self.received.prefix()).unwrap_or(octets).min(octets);
+        let mut there = vec![0; length];
+        read_exact_at(self.file.as_ref(), &mut there, 0)?;
+        Ok(there)
+    }
+
+    /// The content begins at this offset: only what follows is hashed.
+    pub(super) fn skip(&mut self, start: u64) {
+        if self.hashes.start() != start && self.received.prefix() >= start {
+            self.hashes = Hashes::from(start);
+        }
     }
 
     /// Whether the file already has these octets at this place.

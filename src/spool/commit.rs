@@ -33,6 +33,7 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
     let facts = Facts {
         id,
         uri: sealed.object.clone(),
+        offset: sealed.offset,
         size: sealed.size,
         sha1: sealed.sha1,
         sha256: sealed.sha256,

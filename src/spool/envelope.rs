@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::limits::{ENVELOPE_OCTETS, ICON_OCTETS};
-use crate::model::{Digest, DigestAlgorithm, FileInfo, ObjectUri, Wall};
+use crate::model::{Digest, DigestAlgorithm, FileInfo, ObjectUri, Party, Wall, Wrapper};
 
 use super::layout::Id;
 use super::record::{self, Kind, Unreadable};
@@ -35,6 +35,8 @@ pub struct EnvelopeDraft {
     pub icon: Option<Icon>,
     /// When nobody wants it any more.
     pub expires: Option<Wall>,
+    /// What stood on the wrappers it came in (RFC 3862), the outermost first.
+    pub wrappers: Vec<Wrapper>,
 }
 
 /// The metadata of one committed object.
@@ -63,12 +65,17 @@ pub struct Envelope {
     pub expires: Option<Wall>,
     /// Id of the object of the same name that this one took the place of.
     pub replaces: Option<String>,
+    /// What stood on the wrappers it came in (RFC 3862), the outermost first; the sender's word.
+    pub wrappers: Vec<Wrapper>,
+    /// Where in the stored body the file begins: the octets before it are its wrappers, as they came.
+    pub offset: u64,
 }
 
 /// What the spool adds to a draft.
 pub(super) struct Facts {
     pub(super) id: Id,
     pub(super) uri: ObjectUri,
+    pub(super) offset: u64,
     pub(super) size: u64,
     pub(super) sha1: [u8; 20],
     pub(super) sha256: [u8; 32],
@@ -77,17 +84,22 @@ pub(super) struct Facts {
 }
 
 impl Envelope {
-    /// Length of the body in octets.
+    /// Length of the file in octets.
     pub fn size(&self) -> u64 {
         self.file.size.expect("an envelope knows its size")
     }
 
-    /// SHA-256 of the body.
+    /// Length of the stored body in octets: the file and the wrappers it came in.
+    pub(super) fn stored_octets(&self) -> u64 {
+        self.size().saturating_add(self.offset)
+    }
+
+    /// SHA-256 of the file.
     pub fn sha256(&self) -> &Digest {
         self.file.digest(DigestAlgorithm::Sha256).expect("an envelope has both digests")
     }
 
-    /// SHA-1 of the body.
+    /// SHA-1 of the file.
     pub fn sha1(&self) -> &Digest {
         self.file.digest(DigestAlgorithm::Sha1).expect("an envelope has both digests")
     }
@@ -110,13 +122,16 @@ impl Envelope {
             stored: facts.stored,
             expires: draft.expires,
             replaces: facts.replaces.map(|id| id.to_string()),
+            wrappers: draft.wrappers,
+            offset: facts.offset,
         };
         (envelope.encode().len() <= ENVELOPE_OCTETS).then_some(envelope)
     }
 
     /// The record that lies under `queued/`.
     pub(super) fn encode(&self) -> Vec<u8> {
-        record::encode(Kind::Envelope, self.json().as_bytes())
+        let version = if self.offset > 0 { record::WRAPPED } else { record::VERSION };
+        record::encode_as(version, Kind::Envelope, self.json().as_bytes())
     }
 
     /// The envelope of `id` in a record.
@@ -178,6 +193,77 @@ struct Wire {
     expires: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replaces: Option<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    offset: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    wrappers: Vec<WireWrapper>,
+}
+
+/// One wrapper in the JSON.
+#[derive(Serialize, Deserialize)]
+struct WireWrapper {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<WireParty>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    to: Vec<WireParty>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cc: Vec<WireParty>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+}
+
+/// One party in the JSON.
+#[derive(Serialize, Deserialize)]
+struct WireParty {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    uri: String,
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl From<&Party> for WireParty {
+    fn from(party: &Party) -> Self {
+        Self { name: party.name.clone(), uri: party.uri.clone() }
+    }
+}
+
+impl From<WireParty> for Party {
+    fn from(party: WireParty) -> Self {
+        Self { name: party.name, uri: party.uri }
+    }
+}
+
+impl From<&Wrapper> for WireWrapper {
+    fn from(wrapper: &Wrapper) -> Self {
+        Self {
+            from: wrapper.from.as_ref().map(WireParty::from),
+            to: wrapper.to.iter().map(WireParty::from).collect(),
+            cc: wrapper.cc.iter().map(WireParty::from).collect(),
+            sent: wrapper.sent.clone(),
+            subject: wrapper.subject.clone(),
+            language: wrapper.language.clone(),
+        }
+    }
+}
+
+impl From<WireWrapper> for Wrapper {
+    fn from(wrapper: WireWrapper) -> Self {
+        Self {
+            from: wrapper.from.map(Party::from),
+            to: wrapper.to.into_iter().map(Party::from).collect(),
+            cc: wrapper.cc.into_iter().map(Party::from).collect(),
+            sent: wrapper.sent,
+            subject: wrapper.subject,
+            language: wrapper.language,
+        }
+    }
 }
 
 impl From<&Envelope> for Wire {
@@ -206,6 +292,8 @@ impl From<&Envelope> for Wire {
             icon: envelope.icon.as_ref().map(|icon| hex(&icon.octets)),
             expires: envelope.expires.map(Wall::micros),
             replaces: envelope.replaces.clone(),
+            offset: envelope.offset,
+            wrappers: envelope.wrappers.iter().map(WireWrapper::from).collect(),
         }
     }
 }
@@ -241,6 +329,8 @@ impl Wire {
             stored: Wall::from_micros(self.stored),
             expires: self.expires.map(Wall::from_micros),
             replaces: self.replaces,
+            wrappers: self.wrappers.into_iter().map(Wrapper::from).collect(),
+            offset: self.offset,
         })
     }
 }

@@ -13,18 +13,29 @@ const TURN_OCTETS: usize = 16 * 1024;
 /// Octets read at once when hashing what is already in a file.
 const READ_OCTETS: usize = 128 * 1024;
 
-/// Both running digests of a file's first [`Hashes::octets`] octets.
+/// Both running digests of a file's octets from some offset on, mostly zero, up to [`Hashes::end`].
 #[derive(Clone, Default)]
 pub(super) struct Hashes {
     sha1: Sha1,
     sha256: Sha256,
-    octets: u64,
+    start: u64,
+    end: u64,
 }
 
 impl Hashes {
-    /// How many octets from zero on have been hashed.
-    pub(super) const fn octets(&self) -> u64 {
-        self.octets
+    /// Nothing hashed yet, and the octets before `start` never will be.
+    pub(super) fn from(start: u64) -> Self {
+        Self { start, end: start, ..Self::default() }
+    }
+
+    /// The offset of the first octet that counts.
+    pub(super) const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The offset up to which everything that counts has been hashed.
+    pub(super) const fn end(&self) -> u64 {
+        self.end
     }
 
     /// Hashes the octets that follow.
@@ -33,7 +44,7 @@ impl Hashes {
             self.sha1.update(turn);
             self.sha256.update(turn);
         }
-        self.octets += octets.len() as u64;
+        self.end += octets.len() as u64;
     }
 
     /// Hashes what follows in `file` up to `end`.
@@ -41,13 +52,13 @@ impl Hashes {
     /// # Errors
     /// As reported by the file; [`io::ErrorKind::UnexpectedEof`] if it is shorter than `end`.
     pub(super) fn catch_up(&mut self, file: &dyn File, end: u64) -> io::Result<()> {
-        if self.octets >= end {
+        if self.end >= end {
             return Ok(());
         }
-        let mut buffer = vec![0; READ_OCTETS.min(usize::try_from(end - self.octets).unwrap_or(READ_OCTETS))];
-        while self.octets < end {
-            let want = buffer.len().min(usize::try_from(end - self.octets).unwrap_or(READ_OCTETS));
-            match file.read_at(&mut buffer[..want], self.octets)? {
+        let mut buffer = vec![0; READ_OCTETS.min(usize::try_from(end - self.end).unwrap_or(READ_OCTETS))];
+        while self.end < end {
+            let want = buffer.len().min(usize::try_from(end - self.end).unwrap_or(READ_OCTETS));
+            match file.read_at(&mut buffer[..want], self.end)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 read => self.update(&buffer[..read]),
             }

@@ -17,6 +17,8 @@ pub struct Sealed {
     pub(super) arrival: Option<Arrival>,
     pub(super) object: ObjectUri,
     pub(super) overwrite: bool,
+    /// Octets of a wrapper before the file.
+    pub(super) offset: u64,
     pub(super) size: u64,
     pub(super) sha1: [u8; 20],
     pub(super) sha256: [u8; 32],
@@ -33,7 +35,7 @@ impl Sealed {
         &self.object
     }
 
-    /// Length in octets.
+    /// Length of the file in octets, without any wrapper.
     pub const fn size(&self) -> u64 {
         self.size
     }
@@ -78,6 +80,7 @@ impl Committed {
     }
 
     /// Where its body lies in the spool's directory, `data/<shard>/<id>`: for a caller that hands the file on as it is.
+    /// The file begins at the envelope's `offset` there.
     pub fn body_path(&self) -> String {
         Id::parse(&self.envelope.id).expect("an envelope that was published has an id").body()
     }

@@ -23,7 +23,7 @@ use super::shared::{Holder, Shared, locked};
 pub enum EnvelopeFact {
     /// The index has it: it was read and checked when it was entered, and it never changes.
     Known,
-    /// It passes its checks; the body should have this many octets.
+    /// It passes its checks; the stored body should have this many octets.
     Sound(u64),
     /// It does not pass its checks.
     Damaged,
@@ -217,7 +217,7 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
     } else if traces.envelope {
         let read = read_envelope(shared.files.as_ref(), id).map_err(SpoolError::io("reading an envelope"))?;
         facts.envelope = Some(match read {
-            Ok(envelope) => EnvelopeFact::Sound(found.insert(envelope).size()),
+            Ok(envelope) => EnvelopeFact::Sound(found.insert(envelope).stored_octets()),
             Err(Unreadable::Damaged) => EnvelopeFact::Damaged,
             Err(Unreadable::Newer) => EnvelopeFact::Newer,
         });

@@ -1,5 +1,6 @@
 //! A file that is still arriving, in the hands of one session.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use crate::model::{Digest, FileInfo, ObjectUri, Ranges};
@@ -114,16 +115,45 @@ impl Stage {
         Ok(arrival.durable.prefix())
     }
 
+    /// What has come from the first octet on without a hole, at most so many octets.
+    ///
+    /// # Errors
+    /// [`StageError::TakenOver`], [`StageError::Spool`].
+    pub fn peek(&self, octets: usize) -> Result<Vec<u8>, StageError> {
+        let slot = locked(&self.slot);
+        let arrival = slot.as_ref().ok_or(StageError::TakenOver)?;
+        Ok(arrival.peek(octets).map_err(SpoolError::io("reading a stage back"))?)
+    }
+
+    /// Says that the content begins at this offset, behind a wrapper, so that it is hashed from there while it arrives.
+    /// What was said last counts, until [`Stage::seal_content`] has the final word.
+    ///
+    /// # Errors
+    /// [`StageError::TakenOver`].
+    pub fn content_from(&mut self, offset: u64) -> Result<(), StageError> {
+        locked(&self.slot).as_mut().ok_or(StageError::TakenOver).map(|arrival| arrival.skip(offset))
+    }
+
     /// Declares the file complete with `total` octets and checks it against what was expected.
     ///
     /// # Errors
     /// Each says what becomes of the stage.
     pub fn seal(self, total: u64, expected: &FileInfo) -> Result<Sealed, SealError> {
+        self.seal_content(0..total, expected)
+    }
+
+    /// As [`Stage::seal`], for a file that came in a wrapper: of what arrived, these octets are the file, to the end.
+    /// All of it is kept; size and digests are the file's alone.
+    ///
+    /// # Errors
+    /// Each says what becomes of the stage.
+    pub fn seal_content(self, content: Range<u64>, expected: &FileInfo) -> Result<Sealed, SealError> {
+        let Range { start: offset, end: total } = content;
         let mut slot = locked(&self.slot);
         let arrival = slot.as_mut().ok_or(StageError::TakenOver)?;
-        let declared = expected.size.unwrap_or(total);
-        let received = arrival.received.end().max(total);
-        if declared != received {
+        let received = arrival.received.end().max(total).saturating_sub(offset);
+        let declared = expected.size.unwrap_or_else(|| total.saturating_sub(offset));
+        if declared != received || offset > total {
             drop(slot);
             self.discard();
             return Err(SealError::Size { declared, received });
@@ -133,11 +163,12 @@ impl Stage {
             drop(slot);
             return Err(SealError::Hole { from, stage: Box::new(self) });
         }
+        arrival.skip(offset);
         let measured = measure(arrival, total).inspect_err(|_| arrival.broken = true)?;
         if measured.length != total {
             drop(slot);
             self.discard();
-            return Err(SealError::Size { declared: total, received: measured.length });
+            return Err(SealError::Size { declared, received: measured.length.saturating_sub(offset) });
         }
         for measured in [Digest::sha1(measured.sha1), Digest::sha256(measured.sha256)] {
             if let Some(declared) = expected.digest(measured.algorithm()).filter(|declared| **declared != measured) {
@@ -153,7 +184,8 @@ impl Stage {
             arrival,
             object: self.object.clone(),
             overwrite: self.overwrite,
-            size: total,
+            offset,
+            size: declared,
             sha1: measured.sha1,
             sha256: measured.sha256,
         })
@@ -220,7 +252,7 @@ struct Measured {
     sha256: [u8; 32],
 }
 
-/// Both digests of the whole file, reading again only what did not come in order. The file may be longer if a crash
+/// Both digests of the whole content, reading again only what did not come in order. The file may be longer if a crash
 /// cost us the knowledge of its end and the sender has changed its mind since.
 fn measure(arrival: &mut Arrival, total: u64) -> Result<Measured, StageError> {
     if arrival.broken {

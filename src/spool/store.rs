@@ -201,8 +201,8 @@ impl Spool {
     pub fn read(&self, object: &Committed) -> Result<Body, SpoolError> {
         let envelope = object.envelope();
         let id = Id::parse(&envelope.id).ok_or_else(|| SpoolError::Gone { id: envelope.id.clone() })?;
-        let size = envelope.size();
-        Ok(Body { file: open_body(&self.shared, id, size)?, size })
+        let file = open_body(&self.shared, id, envelope.stored_octets())?;
+        Ok(Body { file, offset: envelope.offset, size: envelope.size() })
     }
 
     /// Deletes an object; `by` is written down beside the time.
@@ -221,8 +221,8 @@ impl Spool {
         let checked = || {
             let object = self.find_id(id)?.ok_or_else(|| SpoolError::Gone { id: id.to_owned() })?;
             let body = self.read(&object)?;
-            let mut hashes = Hashes::default();
-            hashes.catch_up(body.file.as_ref(), body.size).map_err(SpoolError::io("reading a body"))?;
+            let mut hashes = Hashes::from(body.offset);
+            hashes.catch_up(body.file.as_ref(), body.offset + body.size).map_err(SpoolError::io("reading a body"))?;
             let (sha1, sha256) = hashes.finish();
             let envelope = object.envelope();
             if (&Digest::sha1(sha1), &Digest::sha256(sha256)) == (envelope.sha1(), envelope.sha256()) {
@@ -285,9 +285,10 @@ impl Spool {
     }
 }
 
-/// The open body of a committed object. A deletion meanwhile does not take it away.
+/// The open file of a committed object, without the wrappers it came in. A deletion meanwhile does not take it away.
 pub struct Body {
     file: Box<dyn File>,
+    offset: u64,
     size: u64,
 }
 
@@ -304,7 +305,9 @@ impl Body {
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SpoolError> {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let want = buffer.len().min(left);
-        self.file.read_at(&mut buffer[..want], offset).map_err(SpoolError::io("reading a body"))
+        self.file
+            .read_at(&mut buffer[..want], self.offset.saturating_add(offset))
+            .map_err(SpoolError::io("reading a body"))
     }
 }
 

@@ -59,7 +59,11 @@ fn what_the_peer_has_not_let_in_by_type_or_size_is_not_sent() {
     let house = House::new(&[]);
     let uri = deposit_works(&house.server, "stored").uri;
     for (from, to, end) in [
-        ("a=accept-types:*", "a=accept-types:message/cpim text/*\r\na=accept-wrapped-types:*", "play.failed.badtype"),
+        (
+            "a=accept-types:*",
+            "a=accept-types:message/cpim text/*\r\na=accept-wrapped-types:audio/*",
+            "play.failed.badtype",
+        ),
         ("a=accept-types:*", "a=accept-types:*\r\na=max-size:19999", "play.failed.toolarge"),
         ("a=accept-types:*", "a=accept-types:*\r\na=max-size:20000", "play.complete"),
     ] {

@@ -48,9 +48,6 @@ impl Board {
     pub(crate) fn new(unattended: Unattended) -> Self {
         let mut mint = Mint::from_number(1);
         let policy = Policy {
-            verify: restante::engine::Verify::Either,
-            hashes: Vec::new(),
-            fingerprints: Vec::new(),
             doors: Doors {
                 first: Door { carrier: Carrier::Tcp, host: STORE.to_string(), port: 2855 },
                 others: Vec::new(),
@@ -60,9 +57,14 @@ impl Board {
             chunk: 64 * 1024,
             max_size: 1 << 30,
             accept_types: vec!["*".to_owned()],
+            verify: restante::engine::Verify::Either,
+            hashes: Vec::new(),
+            fingerprints: Vec::new(),
+            accept_wrapped_types: Vec::new(),
             trusted: vec!["192.0.2.0/24".parse().expect("a network")],
             unattended,
             peers: Vec::new(),
+            trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
         };
         let endpoint = Endpoint::new(sip::Config::default(), mint.fork());
@@ -110,11 +112,7 @@ impl Board {
     pub(crate) fn invite(&mut self, streams: usize) -> Call {
         self.calls += 1;
         let number = self.calls;
-        let mut offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n".to_owned();
-        for _ in 0..streams {
-            offer +=
-                &format!("m=message 9 TCP/MSRP *\r\na=setup:active\r\na=accept-types:*\r\na=path:{PHONE_PATH}\r\n");
-        }
+        let offer = offer(streams, 1);
         let outputs = self.request("INVITE", number, "<sip:bob@192.0.2.10>", "application/sdp", &offer);
         let answer = outputs.iter().filter_map(sip_text).find(|text| text.starts_with("SIP/2.0 200")).expect("a 200");
         let paths = answer.lines().filter_map(|line| line.strip_prefix("a=path:"));
@@ -124,6 +122,27 @@ impl Board {
         self.cseq -= 1;
         self.request("ACK", number, &to, "", "");
         Call { number, to, paths }
+    }
+
+    /// The same streams are offered again.
+    pub(crate) fn reinvite(&mut self, call: &Call) -> Vec<Output> {
+        let offer = offer(call.paths.len(), 2);
+        let outputs = self.request("INVITE", call.number, &call.to, "application/sdp", &offer);
+        self.cseq -= 1;
+        self.request("ACK", call.number, &call.to, "", "");
+        outputs
+    }
+
+    /// A call without an offer, whose ACK answers ours: the peer will be where `path` says.
+    pub(crate) fn invite_without_offer(&mut self, path: &str) -> Vec<Output> {
+        self.calls += 1;
+        let number = self.calls;
+        let outputs = self.request("INVITE", number, "<sip:bob@192.0.2.10>", "", "");
+        let offered = outputs.iter().filter_map(sip_text).find(|text| text.starts_with("SIP/2.0 200")).expect("a 200");
+        let to = offered.lines().find_map(|line| line.strip_prefix("To: ")).expect("a To").trim().to_owned();
+        let answer = offer(1, 1).replace(PHONE_PATH, path).replace("setup:active", "setup:passive");
+        self.cseq -= 1;
+        self.request("ACK", number, &to, "application/sdp", &answer)
     }
 
     /// `<record>` on the call, into box bob.
@@ -171,6 +190,12 @@ impl Board {
         };
         self.notice(link, Notice::Arrived(session, InboundKey(message), Box::new(head)))
     }
+}
+
+fn offer(streams: usize, version: u32) -> String {
+    let media = format!("m=message 9 TCP/MSRP *\r\na=setup:active\r\na=accept-types:*\r\na=path:{PHONE_PATH}\r\n");
+    let session = format!("v=0\r\no=- 1 {version} IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n");
+    session + &media.repeat(streams)
 }
 
 /// The SIP message that this output sends.

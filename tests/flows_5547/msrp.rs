@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use restante::model::{Digest, FileInfo, Machine, Mint, Now, Outbox, Ranges};
 use restante::msrp::{
-    Config, Connection, FailureReport, Input, MsrpUri, OutboundKey, OutboundSpec, Output, SessionKey, SessionSpec,
+    Config, Connection, FailureReport, Input, MsrpUri, OutboundKey, OutboundSpec, Output, SessionKey, SessionMatch,
+    SessionSpec,
 };
 use restante::sdp::{Direction, FileOffer, OfferedStream, Role, Wish, answer, offer, read_answer, read_offer, reoffer};
 
@@ -112,10 +113,12 @@ fn session(key: u64, ours: &str, theirs: &[MsrpUri], direction: Direction, role:
         key: SessionKey(key),
         local: terms(ours).path[0].clone(),
         remote_path: theirs.to_vec(),
+        relay: None,
         max_size: None,
         accept_types: terms(ours).accept_types,
         receives: direction.receives(),
         greet: role == Role::Active,
+        session_match: SessionMatch::Uri,
     }
 }
 
@@ -130,6 +133,7 @@ fn message(session: &SessionSpec, id: &str, content: &str, chunk: usize) -> Inpu
         success_report: false,
         failure_report: FailureReport::Yes,
         chunk,
+        preamble: Bytes::new(),
         skip: 0,
     })
 }

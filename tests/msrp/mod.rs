@@ -8,7 +8,7 @@ use bytes::Bytes;
 use restante::model::{Instant, Machine as _, Mint, Now, Outbox, Ranges};
 use restante::msrp::{
     Config, Connection, FailureReport, InboundKey, Input, MsrpUri, OutboundKey, OutboundSpec, Output, SendFailure,
-    SessionKey, SessionSpec,
+    SessionKey, SessionMatch, SessionSpec,
 };
 
 pub(crate) const STORE: &str = "msrp://store.example.org:2855/s9Xk2vQ7;tcp";
@@ -51,10 +51,12 @@ pub(crate) fn spec(local: &str, remote: &str) -> SessionSpec {
         key: SessionKey(1),
         local: local.parse().expect("a URI"),
         remote_path: path(remote),
+        relay: None,
         max_size: None,
         accept_types: vec!["*".to_owned()],
         receives: true,
         greet: false,
+        session_match: SessionMatch::Uri,
     }
 }
 
@@ -70,6 +72,7 @@ pub(crate) fn message(key: u64, message_id: &str, total: u64) -> OutboundSpec {
         success_report: false,
         failure_report: FailureReport::Yes,
         chunk: 64 * 1024,
+        preamble: Bytes::new(),
         skip: 0,
     }
 }

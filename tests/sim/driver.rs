@@ -68,6 +68,7 @@ impl World {
             }
             Output::Happened(order, happening) => self.happened(id.node, order, happening),
             Output::Drained => {}
+            Output::Resolve(..) => unreachable!("no trunk of the simulation speaks CEMA"),
         }
         None
     }

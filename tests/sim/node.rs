@@ -105,12 +105,14 @@ impl Node {
             chunk: self.habits.chunk,
             max_size: 1 << 20,
             accept_types: vec!["*".to_owned()],
+            accept_wrapped_types: Vec::new(),
             trusted: vec!["192.0.2.0/24".parse::<Prefix>().expect("a network")],
             verify: Verify::Either,
             hashes: Vec::new(),
             fingerprints: Vec::new(),
             unattended: self.habits.unattended,
             peers: Vec::new(),
+            trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
         }
     }

@@ -256,8 +256,13 @@ impl World {
                 let claimed = if bug == Some(Bug::Hole) { synced.map(|_| stage.received().end()) } else { synced };
                 Some(Input::Synced(message, claimed))
             }
-            Output::Seal(message, total, expected) => {
-                let sealed = task.stages.remove(&message)?.seal(total, &expected);
+            Output::Peek(message, octets) => Some(Input::Peeked(message, task.stages.get(&message)?.peek(octets))),
+            Output::ContentFrom(message, offset) => {
+                let _ = task.stages.get_mut(&message)?.content_from(offset); // another session may have taken it over
+                None
+            }
+            Output::Seal(message, content, expected) => {
+                let sealed = task.stages.remove(&message)?.seal_content(content, &expected);
                 Some(Input::Sealed(message, sealed.map(Box::new)))
             }
             Output::Suspend(message) => {

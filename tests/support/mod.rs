@@ -9,6 +9,7 @@ pub(crate) mod msrp;
 pub(crate) mod server;
 pub(crate) mod sip;
 pub(crate) mod tape;
+pub(crate) mod websocket;
 
 use std::time::{Duration, Instant};
 

@@ -107,6 +107,11 @@ impl Stream {
         self.stream.flush()
     }
 
+    /// The socket itself, for those who do not keep to frames.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.tcp
+    }
+
     /// The next frame.
     pub(crate) fn read(&mut self) -> io::Result<Frame> {
         loop {
@@ -158,7 +163,8 @@ impl Stream {
         }
     }
 
-    fn report(&mut self, last: &Frame, total: usize) -> io::Result<()> {
+    /// The success REPORT of a message with so many octets.
+    pub(crate) fn report(&mut self, last: &Frame, total: usize) -> io::Result<()> {
         let (to, from, id) = (last.header("From-Path"), last.header("To-Path"), last.header("Message-ID"));
         self.write(
             format!(
@@ -170,7 +176,7 @@ impl Stream {
     }
 }
 
-fn parse(octets: &[u8]) -> Option<(Frame, usize)> {
+pub(crate) fn parse(octets: &[u8]) -> Option<(Frame, usize)> {
     let line = octets.windows(2).position(|window| window == b"\r\n")?;
     let start = String::from_utf8_lossy(&octets[..line]);
     let (tid, what) = start.strip_prefix("MSRP ")?.split_once(' ')?;

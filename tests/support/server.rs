@@ -106,6 +106,21 @@ impl Server {
         eventually(&format!("{words:?} in the log"), find)
     }
 
+    /// A number of `/proc/PID/status`, in KiB: `VmRSS` is the memory it has, `VmHWM` the most it has had.
+    pub(crate) fn memory(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("a number");
+        line.trim().trim_end_matches(" kB").parse().expect("KiB")
+    }
+
+    /// Processor time it has taken, in clock ticks of the kernel.
+    pub(crate) fn ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("a process");
+        let after_name = stat.rsplit_once(") ").expect("a name in brackets").1;
+        // proc(5): fields 14 and 15, of which two came before.
+        after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child can be asked").is_none()
     }

@@ -63,6 +63,10 @@ fn a_new_certificate_is_shown_when_nobody_can_expect_the_old_one_any_more() {
 
     eventually("the new certificate", || (shown(&server) == new.certificate.to_vec()).then_some(()));
     eventually("the new fingerprint alone", || Some(told(&server)).filter(|answer| !has(answer, &old)));
+    let again = description(&running.message.from, &["a=sendonly", "a=setup:active", &card.line()]);
+    let refreshed = running.call.request("INVITE", "application/sdp", &again).expect("an answer");
+    running.call.acknowledge(&refreshed, "").expect("octets leave");
+    assert!(has(&refreshed.body, &old) && !has(&refreshed.body, &new), "a connection goes on under what it began with");
     let mut promise = Promise::default();
     let rest = running.send(8192, &mut promise).expect("the server answers");
     assert!(rest.is_none(), "{rest:?}");

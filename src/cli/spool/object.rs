@@ -1,7 +1,8 @@
 //! Objects for people and for programs.
 
+use restante::model::{Party, Wrapper};
 use restante::spool::Envelope;
-use serde_json::Value;
+use serde_json::{Value, json as value};
 
 /// What is known of an object, the most wanted first.
 fn fields(envelope: &Envelope) -> Vec<(&'static str, Value)> {
@@ -25,9 +26,24 @@ fn fields(envelope: &Envelope) -> Vec<(&'static str, Value)> {
         ("call_id", envelope.call_id.clone().into()),
         ("from", envelope.from.clone().into()),
         ("to", envelope.to.clone().into()),
+        ("wrappers", wrappers(&envelope.wrappers)),
         ("created", envelope.stored.rfc3339().into()),
         ("expires", envelope.expires.map(|wall| wall.rfc3339()).into()),
     ]
+}
+
+/// What stood on the envelopes that the file came in (RFC 3862), the outermost first.
+fn wrappers(wrappers: &[Wrapper]) -> Value {
+    let party = |party: &Party| value!({ "name": party.name, "uri": party.uri });
+    let all = |parties: &[Party]| parties.iter().map(party).collect::<Vec<_>>();
+    let one = |wrapper: &Wrapper| {
+        let Wrapper { from, to, cc, sent, subject, language } = wrapper;
+        value!({
+            "from": from.as_ref().map(party), "to": all(to), "cc": all(cc),
+            "sent": sent, "subject": subject, "language": language,
+        })
+    };
+    if wrappers.is_empty() { Value::Null } else { wrappers.iter().map(one).collect() }
 }
 
 /// One JSON object.
@@ -74,9 +90,28 @@ pub(super) fn page(envelope: &Envelope) -> String {
     let line = |(key, value): &(&str, Value)| match value {
         Value::Null => None,
         Value::String(text) => Some(format!("{key:width$}  {}\n", printable(text))),
+        Value::Array(_) => None,
         value => Some(format!("{key:width$}  {value}\n")),
     };
-    fields.iter().filter_map(line).collect()
+    fields
+        .iter()
+        .filter_map(line)
+        .chain(envelope.wrappers.iter().flat_map(|wrapper| inscription(wrapper, width)))
+        .collect()
+}
+
+/// One wrapper for people, one header a line.
+fn inscription(wrapper: &Wrapper, width: usize) -> Vec<String> {
+    let person = |party: &Party| match &party.name {
+        Some(name) => format!("{name} <{}>", party.uri),
+        None => format!("<{}>", party.uri),
+    };
+    let mut lines: Vec<(&str, String)> = wrapper.from.iter().map(|from| ("written by", person(from))).collect();
+    lines.extend(wrapper.to.iter().map(|to| ("written to", person(to))));
+    lines.extend(wrapper.cc.iter().map(|cc| ("copy to", person(cc))));
+    lines.extend(wrapper.sent.iter().map(|sent| ("sent", sent.clone())));
+    lines.extend(wrapper.subject.iter().map(|subject| ("subject", subject.clone())));
+    lines.into_iter().map(|(key, text)| format!("{key:width$}  {}\n", printable(&text))).collect()
 }
 
 /// Names come from peers: control characters would let them write anywhere on the terminal.

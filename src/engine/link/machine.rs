@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::port::{Command, Grant, Input, Notice, Output};
+use super::wrapper::{Unwrapping, Verdict};
 use crate::engine::failure::ReceiveFailure;
-use crate::model::limits::MSRP_LONELY;
+use crate::model::limits::{CPIM_HEAD_OCTETS, MSRP_LONELY};
 use crate::model::{FileInfo, Instant, Machine, Now, Outbox, Ranges};
 use crate::msrp::{self, AbortReason, Connection, InboundKey, StatusCode};
 use crate::spool::{SealError, Sealed, StageError};
@@ -27,6 +28,8 @@ struct Inbound {
     told: u64,
     durable: u64,
     step: Step,
+    /// It is a `message/cpim`.
+    wrapper: Option<Unwrapping>,
 }
 
 /// How far an inbound message is.
@@ -77,6 +80,7 @@ impl Link {
             Input::Command(command) => self.command(now, command, out),
             Input::Staged(message, result) => self.staged(now, message, result, out),
             Input::Written(message, octets, result) => self.written(now, message, octets, result, out),
+            Input::Peeked(message, result) => self.peeked(now, message, result, out),
             Input::Synced(message, result) => self.synced(now, message, result, out),
             Input::Sealed(message, result) => self.sealed(now, message, result, out),
             Input::Fetched(message, offset, Some(octets)) => {
@@ -90,14 +94,21 @@ impl Link {
     pub fn deadline(&self) -> Option<Instant> {
         let idle = self.inbound.values().filter_map(Inbound::idle_deadline).min();
         let connection = self.connection.deadline().map(|(instant, _)| instant);
-        let lonely = self.lonely_since.map(|since| since + MSRP_LONELY);
+        let lonely = self.lonely_until();
         [idle, connection, lonely].into_iter().flatten().min()
+    }
+
+    /// Until when the stream is kept without a session. A client with a relay URI waits for its next call.
+    fn lonely_until(&self) -> Option<Instant> {
+        let since = self.lonely_since?;
+        Some(self.connection.relay_until().unwrap_or(since).max(since + MSRP_LONELY))
     }
 
     fn command(&mut self, now: Now, command: Command, out: &mut Outbox<Output>) {
         let input = match command {
             Command::Bind(spec) => msrp::Input::Bind(spec),
             Command::Refuse(knock, status) => msrp::Input::Refuse { knock, status },
+            Command::Auth(auth, answer) => msrp::Input::Auth(auth, answer),
             Command::Unbind(session) => msrp::Input::Unbind(session),
             Command::Receive(grant) => return self.granted(now, *grant, out),
             Command::Reject(message, status) => msrp::Input::Reject { message, status },
@@ -131,9 +142,8 @@ impl Link {
         if !self.connection.has(grant.message) {
             return out.push(Output::Notice(Notice::Withdrawn(grant.message))); // refused while the grant was on its way
         }
-        let declared = grant.plan.declared.clone();
         let inbound = Inbound {
-            declared,
+            declared: grant.declared,
             idle: grant.idle,
             limit: grant.limit,
             offset: grant.plan.offset,
@@ -142,6 +152,7 @@ impl Link {
             told: 0,
             durable: 0,
             step: Step::Opening,
+            wrapper: grant.wrapped_types.map(Unwrapping::new),
         };
         self.inbound.insert(grant.message, inbound);
         out.push(Output::Open(grant.message, grant.plan));
@@ -188,11 +199,57 @@ impl Link {
                     inbound.told = inbound.received;
                     out.push(Output::Notice(Notice::Received(message, inbound.received)));
                 }
+                if let Some(wrapper) = inbound.wrapper.as_mut().filter(|wrapper| wrapper.wants_written()) {
+                    if wrapper.written(octets) {
+                        out.push(Output::Peek(message, CPIM_HEAD_OCTETS));
+                    }
+                    return; // the chunk is answered when it is known whether its wrapper can be taken
+                }
             }
             return self.drive(now, msrp::Input::Written { message, octets }, out);
         };
         self.lose(message, ReceiveFailure::from(&error), out);
         self.drive(now, msrp::Input::WriteFailed { message, status: StatusCode::STOP_SENDING }, out);
+    }
+
+    /// The beginning of a `message/cpim`, on its way in or when all of it is there.
+    fn peeked(&mut self, now: Now, message: InboundKey, result: Result<Vec<u8>, StageError>, out: &mut Outbox<Output>) {
+        let Some(inbound) = self.inbound.get_mut(&message) else { return };
+        let Some(wrapper) = &mut inbound.wrapper else { return };
+        let (octets, total) = wrapper.peeked();
+        let verdict =
+            result.map_err(|error| ReceiveFailure::from(&error)).and_then(|head| wrapper.judge(&head, total.is_some()));
+        match verdict {
+            Ok(Verdict::Unknown) => {}
+            Ok(Verdict::Known(content)) => {
+                let offset = content.offset;
+                out.push(Output::ContentFrom(message, offset));
+                out.push(Output::Notice(Notice::Unwrapped(message, content)));
+                // P22: max-size counts the wrapper, and the size that was declared does not.
+                let most = inbound.declared.size.map_or(u64::MAX, |size| size.saturating_add(offset));
+                inbound.limit = inbound.limit.min(most);
+                let limit = inbound.limit;
+                match total {
+                    Some(total) => out.push(Output::Seal(message, offset..total, inbound.declared.clone())),
+                    None => self.drive(now, msrp::Input::Limit { message, limit }, out),
+                }
+            }
+            Err(why) => return self.refuse(now, message, why, out),
+        }
+        if octets > 0 {
+            self.drive(now, msrp::Input::Written { message, octets }, out);
+        }
+    }
+
+    /// Ends a message that is not taken after all.
+    fn refuse(&mut self, now: Now, message: InboundKey, why: ReceiveFailure, out: &mut Outbox<Output>) {
+        let status = why.status();
+        let awaited = self.inbound.get(&message).is_some_and(|inbound| inbound.step == Step::Sealing);
+        self.lose(message, why, out);
+        self.drive(now, msrp::Input::Failed { message, status }, out);
+        if self.closed && awaited {
+            self.say_closed(out);
+        }
     }
 
     fn synced(&mut self, now: Now, message: InboundKey, result: Result<u64, StageError>, out: &mut Outbox<Output>) {
@@ -204,12 +261,7 @@ impl Link {
                 }
                 self.drive(now, msrp::Input::Durable { message, octets: prefix }, out);
             }
-            Err(error) => {
-                let why = ReceiveFailure::from(&error);
-                let status = why.status();
-                self.lose(message, why, out);
-                self.drive(now, msrp::Input::Failed { message, status }, out);
-            }
+            Err(error) => self.refuse(now, message, ReceiveFailure::from(&error), out),
         }
     }
 
@@ -294,7 +346,7 @@ impl Link {
             self.lose(message, ReceiveFailure::Idle, out);
             self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
         }
-        if self.lonely_since.is_some_and(|since| since + MSRP_LONELY <= now.instant) {
+        if self.lonely_until().is_some_and(|until| until <= now.instant) {
             self.lonely_since = None;
             return self.drive(now, msrp::Input::Close, out);
         }
@@ -347,6 +399,7 @@ impl Link {
             msrp::Output::Knock { knock, to_path, from_path } => {
                 Output::Notice(Notice::Knock { knock, to_path, from_path })
             }
+            msrp::Output::Auth(auth, request) => Output::Notice(Notice::Auth(auth, request)),
             msrp::Output::Greeted { session } => Output::Notice(Notice::Greeted(session)),
             msrp::Output::Arrived { session, message, head } => {
                 Output::Notice(Notice::Arrived(session, message, Box::new(head)))
@@ -407,9 +460,10 @@ impl Link {
     }
 
     fn ends_as_declared(&self, message: InboundKey) -> bool {
-        self.inbound
-            .get(&message)
-            .is_some_and(|inbound| inbound.declared.size == inbound.limit.checked_add(inbound.offset))
+        let Some(inbound) = self.inbound.get(&message) else { return false };
+        let wrapper = inbound.wrapper.as_ref().map_or(0, Unwrapping::offset);
+        let end = inbound.limit.saturating_add(inbound.offset);
+        inbound.declared.size.is_some_and(|size| size.saturating_add(wrapper) == end)
     }
 
     fn complete(&mut self, message: InboundKey, total: u64, out: &mut Outbox<Output>) {
@@ -417,7 +471,13 @@ impl Link {
         inbound.step = Step::Sealing;
         out.push(Output::Notice(Notice::Whole(message)));
         let total = total.saturating_add(inbound.offset);
-        out.push(Output::Seal(message, total, inbound.declared.clone()));
+        match &mut inbound.wrapper {
+            Some(wrapper) => {
+                wrapper.complete(total);
+                out.push(Output::Peek(message, CPIM_HEAD_OCTETS));
+            }
+            None => out.push(Output::Seal(message, 0..total, inbound.declared.clone())),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod machine;
 mod port;
+mod wrapper;
 
 pub use machine::Link;
 pub use port::{Bearer, Command, Grant, Input, LinkId, Notice, Output, Source};

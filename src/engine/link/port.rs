@@ -1,6 +1,7 @@
 //! What the engine, the driver and a link tell each other.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,9 +9,10 @@ use bytes::Bytes;
 use crate::engine::failure::ReceiveFailure;
 use crate::engine::trust::PeerCertificate;
 use crate::model::{FileInfo, Ranges};
+use crate::msrp::cpim::Content;
 use crate::msrp::{
-    Arrival, Carrier, InboundKey, KnockId, OutboundKey, OutboundSpec, Path, SendFailure, SessionKey, SessionSpec,
-    StatusCode,
+    Arrival, AuthAnswer, AuthId, AuthRequest, Carrier, InboundKey, KnockId, OutboundKey, OutboundSpec, Path,
+    SendFailure, SessionKey, SessionSpec, StatusCode,
 };
 use crate::spool::{Committed, SealError, Sealed, StageError, StagePlan};
 
@@ -49,6 +51,10 @@ pub struct Grant {
     pub plan: StagePlan,
     /// The largest message taken, in octets (RFC 4975 §8.6).
     pub limit: u64,
+    /// What the sealed file has to be; of a wrapped one that is what is in the wrapper (RFC 5547 §8.7).
+    pub declared: FileInfo,
+    /// The message is a `message/cpim`, and these are the media types taken in it.
+    pub wrapped_types: Option<Vec<String>>,
     /// Longest pause between two pieces before the message counts as failed.
     pub idle: Duration,
 }
@@ -60,6 +66,8 @@ pub enum Command {
     Bind(SessionSpec),
     /// The knock is refused: 481 or 506.
     Refuse(KnockId, StatusCode),
+    /// The answer to an AUTH.
+    Auth(AuthId, AuthAnswer),
     /// The session is over.
     Unbind(SessionKey),
     /// The message may be read.
@@ -110,6 +118,8 @@ pub enum Input {
     Staged(InboundKey, Result<Ranges, StageError>),
     /// One [`Output::Write`] was performed, in order.
     Written(InboundKey, usize, Result<(), StageError>),
+    /// One [`Output::Peek`] was performed.
+    Peeked(InboundKey, Result<Vec<u8>, StageError>),
     /// One [`Output::Sync`] was performed: this prefix is durable.
     Synced(InboundKey, Result<u64, StageError>),
     /// One [`Output::Seal`] was performed.
@@ -129,8 +139,12 @@ pub enum Output {
     Write(InboundKey, u64, Bytes),
     /// Make the stage durable; answer with [`Input::Synced`].
     Sync(InboundKey),
-    /// Everything is in: check and seal; answer with [`Input::Sealed`].
-    Seal(InboundKey, u64, FileInfo),
+    /// Read the first octets of the stage, at most so many; answer with [`Input::Peeked`].
+    Peek(InboundKey, usize),
+    /// The file begins at this offset of the stage: a hint, for its digests.
+    ContentFrom(InboundKey, u64),
+    /// Everything is in: check these octets, which are the file, and seal; answer with [`Input::Sealed`].
+    Seal(InboundKey, Range<u64>, FileInfo),
     /// Keep the stage for a resume.
     Suspend(InboundKey),
     /// Throw the stage away.
@@ -159,6 +173,8 @@ pub enum Notice {
         /// The request's From-Path.
         from_path: Path,
     },
+    /// A WebSocket client wants a relay URI; the stream is held until the answer.
+    Auth(AuthId, Box<AuthRequest>),
     /// The peer has shown up in this session.
     Greeted(SessionKey),
     /// The peer refuses the session.
@@ -169,6 +185,8 @@ pub enum Notice {
     Withdrawn(InboundKey),
     /// So many octets of a message are in the stage.
     Received(InboundKey, u64),
+    /// The message is a wrapper, and this is in it. Once more before it is sealed; the last word counts.
+    Unwrapped(InboundKey, Box<Content>),
     /// Every octet of the message is in the stage; it is being checked.
     Whole(InboundKey),
     /// The message is whole, checked and sealed. The engine owes a commit.

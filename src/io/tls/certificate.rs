@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::engine::HostName;
 use crate::sdp::HashFunction;
 
-/// Names read of one certificate; those of a hosting company's have some hundred.
-const NAMES: usize = 1024;
+/// Names read of one certificate, each of which is kept as long as the connection; an endpoint's has a few.
+const NAMES: usize = 64;
 
 const SEQUENCE: u8 = 0x30;
 const OBJECT_IDENTIFIER: u8 = 0x06;

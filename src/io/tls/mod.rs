@@ -61,6 +61,8 @@ struct Shown {
     identity: Identity,
     roots: Roots,
     server: Arc<ServerConfig>,
+    /// For WebSockets: a browser that is asked for a certificate asks its user for one.
+    web: Arc<ServerConfig>,
 }
 
 /// Whom we let vouch. The system's authorities are read when they are asked for the first time.
@@ -136,7 +138,12 @@ impl Tls {
     }
 
     /// The handshake with somebody who has connected to us.
-    pub(super) async fn accept(&self, stream: TcpStream, place: Place) -> Result<MsrpStream, HandshakeError> {
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+        place: Place,
+        carrier: Carrier,
+    ) -> Result<MsrpStream, HandshakeError> {
         let handshake = async {
             let mut first = [0];
             match stream.peek(&mut first).await? {
@@ -144,12 +151,13 @@ impl Tls {
                 _ if first[0] != HANDSHAKE_RECORD => return Err(HandshakeError::Plain),
                 _ => {}
             }
-            Ok(TlsAcceptor::from(self.shown().server).accept(stream).await?)
+            let Shown { server, web, .. } = self.shown();
+            Ok(TlsAcceptor::from(if carrier.is_websocket() { web } else { server }).accept(stream).await?)
         };
         let stream = tokio::time::timeout(MSRP_HANDSHAKE, handshake).await.map_err(|_| HandshakeError::Late)??;
         let (socket, session) = stream.get_ref();
         let bearer = self.bearer(socket, session.peer_certificates(), self.0.asks_authorities);
-        Ok(MsrpStream::new(stream, bearer, Some(place)))
+        Ok(MsrpStream::new(stream, Bearer { carrier, ..bearer }, Some(place)))
     }
 
     /// The handshake with somebody whom we have connected to. RFC 6135 §6: who connects is the TLS client.
@@ -199,12 +207,12 @@ impl Shown {
     fn new(identity: Identity, roots: Roots, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
         let anybody = Anybody(Judge { provider: provider.clone(), roots: None });
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(VERSIONS)?;
-        let mut server = builder
-            .with_client_cert_verifier(Arc::new(anybody))
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key.clone())));
+        let resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
+        let web = builder.clone().with_no_client_auth().with_cert_resolver(resolver.clone());
+        let mut server = builder.with_client_cert_verifier(Arc::new(anybody)).with_cert_resolver(resolver);
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
-        Ok(Self { identity, roots, server: Arc::new(server) })
+        Ok(Self { identity, roots, server: Arc::new(server), web: Arc::new(web) })
     }
 }
 

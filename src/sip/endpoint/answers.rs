@@ -86,7 +86,7 @@ impl Endpoint {
         }
     }
 
-    /// The final response to an INFO or OPTIONS.
+    /// The final response to an INFO, OPTIONS or UPDATE.
     pub(super) fn answer(&mut self, now: Now, id: ServerId, mut reply: Reply, out: &mut Outbox<Output>) {
         let call = match self.layer.owed(id) {
             Owed::No => return,
@@ -97,8 +97,16 @@ impl Endpoint {
         if request.method == Method::Invite || !(200..700).contains(&reply.status) {
             return;
         }
+        let accepted = reply.status < 300;
         if let Some(call) = call.and_then(|call| self.calls.get_mut(&call)) {
             call.owed.retain(|owed| *owed != id);
+            call.updating.take_if(|updating| *updating == id);
+            if request.method == Method::Update && accepted {
+                call.dialog.refresh(&request.headers); // RFC 3311 §5.2
+            }
+        }
+        if let Some(call) = call.filter(|_| request.method == Method::Update && accepted) {
+            reply = self.invite_reply(call, &request, reply);
         }
         if request.method == Method::Options && reply.status < 300 {
             // RFC 3261 §11.2.
@@ -110,5 +118,8 @@ impl Endpoint {
                 .with("Supported", "");
         }
         self.reply(now, id, call, reply, out);
+        if let Some(call) = call.filter(|_| request.method == Method::Update) {
+            self.pump(now, call, out); // a re-INVITE of ours may have waited for it
+        }
     }
 }

@@ -29,7 +29,8 @@ use crate::model::limits::SIP_FLOWS;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
 /// What we serve, for Allow (RFC 3261 §20.5).
-const METHODS: [Method; 6] = [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info];
+const METHODS: [Method; 7] =
+    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info, Method::Update];
 
 /// Letters of a tag, branch or Call-ID: 130 random bits.
 const TOKEN_LETTERS: usize = 22;

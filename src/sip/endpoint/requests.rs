@@ -54,7 +54,7 @@ impl Endpoint {
         if tokens(headers, "Content-Encoding").any(|coding| !coding.eq_ignore_ascii_case("identity")) {
             return Some(Reply::status(415).with("Accept-Encoding", "identity"));
         }
-        let spoken = matches!(request.method, Method::Invite | Method::Info);
+        let spoken = matches!(request.method, Method::Invite | Method::Info | Method::Update);
         let optional = text(headers, "Content-Disposition").to_ascii_lowercase().contains("handling=optional");
         let body = body(headers, &request.body).filter(|_| spoken && !optional);
         if body.is_some_and(|body| !self.config.accept.contains(&body.media_type())) {
@@ -63,7 +63,8 @@ impl Endpoint {
         let accepts = |range: &str| ["application/sdp", "application/*", "*/*"].contains(&range);
         let media_range = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let mut ranges = tokens(headers, "Accept").map(media_range).peekable();
-        if request.method == Method::Invite && ranges.peek().is_some() && !ranges.any(|range| accepts(&range)) {
+        let described = matches!(request.method, Method::Invite | Method::Update);
+        if described && ranges.peek().is_some() && !ranges.any(|range| accepts(&range)) {
             return Some(Reply::status(406));
         }
         match value(headers, "Info-Package").filter(|_| request.method == Method::Info) {
@@ -94,7 +95,7 @@ impl Endpoint {
             }
             Method::Invite => self.invited(now, flow, id, request, out),
             Method::Options => self.asked(flow, id, None, request, out),
-            // RFC 3261 §12.2.2, §15.1.2: BYE and INFO live in dialogs alone.
+            // RFC 3261 §12.2.2, §15.1.2, RFC 3311 §5: BYE, INFO and UPDATE live in dialogs alone.
             _ => self.reply(now, id, None, Reply::status(481), out),
         }
     }
@@ -174,6 +175,7 @@ impl Endpoint {
                 self.reply(now, id, Some(key), reply, out);
             }
             Method::Invite => self.reinvited(now, id, key, request, out),
+            Method::Update => self.updated(now, id, key, request, out),
             Method::Options => self.asked(flow, id, Some(key), request, out),
             _ => {
                 self.entrust(id, key);
@@ -191,11 +193,8 @@ impl Endpoint {
 
     fn reinvited(&mut self, now: Now, id: ServerId, key: CallKey, request: &Arc<Request>, out: &mut Outbox<Output>) {
         let Some(call) = self.calls.get_mut(&key) else { return };
-        if call.waiting.is_some() {
-            // RFC 3261 §14.2: the one before it has no final response yet.
-            let secs = self.mint.number() % (OVERLAP_SECS_MAX + 1);
-            let reply = Reply::status(500).with("Retry-After", secs.to_string());
-            return self.reply(now, id, Some(key), reply, out);
+        if call.waiting.is_some() || call.updating.is_some() {
+            return self.overlapping(now, id, key, out);
         }
         // RFC 3261 §14.2: ours is under way; or our offer in a 2xx has no answer yet, which is the same.
         if call.inviting.is_some() || call.unacked.is_some_and(|unacked| unacked.offered) {
@@ -211,6 +210,32 @@ impl Endpoint {
         }
         self.await_owner(now, key, id, request);
         out.push(Output::Event(Event::Reinvited { call: key, body: body(&request.headers, &request.body) }));
+    }
+
+    /// RFC 3261 §14.2, RFC 3311 §5.2: the request before it has no final response yet.
+    fn overlapping(&mut self, now: Now, id: ServerId, key: CallKey, out: &mut Outbox<Output>) {
+        let secs = self.mint.number() % (OVERLAP_SECS_MAX + 1);
+        let reply = Reply::status(500).with("Retry-After", secs.to_string());
+        self.reply(now, id, Some(key), reply, out);
+    }
+
+    /// RFC 3311 §5.2. Without an offer it refreshes the dialog, and needs nobody to decide on it.
+    fn updated(&mut self, now: Now, id: ServerId, key: CallKey, request: &Arc<Request>, out: &mut Outbox<Output>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let offer = body(&request.headers, &request.body);
+        if call.updating.is_some() || (offer.is_some() && call.waiting.is_some()) {
+            return self.overlapping(now, id, key, out);
+        }
+        let ours_waits = call.inviting.is_some() || call.ack_owed.is_some();
+        if offer.is_some() && (ours_waits || call.unacked.is_some_and(|unacked| unacked.offered)) {
+            return self.reply(now, id, Some(key), Reply::status(491), out); // an offer of ours has no answer yet
+        }
+        call.updating = Some(id);
+        self.entrust(id, key);
+        match offer {
+            Some(_) => out.push(Output::Event(Event::Updated { call: key, request: RequestKey(id.0), body: offer })),
+            None => self.answer(now, id, Reply::status(200), out),
+        }
     }
 
     fn asked(&mut self, flow: Flow, id: ServerId, call: Option<CallKey>, request: &Request, out: &mut Outbox<Output>) {

@@ -202,7 +202,8 @@ impl Endpoint {
         // RFC 3261 §14.1: after a 491 the wait has to be over.
         let held = self.alarms.is_set((key, Alarm::Retry));
         let Some(call) = self.calls.get_mut(&key).filter(|_| !held) else { return };
-        let free = call.phase == Phase::Up && call.inviting.is_none() && call.waiting.is_none();
+        let peers = call.waiting.is_some() || call.updating.is_some();
+        let free = call.phase == Phase::Up && call.inviting.is_none() && !peers;
         if !free || call.unacked.is_some() || call.ack_owed.is_some() || call.hang_up.is_some() {
             return;
         }

@@ -27,6 +27,7 @@ impl Owner {
                 *call
             }
             Event::Reinvited { call, .. } | Event::Acked { call, .. } | Event::Cancelled { call } => *call,
+            Event::Updated { call, .. } => *call,
             Event::Info { call, .. } | Event::Bye { call, .. } | Event::Answered { call, .. } => *call,
             Event::Progress { call, .. } | Event::Refused { call, .. } | Event::ReinviteAnswered { call, .. } => *call,
             Event::ReinviteRefused { call, .. } | Event::InfoAnswered { call, .. } | Event::Ended { call, .. } => *call,
@@ -36,7 +37,7 @@ impl Owner {
         match event {
             Event::Invited { .. } | Event::Reinvited { .. } => drop(self.asked.insert(call)),
             Event::Cancelled { .. } => drop(self.asked.remove(&call)),
-            Event::Info { request, .. } => self.infos.push(request),
+            Event::Info { request, .. } | Event::Updated { request, .. } => self.infos.push(request),
             Event::InfoAnswered { token, .. } => {
                 assert!(self.tokens.remove(&token), "{token} is answered twice");
                 self.answered += 1;

@@ -1,0 +1,7 @@
+//! libFuzzer's door to the body of the same name.
+#![no_main]
+
+#[path = "../bodies/cpim.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));
