@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use restante::config::{Listen, Settings};
-use restante::engine::{CallMedia, Happening};
+use restante::engine::{CallMedia, Happening, LocalFile};
 use restante::io::node::{Line, Node, Options};
 use restante::model::{Digest, DigestAlgorithm, FileInfo, ObjectUri};
 use restante::msml::{self, Message};
@@ -14,6 +14,8 @@ use sha1::Digest as _;
 
 #[path = "main_job/phone.rs"]
 mod phone;
+#[path = "main_job/pulls.rs"]
+mod pulls;
 
 use phone::{PATH, Phone};
 
@@ -61,6 +63,11 @@ fn info(content: &[u8]) -> FileInfo {
     }
 }
 
+fn push(world: &World) -> CallMedia {
+    let (path, info) = (world.file.display().to_string(), info(&world.content));
+    CallMedia::Push(Box::new(LocalFile { path, info, ..LocalFile::default() }))
+}
+
 fn target(server: &Node, user: &str, transport: Transport) -> (String, SocketAddr) {
     let address = server.sip_address(transport).expect("the server listens");
     (format!("sip:{user}@{address}"), address)
@@ -69,7 +76,7 @@ fn target(server: &Node, user: &str, transport: Transport) -> (String, SocketAdd
 async fn deposit(world: &World, transport: Transport) -> (Vec<(String, String)>, bool) {
     let mut line = world.client.line().await.expect("a line");
     let (uri, remote) = target(&world.server, "bob", transport);
-    let media = CallMedia::Push { path: world.file.display().to_string(), info: Box::new(info(&world.content)) };
+    let media = push(world);
     line.call(uri, "sip:alice@127.0.0.1".to_owned(), remote, transport, media).await;
     let mut delivered = false;
     loop {
@@ -81,7 +88,7 @@ async fn deposit(world: &World, transport: Transport) -> (Vec<(String, String)>,
             }
             Happening::InfoAnswered(1, 200, Some(body)) => assert!(body.contains("response=\"200\""), "{body}"),
             Happening::Delivered => delivered = true,
-            Happening::SendFailed(_) => {}
+            Happening::SendFailed(_) | Happening::Reported(_) => {}
             Happening::Msml(text) => {
                 if let Ok(Message::Event(event)) = msml::read_message(text.as_bytes())
                     && event.name == "msml.dialog.exit"
@@ -199,7 +206,7 @@ async fn a_play_on_a_connection_that_only_sends_brings_its_own_stream_by_re_invi
     // Given a call whose one stream is a push towards the server, when a play is asked for on it ...
     let mut line = world.client.line().await.expect("a line");
     let (target, remote) = target(&world.server, "bob", Transport::Udp);
-    let media = CallMedia::Push { path: world.file.display().to_string(), info: Box::new(info(&world.content)) };
+    let media = push(&world);
     line.call(target, "sip:alice@127.0.0.1".to_owned(), remote, Transport::Udp, media).await;
     let seen = until(&mut line, |happening| matches!(happening, Happening::Answered(_))).await;
     let Some(Happening::Answered(tag)) = seen.last() else { panic!("answered: {seen:?}") };
@@ -235,7 +242,7 @@ async fn a_control_dialog_commands_a_connection_it_is_not_on_and_hears_of_its_en
 
     let mut phone = world.client.line().await.expect("a line");
     let (uri, remote) = target(&world.server, "bob", Transport::Udp);
-    let media = CallMedia::Push { path: world.file.display().to_string(), info: Box::new(info(&world.content)) };
+    let media = push(&world);
     phone.call(uri, "sip:alice@127.0.0.1".to_owned(), remote, Transport::Udp, media).await;
     let seen = until(&mut phone, |happening| matches!(happening, Happening::Answered(_))).await;
     let Some(Happening::Answered(tag)) = seen.last() else { panic!("answered: {seen:?}") };
@@ -265,7 +272,7 @@ async fn without_an_application_server_a_file_is_filed_by_the_request_uri_if_the
     world.server = Node::start(&settings, Options::default()).await.expect("a server");
     let mut line = world.client.line().await.expect("a line");
     let (uri, remote) = target(&world.server, "carol%20k", Transport::Udp);
-    let media = CallMedia::Push { path: world.file.display().to_string(), info: Box::new(info(&world.content)) };
+    let media = push(&world);
     line.call(uri, "sip:alice@127.0.0.1".to_owned(), remote, Transport::Udp, media).await;
     until(&mut line, |happening| matches!(happening, Happening::Delivered)).await;
     // The REPORT that made it "delivered" came after the commit.
@@ -362,6 +369,7 @@ async fn an_ack_answers_the_200_and_not_the_re_invite_that_waits_behind_it() {
     assert!(request.contains("a=file-selector:name:\"message.bin\""), "{request}");
 }
 
+// M5547-10-02
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_that_rotted_on_disk_is_never_delivered_as_a_success() {
     // Given an object whose body has one wrong bit ...

@@ -350,6 +350,7 @@ fn time_takes_stages_by_uptime_and_never_a_stage_in_use() {
     live.seal(3, &declared(b"abc")).expect("untouched");
 }
 
+// M5547-10-07
 #[test]
 fn no_stage_is_taken_below_the_reserve() {
     let files = SimFiles::new();

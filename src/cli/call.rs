@@ -44,6 +44,12 @@ pub(crate) struct Call {
     requests: u64,
     /// The peer has reported the whole file.
     reported: bool,
+    /// Octets of our file that the peer has answered with 200.
+    sent: u64,
+    /// Octets of our file that the peer keeps whatever happens.
+    durable: u64,
+    /// The connection that our file goes by is gone.
+    broken: bool,
 }
 
 /// What is heard on a call.
@@ -74,12 +80,37 @@ pub(crate) struct Exit {
 
 impl Call {
     pub(crate) const fn new(line: Line, watch: Watch) -> Self {
-        Self { line, conn: String::new(), watch, progress: None, requests: 0, reported: false }
+        Self {
+            line,
+            conn: String::new(),
+            watch,
+            progress: None,
+            requests: 0,
+            reported: false,
+            sent: 0,
+            durable: 0,
+            broken: false,
+        }
     }
 
     /// The connection identifier that the server knows this call by, without `conn:`.
     pub(crate) fn conn(&self) -> &str {
         &self.conn
+    }
+
+    /// How many octets of our file the peer has.
+    pub(crate) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// How many of them it keeps, whatever happens to it.
+    pub(crate) const fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// Whether the connection that our file goes by has broken.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Waits for the answer.
@@ -127,7 +158,15 @@ impl Call {
             }
             Some(Happening::InfoAnswered(_, 200..=299, None)) => Heard::Else,
             Some(Happening::InfoAnswered(_, status, _)) => return Err(uncommanded(status)),
-            Some(Happening::Sent(octets) | Happening::Received(octets)) => self.moved(octets),
+            Some(Happening::Sent(octets)) => {
+                self.sent = octets;
+                self.moved(octets)
+            }
+            Some(Happening::Reported(octets)) => {
+                self.durable = octets;
+                Heard::Else
+            }
+            Some(Happening::Received(octets)) => self.moved(octets),
             Some(Happening::Receiving(total)) => {
                 self.watch.octets = total.or(self.watch.octets);
                 Heard::Else
@@ -143,8 +182,11 @@ impl Call {
                 self.moved(object.envelope().size());
                 Heard::Committed(object)
             }
-            Some(Happening::NoMedia) => return Err(Failure::new("the server takes none of what we offered")),
-            Some(Happening::SendFailed(why)) => Heard::Trouble(format!("sending failed: {}", told(why))),
+            Some(Happening::NoMedia) => return Err(Failure::new("the server takes none of what we offered").refusal()),
+            Some(Happening::SendFailed(why)) => {
+                self.broken |= matches!(why, SendFailure::ConnectionLost | SendFailure::Timeout);
+                Heard::Trouble(format!("sending failed: {}", told(why)))
+            }
             Some(Happening::ReceiveFailed(why)) => Heard::Trouble(format!("receiving failed: {why}")),
             Some(Happening::Ended(why)) => return Err(over(why)),
             Some(Happening::Answered(_) | Happening::Refused(..)) => Heard::Else,
@@ -193,6 +235,20 @@ impl Call {
         Ok(())
     }
 
+    /// Waits for the file that the call was placed to pull.
+    ///
+    /// # Errors
+    /// It did not come.
+    pub(crate) async fn pulled(&mut self) -> Result<Committed, Failure> {
+        loop {
+            match self.next(SILENCE).await? {
+                Heard::Committed(object) => return Ok(object),
+                Heard::Trouble(why) => return Err(Failure::new(why)),
+                _ => {}
+            }
+        }
+    }
+
     /// Hangs up and waits for the server to agree.
     pub(crate) async fn end(mut self) {
         if let Some(progress) = self.progress.take() {
@@ -239,7 +295,7 @@ fn refused(status: u16, reason: &str) -> Failure {
     let failure = Failure::new(format!("the server refused the call: {status} {reason}"));
     match status {
         401 | 403 | 407 => failure.next("the server's control.trusted has to name this machine's network"),
-        488 => failure.next("nothing there matches, or msrp.max_size or msrp.accept_types rule the file out"),
+        488 => failure.refusal().next("nothing there matches, or msrp.max_size or msrp.accept_types rule the file out"),
         503 | 480 => failure.next("the server is stopping or has no room: try again later"),
         _ => failure.next("the server's log says more"),
     }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use restante::engine::CallMedia;
+use restante::engine::{CallMedia, LocalFile as EngineFile};
 use restante::model::ObjectUri;
 use restante::msml::{self, Event};
 use serde_json::json;
 
-use super::call::Watch;
+use super::call::{Call, Watch};
 use super::documents::Documents;
-use super::local::LocalFile;
+use super::local::{self, LocalFile};
 use super::server::ServerArgs;
 use super::station::{self, Gear, Station};
 use super::voice::{Failure, Voice};
@@ -35,6 +35,15 @@ pub(crate) struct Args {
     /// Octets of one MSRP chunk
     #[arg(long, value_name = "OCTETS", value_parser = clap::value_parser!(u64).range(1..))]
     chunk: Option<u64>,
+    /// A small preview picture of the file; a server that takes none gets the file without
+    #[arg(long, value_name = "FILE")]
+    icon: Option<PathBuf>,
+    /// How often a deposit whose connection breaks is taken up again, where it stopped
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    retries: u32,
+    /// Go on with a deposit that broke off, by the word it ended with
+    #[arg(long, value_name = "WORD", value_parser = resumed)]
+    resume: Option<Progressed>,
     /// Move the octets over TLS (TCP/TLS/MSRP, msrps), and not otherwise
     #[arg(long)]
     tls: bool,
@@ -66,6 +75,9 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
 }
 
 async fn all(args: &Args, voice: Voice) -> Result<(), Failure> {
+    if args.resume.is_some() && args.files.len() > 1 {
+        return Err(Failure::usage("--resume is about one file"));
+    }
     let gear = Gear { chunk: args.chunk, from: args.server.from.clone(), tls: args.tls, ..Gear::default() };
     let station = Station::open(&args.server.server, station::scratch(None)?, gear).await?;
     let mut failures = Vec::new();
@@ -88,15 +100,86 @@ async fn all(args: &Args, voice: Voice) -> Result<(), Failure> {
 
 async fn one(station: &Station, args: &Args, path: &Path, voice: Voice) -> Result<(), Failure> {
     let named = |failure: Failure| failure.about(&path.display().to_string());
-    let file = tokio::task::block_in_place(|| LocalFile::read(path, voice))?;
-    let watch = watch(&file, voice, Documents::Hidden);
-    let done = if args.unattended {
-        push(station, &file, &args.mailbox, watch).await
-    } else {
-        deposit(station, &file, &args.mailbox, watch).await
-    };
+    let mut file = tokio::task::block_in_place(|| LocalFile::read(path, voice))?;
+    file.icon = args.icon.as_deref().map(local::icon).transpose()?;
+    let done = stubborn(station, args, &file, voice).await;
     tell(&file, &args.mailbox, &done.map_err(named)?, voice)
 }
+
+/// Takes a deposit up again as long as it is the connection that breaks. The Message-ID stays: a server that still has the
+/// older session open knows by it who has come back.
+async fn stubborn(station: &Station, args: &Args, file: &LocalFile, voice: Voice) -> Result<Deposited, Failure> {
+    let mut so_far = match &args.resume {
+        Some(progressed) => progressed.clone(),
+        None => Progressed { message_id: station::fresh_id()?, octets: 0, durable: 0 },
+    };
+    let (mut left, mut pause, mut broken) = (args.retries, PAUSE, false);
+    loop {
+        let watch = watch(file, voice, Documents::Hidden);
+        let failure = match attempt(station, args, file, &mut so_far, watch, &mut broken).await {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
+        if so_far.octets > 0 && failure.is_refusal() {
+            // The server has not kept all that it had: less of it then, and in the end the whole under the same Message-ID.
+            so_far.octets = if so_far.octets > so_far.durable { so_far.durable } else { 0 };
+            continue;
+        }
+        if !broken {
+            return Err(failure);
+        }
+        let Some(fewer) = left.checked_sub(1) else {
+            return Err(failure.next(format!("go on with --resume {}-{}", so_far.octets, so_far.message_id)));
+        };
+        left = fewer;
+        if !voice.quiet {
+            eprintln!("{}: broken after {} octets, going on", file.path.display(), so_far.octets);
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+}
+
+async fn attempt(
+    station: &Station,
+    args: &Args,
+    file: &LocalFile,
+    so_far: &mut Progressed,
+    watch: Watch,
+    broken: &mut bool,
+) -> Result<Deposited, Failure> {
+    let began = Instant::now();
+    let mut call = station.call(args.mailbox.box_name(), media(file, so_far), watch).await?;
+    let from = so_far.octets;
+    let done = if args.unattended { push(&mut call).await } else { deposit(&mut call, file, &args.mailbox).await };
+    (so_far.octets, so_far.durable) = (from + call.sent(), from + call.durable());
+    *broken = call.is_broken();
+    let took = began.elapsed();
+    call.end().await;
+    done.map(|uri| Deposited { uri, took })
+}
+
+/// How far a file has come, and under which Message-ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Progressed {
+    message_id: String,
+    octets: u64,
+    /// Of these, how many a server has that was killed meanwhile.
+    durable: u64,
+}
+
+/// `OCTETS-MESSAGEID`.
+fn resumed(text: &str) -> Result<Progressed, String> {
+    let parsed = text.split_once('-').and_then(|(octets, id)| Some((octets.parse().ok()?, id)));
+    let letters = |id: &str| (4..=32).contains(&id.len()) && id.bytes().all(|octet| octet.is_ascii_alphanumeric());
+    match parsed {
+        Some((octets, id)) if letters(id) => Ok(Progressed { message_id: id.to_owned(), octets, durable: 0 }),
+        _ => Err("it is a number, a hyphen and a Message-ID, as a broken deposit prints it".to_owned()),
+    }
+}
+
+/// Before the first new attempt; then twice as long each time, so that a server has half a minute to come back.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a transfer of this file looks like.
 pub(crate) fn watch(file: &LocalFile, voice: Voice, documents: Documents) -> Watch {
@@ -107,9 +190,9 @@ pub(crate) fn watch(file: &LocalFile, voice: Voice, documents: Documents) -> Wat
 ///
 /// # Errors
 /// The file is not in the box, and why.
-async fn deposit(station: &Station, file: &LocalFile, mailbox: &ObjectUri, watch: Watch) -> Result<Deposited, Failure> {
-    let (exit, took) = record(station, file, mailbox, watch).await?;
-    Ok(Deposited { uri: Some(stored(&exit, file)?), took })
+async fn deposit(call: &mut Call, file: &LocalFile, mailbox: &ObjectUri) -> Result<Option<String>, Failure> {
+    let exit = record_on(call, mailbox).await?;
+    stored(&exit, file).map(Some)
 }
 
 /// Sends the file on a call, and MSML that records it. Returns the dialog's exit event, good or bad, and how long the
@@ -124,7 +207,16 @@ pub(crate) async fn record(
     watch: Watch,
 ) -> Result<(Event, Duration), Failure> {
     let began = Instant::now();
-    let mut call = station.call(mailbox.box_name(), media(file), watch).await?;
+    let so_far = Progressed { message_id: station::fresh_id()?, octets: 0, durable: 0 };
+    let mut call = station.call(mailbox.box_name(), media(file, &so_far), watch).await?;
+    let outcome = record_on(&mut call, mailbox).await;
+    let took = began.elapsed();
+    call.end().await;
+    Ok((outcome?, took))
+}
+
+/// MSML that records what the call brings.
+async fn record_on(call: &mut Call, mailbox: &ObjectUri) -> Result<Event, Failure> {
     let request = msml::record_request(call.conn(), "deposit", mailbox, MAXTIME, NAMELIST);
     let outcome = call.dialog(request, false).await;
     // The exit event and the REPORT come by different ways, and both are owed.
@@ -132,26 +224,22 @@ pub(crate) async fn record(
         Ok(exit) if exit.event.value("record.end") == Some("record.complete") => call.delivered().await,
         _ => Ok(()),
     };
-    let took = began.elapsed();
-    call.end().await;
     let exit = outcome?;
     reported?;
-    Ok((exit.event, took))
+    Ok(exit.event)
 }
 
 /// Sends the file on a call and nothing else.
-async fn push(station: &Station, file: &LocalFile, mailbox: &ObjectUri, watch: Watch) -> Result<Deposited, Failure> {
-    let began = Instant::now();
-    let mut call = station.call(mailbox.box_name(), media(file), watch).await?;
+async fn push(call: &mut Call) -> Result<Option<String>, Failure> {
     let outcome = call.delivered().await;
-    let took = began.elapsed();
-    call.end().await;
     outcome.map_err(|failure| failure.next("without MSML the server needs control.unattended = \"deposit\""))?;
-    Ok(Deposited { uri: None, took })
+    Ok(None)
 }
 
-fn media(file: &LocalFile) -> CallMedia {
-    CallMedia::Push { path: file.path.display().to_string(), info: Box::new(file.info.clone()) }
+fn media(file: &LocalFile, so_far: &Progressed) -> CallMedia {
+    let (path, info, icon) = (file.path.display().to_string(), file.info.clone(), file.icon.clone());
+    let message_id = Some(so_far.message_id.clone());
+    CallMedia::Push(Box::new(EngineFile { path, info, icon, offset: so_far.octets, message_id }))
 }
 
 /// The object's name, if the exit event says that it is there and the same as ours.
@@ -211,6 +299,15 @@ fn tell(file: &LocalFile, mailbox: &ObjectUri, done: &Deposited, voice: Voice) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_word_of_a_broken_deposit_says_how_far_and_under_which_id() {
+        let progressed = Progressed { message_id: "aB3dE".to_owned(), octets: 70, durable: 0 };
+        assert_eq!(resumed("70-aB3dE"), Ok(progressed));
+        for bad in ["", "70", "x-aB3dE", "70-", "70-a b c", "70-aB3dE\r\n", "-5-aB3dE"] {
+            assert!(resumed(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_box_is_typed_bare_or_as_its_uri() {

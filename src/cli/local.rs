@@ -5,8 +5,9 @@ use std::io::{self, ErrorKind, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use restante::io::node::Node;
+use restante::model::limits::ICON_OFFERED_OCTETS;
 use restante::model::{Digest, FileInfo};
-use restante::spool::Committed;
+use restante::spool::{Committed, Icon};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -31,6 +32,8 @@ pub(crate) struct LocalFile {
     pub(crate) info: FileInfo,
     /// Its length in octets.
     pub(crate) size: u64,
+    /// A preview picture of it.
+    pub(crate) icon: Option<Icon>,
     /// SHA-256, which is not declared but compared with what the server says it has.
     pub(crate) sha256: Digest,
 }
@@ -74,13 +77,31 @@ impl LocalFile {
             disposition: Some("attachment".to_owned()),
             ..FileInfo::default()
         };
-        Ok(Self { path: path.to_owned(), info, size, sha256: Digest::sha256(sha256.finalize().into()) })
+        Ok(Self { path: path.to_owned(), info, size, icon: None, sha256: Digest::sha256(sha256.finalize().into()) })
     }
 
     /// Its own name.
     pub(crate) fn name(&self) -> &str {
         self.info.name.as_deref().unwrap_or_default()
     }
+}
+
+/// A picture that goes with a file.
+///
+/// # Errors
+/// It can't be read, is no picture, or is too big for one (RFC 5547 §8.8).
+pub(crate) fn icon(path: &Path) -> Result<Icon, Failure> {
+    let failed = |why: String| Failure::new(format!("{}: {why}", path.display()));
+    let media_type = media_type(&path.to_string_lossy());
+    let octets = fs::read(path).map_err(|error| failed(error.to_string()))?;
+    if !media_type.starts_with("image/") {
+        return Err(failed("not the name of a picture".to_owned()).next("an icon is a .png, .jpg, .gif or .webp file"));
+    }
+    if octets.len() > ICON_OFFERED_OCTETS {
+        return Err(failed(format!("{} octets are too many for an icon", octets.len()))
+            .next(format!("make it smaller than {ICON_OFFERED_OCTETS} octets")));
+    }
+    Ok(Icon { media_type: media_type.to_owned(), octets })
 }
 
 /// The MIME type that the name's extension stands for; what nobody knows is octets.

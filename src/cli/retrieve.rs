@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use restante::engine::CallMedia;
-use restante::model::ObjectUri;
+use restante::engine::{CallMedia, Wanted};
+use restante::model::{FileInfo, ObjectUri};
 use restante::msml::{self, Event};
 use restante::spool::Committed;
 use serde_json::json;
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Replace a file that is there
     #[arg(long)]
     force: bool,
+    /// Where to put the file's preview picture, if it has one
+    #[arg(long, value_name = "FILE")]
+    icon_out: Option<PathBuf>,
     /// Move the octets over TLS (TCP/TLS/MSRP, msrps), and not otherwise
     #[arg(long)]
     tls: bool,
@@ -67,14 +70,85 @@ async fn fetch(args: &Args, voice: Voice) -> Result<(), Failure> {
     }
     // Beside the file it will be, so that it gets there whole or not at all.
     let dir = args.output.as_deref().map_or_else(|| Path::new("."), local::parent);
+    let part = args.output.as_deref().map(part_of);
     let gear = Gear { from: args.server.from.clone(), tls: args.tls, ..Gear::default() };
     let station = Station::open(&args.server.server, station::scratch(Some(dir))?, gear).await?;
-    let watch = Watch { voice, label: format!("fetch {}", args.uri), octets: None, documents: Documents::Hidden };
-    let retrieved = retrieve(&station, &args.uri, watch).await?;
+    let retrieved = match any_way(&station, args, part.as_deref(), voice).await {
+        Ok(retrieved) => retrieved,
+        Err(failure) => return Err(keep(station, part.as_deref(), failure).await),
+    };
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from(local::plain_name(&retrieved.object)));
     place(&station, &retrieved.object, &path, args.force)?;
+    if let Some(part) = part.filter(|part| part.exists()) {
+        fs::remove_file(&part).map_err(|error| Failure::new(format!("{}: {error}", part.display())))?;
+    }
+    let pictured = args.icon_out.as_deref().map(|path| place_icon(&retrieved.object, path)).transpose()?;
     station.close().await;
-    tell(args, &retrieved, &path, voice)
+    tell(args, &retrieved, &path, pictured, voice)
+}
+
+/// Goes on with the part that there is, if the server still has the same file; from the beginning otherwise.
+async fn any_way(station: &Station, args: &Args, part: Option<&Path>, voice: Voice) -> Result<Retrieved, Failure> {
+    let watch = Watch { voice, label: format!("fetch {}", args.uri), octets: None, documents: Documents::Hidden };
+    let part = part.filter(|part| part.metadata().is_ok_and(|metadata| metadata.len() > 0));
+    if part.is_none() && args.icon_out.is_none() {
+        return retrieve(station, &args.uri, watch).await;
+    }
+    let before = part.map(|part| tokio::task::block_in_place(|| station.prefill(part))).transpose()?;
+    match pull(station, &args.uri, before.clone(), watch.clone()).await {
+        Err(failure) if failure.is_refusal() && before.is_some() => retrieve(station, &args.uri, watch).await,
+        pulled => pulled,
+    }
+}
+
+/// Asks for the object by its name, or for what is missing of it (RFC 5547 §8.2.2). The server has to trust us for that.
+async fn pull(
+    station: &Station,
+    uri: &ObjectUri,
+    part: Option<(String, u64)>,
+    watch: Watch,
+) -> Result<Retrieved, Failure> {
+    let began = Instant::now();
+    let selector = FileInfo { name: uri.name().map(str::to_owned), ..FileInfo::default() };
+    let media = CallMedia::Pull(Box::new(Wanted { selector, part }));
+    let mut call = station.call(uri.box_name(), media, watch).await?;
+    let object = call.pulled().await;
+    let took = began.elapsed();
+    call.end().await;
+    Ok(Retrieved { object: object?, took })
+}
+
+/// Where a file is as long as it is not whole.
+fn part_of(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+/// What has come of a file that broke off stays beside where it belongs.
+async fn keep(station: Station, part: Option<&Path>, failure: Failure) -> Failure {
+    let Some(part) = part else {
+        station.close().await;
+        return failure;
+    };
+    match station.close_and_keep(part).await {
+        Ok(Some(octets)) => {
+            failure.next(format!("{octets} octets are in {}: the same command goes on with them", part.display()))
+        }
+        // The octets were given up when the whole turned out to be something else.
+        Ok(None) if part.exists() && fs::remove_file(part).is_ok() => {
+            failure.next(format!("what was in {} was of another file and is gone: fetch it again", part.display()))
+        }
+        Ok(None) => failure,
+        Err(error) => failure.next(format!("what came of it could not be kept in {}: {error}", part.display())),
+    }
+}
+
+/// Puts the picture of a file where it was asked for; says no if there is none.
+fn place_icon(object: &Committed, path: &Path) -> Result<bool, Failure> {
+    let Some(icon) = &object.envelope().icon else { return Ok(false) };
+    fs::write(path, &icon.octets).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+    Ok(true)
 }
 
 /// Has the object played to us and compares what came with what the server says it sent.
@@ -138,15 +212,16 @@ fn occupied(path: &Path) -> Failure {
         .next("name another place with -o FILE, or replace it with --force")
 }
 
-fn tell(args: &Args, retrieved: &Retrieved, path: &Path, voice: Voice) -> Result<(), Failure> {
+fn tell(args: &Args, retrieved: &Retrieved, path: &Path, pictured: Option<bool>, voice: Voice) -> Result<(), Failure> {
     let envelope = retrieved.object.envelope();
     let (place, size, hash) = (path.display().to_string(), envelope.size(), envelope.sha256().hex());
     if voice.json {
         let millis = u64::try_from(retrieved.took.as_millis()).unwrap_or(u64::MAX);
         let line = json!({ "uri": args.uri.to_string(), "file": place, "octets": size, "sha256": hash,
-            "type": envelope.file.media_type, "name": envelope.file.name, "verified": true, "millis": millis });
+            "type": envelope.file.media_type, "name": envelope.file.name, "verified": true, "millis": millis, "icon": pictured });
         return voice.result(&line.to_string());
     }
-    let text = format!("{place}  {}, {size} octets, sha-256 {hash} verified", args.uri);
+    let icon = if pictured == Some(false) { ", no icon" } else { "" };
+    let text = format!("{place}  {}, {size} octets, sha-256 {hash} verified{icon}", args.uri);
     voice.result(if voice.quiet { &place } else { &text })
 }

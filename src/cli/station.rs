@@ -1,14 +1,19 @@
 //! Where the client commands stand: a node of their own for the length of the command.
 
 use std::future::Future;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use restante::config::{Host, Listen, Settings, Transport as Listened};
 use restante::engine::CallMedia;
+use restante::io::entropy;
+use restante::io::files::HostFiles;
 use restante::io::node::{Node, Options};
+use restante::model::ObjectUri;
 use restante::sip::Transport;
+use restante::spool::{Spool, StagePlan};
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 
@@ -96,6 +101,51 @@ impl Station {
         self.scratch.path().join("spool")
     }
 
+    /// Lets a file of which `part` is the beginning go on in this station's spool. Returns the key it waits under and how
+    /// many octets that is.
+    ///
+    /// # Errors
+    /// It can't be read, or there is no room for it.
+    pub(crate) fn prefill(&self, part: &Path) -> Result<(String, u64), Failure> {
+        let failed = |why: String| Failure::new(format!("{}: {why}", part.display()));
+        let mut file = std::fs::File::open(part).map_err(|error| failed(error.to_string()))?;
+        let object = ObjectUri::mailbox("inbox").map_err(|error| failed(error.to_string()))?;
+        let key = Some(PART.to_owned());
+        let plan = StagePlan { resume_key: key.clone(), file_key: key, ..StagePlan::new(object) };
+        let mut stage =
+            self.node.spool().stage(plan, self.node.clock().now()).map_err(|error| failed(error.to_string()))?;
+        let (mut buffer, mut octets) = (vec![0; COPY_OCTETS], 0);
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => {
+                    stage.write(octets, &buffer[..read]).map_err(|error| failed(error.to_string()))?;
+                    octets += read as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error.to_string())),
+            }
+        }
+        stage.suspend().map_err(|error| failed(error.to_string()))?;
+        Ok((PART.to_owned(), octets))
+    }
+
+    /// Stops the node and puts the file that was arriving, if any, to `part`. Returns how many octets there are of it.
+    ///
+    /// # Errors
+    /// It can't be put there.
+    pub(crate) async fn close_and_keep(self, part: &Path) -> std::io::Result<Option<u64>> {
+        self.node.stop().await;
+        let files = HostFiles::existing(self.scratch.path().join("spool"))?;
+        let spool = Spool::read_only(Arc::new(files)).map_err(std::io::Error::other)?;
+        let stages = spool.stages().map_err(std::io::Error::other)?;
+        // One with a hole is of no use: what comes before it would have to come again.
+        let whole = stages.into_iter().filter(|stage| stage.durable == stage.length && stage.durable > 0);
+        let Some(stage) = whole.max_by_key(|stage| stage.durable) else { return Ok(None) };
+        std::fs::rename(self.scratch.path().join("spool/stage").join(&stage.id), part)?;
+        Ok(Some(stage.durable))
+    }
+
     /// Stops the node and removes what it left on disk.
     pub(crate) async fn close(self) {
         self.node.stop().await;
@@ -116,6 +166,24 @@ impl Station {
         std::future::pending().await
     }
 }
+
+/// The key of a file that a command has begun before.
+const PART: &str = "part";
+
+/// Octets copied at a time.
+const COPY_OCTETS: usize = 256 * 1024;
+
+/// A Message-ID that nobody has used (RFC 4975 §7.1).
+///
+/// # Errors
+/// The system has no random numbers.
+pub(crate) fn fresh_id() -> Result<String, Failure> {
+    let mut mint = entropy::mint().map_err(|error| Failure::new(error.to_string()))?;
+    Ok(mint.token(MESSAGE_ID_LETTERS))
+}
+
+/// RFC 4975 §7.1 wants 64 random bits; 22 letters carry 130.
+const MESSAGE_ID_LETTERS: usize = 22;
 
 /// A UDP socket that knows no other peer.
 async fn probe(remote: SocketAddr) -> std::io::Result<UdpSocket> {

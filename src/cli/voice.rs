@@ -40,12 +40,13 @@ pub(crate) struct Failure {
     what: String,
     next: Option<String>,
     code: u8,
+    refusal: bool,
 }
 
 impl Failure {
     /// Something failed: exit code 1.
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), next: None, code: 1 }
+        Self { what: what.into(), next: None, code: 1, refusal: false }
     }
 
     /// Something was typed wrong: exit code 2.
@@ -56,6 +57,16 @@ impl Failure {
     /// With what to do next.
     pub(crate) fn next(self, next: impl Into<String>) -> Self {
         Self { next: Some(next.into()), ..self }
+    }
+
+    /// The server will not take this offer, and may take another.
+    pub(crate) fn refusal(self) -> Self {
+        Self { refusal: true, ..self }
+    }
+
+    /// See [`Failure::refusal`].
+    pub(crate) const fn is_refusal(&self) -> bool {
+        self.refusal
     }
 
     /// With what it is about, in front.

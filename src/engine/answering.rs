@@ -4,14 +4,15 @@ use std::collections::{HashMap, VecDeque};
 
 use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
 use super::core::Engine;
-use super::description::{Refusal, file_offer, read_description};
-use super::jobs::{Errand, Owner, Pending, Timer};
-use super::link::{Command, Source};
-use super::paths::{OwnPath, Waiting, from_sdp, in_sdp};
-use super::port::{Output, Query};
+use super::description::{Refusal, read_description};
+use super::jobs::{Errand, Outgoing, Owner, Pending, Timer};
+use super::link::Command;
+use super::paths::{OwnPath, Waiting, from_sdp};
+use super::port::Output;
 use super::relay::UNAVAILABLE;
+use super::transfers::{icon_of, icons};
 use super::trust::Demand;
-use crate::model::{Now, ObjectUri, Outbox};
+use crate::model::{Now, Outbox};
 use crate::msml;
 use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
@@ -19,12 +20,16 @@ use crate::sdp::{
     Unsupported, Verdict, Wish,
 };
 use crate::sip::{self, Body, CallKey, Invite, RequestKey};
-use crate::spool::Committed;
+use crate::spool::{Committed, Icon};
 
 // The peer offers.
 impl Engine {
     pub(super) fn invited(&mut self, now: Now, key: CallKey, tag: String, invite: Invite, out: &mut Outbox<Output>) {
         let user_agent = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+        let accepts = |(name, value): &(String, String)| {
+            name.eq_ignore_ascii_case("accept") && value.to_ascii_lowercase().contains("multipart/related")
+        };
+        let takes_icons = invite.headers.iter().any(accepts);
         let style = self.policy.style(invite.source.ip(), user_agent.map(|(_, value)| value.as_str()));
         let call = Call {
             tag,
@@ -42,13 +47,17 @@ impl Engine {
             reoffers: VecDeque::new(),
             streams: Vec::new(),
             waits_since: now.instant,
+            transfers: VecDeque::new(),
+            takes_icons,
+            closing: false,
             leaving: false,
         };
         tracing::info!(call_id = %call.parties.call_id, conn = %call.tag, from = %call.parties.from, source = %call.source, "INVITE");
         let control = is_control_user(&call.parties.user);
         self.board.add_call(key, call);
+        let icons = icons(invite.body.as_ref());
         match read_description(invite.body) {
-            Ok(Some(offer)) => self.consider(now, key, offer, out),
+            Ok(Some(offer)) => self.consider(now, key, offer, icons, out),
             Ok(None) => self.offer_ours(now, key, control, out),
             Err(refusal) => self.refuse(now, key, refusal, out),
         }
@@ -56,14 +65,14 @@ impl Engine {
 
     pub(super) fn reinvited(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
         self.yield_to_peer(now, key, out);
+        let icons = icons(body.as_ref());
         match read_description(body) {
-            Ok(Some(offer)) => self.consider(now, key, offer, out),
+            Ok(Some(offer)) => self.consider(now, key, offer, icons, out),
             Ok(None) => {
                 // RFC 3261 §14.2: an offerless re-INVITE is answered with an offer of what there is.
                 let Some(call) = self.board.calls.get_mut(&key) else { return };
                 let Some(description) = call.description.clone() else { return };
-                let offered =
-                    Offered { description: description.clone(), added: Vec::new(), purpose: None, renewed: None };
+                let offered = Offered::new(description.clone(), Vec::new());
                 call.offered_in_2xx = Some(offered);
                 self.accept(now, key, &description, out);
             }
@@ -109,6 +118,7 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         let answer = |status, body| sip::Command::Answer { request, status, reason: None, body, headers: Vec::new() };
+        let icons = icons(body.as_ref());
         let offer = read_description(body);
         let Some(call) = self.board.calls.get_mut(&key).filter(|call| call.description.is_some()) else {
             return self.command(now, answer(500, None), out); // its INVITE has no answer yet
@@ -117,7 +127,7 @@ impl Engine {
             Ok(Some(offer)) => {
                 call.updating = Some(request);
                 self.yield_to_peer(now, key, out);
-                self.consider(now, key, offer, out);
+                self.consider(now, key, offer, icons, out);
             }
             Ok(None) => self.command(now, answer(200, None), out),
             Err(Refusal { status, warning }) => {
@@ -149,12 +159,19 @@ impl Engine {
         let added: Vec<_> = proposed.into_iter().enumerate().collect();
         self.await_answer(key, &added);
         let Some(call) = self.board.calls.get_mut(&key) else { return };
-        call.offered_in_2xx = Some(Offered { description: description.clone(), added, purpose: None, renewed: None });
+        call.offered_in_2xx = Some(Offered::new(description.clone(), added));
         self.accept(now, key, &description, out);
     }
 
-    /// Decides on each stream of an offer; pulls wait for the spool.
-    pub(super) fn consider(&mut self, now: Now, key: CallKey, offer: Description, out: &mut Outbox<Output>) {
+    /// Decides on each stream of an offer; some wait for the spool.
+    pub(super) fn consider(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        offer: Description,
+        icons: Vec<(String, Icon)>,
+        out: &mut Outbox<Output>,
+    ) {
         let mut streams = sdp::read_offer(&offer);
         self.route_offer(key, &offer, &mut streams);
         streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
@@ -164,7 +181,7 @@ impl Engine {
         };
         let need = streams.iter().filter(fresh).count();
         if self.lacks_paths(key, need) {
-            return self.apply(now, key, need, Waiting::Answer(Box::new(offer)), out);
+            return self.apply(now, key, need, Waiting::Answer(Box::new(offer), icons), out);
         }
         if let Some(carrier) = self.outermost_carrier(key) {
             for stream in &mut streams {
@@ -178,19 +195,20 @@ impl Engine {
         }
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(now, key, stream)).collect();
         let round = self.number();
-        let mut pending = Pending { round, offer, streams, verdicts, pulled: HashMap::new() };
+        let mut pending =
+            Pending { round, offer, streams, verdicts, pulled: HashMap::new(), icons, pictures: Vec::new() };
         let mut wanted = Vec::new();
         for (stream, verdict) in
             pending.streams.iter().zip(&mut pending.verdicts).filter(|(_, verdict)| verdict.is_none())
         {
-            match self.pull_query(key, stream) {
+            match self.question(key, stream) {
                 Some(query) => wanted.push((stream.index, query)),
                 None => *verdict = Some(Verdict::Reject),
             }
         }
         self.offers.insert(key, pending);
         for (index, query) in wanted {
-            let ticket = self.errand(Errand::Pull { call: key, round, index });
+            let ticket = self.errand(Errand::Stream { call: key, round, index });
             out.push(Output::Find(ticket, query));
         }
         self.answer_if_decided(now, key, out);
@@ -230,16 +248,7 @@ impl Engine {
                 tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream refused");
                 Some(Verdict::Reject)
             }
-            Wish::Push(file) => {
-                let info = &file.info;
-                let fits = info.size.is_none_or(|size| size <= self.policy.max_size);
-                let liked = info.media_type.as_deref().is_none_or(|kind| self.policy.accepts(kind));
-                if !fits || !liked {
-                    tracing::warn!(size = info.size, media_type = info.media_type.as_deref(), "file refused by policy");
-                    return Some(Verdict::Reject);
-                }
-                Some(self.local_stream(now, key, Direction::RecvOnly, stream, Some(file.clone())))
-            }
+            Wish::Push(file) => self.judge_push(now, key, stream, file),
             Wish::Pull(_) => None,
             Wish::Session(direction) => {
                 let ours = Direction::SendRecv.facing(*direction);
@@ -252,43 +261,7 @@ impl Engine {
         }
     }
 
-    /// A line that repeats a stream we have (session timers do, RFC 4028): the same again, nothing starts anew.
-    fn kept(&self, key: CallKey, stream: &StreamOffer) -> Option<Verdict> {
-        let session = (*self.board.calls.get(&key)?.streams.get(stream.index)?)?;
-        let have = self.board.streams.get(&session)?;
-        let file = match (&stream.wish, &have.file) {
-            (Wish::Push(file) | Wish::Pull(file), Some(ours)) => {
-                // RFC 5547 §8.1: another id is another transfer, whatever the path; the same id stays the same file.
-                if file.info.transfer_id != ours.info.transfer_id {
-                    return None;
-                }
-                if file.contradicts(&ours.info) {
-                    return Some(Verdict::Reject);
-                }
-                Some(ours.clone())
-            }
-            (Wish::Session(_), None) => None,
-            _ => return None,
-        };
-        let direction = match &stream.wish {
-            Wish::Session(peer) => Direction::SendRecv.facing(*peer),
-            _ => Direction::new(have.sends, have.receives),
-        };
-        // RFC 8122 §6.2: a connection goes on only under a fingerprint that it matches.
-        let proven = have.link().is_none_or(|link| self.proven(&stream.terms, link).is_ok());
-        (have.is_path(&stream.terms.path) && proven).then(|| {
-            let mut terms =
-                Terms { cema: stream.route != Route::Path, ..self.terms(in_sdp(&have.relays, &have.local)) };
-            // A connection shows the certificate it began with, whatever has been read since.
-            let told = self.board.calls.get(&key).and_then(|call| call.description.as_ref()?.media.get(stream.index));
-            if let Some(told) = told.filter(|_| have.link().is_some()) {
-                terms.fingerprints = told.fingerprints();
-            }
-            Verdict::Accept(LocalStream { terms, direction, role: have.role, file })
-        })
-    }
-
-    fn local_stream(
+    pub(super) fn local_stream(
         &mut self,
         now: Now,
         key: CallKey,
@@ -335,64 +308,7 @@ impl Engine {
             || itself()
     }
 
-    /// What a pull asks for: the box is the Request-URI's, the object the selector's. Nobody but those who may command
-    /// us reads other people's mail without an application server.
-    fn pull_query(&self, key: CallKey, stream: &StreamOffer) -> Option<Query> {
-        let Wish::Pull(file) = &stream.wish else { return None };
-        let call = self.board.calls.get(&key)?;
-        if !self.policy.may_control(call.source.ip()) {
-            tracing::warn!(call_id = %call.parties.call_id, source = %call.source, "a pull from outside control.trusted: refused");
-            return None;
-        }
-        let user = &call.parties.user;
-        let user = percent_encoding::percent_decode_str(user).decode_utf8().ok()?;
-        Some(Query::Select(ObjectUri::mailbox(&user).ok()?, Box::new(file.info.clone())))
-    }
-
-    pub(super) fn pull_found(
-        &mut self,
-        now: Now,
-        key: CallKey,
-        (round, index): (u64, usize),
-        result: Result<Option<Committed>, String>,
-        out: &mut Outbox<Output>,
-    ) {
-        if self.offers.get(&key).is_none_or(|pending| pending.round != round) {
-            return; // that offer was given up
-        }
-        let Some(mut pending) = self.offers.remove(&key) else { return };
-        let Some(at) = pending.streams.iter().position(|stream| stream.index == index) else { return };
-        let verdict = match result {
-            Ok(Some(object)) if !self.fits(key, &pending.streams[at].terms, &object) => {
-                tracing::warn!(uri = %object.envelope().uri, "the caller pulls what it does not accept: refused");
-                Verdict::Reject
-            }
-            Ok(Some(object)) => {
-                let stream = &pending.streams[at];
-                let Wish::Pull(asked) = &stream.wish else { return };
-                let file = pulled_file(asked, &object);
-                pending.pulled.insert(index, object);
-                self.local_stream(now, key, Direction::SendOnly, &pending.streams[at], Some(file))
-            }
-            Ok(None) => Verdict::Reject,
-            Err(why) => {
-                tracing::warn!(%why, "the spool could not be asked");
-                Verdict::Reject
-            }
-        };
-        pending.verdicts[at] = Some(verdict);
-        self.offers.insert(key, pending);
-        self.answer_if_decided(now, key, out);
-    }
-
-    /// RFC 4975 §8.6, RFC 5547 §8.7: nothing is sent that the peer does not take, by type or by size.
-    fn fits(&self, key: CallKey, terms: &Terms, object: &Committed) -> bool {
-        let envelope = object.envelope();
-        let wrapper = self.wrapper_octets(key, terms, &Source::Object(object.clone()), &envelope.file);
-        wrapper.is_some_and(|wrapper| terms.accept_size(envelope.size().saturating_add(wrapper)))
-    }
-
-    fn answer_if_decided(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+    pub(super) fn answer_if_decided(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
         let decided = self.offers.get(&key).is_some_and(|pending| pending.verdicts.iter().all(Option::is_some));
         let Some(pending) = decided.then(|| self.offers.remove(&key)).flatten() else { return };
         let verdicts: Vec<Verdict> = pending.verdicts.into_iter().flatten().collect();
@@ -411,11 +327,15 @@ impl Engine {
             description = description.succeeding(previous);
         }
         let acknowledged = call.updating.is_none();
-        self.accept(now, key, &description, out);
+        let body = self.with_icons(&description, &pending.pictures);
+        self.accept_with(now, key, &description, body, out);
         self.relay.waste(key);
         for (stream, verdict) in pending.streams.iter().zip(verdicts) {
-            let object = pending.pulled.get(&stream.index).cloned();
-            self.settle(now, key, stream, verdict, object, out);
+            let (object, icon) = match &stream.wish {
+                Wish::Push(file) => (None, icon_of(file, &pending.icons)),
+                _ => (pending.pulled.get(&stream.index).cloned(), None),
+            };
+            self.settle(now, key, stream, verdict, (object, icon), out);
         }
         if !acknowledged {
             // No ACK will say that the peer has the answer.
@@ -431,7 +351,7 @@ impl Engine {
         key: CallKey,
         offered: &StreamOffer,
         verdict: Verdict,
-        object: Option<Committed>,
+        (object, icon): (Option<Committed>, Option<Icon>),
         out: &mut Outbox<Output>,
     ) {
         let have = self.board.calls.get(&key).and_then(|call| call.streams.get(offered.index).copied().flatten());
@@ -462,9 +382,14 @@ impl Engine {
             Wish::Push(file) => Some(file.clone()),
             _ => proposed.file.clone(),
         };
+        if let Some((call, file)) = self.board.calls.get_mut(&key).zip(file.as_ref()) {
+            call.remember(file);
+        }
         let mut stream =
             Stream::new(key, Proposed { file, ..proposed }, offered.terms.clone(), (local.role, offered.route.clone()));
         stream.relay = self.relays.live_link(now, &stream.peer.path);
+        let range = stream.file.as_ref().and_then(|file| file.range);
+        stream.icon = icon;
         let session = self.board.add_stream(offered.index, stream);
         self.keep_lease(session);
         self.wait_for_connection(now, key);
@@ -472,10 +397,8 @@ impl Engine {
             self.hand_over(recorder, session);
         }
         if let Some(object) = object {
-            let info = Box::new(object.envelope().file.clone());
-            let size = object.envelope().size();
             self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
-            self.pushes.insert(session, (Owner::Nobody, Source::Object(object), info, size));
+            self.pushes.insert(session, Outgoing::object(Owner::Nobody, object, range));
         }
     }
 
@@ -494,11 +417,16 @@ impl Engine {
 
     /// 200 with this description; the call is a connection of MSML's from here on.
     fn accept(&mut self, now: Now, key: CallKey, description: &Description, out: &mut Outbox<Output>) {
+        let body = Body::new(SDP_TYPE, description.to_bytes());
+        self.accept_with(now, key, description, body, out);
+    }
+
+    fn accept_with(&mut self, now: Now, key: CallKey, description: &Description, body: Body, out: &mut Outbox<Output>) {
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         let new = call.description.is_none();
         call.description = Some(description.clone());
         let conn = call.tag.clone();
-        let body = Some(Body::new(SDP_TYPE, description.to_bytes()));
+        let body = Some(body);
         let command = match call.updating.take() {
             Some(request) => sip::Command::Answer { request, status: 200, reason: None, body, headers: Vec::new() },
             None => sip::Command::Accept { call: key, body },
@@ -538,16 +466,6 @@ impl Engine {
 /// F-3: these users are where application servers send their control dialogs.
 fn is_control_user(user: &str) -> bool {
     user.eq_ignore_ascii_case("control") || user.eq_ignore_ascii_case("msml")
-}
-
-/// What a pull is answered with: the whole selector of the chosen file, and the caller's own transfer id.
-fn pulled_file(asked: &FileOffer, object: &Committed) -> FileOffer {
-    let envelope = object.envelope();
-    let mut info = envelope.file.clone();
-    info.size = Some(envelope.size());
-    info.digests = vec![envelope.sha1().clone()];
-    info.transfer_id.clone_from(&asked.info.transfer_id);
-    file_offer(info)
 }
 
 fn refusal_text(streams: &[StreamOffer]) -> String {

@@ -7,10 +7,12 @@ use super::link::LinkId;
 use super::order::OrderId;
 use super::policy::Trunk;
 use crate::model::Instant;
+use crate::model::limits::TRANSFER_IDS_PER_CALL;
 use crate::msml::{PrimitiveKey, Style};
 use crate::msrp::{Arrival, Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionMatch, SessionSpec};
 use crate::sdp::{Description, FileOffer, LocalSession, Role, Route, Terms};
-use crate::sip::{CallKey, RequestKey};
+use crate::sip::{Body, CallKey, RequestKey};
+use crate::spool::Icon;
 
 /// Which side of the application this call serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,12 @@ pub(super) struct Call {
     pub(super) streams: Vec<Option<SessionKey>>,
     /// Since when its streams wait for a connection, if none has one.
     pub(super) waits_since: Instant,
+    /// Every `file-transfer-id` that was ever accepted on this call (RFC 5547 §8.1).
+    pub(super) transfers: VecDeque<String>,
+    /// It takes descriptions with pictures.
+    pub(super) takes_icons: bool,
+    /// A line has done its file, and the offer that closes it waits for its turn.
+    pub(super) closing: bool,
     /// Set when the peer has hung up and the last octets may still be on their way.
     pub(super) leaving: bool,
 }
@@ -75,6 +83,29 @@ pub(super) struct Offered {
     pub(super) purpose: Option<PrimitiveKey>,
     /// The stream that gets another path through our relay, and that path.
     pub(super) renewed: Option<(SessionKey, Vec<MsrpUri>)>,
+    /// The pictures that the description came with, which not every peer takes (RFC 5547 §8.8).
+    pub(super) pictures: Vec<Body>,
+}
+
+impl Offered {
+    pub(super) const fn new(description: Description, added: Vec<(usize, Proposed)>) -> Self {
+        Self { description, added, purpose: None, renewed: None, pictures: Vec::new() }
+    }
+}
+
+impl Call {
+    /// Whether this id was used before. No id is none that could have been.
+    pub(super) fn knows(&self, file: &FileOffer) -> bool {
+        file.info.transfer_id.as_ref().is_some_and(|id| self.transfers.contains(id))
+    }
+
+    pub(super) fn remember(&mut self, file: &FileOffer) {
+        let Some(id) = file.info.transfer_id.as_ref().filter(|_| !self.knows(file)) else { return };
+        if self.transfers.len() >= TRANSFER_IDS_PER_CALL {
+            self.transfers.pop_front();
+        }
+        self.transfers.push_back(id.clone());
+    }
 }
 
 /// A stream that an answer may bring to life.
@@ -106,6 +137,8 @@ pub(super) struct Stream {
     pub(super) session_match: SessionMatch,
     /// The file this stream was negotiated for (RFC 5547): one file, then it is spent.
     pub(super) file: Option<FileOffer>,
+    /// The preview picture that came with the offer.
+    pub(super) icon: Option<Icon>,
     /// Set by the switchboard alone, which finds streams by it.
     link: Option<LinkId>,
     /// The WebSocket whose client said, by a relay URI of ours in its path, that it is reached there.
@@ -150,6 +183,7 @@ impl Stream {
             route,
             session_match: SessionMatch::default(),
             file: agreed.file,
+            icon: None,
             link: None,
             relay: None,
             lost: false,
@@ -346,6 +380,9 @@ pub(super) const MSML_TYPE: &str = "application/msml+xml";
 
 /// What a file is called whose type nobody knows.
 pub(super) const OCTET_STREAM: &str = "application/octet-stream";
+
+/// The disposition of a file that has none (RFC 5547 §7).
+pub(super) const RENDER: &str = "render";
 
 /// The type of a session description.
 pub(super) const SDP_TYPE: &str = "application/sdp";

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::jobs::Timer;
-use super::order::{CallMedia, Happening, Order};
+use super::order::{CallMedia, Happening, LocalFile, Order};
 use super::paths::{OwnPath, Waiting};
 use super::port::Output;
-use crate::model::{Now, Outbox};
-use crate::sdp::{self, FileOffer, LocalSession, OfferedStream};
+use crate::model::{FileInfo, Now, Outbox};
+use crate::sdp::{self, FileOffer, FileRange, LocalSession, OfferedStream};
 use crate::sip::{self, Body, CallKey, EndReason};
 
 impl Engine {
@@ -39,39 +39,32 @@ impl Engine {
         if self.lacks_paths(call, need) {
             return self.apply(now, call, need, Waiting::Order(Box::new(order)), out);
         }
+        let again = order.clone();
         let Order::Call { id, target, from, remote, transport, media } = order else { return };
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
         let trunk = self.policy.trunk(remote.ip());
         let path = if need > 0 { self.own_path(call, None) } else { None };
-        let proposed = match &media {
-            CallMedia::Push { info, .. } => {
-                let mut info = info.as_ref().clone();
-                info.transfer_id.get_or_insert_with(|| self.mint.token(TRANSFER_ID_LETTERS));
-                let file = FileOffer { info, ..FileOffer::default() };
-                path.map(|OwnPath { relays, local }| Proposed {
-                    relays,
-                    local,
-                    sends: true,
-                    receives: false,
-                    file: Some(file),
-                })
+        let mut icon = None;
+        let (sends, receives, file) = match &media {
+            CallMedia::Push(local) => {
+                let mut file = self.wanted_file(&local.info, local.offset);
+                icon = local.icon.as_ref().and_then(|icon| self.name_icon(icon, &mut file));
+                (true, false, Some(file))
             }
-            CallMedia::Receive => path.map(|OwnPath { relays, local }| Proposed {
-                relays,
-                local,
-                sends: false,
-                receives: true,
-                file: None,
-            }),
-            CallMedia::Control => None,
+            CallMedia::Pull(wanted) => {
+                let file = self.wanted_file(&wanted.selector, wanted.part.as_ref().map_or(0, |(_, octets)| *octets));
+                (false, true, Some(file))
+            }
+            CallMedia::Receive | CallMedia::Control => (false, true, None),
         };
+        let proposed = path.map(|OwnPath { relays, local }| Proposed { relays, local, sends, receives, file });
         let streams: Vec<OfferedStream> = proposed.iter().map(|stream| self.offered_stream(stream, trunk)).collect();
         let description = sdp::offer(&local, &streams);
-        let body = Body::new(SDP_TYPE, description.to_bytes());
+        let body = self.with_icons(&description, icon.as_slice());
         let parties = Parties { user: String::new(), from: from.clone(), to: target.clone(), call_id: String::new() };
         let added: Vec<_> = proposed.into_iter().enumerate().collect();
         self.await_answer(call, &added);
-        let offered = Offered { description: description.clone(), added, purpose: None, renewed: None };
+        let offered = Offered { pictures: icon.into_iter().collect(), ..Offered::new(description.clone(), added) };
         self.board.add_call(
             call,
             Call {
@@ -90,12 +83,17 @@ impl Engine {
                 reoffers: VecDeque::new(),
                 streams: Vec::new(),
                 waits_since: now.instant,
+                transfers: VecDeque::new(),
+                takes_icons: true,
+                closing: false,
                 leaving: false,
             },
         );
         self.orders.insert(id, call);
-        if let CallMedia::Push { path, info } = media {
-            self.local_files.insert(call, (path, info));
+        match media {
+            CallMedia::Push(local) => drop(self.local_files.insert(call, (again, *local))),
+            CallMedia::Pull(wanted) => drop(wanted.part.map(|(key, _)| self.parts.insert(call, key))),
+            CallMedia::Receive | CallMedia::Control => {}
         }
         let command = sip::Command::Invite {
             call,
@@ -105,10 +103,37 @@ impl Engine {
             remote,
             transport,
             body: Some(body),
-            headers: Vec::new(),
+            // RFC 5547 §8.3.2: an answer may bring a picture, if it is allowed to.
+            headers: vec![("Accept".to_owned(), format!("{SDP_TYPE}, multipart/related"))],
         };
         self.wake(now, self.policy.answer_timeout, Timer::Answer(call));
         self.sip(now, sip::Input::Command(command), out);
+    }
+
+    /// A file as our offer names it: under a new id, for it is a new transfer (RFC 5547 §8.1), and from this octet on.
+    fn wanted_file(&mut self, info: &FileInfo, offset: u64) -> FileOffer {
+        let transfer_id = Some(self.mint.token(TRANSFER_ID_LETTERS));
+        let range = (offset > 0).then(|| FileRange::from_offset(offset));
+        FileOffer { info: FileInfo { transfer_id, ..info.clone() }, range, ..FileOffer::default() }
+    }
+
+    /// Our INVITE was refused. RFC 5547 §8.8: who does not take a picture may still take the file.
+    pub(super) fn refused(&mut self, now: Now, call: CallKey, status: u16, reason: String, out: &mut Outbox<Output>) {
+        let with_icon = self
+            .board
+            .calls
+            .get(&call)
+            .and_then(|call| call.offered.as_ref())
+            .is_some_and(|offer| !offer.pictures.is_empty());
+        let again = self.local_files.remove(&call).filter(|_| status == 415 && with_icon);
+        let Some((Order::Call { id, target, from, remote, transport, .. }, local)) = again else {
+            return self.tell(call, Happening::Refused(status, reason), out);
+        };
+        self.answer_decided(now, call, out);
+        self.board.remove_call(call); // the command hears of the second call alone
+        let media = CallMedia::Push(Box::new(LocalFile { icon: None, ..local }));
+        let call = CallKey(self.number());
+        self.place_call(now, call, Order::Call { id, target, from, remote, transport, media }, out);
     }
 
     /// Nobody answered our INVITE in time: it is cancelled.

@@ -78,7 +78,7 @@ impl Engine {
             Event::Bye { call, .. } => self.hung_up(now, call),
             Event::Answered { call, peer_tag, body, .. } => self.answered(now, call, peer_tag, body, out),
             Event::Progress { .. } => {}
-            Event::Refused { call, status, reason, .. } => self.tell(call, Happening::Refused(status, reason), out),
+            Event::Refused { call, status, reason, .. } => self.refused(now, call, status, reason, out),
             Event::ReinviteAnswered { call, body } => self.reoffer_answered(now, call, body, out),
             Event::ReinviteRefused { call, status } => self.reoffer_refused(now, call, status, out),
             Event::InfoAnswered { call, token, status, body } => {

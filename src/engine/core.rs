@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
-use super::jobs::{Drain, Errand, Lookups, Owner, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered};
-use super::link::{Bearer, LinkId, Notice, Source};
-use super::order::OrderId;
+use super::jobs::{
+    Drain, Errand, Lookups, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered,
+};
+use super::link::{Bearer, LinkId, Notice};
+use super::order::{LocalFile, Order, OrderId};
 use super::paths::Relay;
 use super::policy::{Door, Policy};
-use super::port::{Census, Input, Output, Ticket};
+use super::port::{Census, Found, Input, Output, Ticket};
 use super::relays::Relays;
-use crate::model::{FileInfo, Instant, Machine, Mint, Now, Outbox};
+use crate::model::{Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SendFailure, SessionKey};
 use crate::sip::{self, CallKey, Endpoint};
-use crate::spool::Committed;
 
 /// SIP, MSML and MSRP brought together. See the room's front page.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Engine {
     pub(super) bearers: HashMap<LinkId, Bearer>,
     pub(super) relays: Relays,
     pub(super) receipts: BTreeMap<(LinkId, InboundKey), Receipt>,
+    /// Which message is writing a file, by the keys of its plan.
+    pub(super) writers: HashMap<String, (LinkId, InboundKey)>,
     pub(super) recorders: HashMap<PrimitiveKey, Recorder>,
     /// Records that wait for the stream of a re-INVITE.
     pub(super) asking: HashMap<PrimitiveKey, (CallKey, msml::Record)>,
@@ -38,9 +41,11 @@ pub struct Engine {
     pub(super) unanswered: Unanswered,
     pub(super) errands: HashMap<Ticket, Errand>,
     /// Files that go out as soon as their stream's peer is there.
-    pub(super) pushes: HashMap<SessionKey, (Owner, Source, Box<FileInfo>, u64)>,
+    pub(super) pushes: HashMap<SessionKey, Outgoing>,
     /// What a command's call will push once it is answered.
-    pub(super) local_files: HashMap<CallKey, (String, Box<FileInfo>)>,
+    pub(super) local_files: HashMap<CallKey, (Order, LocalFile)>,
+    /// Where what came before of a command's file waits.
+    pub(super) parts: HashMap<CallKey, String>,
     pub(super) orders: HashMap<OrderId, CallKey>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
     pub(super) lookups: Lookups,
@@ -67,6 +72,7 @@ impl Engine {
             bearers: HashMap::new(),
             relays: Relays::default(),
             receipts: BTreeMap::new(),
+            writers: HashMap::new(),
             recorders: HashMap::new(),
             asking: HashMap::new(),
             plays: HashMap::new(),
@@ -76,6 +82,7 @@ impl Engine {
             errands: HashMap::new(),
             pushes: HashMap::new(),
             local_files: HashMap::new(),
+            parts: HashMap::new(),
             orders: HashMap::new(),
             requests: HashMap::new(),
             lookups: Lookups::default(),
@@ -140,6 +147,7 @@ impl Engine {
             match timer {
                 Timer::Hold(session, link, message) => self.held_too_long(now, session, link, message, out),
                 Timer::First(primitive) => self.nothing_came(now, primitive, out),
+                Timer::Retire(session) => self.retired(now, session, out),
                 Timer::Connect(session) => self.nobody_connected(now, session, out),
                 Timer::Answer(call) => self.unanswered(now, call, out),
                 Timer::Report(message) => self.unreported(now, message, out),
@@ -179,10 +187,16 @@ impl Engine {
         }
     }
 
-    fn found(&mut self, now: Now, ticket: Ticket, result: Result<Option<Committed>, String>, out: &mut Outbox<Output>) {
+    fn found(&mut self, now: Now, ticket: Ticket, result: Result<Found, String>, out: &mut Outbox<Output>) {
         match self.errands.remove(&ticket) {
-            Some(Errand::Play(primitive)) => self.play_found(now, primitive, result, out),
-            Some(Errand::Pull { call, round, index }) => self.pull_found(now, call, (round, index), result, out),
+            Some(Errand::Play(primitive)) => {
+                let object = result.map(|found| match found {
+                    Found::Object(object) => object,
+                    Found::Waiting(_) => None,
+                });
+                self.play_found(now, primitive, object, out);
+            }
+            Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
             Some(Errand::Commit(..) | Errand::Names(_)) | None => {}
         }
     }

@@ -28,6 +28,9 @@ pub enum ReceiveFailure {
     /// The stream was lost before the last octet.
     #[error("the connection was lost")]
     Disconnected,
+    /// The same file of the same sender goes on in a newer session.
+    #[error("a newer session of its sender has taken the file over")]
+    TakenOver,
     /// Nothing came for too long, and nothing had come before.
     #[error("no octet came in time")]
     First,
@@ -55,9 +58,12 @@ impl ReceiveFailure {
             Self::Wrapper(error) => error.status(),
             Self::Exists => StatusCode::FORBIDDEN,
             Self::First | Self::Idle => StatusCode::TIMEOUT,
-            Self::TooLarge | Self::AbortedRemote | Self::Disconnected | Self::Terminated | Self::Storage(_) => {
-                StatusCode::STOP_SENDING
-            }
+            Self::TooLarge
+            | Self::AbortedRemote
+            | Self::Disconnected
+            | Self::TakenOver
+            | Self::Terminated
+            | Self::Storage(_) => StatusCode::STOP_SENDING,
         }
     }
 
@@ -80,6 +86,7 @@ impl ReceiveFailure {
             Self::BadType | Self::Wrapper(_) => "badtype",
             Self::AbortedRemote => "aborted",
             Self::Disconnected => "disconnected",
+            Self::TakenOver => "takenover",
             Self::First => "prespeech",
             Self::Idle => "postspeech",
             Self::Terminated => "terminated",
@@ -96,7 +103,7 @@ impl ReceiveFailure {
             Self::TooLarge => "ft.toolarge",
             Self::BadType | Self::Wrapper(_) => "ft.badtype",
             Self::AbortedRemote => "ft.aborted.remote",
-            Self::Disconnected => "ft.disconnected",
+            Self::Disconnected | Self::TakenOver => "ft.disconnected",
             Self::First => "ft.timeout.first",
             Self::Idle => "ft.timeout.idle",
             Self::Terminated => "ft.aborted.local",
@@ -107,7 +114,7 @@ impl ReceiveFailure {
 
     /// Whether a later session may bring the rest, so that the octets are worth keeping.
     pub const fn resumable(&self) -> bool {
-        matches!(self, Self::AbortedRemote | Self::Disconnected | Self::Idle | Self::Terminated)
+        matches!(self, Self::AbortedRemote | Self::Disconnected | Self::TakenOver | Self::Idle | Self::Terminated)
     }
 }
 
@@ -117,6 +124,7 @@ impl From<&StageError> for ReceiveFailure {
             StageError::Exists(_) => Self::Exists,
             StageError::Overrun { .. } => Self::SizeMismatch,
             StageError::TooManyHoles { .. } => Self::TooLarge,
+            StageError::TakenOver => Self::TakenOver,
             other => Self::Storage(other.to_string()),
         }
     }

@@ -251,6 +251,7 @@ impl Engine {
         }
         self.offers.remove(&key);
         self.local_files.remove(&key);
+        self.parts.remove(&key);
         self.answer_decided(now, key, out);
     }
 

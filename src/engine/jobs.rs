@@ -1,24 +1,25 @@
 //! Work in progress: what each table of the engine holds while something is under way.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
-use super::link::LinkId;
+use super::link::{LinkId, Source};
 use super::order::OrderId;
-use crate::model::{Instant, Now};
+use crate::model::{FileInfo, Instant, Now};
 use crate::msml::{self, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
-use crate::sdp::{Description, Names, StreamOffer, Verdict};
-use crate::sip::{self, CallKey};
-use crate::spool::{Committed, EnvelopeDraft};
+use crate::sdp::{Description, FileRange, Names, StreamOffer, Verdict};
+use crate::sip::{self, Body, CallKey};
+use crate::spool::{Committed, EnvelopeDraft, Icon};
 
 /// What a ticket was taken for.
 #[derive(Debug)]
 pub(super) enum Errand {
     /// A primitive looks for the file it shall play.
     Play(PrimitiveKey),
-    /// An INVITE pulls a file.
-    Pull { call: CallKey, round: u64, index: usize },
+    /// A stream of an INVITE wants a file, or goes on with one.
+    Stream { call: CallKey, round: u64, index: usize },
     /// Host names in a description of this call are looked up.
     Names(CallKey),
     /// A received file is being committed.
@@ -34,6 +35,8 @@ pub(super) enum Timer {
     First(PrimitiveKey),
     /// A `<play>` waits for the peer's connection.
     Connect(SessionKey),
+    /// A stream has done its file.
+    Retire(SessionKey),
     /// A drain has waited long enough for its peers.
     Linger,
     /// An INVITE of ours waits for its answer.
@@ -79,6 +82,8 @@ pub(super) struct Receipt {
     /// The file selector has named the file.
     pub(super) named: bool,
     pub(super) draft: Box<EnvelopeDraft>,
+    /// By what another session would be known to bring the same file.
+    pub(super) keys: Vec<String>,
     /// Every octet is in the stage.
     pub(super) whole: bool,
     /// It is being committed.
@@ -109,6 +114,8 @@ pub(super) struct Play {
     pub(super) object: Option<Committed>,
     pub(super) media_type: String,
     pub(super) sending: Option<OutboundKey>,
+    /// Its peer has refused a description with a picture.
+    pub(super) plain: bool,
 }
 
 impl Play {
@@ -130,6 +137,38 @@ pub(super) struct Sending {
     pub(super) total: u64,
 }
 
+/// A file that goes out as soon as its peer is there.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) owner: Owner,
+    pub(super) source: Source,
+    pub(super) info: Box<FileInfo>,
+    /// Which octets of it.
+    pub(super) part: Range<u64>,
+    /// The message's id, if it is not a new message.
+    pub(super) message_id: Option<String>,
+}
+
+impl Outgoing {
+    /// An object, or as much of it as the peer wants.
+    pub(super) fn object(owner: Owner, object: Committed, range: Option<FileRange>) -> Self {
+        let (info, size) = (Box::new(object.envelope().file.clone()), object.envelope().size());
+        let part = range.and_then(|range| range.of(size)).unwrap_or(0..size);
+        let source = if part == (0..size) { Source::Object(object) } else { Source::Part(object) };
+        Self { owner, source, info, part, message_id: None }
+    }
+
+    /// Whether all of the file goes out.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.part.start == 0 && !matches!(self.source, Source::Part(_))
+    }
+
+    /// Octets of the file that go out.
+    pub(super) const fn octets(&self) -> u64 {
+        self.part.end - self.part.start
+    }
+}
+
 /// An offer of the peer's whose answer waits for the spool.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -139,6 +178,10 @@ pub(super) struct Pending {
     pub(super) streams: Vec<StreamOffer>,
     pub(super) verdicts: Vec<Option<Verdict>>,
     pub(super) pulled: HashMap<usize, Committed>,
+    /// The pictures that came with it.
+    pub(super) icons: Vec<(String, Icon)>,
+    /// Those that go with the answer.
+    pub(super) pictures: Vec<Body>,
 }
 
 /// How far going out of service is.

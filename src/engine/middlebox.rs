@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::call::{Offered, SDP_TYPE};
+use super::call::Offered;
 use super::core::Engine;
 use super::description::read_description;
 use super::jobs::Errand;
@@ -12,7 +12,7 @@ use super::policy::Trunk;
 use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::sdp::{self, AgreedStream, Description, Names, Route, StreamOffer};
-use crate::sip::{self, Body, CallKey, Event};
+use crate::sip::{self, CallKey, Event};
 
 impl Engine {
     /// Keeps an event back while names in its description are looked up; `None` if it did.
@@ -126,10 +126,10 @@ impl Engine {
 
     /// RFC 6714 §4.2: a middlebox without CEMA stands in the way. Offered plainly, it passes messages on itself.
     pub(super) fn offer_plainly(&mut self, now: Now, key: CallKey, offered: Offered, out: &mut Outbox<Output>) {
+        let description = sdp::cema::without(&offered.description);
+        let body = self.with_icons(&description, &offered.pictures);
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         tracing::info!(call_id = %call.parties.call_id, "the answer leads past its middlebox: offering again without CEMA");
-        let description = sdp::cema::without(&offered.description);
-        let body = Body::new(SDP_TYPE, description.to_bytes());
         call.description = Some(offered.description);
         call.trunk.cema = false;
         call.offered = Some(Offered { description, ..offered });

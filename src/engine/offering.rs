@@ -1,19 +1,22 @@
 //! We offer: calls of our own, streams for a `<play>`, and what the peer's answer leaves of them.
 
-use super::call::{Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
+use super::call::{Call, Offered, Proposed, Purpose, SDP_TYPE, Stream, TRANSFER_ID_LETTERS};
 use super::core::Engine;
 use super::description::{file_offer, read_description};
-use super::jobs::{Owner, Timer};
+use super::jobs::{Outgoing, Owner, Timer};
 use super::link::Source;
-use super::order::Happening;
+use super::order::{Happening, LocalFile};
 use super::paths::{OwnPath, Waiting, in_sdp};
 use super::policy::Trunk;
 use super::port::Output;
-use crate::model::{Now, Outbox};
+use super::transfers::{icon_of, icons};
+use crate::model::limits::ICON_OFFERED_OCTETS;
+use crate::model::{FileInfo, Now, Outbox};
 use crate::msml::PrimitiveKey;
 use crate::msrp::{Carrier, MsrpUri, SessionKey};
 use crate::sdp::{self, AgreedStream, Description, Direction, FileOffer, LocalSession, OfferedStream, Terms};
 use crate::sip::{self, Body, CallKey};
+use crate::spool::Icon;
 
 impl Engine {
     pub(super) fn offered_stream(&self, proposed: &Proposed, trunk: Trunk) -> OfferedStream {
@@ -37,35 +40,47 @@ impl Engine {
         self.tell(key, Happening::Answered(peer_tag), out);
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let wanted = !offered.added.is_empty();
+        let icons = icons(body.as_ref());
         let Some(agreed) = self.agree_with(now, key, offered, body, out) else { return };
         self.answer_decided(now, key, out);
         match agreed.first() {
-            Some(session) => self.push_local_file(now, key, *session, out),
+            Some(session) => self.use_stream(now, key, *session, &icons, out),
             None if wanted => self.tell(key, Happening::NoMedia, out),
             None => {}
         }
     }
 
-    /// What a command's call is for, once the stream for it is there.
-    fn push_local_file(&mut self, now: Now, key: CallKey, session: SessionKey, out: &mut Outbox<Output>) {
-        if let Some((path, info)) = self.local_files.remove(&key)
+    /// What a command's call is for, once the stream for it is there: a file comes, with its picture, or goes.
+    fn use_stream(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        session: SessionKey,
+        icons: &[(String, Icon)],
+        out: &mut Outbox<Output>,
+    ) {
+        if let Some(stream) = self.board.streams.get_mut(&session) {
+            stream.icon = stream.file.as_ref().and_then(|file| icon_of(file, icons));
+        }
+        if let Some((_, local)) = self.local_files.remove(&key)
             && let Some(Purpose::Client(order)) = self.board.calls.get(&key).map(|call| call.purpose)
         {
-            let size = info.size.unwrap_or_default();
-            let terms = &self.board.streams[&session].peer;
-            let wrapper = self.wrapper_octets(key, terms, &Source::Local(path.clone()), &info);
-            if !wrapper.is_some_and(|wrapper| terms.accept_size(size.saturating_add(wrapper))) {
+            let LocalFile { path, info, offset, message_id, .. } = local;
+            let part = offset..info.size.unwrap_or_default().max(offset);
+            let (owner, source, info) = (Owner::Client(order), Source::Local(path), Box::new(info));
+            let outgoing = Outgoing { owner, source, info, part, message_id };
+            if !self.takes(key, &self.board.streams[&session].peer, &outgoing) {
                 return self.tell(key, Happening::NoMedia, out);
             }
             self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
-            self.pushes.insert(session, (Owner::Client(order), Source::Local(path), info, size));
+            self.pushes.insert(session, outgoing);
             self.start_sending(now, session, out);
         }
     }
 
     /// A primitive needs a stream of its own: a re-INVITE offers one, one re-INVITE at a time.
     pub(super) fn reoffer(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
-        let Some((key, file)) = self.wanted_stream(primitive) else { return };
+        let Some((key, mut file)) = self.wanted_stream(primitive) else { return };
         let Some(call) = self.board.calls.get_mut(&key) else { return };
         if call.offered.is_some() || call.offered_in_2xx.is_some() {
             return call.reoffers.push_back(primitive);
@@ -77,18 +92,51 @@ impl Engine {
         }
         let carrier = self.usual_carrier(key);
         let Some(OwnPath { relays, local }) = self.own_path(key, carrier) else { return };
+        let icon = self.icon_to_offer(primitive, file.as_mut());
         let proposed = Proposed { relays, local, sends: file.is_some(), receives: file.is_none(), file };
         let offered_stream = self.offered_stream(&proposed, trunk);
         let description = sdp::reoffer(&previous, &self.finished_lines(key), Some(&offered_stream));
         let path = &offered_stream.terms.path;
         let index = description.media.iter().position(|media| media.value("path") == Some(&MsrpUri::print_path(path)));
         let Some(index) = index else { return };
-        let body = Body::new(SDP_TYPE, description.to_bytes());
+        let body = self.with_icons(&description, icon.as_slice());
         let added = vec![(index, proposed)];
         self.await_answer(key, &added);
         let call = self.board.calls.get_mut(&key).expect("the call was looked up above");
-        call.offered = Some(Offered { description, added, purpose: Some(primitive), renewed: None });
+        call.offered = Some(Offered {
+            purpose: Some(primitive),
+            pictures: icon.into_iter().collect(),
+            ..Offered::new(description, added)
+        });
         self.command(now, sip::Command::Reinvite { call: key, body }, out);
+    }
+
+    /// The picture of what a play sends, and its name in the offer; none if it is too big, or the peer has refused it.
+    fn icon_to_offer(&mut self, primitive: PrimitiveKey, file: Option<&mut FileOffer>) -> Option<Body> {
+        let play = self.plays.get(&primitive).filter(|play| !play.plain)?;
+        let icon = play.object.as_ref()?.envelope().icon.clone()?;
+        self.name_icon(&icon, file?)
+    }
+
+    /// RFC 5547 §8.8: the picture travels beside the description, which names it.
+    pub(super) fn name_icon(&mut self, icon: &Icon, file: &mut FileOffer) -> Option<Body> {
+        if icon.octets.len() > ICON_OFFERED_OCTETS {
+            return None;
+        }
+        let id = format!("{}@{}", self.mint.token(CONTENT_ID_LETTERS), self.policy.doors.first.host);
+        file.icon = Some(format!("cid:{id}"));
+        let body = Body::new(&icon.media_type, icon.octets.clone());
+        Some(Body { id: Some(id), disposition: Some("icon".to_owned()), ..body })
+    }
+
+    /// A description as a body, with the pictures it names.
+    pub(super) fn with_icons(&mut self, description: &Description, icons: &[Body]) -> Body {
+        let root = Body::new(SDP_TYPE, description.to_bytes());
+        if icons.is_empty() {
+            return root;
+        }
+        let boundary = self.mint.token(TRANSFER_ID_LETTERS); // too random to be in a picture
+        sip::multipart::related(&root, icons, &boundary)
     }
 
     /// What carries this call's first stream: the peer that took it takes another one like it.
@@ -112,7 +160,7 @@ impl Engine {
     }
 
     /// Which m= lines have done their file; they may be used again (RFC 3264 §8.1).
-    fn finished_lines(&self, key: CallKey) -> Vec<usize> {
+    pub(super) fn finished_lines(&self, key: CallKey) -> Vec<usize> {
         let Some(call) = self.board.calls.get(&key) else { return Vec::new() };
         let spent = |slot: &Option<SessionKey>| {
             slot.and_then(|session| self.board.streams.get(&session)).is_none_or(|stream| stream.spent)
@@ -125,7 +173,14 @@ impl Engine {
         let (purpose, renewed) = (offered.purpose, offered.renewed.clone());
         let description = offered.description.clone();
         let wanted = !offered.added.is_empty();
+        let icons = icons(body.as_ref());
         let Some(agreed) = self.agree_with(now, key, offered, body, out) else { return };
+        for (index, _) in description.media.iter().enumerate().filter(|(_, media)| media.is_closed()) {
+            let session = self.board.calls.get(&key).and_then(|call| call.streams.get(index).copied().flatten());
+            if let Some(session) = session {
+                self.drop_stream(now, session, out); // closed, whatever the answer says
+            }
+        }
         self.answer_decided(now, key, out);
         if let Some(call) = self.board.calls.get_mut(&key) {
             call.description = Some(description);
@@ -137,7 +192,7 @@ impl Engine {
             (Some(primitive), Some(session)) => self.take_stream(now, primitive, *session, out),
             (Some(primitive), None) => self.reoffer_failed(now, primitive, "the peer refused the stream", out),
             // RFC 6714 §4.2: the offer of a call, made again without CEMA.
-            (None, Some(session)) => self.push_local_file(now, key, *session, out),
+            (None, Some(session)) => self.use_stream(now, key, *session, &icons, out),
             (None, None) if wanted => self.tell(key, Happening::NoMedia, out),
             (None, None) => {}
         }
@@ -160,10 +215,19 @@ impl Engine {
 
     pub(super) fn reoffer_refused(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
-        if let Some((session, _)) = offered.renewed {
-            self.path_not_taken(now, session);
+        if let Some((session, _)) = &offered.renewed {
+            self.path_not_taken(now, *session);
         }
-        if let Some(primitive) = offered.purpose {
+        if let Some(play) = offered
+            .purpose
+            .filter(|_| status == 415 && !offered.pictures.is_empty())
+            .and_then(|key| self.plays.get_mut(&key))
+        {
+            // RFC 5547 §8.8: who does not take a picture may still take the file.
+            play.plain = true;
+            let again = offered.purpose.into_iter();
+            again.for_each(|primitive| self.reoffer(now, primitive, out));
+        } else if let Some(primitive) = offered.purpose {
             self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
         } else if !offered.added.is_empty() {
             self.tell(key, Happening::NoMedia, out);
@@ -205,6 +269,11 @@ impl Engine {
             } else {
                 self.choose_stream(now, primitive, out);
             }
+        }
+        let idle = |call: &mut Call| call.offered.is_none() && call.offered_in_2xx.is_none();
+        let free = !self.offers.contains_key(&key) && self.board.calls.get_mut(&key).is_some_and(idle);
+        if free && self.board.calls.get_mut(&key).is_some_and(|call| std::mem::take(&mut call.closing)) {
+            self.close_lines(now, key, out);
         }
     }
 
@@ -293,7 +362,21 @@ impl Engine {
 }
 
 fn agreed_stream(call: CallKey, mut proposed: Proposed, agreed: &AgreedStream) -> Stream {
+    // RFC 5547 §8.2.2: what is checked in the end is what the answer says of the file we asked for.
+    if let Some((asked, told)) = proposed.file.as_mut().zip(agreed.file.as_ref()).filter(|_| proposed.receives) {
+        let transfer_id = asked.info.transfer_id.take();
+        asked.icon.clone_from(&told.icon);
+        let digests = if told.info.digests.is_empty() {
+            std::mem::take(&mut asked.info.digests)
+        } else {
+            told.info.digests.clone()
+        };
+        asked.info = FileInfo { transfer_id, digests, ..told.info.clone() };
+    }
     proposed.sends &= agreed.direction.sends();
     proposed.receives &= agreed.direction.receives();
     Stream::new(call, proposed, agreed.terms.clone(), (agreed.role, agreed.route.clone()))
 }
+
+/// Letters of a Content-ID before its host: unique for ever (RFC 2392).
+const CONTENT_ID_LETTERS: usize = 22;

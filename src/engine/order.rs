@@ -6,7 +6,7 @@ use super::failure::ReceiveFailure;
 use crate::model::FileInfo;
 use crate::msrp::SendFailure;
 use crate::sip::{EndReason, Transport};
-use crate::spool::Committed;
+use crate::spool::{Committed, Icon};
 
 /// Names a command's call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,16 +40,38 @@ pub enum Order {
 #[derive(Clone, Debug)]
 pub enum CallMedia {
     /// Push this local file.
-    Push {
-        /// Its path, for the driver.
-        path: String,
-        /// What is declared of it.
-        info: Box<FileInfo>,
-    },
+    Push(Box<LocalFile>),
+    /// Pull the file that a selector picks in the box we call.
+    Pull(Box<Wanted>),
     /// A plain message session on which we receive.
     Receive,
     /// No media: a control dialog.
     Control,
+}
+
+/// A file of this machine, to be pushed.
+#[derive(Clone, Debug, Default)]
+pub struct LocalFile {
+    /// Its path, for the driver.
+    pub path: String,
+    /// What is declared of it.
+    pub info: FileInfo,
+    /// A preview picture; a peer that refuses it gets the file without.
+    pub icon: Option<Icon>,
+    /// How many octets the peer has already: only the rest is sent (RFC 5547 `file-range`).
+    pub offset: u64,
+    /// The Message-ID, when a file is sent once more (RFC 4975 §5.4); otherwise it is a new one.
+    pub message_id: Option<String>,
+}
+
+/// A file of the peer's, to be pulled.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The selector.
+    pub selector: FileInfo,
+    /// The [`StagePlan::file_key`](crate::spool::StagePlan::file_key) under which what came before waits, and how many
+    /// octets that is.
+    pub part: Option<(String, u64)>,
 }
 
 /// What happened on a command's call.
@@ -67,6 +89,8 @@ pub enum Happening {
     Msml(String),
     /// So many octets of our file were answered with 200.
     Sent(u64),
+    /// The file will not get through; so many octets of it the peer has reported as received for good.
+    Reported(u64),
     /// The peer has our file.
     Delivered,
     /// It has not.

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use super::call::OCTET_STREAM;
 use super::core::Engine;
 use super::failure::ReceiveFailure;
-use super::jobs::{Errand, Owner, Play, Sending, Timer};
-use super::link::{Command, Source};
+use super::jobs::{Errand, Outgoing, Owner, Play, Sending, Timer};
+use super::link::Command;
 use super::order::Happening;
 use super::port::{Output, Query};
 use super::receipt::file_variables;
+use super::transfers::StreamEnd;
 use super::wrapping::{MESSAGE_ID_LETTERS, disposition, media_type};
-use crate::model::{FileInfo, Now, Outbox};
+use crate::model::{Now, Outbox};
 use crate::msml::{self, End, PrimitiveKey};
 use crate::msrp::{FailureReport, OutboundKey, OutboundSpec, SendFailure, SessionKey};
 use crate::sip::CallKey;
@@ -41,6 +42,7 @@ impl Engine {
             object: None,
             media_type: String::new(),
             sending: None,
+            plain: false,
         };
         self.plays.insert(primitive, play);
         if call.is_none() {
@@ -122,9 +124,10 @@ impl Engine {
             });
         }
         let Some(object) = &play.object else { return Ok(()) };
-        let info = FileInfo { media_type: Some(play.media_type.clone()), ..object.envelope().file.clone() };
-        let size = object.envelope().size();
-        let Some(wrapper) = self.wrapper_octets(play.call, &stream.peer, &Source::Object(object.clone()), &info) else {
+        let mut outgoing = Outgoing::object(Owner::Primitive(primitive), object.clone(), None);
+        outgoing.info.media_type = Some(play.media_type.clone());
+        let size = outgoing.octets();
+        let Some(wrapper) = self.wrapper_octets(play.call, &stream.peer, &outgoing) else {
             let why = format!("the peer does not accept {}", play.media_type);
             return Err(Misfit { code: 450, reason: "badtype", why });
         };
@@ -157,7 +160,7 @@ impl Engine {
     pub(super) fn start_sending(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
         let Some(link) = stream.link().filter(|_| stream.sending.is_none() && !stream.spent) else { return };
-        let (owner, source, info, size) = if let Some(primitive) = stream.player {
+        let outgoing = if let Some(primitive) = stream.player {
             let Some((play, object)) = self.plays.get(&primitive).and_then(|play| Some((play, play.object.clone()?)))
             else {
                 return;
@@ -165,19 +168,20 @@ impl Engine {
             if play.held {
                 return; // until resume
             }
-            let mut info = object.envelope().file.clone();
-            info.media_type = Some(play.media_type.clone());
-            let size = object.envelope().size();
-            (Owner::Primitive(primitive), Source::Object(object), info, size)
-        } else if let Some((owner, source, info, size)) = self.pushes.remove(&session) {
-            (owner, source, *info, size)
+            let media_type = Some(play.media_type.clone());
+            let mut outgoing = Outgoing::object(Owner::Primitive(primitive), object, None);
+            outgoing.info.media_type = media_type;
+            outgoing
+        } else if let Some(outgoing) = self.pushes.remove(&session) {
+            outgoing
         } else {
             return;
         };
         let message = OutboundKey(self.number());
-        let spec = self.outbound(now, message, session, (&source, &info), size);
-        let total = spec.total;
-        tracing::info!(message_id = %spec.message_id, octets = size, name = info.name.as_deref(), "sending");
+        let spec = self.outbound(now, message, session, &outgoing);
+        let (size, total) = (outgoing.octets(), spec.total);
+        let Outgoing { owner, source, info, part, .. } = outgoing;
+        tracing::info!(message_id = %spec.message_id, octets = size, from = part.start, name = info.name.as_deref(), "sending");
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.sending = Some(message);
         stream.player = None;
@@ -194,20 +198,13 @@ impl Engine {
         out.push(Output::Link(link, Command::Send(spec, source)));
     }
 
-    fn outbound(
-        &mut self,
-        now: Now,
-        message: OutboundKey,
-        session: SessionKey,
-        (source, info): (&Source, &FileInfo),
-        size: u64,
-    ) -> OutboundSpec {
-        let message_id = self.mint.token(MESSAGE_ID_LETTERS);
+    fn outbound(&mut self, now: Now, message: OutboundKey, session: SessionKey, outgoing: &Outgoing) -> OutboundSpec {
+        let message_id = outgoing.message_id.clone().unwrap_or_else(|| self.mint.token(MESSAGE_ID_LETTERS));
         let stream = &self.board.streams[&session];
-        let wrapper = self.wrapper(now.wall, stream.call, &stream.peer, source, info, &message_id);
+        let wrapper = self.wrapper(now.wall, stream.call, &stream.peer, outgoing, &message_id);
         let preamble = Bytes::from(wrapper.unwrap_or_default());
         let (content_type, disposition) = if preamble.is_empty() {
-            (media_type(info), disposition(info))
+            (media_type(&outgoing.info), disposition(&outgoing.info))
         } else {
             ("message/cpim".to_owned(), None) // what the file is, its wrapper says
         };
@@ -215,14 +212,14 @@ impl Engine {
             message,
             session,
             message_id,
-            total: size.saturating_add(preamble.len() as u64),
+            total: outgoing.octets().saturating_add(preamble.len() as u64),
             content_type,
             headers: disposition.map(|value| ("Content-Disposition".to_owned(), value)).into_iter().collect(),
             success_report: true,
             failure_report: FailureReport::Yes,
             chunk: self.chunk(now, session),
             preamble,
-            skip: 0,
+            skip: outgoing.part.start,
         }
     }
 
@@ -250,6 +247,7 @@ impl Engine {
     /// Every chunk was answered with 200 and the success REPORT is in: only now is it delivered.
     pub(super) fn delivered(&mut self, now: Now, message: OutboundKey, out: &mut Outbox<Output>) {
         let Some(sending) = self.sent(message) else { return };
+        self.retire(now, sending.session, StreamEnd::Sent);
         match sending.owner {
             Owner::Primitive(primitive) => {
                 let Some(play) = self.plays.get_mut(&primitive) else { return };
@@ -275,13 +273,20 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         let Some(sending) = self.sent(message) else { return };
-        tracing::warn!(?why, octets, "the message did not get through");
+        let ours = matches!(why, SendFailure::Aborted | SendFailure::Source | SendFailure::Timeout);
+        self.retire(now, sending.session, if ours { StreamEnd::Ours } else { StreamEnd::Theirs });
+        tracing::warn!(?why, reported = octets, "the message did not get through");
         match sending.owner {
             Owner::Primitive(primitive) => {
                 let (reason, result) = send_result(why);
                 self.play_failed(now, primitive, &reason, &result, None, out);
             }
-            Owner::Client(order) => out.push(Output::Happened(order, Happening::SendFailed(*why))),
+            Owner::Client(order) => {
+                // A `file-range` goes on with octets of the file, and these are of its wrapper: it has to come whole again.
+                let of_file = if sending.total == sending.octets { octets } else { 0 };
+                out.push(Output::Happened(order, Happening::Reported(of_file)));
+                out.push(Output::Happened(order, Happening::SendFailed(*why)));
+            }
             Owner::Nobody => {}
         }
     }
@@ -388,7 +393,7 @@ impl Engine {
         if let Some(recorder) = recorder {
             self.record_over(now, recorder, &ReceiveFailure::Disconnected, 0, Duration::ZERO, out);
         }
-        if let Some((Owner::Client(order), ..)) = self.pushes.remove(&session) {
+        if let Some(Outgoing { owner: Owner::Client(order), .. }) = self.pushes.remove(&session) {
             out.push(Output::Happened(order, Happening::SendFailed(SendFailure::ConnectionLost)));
         }
     }

@@ -9,6 +9,7 @@ use crate::msml::PrimitiveKey;
 use crate::msrp::{Authenticator, MsrpUri, RelayAccount, SessionKey};
 use crate::sdp::Description;
 use crate::sip::CallKey;
+use crate::spool::Icon;
 
 /// Our own URI and the relays before it.
 #[derive(Clone, Debug)]
@@ -40,8 +41,8 @@ pub(super) fn from_sdp(mut path: Vec<MsrpUri>) -> Option<OwnPath> {
 /// What goes on when its paths are there.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// The answer to this offer.
-    Answer(Box<Description>),
+    /// The answer to this offer, and the pictures that came with it.
+    Answer(Box<Description>, Vec<(String, Icon)>),
     /// Our offer to an INVITE without one.
     Offer,
     /// A stream for a primitive.

@@ -24,6 +24,17 @@ pub enum Query {
     Object(ObjectUri),
     /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
     Select(ObjectUri, Box<FileInfo>),
+    /// How much of the file with this [`StagePlan::file_key`](crate::spool::StagePlan::file_key) waits for its sender.
+    Waiting(String),
+}
+
+/// The spool's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// To [`Query::Object`] and [`Query::Select`].
+    Object(Option<Committed>),
+    /// To [`Query::Waiting`]: so many octets from the first on.
+    Waiting(u64),
 }
 
 /// What can happen to the engine.
@@ -40,7 +51,7 @@ pub enum Input {
     /// A [`Output::DialRelay`] was performed.
     RelayDialled(Result<LinkId, String>),
     /// A [`Output::Find`] was performed.
-    Found(Ticket, Result<Option<Committed>, String>),
+    Found(Ticket, Result<Found, String>),
     /// A [`Output::Resolve`] was performed: each name with its addresses, none if it leads nowhere.
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
     /// A [`Output::Commit`] was performed.

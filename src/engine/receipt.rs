@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::call::{Parties, Purpose, Waiting};
+use super::call::{Parties, Purpose, RENDER, Waiting};
 use super::core::Engine;
 use super::failure::ReceiveFailure;
 use super::jobs::{Errand, Owner, Receipt, Recorder, Timer};
@@ -10,11 +10,14 @@ use super::link::{Command, Grant, LinkId};
 use super::order::Happening;
 use super::policy::Unattended;
 use super::port::{Output, Ticket};
+use super::transfers::{self, StreamEnd};
 use crate::model::limits::MSRP_IDLE;
+use crate::model::media::bare;
 use crate::model::{DigestAlgorithm, FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, End, PrimitiveKey, Record};
 use crate::msrp::cpim::{Content, is_cpim};
 use crate::msrp::{Arrival, InboundKey, SessionKey, StatusCode};
+use crate::sdp::FileOffer;
 use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed, StagePlan};
 
 // What the application wants.
@@ -59,7 +62,7 @@ impl Engine {
         self.msml(now, msml::Input::Started { primitive }, out);
         self.await_first(now, primitive);
         self.dial_if_active(now, session, out);
-        self.grant_waiting(session, out);
+        self.grant_waiting(now, session, out);
     }
 
     /// `prespeech` runs while the recorder does.
@@ -118,7 +121,7 @@ impl Engine {
                     Some((link, message)) => out.push(Output::Link(link, Command::Resume(message))),
                     None => {
                         self.await_first(now, primitive);
-                        self.grant_waiting(session, out);
+                        self.grant_waiting(now, session, out);
                     }
                 }
             }
@@ -157,22 +160,22 @@ impl Engine {
             return out.push(Output::Link(link, Command::Reject(message, StatusCode::STOP_SENDING)));
         }
         stream.waiting.push_back(Waiting { link, message, head, since: now.instant });
-        self.grant_waiting(session, out);
+        self.grant_waiting(now, session, out);
         if self.board.streams.get(&session).is_some_and(|stream| stream.waits(link, message)) {
             self.wake(now, self.policy.hold, Timer::Hold(session, link, message));
         }
     }
 
     /// Gives the messages that wait on this stream their grants, in their order and as far as anybody wants them.
-    fn grant_waiting(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
-        while self.grant_next(session, out).is_some() {}
+    fn grant_waiting(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        while self.grant_next(now, session, out).is_some() {}
     }
 
     /// Gives the next message its grant.
     ///
     /// RFC 4975 §5.1: a sender may begin a message inside another one. Both are taken where nobody has to say where each
     /// of them goes; a `<record>` is for one, and the next message waits for the next.
-    fn grant_next(&mut self, session: SessionKey, out: &mut Outbox<Output>) -> Option<()> {
+    fn grant_next(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) -> Option<()> {
         let stream = self.board.streams.get(&session)?;
         let idle = stream.receiving.is_empty();
         let (waiting, call) = stream.waiting.front().zip(self.board.calls.get(&stream.call))?;
@@ -193,16 +196,20 @@ impl Engine {
         let declared = stream.file.as_ref().map(|file| file.info.clone()).unwrap_or_default();
         // P22: max-size counts a wrapper, the size of the file selector does not.
         let wrapped_types = is_cpim(&waiting.head.content_type).then(|| self.policy.wrapped_types());
-        let most = declared.size.filter(|_| wrapped_types.is_none()).unwrap_or(u64::MAX);
-        let limit = most.min(self.policy.max_size);
-        let draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
+        let mut draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
+        draft.icon.clone_from(&stream.icon);
         let named = declared.name.is_some();
         let (link, message, since) = (waiting.link, waiting.message, waiting.since);
         if let Owner::Client(order) = owner {
             out.push(Output::Happened(order, Happening::Receiving(waiting.head.total)));
         }
         tracing::info!(call_id = %call.parties.call_id, message_id = %waiting.head.message_id, to = %dest, "receiving");
-        let plan = plan(&call.parties, &draft, dest, &declared, wrapped_types.is_some());
+        let plan = plan(&call.parties, &draft, dest, stream.file.as_ref(), self.parts.get(&stream.call));
+        let most = declared.size.filter(|_| wrapped_types.is_none());
+        let left = most.map_or(u64::MAX, |size| size.saturating_sub(plan.offset));
+        let limit = left.min(self.policy.max_size);
+        let misfit = misfit(&waiting.head.content_type, stream.file.as_ref());
+        self.fence(now, &plan, out);
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.waiting.pop_front();
         stream.receiving.push((link, message));
@@ -210,9 +217,19 @@ impl Engine {
             let recorder = self.recorders.get_mut(&primitive).expect("a stream's recorder is in the table");
             recorder.message = Some((link, message));
         }
+        let keys: Vec<String> = plan.resume_key.iter().chain(&plan.file_key).cloned().collect();
         let key = (link, message);
-        let receipt = Receipt { key, owner, session, since, octets: 0, named, draft, whole: false, sealed: false };
+        self.writers.extend(keys.iter().map(|written| (written.clone(), key)));
+        let receipt =
+            Receipt { key, owner, session, since, octets: 0, named, draft, keys, whole: false, sealed: false };
         self.receipts.insert(key, receipt);
+        if let Some(why) = misfit {
+            // RFC 5547 §8.3.1: a file that is not what was selected has failed, and who waits for it is told.
+            tracing::warn!(why, "the message is not the file of its stream: refused with 415");
+            out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
+            self.lost(now, link, message, &ReceiveFailure::BadType, 0, out);
+            return None;
+        }
         let idle = idle.unwrap_or(MSRP_IDLE);
         let grant = Grant { message, plan, limit, declared, wrapped_types, idle };
         out.push(Output::Link(link, Command::Receive(Box::new(grant))));
@@ -223,6 +240,7 @@ impl Engine {
     pub(super) fn withdrawn(&mut self, link: LinkId, message: InboundKey) {
         tracing::warn!(link = link.0, "a message had no grant and was in the way of others: refused with 413");
         if let Some(receipt) = self.receipts.remove(&(link, message)) {
+            self.writers.retain(|_, writer| *writer != receipt.key);
             if let Some(stream) = self.board.streams.get_mut(&receipt.session) {
                 stream.receiving.retain(|key| *key != (link, message));
             }
@@ -342,7 +360,7 @@ impl Engine {
                 self.tell_lost(now, &receipt, &why, took, out);
             }
         }
-        self.grant_waiting(receipt.session, out);
+        self.grant_waiting(now, receipt.session, out);
         self.maybe_left(now, receipt.session, out);
     }
 
@@ -361,9 +379,16 @@ impl Engine {
         let Some(mut receipt) = self.receipts.remove(&(link, message)) else { return };
         receipt.octets = octets;
         self.free(now, &receipt);
+        match why {
+            ReceiveFailure::Disconnected | ReceiveFailure::TakenOver => {}
+            ReceiveFailure::AbortedRemote | ReceiveFailure::HashMismatch => {
+                self.retire(now, receipt.session, StreamEnd::Theirs);
+            }
+            _ => self.retire(now, receipt.session, StreamEnd::Ours),
+        }
         let took = now.instant.since(receipt.since);
         self.tell_lost(now, &receipt, why, took, out);
-        self.grant_waiting(receipt.session, out);
+        self.grant_waiting(now, receipt.session, out);
         self.maybe_left(now, receipt.session, out);
     }
 
@@ -377,6 +402,11 @@ impl Engine {
 
     /// The stream can take the next message, unless it was made for one file. The time of those that wait begins now.
     fn free(&mut self, now: Now, receipt: &Receipt) {
+        for key in &receipt.keys {
+            if self.writers.get(key) == Some(&receipt.key) {
+                self.writers.remove(key);
+            }
+        }
         let Some(stream) = self.board.streams.get_mut(&receipt.session) else { return };
         stream.receiving.retain(|key| *key != receipt.key);
         stream.spent |= stream.file.is_some();
@@ -483,6 +513,7 @@ fn unattended_box(user: &str) -> Option<ObjectUri> {
 fn draft(parties: &Parties, selector: Option<&FileInfo>, head: &Arrival) -> EnvelopeDraft {
     let mut file = selector.cloned().unwrap_or_default();
     file.media_type = Some(head.content_type.clone());
+    file.disposition.get_or_insert_with(|| RENDER.to_owned());
     if file.name.is_none() {
         file.name = head.disposition.as_deref().and_then(disposition_filename);
     }
@@ -499,17 +530,47 @@ fn draft(parties: &Parties, selector: Option<&FileInfo>, head: &Arrival) -> Enve
 }
 
 /// Where the octets go. A peer that comes back with the same identity and Message-ID goes on where it stopped
-/// (RFC 4975 §5.4). What a file selector declared keeps other files out; in a wrapper the file will be longer than that.
-fn plan(parties: &Parties, draft: &EnvelopeDraft, object: ObjectUri, declared: &FileInfo, wrapped: bool) -> StagePlan {
+/// (RFC 4975 §5.4). What a file selector declared keeps other files out; in a wrapper the message is longer than that, so
+/// its octets are never those that a `file-range` counts. `part` is the file key of a command that goes on with a file.
+fn plan(
+    parties: &Parties,
+    draft: &EnvelopeDraft,
+    object: ObjectUri,
+    file: Option<&FileOffer>,
+    part: Option<&String>,
+) -> StagePlan {
+    let wrapped = is_cpim(draft.file.media_type.as_deref().unwrap_or_default());
+    let declared = file.map(|file| file.info.clone()).unwrap_or_default();
     let message_id = draft.message_id.clone().unwrap_or_default();
     StagePlan {
         resume_key: Some(format!("{}\n{message_id}\n{object}", parties.from)),
         object,
-        declared: FileInfo { size: declared.size.filter(|_| !wrapped), ..declared.clone() },
+        // RFC 5547 §8.1: with `file-range` it goes on under a new id, so the file has to speak for itself.
+        file_key: part.cloned().or_else(|| transfers::file_key(parties, &declared)).filter(|_| !wrapped),
+        offset: file.map_or(0, FileOffer::offset),
+        declared: FileInfo { size: declared.size.filter(|_| !wrapped), ..declared },
         overwrite: false,
         call_id: draft.call_id.clone(),
         message_id: draft.message_id.clone(),
     }
+}
+
+/// Why a message is not what the file selector of its stream announced.
+fn misfit(content_type: &str, file: Option<&FileOffer>) -> Option<&'static str> {
+    let file = file?;
+    if is_cpim(content_type) && file.offset() > 0 {
+        // RFC 5547 §6: `file-range` counts octets of the file, and the chunks of a wrapped one count others.
+        return Some("it is the rest of a file, and in a wrapper");
+    }
+    (!is_of_type(content_type, &file.info)).then_some("its type is another one")
+}
+
+/// Whether a message brings the type that its file selector names; inside of a wrapper only the wrapper's reader can say.
+fn is_of_type(content_type: &str, selector: &FileInfo) -> bool {
+    let kind = |text: &str| bare(text).to_ascii_lowercase();
+    let brings = kind(content_type);
+    let wrapped = brings == "message/cpim" || brings.starts_with("multipart/");
+    wrapped || selector.media_type.as_deref().is_none_or(|wanted| kind(wanted) == brings)
 }
 
 /// `filename` of a Content-Disposition (RFC 2183 §2.3), quoted or not. It is data; it never becomes a path.
@@ -565,6 +626,21 @@ pub(super) fn file_variables(object: &Committed, took: Duration) -> Vec<(String,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // M5547-8.2.2-09
+    #[test]
+    fn a_message_is_of_its_selectors_type_whatever_its_parameters_unless_a_wrapper_hides_it() {
+        for (selector, content_type, fits) in [
+            (Some("audio/wav"), "Audio/WAV; rate=8000", true),
+            (Some("text/plain;charset=utf-8"), "text/plain", true),
+            (Some("audio/wav"), "audio/ogg", false),
+            (Some("audio/wav"), "message/CPIM", true),
+            (None, "audio/ogg", true),
+        ] {
+            let info = FileInfo { media_type: selector.map(str::to_owned), ..FileInfo::default() };
+            assert_eq!(is_of_type(content_type, &info), fits, "{selector:?} {content_type}");
+        }
+    }
 
     #[test]
     fn a_filename_is_read_from_every_usual_form_of_content_disposition() {

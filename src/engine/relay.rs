@@ -114,7 +114,7 @@ impl Engine {
     fn go_on(&mut self, now: Now, applicant: Applicant, out: &mut Outbox<Output>) {
         let call = applicant.call;
         match applicant.what {
-            Waiting::Answer(offer) => self.consider(now, call, *offer, out),
+            Waiting::Answer(offer, icons) => self.consider(now, call, *offer, icons, out),
             Waiting::Offer => self.offer_ours(now, call, false, out),
             Waiting::Reoffer(primitive) => {
                 self.reoffer(now, primitive, out);
@@ -132,7 +132,7 @@ impl Engine {
         tracing::warn!(call = call.0, why, "no path through the MSRP relay");
         self.relay.waste(call);
         match applicant.what {
-            Waiting::Answer(_) | Waiting::Offer => self.refuse_for_relay(now, call, why, out),
+            Waiting::Answer(..) | Waiting::Offer => self.refuse_for_relay(now, call, why, out),
             Waiting::Reoffer(primitive) => self.reoffer_denied(now, call, primitive, why, out),
             Waiting::Order(order) => {
                 let Order::Call { id, .. } = *order else { return };
@@ -321,7 +321,7 @@ impl Engine {
         let description = sdp::repath(&previous, index, &path.in_sdp());
         let body = Body::new(super::call::SDP_TYPE, description.to_bytes());
         let renewed = Some((session, path.relays));
-        call.offered = Some(Offered { description, added: Vec::new(), purpose: None, renewed });
+        call.offered = Some(Offered { renewed, ..Offered::new(description, Vec::new()) });
         self.command(now, sip::Command::Reinvite { call: key, body }, out);
     }
 

@@ -1,11 +1,12 @@
 //! Files that go out in a `message/cpim`, because their peer takes them in no other way.
 
-use super::call::{OCTET_STREAM, Purpose};
+use super::call::{OCTET_STREAM, Purpose, RENDER};
 use super::core::Engine;
+use super::jobs::Outgoing;
 use super::link::Source;
 use crate::model::{FileInfo, Party, Wall, Wrapper};
 use crate::msrp::cpim::{Enclosed, print};
-use crate::sdp::{Address, Carriage, Terms};
+use crate::sdp::{self, Address, Carriage, Terms};
 use crate::sip::CallKey;
 
 /// Letters of a Message-ID of ours, and of a Content-ID: 130 random bits.
@@ -14,9 +15,10 @@ pub(super) const MESSAGE_ID_LETTERS: usize = 22;
 impl Engine {
     /// How many octets a wrapper adds to this file on its way to this peer, zero if it goes without one; `None` if the
     /// peer does not take the file in either way (RFC 4975 §8.6).
-    pub(super) fn wrapper_octets(&self, call: CallKey, peer: &Terms, source: &Source, info: &FileInfo) -> Option<u64> {
-        let any_id = "i".repeat(MESSAGE_ID_LETTERS); // every id and every date of ours has the same length
-        let wrapper = self.wrapper(Wall::default(), call, peer, source, info, &any_id)?;
+    pub(super) fn wrapper_octets(&self, call: CallKey, peer: &Terms, outgoing: &Outgoing) -> Option<u64> {
+        let any_id = "i".repeat(MESSAGE_ID_LETTERS); // every new id and every date of ours has the same length
+        let message_id = outgoing.message_id.as_deref().unwrap_or(&any_id);
+        let wrapper = self.wrapper(Wall::default(), call, peer, outgoing, message_id)?;
         Some(wrapper.len() as u64)
     }
 
@@ -26,20 +28,22 @@ impl Engine {
         now: Wall,
         call: CallKey,
         peer: &Terms,
-        source: &Source,
-        info: &FileInfo,
+        outgoing: &Outgoing,
         message_id: &str,
     ) -> Option<Vec<u8>> {
-        let media_type = media_type(info);
+        let media_type = media_type(&outgoing.info);
         if peer.carriage(&media_type)? == Carriage::Bare {
             return Some(Vec::new());
         }
+        if !outgoing.is_whole() {
+            return None; // RFC 5547 §6: `file-range` counts the file's octets, and a wrapper before them would shift them
+        }
         let enclosed = Enclosed {
             media_type,
-            disposition: disposition(info),
+            disposition: disposition(&outgoing.info),
             content_id: Some(format!("{message_id}@{}", host(&self.policy.address))),
         };
-        Some(print(&self.inscription(now, call, source), &enclosed))
+        Some(print(&self.inscription(now, call, &outgoing.source), &enclosed))
     }
 
     /// RFC 4975 §13: every wrapper of ours says from whom and to whom. An object's is of who wrote it, whatever it came in.
@@ -84,11 +88,19 @@ pub(super) fn media_type(info: &FileInfo) -> String {
     info.media_type.clone().unwrap_or_else(|| OCTET_STREAM.to_owned())
 }
 
-/// The Content-Disposition a named file is sent with (RFC 2183).
+/// RFC 5547 §6: of a named file, the header says what SDP says of it, in the words of RFC 2183.
 pub(super) fn disposition(info: &FileInfo) -> Option<String> {
-    let disposition = info.disposition.as_deref().unwrap_or("attachment");
-    let size = info.size.map(|size| format!("; size={size}")).unwrap_or_default();
-    info.name.as_deref().map(|name| format!("{disposition}; filename={}{size}", quoted(name)))
+    let name = info.name.as_deref()?;
+    // RFC 5547 §7: a file of which nobody says otherwise is to be rendered.
+    let mut text = info.disposition.as_deref().filter(|word| sdp::is_token(word)).unwrap_or(RENDER).to_owned();
+    text.push_str(&format!("; filename={}", quoted(name)));
+    text.extend(info.size.map(|size| format!("; size={size}")));
+    let dates = [("creation", &info.created), ("modification", &info.modified), ("read", &info.read)];
+    for (kind, date) in dates {
+        let date = date.as_deref().and_then(sdp::numeric_zone);
+        text.extend(date.map(|date| format!("; {kind}-date=\"{date}\"")));
+    }
+    Some(text)
 }
 
 /// RFC 2183 §2: a quoted string; control characters have no place in a header.

@@ -13,7 +13,9 @@ use super::metrics;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
-use crate::engine::{Command, Demand, Engine, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket};
+use crate::engine::{
+    Command, Demand, Engine, Found, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket,
+};
 use crate::model::limits::WEBSOCKET_CHUNK_OCTETS;
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
@@ -231,8 +233,9 @@ impl Driver {
         let (spool, engine) = (self.shared.spool.clone(), self.shared.engine.clone());
         tokio::task::spawn_blocking(move || {
             let found = match query {
-                Query::Object(uri) => spool.find(&uri),
-                Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector),
+                Query::Object(uri) => spool.find(&uri).map(Found::Object),
+                Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector).map(Found::Object),
+                Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
         });

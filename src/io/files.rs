@@ -139,6 +139,10 @@ impl File for HostFile {
     fn reserve(&self, octets: u64) -> io::Result<()> {
         Ok(fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, octets)?)
     }
+
+    fn release(&self) -> io::Result<()> {
+        self.0.set_len(self.size()?) // blocks past the end go even if the length stays as it is
+    }
 }
 
 struct HostLock {

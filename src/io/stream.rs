@@ -24,7 +24,7 @@ use crate::engine::Input;
 use crate::engine::link::{self, Command, Link, LinkId, Notice, Output, Source};
 use crate::model::{FileInfo, Outbox};
 use crate::msrp::{Carrier, InboundKey, OutboundKey};
-use crate::spool::{Body, Committed, Spool, Stage};
+use crate::spool::{Body, Check, Committed, Spool, Stage, StageError};
 
 /// Octets asked of the socket at a time: one chunk of the usual size with its head.
 const READ_OCTETS: usize = 128 * 1024;
@@ -200,7 +200,10 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
 }
 
 fn suspend(stage: Stage) {
-    if let Err(error) = stage.suspend() {
+    // One that was taken over is in good hands.
+    if let Err(error) = stage.suspend()
+        && !matches!(error, StageError::TakenOver)
+    {
         tracing::warn!(%error, "a partial file could not be kept for its sender");
     }
 }
@@ -301,12 +304,24 @@ impl Task {
 
     fn open(&self, source: &Source) -> Result<Reading, String> {
         match source {
-            Source::Object(object) => {
+            Source::Object(object) | Source::Part(object) => {
+                if matches!(source, Source::Part(_)) {
+                    self.check(object)?;
+                }
                 let body = self.shared.spool.read(object).map_err(|error| error.to_string())?;
                 let reader = Reader { body, object: object.clone(), hash: Sha256::new(), hashed: 0 };
                 Ok(Reading::Object(Box::new(reader)))
             }
             Source::Local(path) => File::open(path).map(Reading::Local).map_err(|error| format!("{path}: {error}")),
+        }
+    }
+
+    /// RFC 5547 §10: what is sent is what its selectors say, which a part alone does not show.
+    fn check(&self, object: &Committed) -> Result<(), String> {
+        match self.shared.spool.verify(&object.envelope().id) {
+            Ok(Check::Sound) => Ok(()),
+            Ok(Check::Damaged { what }) => Err(what.to_owned()),
+            Err(error) => Err(error.to_string()),
         }
     }
 

@@ -207,6 +207,21 @@ pub const HTTP_CONNECTION_LIFE: Duration = Duration::from_secs(60);
 /// Octets of an icon in an envelope (RFC 5547 §6 `file-icon`): a preview picture, written there in hexadecimal.
 pub const ICON_OCTETS: usize = 64 * 1024;
 
+/// An icon of more octets is kept and not offered: RFC 5547 §8.8 wants them small, and it travels in the signalling.
+pub const ICON_OFFERED_OCTETS: usize = 16 * 1024;
+
+/// `file-transfer-id`s that a call remembers (RFC 5547 §8.1): the oldest is forgotten first, and nobody sends so many files
+/// in one call without ever beginning another.
+pub const TRANSFER_IDS_PER_CALL: usize = 256;
+
+/// How long a peer that has broken a file off, or been told that it failed, may take to close its stream itself
+/// (RFC 5547 §8.4); then we do.
+pub const BROKEN_STREAM_KEPT: Duration = Duration::from_secs(10);
+
+/// A stream on which we have sent a file is closed after this time (RFC 5547 §8.7), unless the call ends first or the next
+/// file takes its place.
+pub const SPENT_STREAM_KEPT: Duration = Duration::from_secs(2);
+
 /// Stages alive or waiting to be resumed; each is two small files and about 1 KiB of memory.
 pub const STAGES: usize = 20_000;
 

@@ -97,6 +97,13 @@ impl Ranges {
         &self.pieces
     }
 
+    /// The octets from `start` on, counted from there.
+    #[must_use]
+    pub fn from(&self, start: u64) -> Self {
+        let rest = self.pieces.iter().filter(|piece| piece.1 > start);
+        Self { pieces: rest.map(|piece| (piece.0.saturating_sub(start), piece.1 - start)).collect() }
+    }
+
     /// Whether nothing is in the set.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
@@ -131,6 +138,11 @@ mod tests {
             prop_assert_eq!(ranges.octets(), octets);
             prop_assert_eq!(ranges.prefix(), map.iter().take_while(|there| **there).count() as u64);
             prop_assert!(ranges.pieces().windows(2).all(|pair| pair[0].1 < pair[1].0));
+            for start in 0..80 {
+                let rest = ranges.from(start as u64);
+                prop_assert_eq!(rest.octets(), map[start..].iter().filter(|there| **there).count() as u64);
+                prop_assert!((start..80).all(|at| rest.contains((at - start) as u64, (at - start) as u64 + 1) == map[at]));
+            }
             for total in 0..80 {
                 prop_assert_eq!(ranges.covers(total), map[..total as usize].iter().all(|there| *there));
             }

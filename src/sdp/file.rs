@@ -64,6 +64,12 @@ pub(super) const TRANSFER_ID: &str = "file-transfer-id";
 pub(super) const RANGE: &str = "file-range";
 
 impl FileOffer {
+    /// How many octets of the file come before those of this transfer (RFC 5547 §6 `file-range`).
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.range.map_or(0, |range| range.start.saturating_sub(1))
+    }
+
     /// The file a media line is about; `None` without a selector, or with the bare one that states an ability.
     ///
     /// # Errors
@@ -171,7 +177,7 @@ impl FileOffer {
 }
 
 /// RFC 5547 §6: the zone of a date is a number. `None` if the text is no date we could say so of.
-fn numeric_zone(date: &str) -> Option<String> {
+pub fn numeric_zone(date: &str) -> Option<String> {
     let zone = date.rsplit(' ').next()?.as_bytes();
     let numeric = zone.len() == 5 && b"+-".contains(&zone[0]) && zone[1..].iter().all(u8::is_ascii_digit);
     if numeric && date.bytes().all(|octet| octet != b'"' && (b' '..0x7F).contains(&octet)) {

@@ -46,7 +46,7 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// RFC 2045 and RFC 8866 tokens, as far as they agree.
-pub(super) fn is_token(text: &str) -> bool {
+pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(&octet))
 }
 

@@ -62,6 +62,8 @@ pub struct Body {
     pub content_type: String,
     /// Content-Disposition, if it was there.
     pub disposition: Option<String>,
+    /// Content-ID without its brackets, which `cid:` URLs name (RFC 2392).
+    pub id: Option<String>,
     /// The octets, never changed on the way.
     pub octets: Bytes,
 }
@@ -69,7 +71,7 @@ pub struct Body {
 impl Body {
     /// A body of this type without a disposition.
     pub fn new(content_type: &str, octets: impl Into<Bytes>) -> Self {
-        Self { content_type: content_type.to_owned(), disposition: None, octets: octets.into() }
+        Self { content_type: content_type.to_owned(), disposition: None, id: None, octets: octets.into() }
     }
 
     /// The type without parameters, in lower case.

@@ -144,6 +144,7 @@ pub(super) fn cseq_number(headers: &Headers) -> u32 {
 /// The body of a checked message, with what its headers say of it.
 pub(super) fn body(headers: &Headers, octets: &[u8]) -> Option<Body> {
     (!octets.is_empty()).then(|| Body {
+        id: None,
         content_type: text(headers, "Content-Type").to_owned(),
         disposition: value(headers, "Content-Disposition").map(str::to_owned),
         octets: Bytes::copy_from_slice(octets),

@@ -24,6 +24,25 @@ pub fn part(body: &Body, media_type: &str) -> Option<Body> {
     parts(body).into_iter().find(|part| part.media_type() == media_type)
 }
 
+/// A body with others that belong to it (RFC 2387): the first is the root. The boundary must not occur in any of them.
+pub fn related(root: &Body, others: &[Body], boundary: &str) -> Body {
+    let mut octets = Vec::new();
+    for part in std::iter::once(root).chain(others) {
+        let disposition = part.disposition.iter().map(|value| ("Content-Disposition", value.clone()));
+        let id = part.id.iter().map(|id| ("Content-ID", format!("<{id}>")));
+        octets.extend_from_slice(format!("--{boundary}\r\nContent-Type: {}\r\n", part.content_type).as_bytes());
+        for (name, value) in id.chain(disposition) {
+            octets.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        octets.extend_from_slice(b"\r\n");
+        octets.extend_from_slice(&part.octets);
+        octets.extend_from_slice(b"\r\n");
+    }
+    octets.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    // RFC 2387 §3.1: the type of the root has to be named.
+    Body::new(&format!("multipart/related;type=\"{}\";boundary=\"{boundary}\"", root.media_type()), octets)
+}
+
 fn collect(body: &Body, depth: usize, found: &mut Vec<Body>) {
     let multipart = body.media_type().starts_with("multipart/");
     let boundary = boundary(&body.content_type).filter(|_| multipart && depth > 0);
@@ -88,6 +107,7 @@ fn read(section: Bytes) -> Option<Body> {
     Some(Body {
         content_type: message::value(&head.headers, "Content-Type").unwrap_or("text/plain").to_owned(),
         disposition: message::value(&head.headers, "Content-Disposition").map(str::to_owned),
+        id: message::value(&head.headers, "Content-ID").map(|id| id.trim_matches(['<', '>', ' ']).to_owned()),
         octets: section.slice(start..),
     })
 }
@@ -109,6 +129,21 @@ mod tests {
         let want = [("application/sdp", sdp), ("text/plain", plain), ("application/msml+xml", msml)];
         assert_eq!(seen, want.map(|(name, octets)| (name.to_owned(), octets)));
         assert_eq!(parts[2].disposition.as_deref(), Some("render"));
+    }
+
+    // M5547-8.8-01 M5547-8.8-03 M5547-8.8-04
+    #[test]
+    fn a_body_and_what_it_points_to_travel_as_one_with_the_body_as_its_root() {
+        let root = Body::new("application/sdp", "v=0\r\n");
+        let icon = Body {
+            id: Some("i1@example.org".to_owned()),
+            disposition: Some("icon".to_owned()),
+            ..Body::new("image/png", &b"\x89PNG\0--b"[..])
+        };
+        let whole = related(&root, std::slice::from_ref(&icon), "b4nd4ry");
+        assert_eq!(whole.content_type, "multipart/related;type=\"application/sdp\";boundary=\"b4nd4ry\"");
+        assert!(whole.octets.starts_with(b"--b4nd4ry\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n"));
+        assert_eq!(parts(&whole), [root, icon]);
     }
 
     #[test]

@@ -86,6 +86,12 @@ pub enum StageError {
     /// The same file has been offered again, and the new stage has all that was received.
     #[error("a newer session has taken this stage over")]
     TakenOver,
+    /// The sender leaves out octets that are not here.
+    #[error("the octets before {offset} are not here")]
+    NothingBefore {
+        /// Where the sender wants to begin, counted from zero.
+        offset: u64,
+    },
     /// The name is in use and may not be replaced.
     #[error("{0} exists")]
     Exists(ObjectUri),

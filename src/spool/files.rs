@@ -67,6 +67,9 @@ pub trait File: Send + Sync {
 
     /// Reserves room for `octets` without changing the length. [`io::ErrorKind::Unsupported`] where that is unknown.
     fn reserve(&self, octets: u64) -> io::Result<()>;
+
+    /// Gives back what was reserved and not written; the length stays.
+    fn release(&self) -> io::Result<()>;
 }
 
 /// A lock that is held until it is dropped.

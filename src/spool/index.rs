@@ -133,11 +133,12 @@ impl Index {
         select.query_map([], id)?.filter_map(Result::transpose).collect()
     }
 
-    /// The objects of a box that have the name, size and digests of a selector, the youngest first.
+    /// The objects of a box that have the name, size and digests of a selector, the youngest first. An object's own name is
+    /// as good as its file's.
     pub(super) fn select(&self, mailbox: &str, wanted: &FileInfo, limit: usize) -> rusqlite::Result<Vec<Id>> {
         let hex = |algorithm| wanted.digest(algorithm).map(crate::model::Digest::hex);
         let mut select = self.connection()?.prepare_cached(
-            "SELECT id FROM objects WHERE box = ?1 AND (?2 IS NULL OR file_name = ?2) AND (?3 IS NULL OR size = ?3)
+            "SELECT id FROM objects WHERE box = ?1 AND (?2 IS NULL OR file_name = ?2 OR name = ?2) AND (?3 IS NULL OR size = ?3)
              AND (?4 IS NULL OR sha1 = ?4) AND (?5 IS NULL OR sha256 = ?5) ORDER BY stored DESC LIMIT ?6",
         )?;
         let (sha1, sha256) = (hex(DigestAlgorithm::Sha1), hex(DigestAlgorithm::Sha256));

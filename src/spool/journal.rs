@@ -26,6 +26,9 @@ const SLOT_OCTETS: usize = 4096;
 pub(super) struct Plan {
     /// SHA-256 of the resume key: of bounded length, and no identity is left on disk.
     pub(super) resume: Option<String>,
+    /// SHA-256 of the file key, by which the same file is known under a new id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<String>,
     /// Declared size in octets.
     size: Option<u64>,
     /// Declared SHA-1.
@@ -35,9 +38,20 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(resume: Option<String>, declared: &FileInfo) -> Self {
+    pub(super) fn new(resume: Option<String>, file: Option<String>, declared: &FileInfo) -> Self {
         let hex = |algorithm| declared.digest(algorithm).map(Digest::hex);
-        Self { resume, size: declared.size, sha1: hex(DigestAlgorithm::Sha1), sha256: hex(DigestAlgorithm::Sha256) }
+        let (sha1, sha256) = (hex(DigestAlgorithm::Sha1), hex(DigestAlgorithm::Sha256));
+        Self { resume, file, size: declared.size, sha1, sha256 }
+    }
+
+    /// The same plan under another resume key.
+    pub(super) fn known_as(self, key: String) -> Self {
+        Self { resume: Some(key), ..self }
+    }
+
+    /// Whether both are about the same file of the same sender.
+    pub(super) fn is_of_file(&self, file: &str) -> bool {
+        self.file.as_deref() == Some(file)
     }
 
     /// Declared size in octets.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../../spool/README.md")]
 
 mod arrival;
+mod arriving;
 mod catalog;
 mod commit;
 mod envelope;
@@ -20,6 +21,7 @@ mod store;
 mod sweep;
 mod tree;
 
+pub use arriving::Arriving;
 pub use envelope::{Envelope, EnvelopeDraft, Icon};
 pub use error::{CommitError, SpoolError, StageError};
 pub use files::{File, Files, Lock, Mode};

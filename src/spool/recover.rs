@@ -306,6 +306,9 @@ fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
         shared.remove_stage(id);
         return Ok(());
     };
+    // What a dead process had reserved for the rest of the file is given back.
+    let released = shared.files.open(&id.stage(), Mode::Write).and_then(|file| file.release());
+    released.unwrap_or_else(|error| tracing::warn!(object = %id, %error, "reserved room not given back"));
     let parked = Parked {
         id,
         plan: claim.plan,

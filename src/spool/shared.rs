@@ -40,12 +40,32 @@ pub(super) struct Desk {
 /// The holder of a resume key.
 pub(super) enum Holder {
     /// A session that may still be writing.
-    Live(Weak<Mutex<Option<Arrival>>>),
+    Live(Writer),
     /// Nobody; the stage waits.
     Parked(Box<Parked>),
 }
 
+/// The session that has a stage, found by the stage's keys.
+pub(super) struct Writer {
+    pub(super) slot: Weak<Mutex<Option<Arrival>>>,
+    pub(super) file: Option<String>,
+}
+
+impl Holder {
+    fn is_of_file(&self, file: &str) -> bool {
+        match self {
+            Self::Live(writer) => writer.file.as_deref() == Some(file),
+            Self::Parked(parked) => parked.plan.is_of_file(file),
+        }
+    }
+}
+
 impl Desk {
+    /// The resume keys under which stages of this file are known: more than one if its sender has begun it anew.
+    pub(super) fn keys_of(&self, file: &str) -> Vec<String> {
+        self.holders.iter().filter(|(_, holder)| holder.is_of_file(file)).map(|(key, _)| key.clone()).collect()
+    }
+
     /// Stages alive or waiting.
     pub(super) fn stages(&self) -> usize {
         self.live.len() + self.parked().count()
@@ -61,7 +81,7 @@ impl Desk {
 
     /// Forgets a session that is over, unless another one has the key now.
     pub(super) fn release(&mut self, key: &str, slot: &Weak<Mutex<Option<Arrival>>>) {
-        if matches!(self.holders.get(key), Some(Holder::Live(holder)) if holder.ptr_eq(slot)) {
+        if matches!(self.holders.get(key), Some(Holder::Live(writer)) if writer.slot.ptr_eq(slot)) {
             self.holders.remove(key);
         }
     }
@@ -150,6 +170,10 @@ impl Shared {
             return self.remove_stage(arrival.id);
         };
         let id = arrival.id;
+        // A sender that never comes back holds what it sent, not what it announced.
+        if let Err(error) = arrival.file.release() {
+            tracing::warn!(object = %id, %error, "reserved room not given back");
+        }
         let holder = Holder::Parked(Box::new(arrival.park()));
         let before = locked(&self.desk).holders.insert(key, holder);
         if let Some(Holder::Parked(older)) = before

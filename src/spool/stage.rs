@@ -10,7 +10,7 @@ use super::error::{SpoolError, StageError};
 use super::journal::Journal;
 use super::layout::STAGE;
 use super::receipt::Sealed;
-use super::shared::{Holder, Live, Shared, locked};
+use super::shared::{Holder, Live, Shared, Writer, locked};
 
 /// Where octets go before anything is promised of them.
 ///
@@ -60,10 +60,11 @@ pub enum SealError {
 
 impl Stage {
     pub(super) fn new(live: Live, arrival: Arrival, object: ObjectUri, overwrite: bool) -> Self {
-        let key = arrival.plan.resume.clone();
+        let (key, file) = (arrival.plan.resume.clone(), arrival.plan.file.clone());
         let slot = Arc::new(Mutex::new(Some(arrival)));
         if let Some(key) = key.clone() {
-            locked(&live.shared().desk).holders.insert(key, Holder::Live(Arc::downgrade(&slot)));
+            let writer = Writer { slot: Arc::downgrade(&slot), file };
+            locked(&live.shared().desk).holders.insert(key, Holder::Live(writer));
         }
         Self { live, slot, key, object, overwrite }
     }
@@ -208,9 +209,12 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(arrival) = locked(&self.slot).take() {
+        // Parked before the slot is let go: who waits for the slot then finds the octets at the desk.
+        let mut slot = locked(&self.slot);
+        if let Some(arrival) = slot.take() {
             return self.live.shared().park(arrival);
         }
+        drop(slot);
         let Some(key) = &self.key else { return };
         locked(&self.live.shared().desk).release(key, &Arc::downgrade(&self.slot));
     }

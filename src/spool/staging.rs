@@ -27,6 +27,12 @@ pub struct StagePlan {
     pub object: ObjectUri,
     /// What a sender would say again when it comes back for the same file: its identity with the Message-ID, say.
     pub resume_key: Option<String>,
+    /// What a sender would say of the same file under a new id: its identity with size and digest, say. It is only looked
+    /// for when [`StagePlan::offset`] says that there has to be something.
+    pub file_key: Option<String>,
+    /// The first octet of the file that this sender will bring, counted from zero: those before it have to be there
+    /// (RFC 5547 `file-range`).
+    pub offset: u64,
     /// What the sender declares.
     pub declared: FileInfo,
     /// Whether an object of that name may be replaced.
@@ -41,7 +47,16 @@ impl StagePlan {
     /// A plan for an object or a box, with nothing declared.
     pub fn new(object: ObjectUri) -> Self {
         let declared = FileInfo::default();
-        Self { object, resume_key: None, declared, overwrite: false, call_id: None, message_id: None }
+        Self {
+            object,
+            resume_key: None,
+            file_key: None,
+            offset: 0,
+            declared,
+            overwrite: false,
+            call_id: None,
+            message_id: None,
+        }
     }
 }
 
@@ -52,10 +67,14 @@ impl StagePlan {
 pub(super) fn begin(shared: &Arc<Shared>, plan: StagePlan, now: Now) -> Result<Stage, StageError> {
     shared.writable()?;
     refuse_duplicate(shared, &plan)?;
-    let wanted = Plan::new(plan.resume_key.as_deref().map(fingerprint), &plan.declared);
-    let (live, arrival) = match resumed(shared, &wanted) {
-        Some(arrival) => arrival,
-        None => begun(shared, &wanted, now)?,
+    let fingerprint = |key: &Option<String>| key.as_deref().map(fingerprint);
+    let wanted = Plan::new(fingerprint(&plan.resume_key), fingerprint(&plan.file_key), &plan.declared);
+    let (live, arrival) = match plan.offset {
+        0 => match resumed(shared, &wanted) {
+            Some(arrival) => arrival,
+            None => begun(shared, &wanted, now)?,
+        },
+        offset => continued(shared, &wanted, offset)?,
     };
     let object = match plan.object.name() {
         Some(_) => plan.object,
@@ -76,6 +95,44 @@ fn refuse_duplicate(shared: &Shared, plan: &StagePlan) -> Result<(), StageError>
     Err(StageError::Exists(uri))
 }
 
+/// A sender that names the octets it still has to bring goes on with the stage that has the others.
+fn continued(shared: &Arc<Shared>, wanted: &Plan, offset: u64) -> Result<(Live, Arrival), StageError> {
+    let taken = predecessor(shared, wanted).filter(|(_, octets)| *octets >= offset);
+    let taken = taken.and_then(|(key, _)| resumed(shared, &wanted.clone().known_as(key)));
+    taken.ok_or(StageError::NothingBefore { offset })
+}
+
+/// The resume key of the stage that has most of this file, and how many octets from the first on it has.
+fn predecessor(shared: &Shared, wanted: &Plan) -> Option<(String, u64)> {
+    let file = wanted.file.as_deref()?;
+    let keys = locked(&shared.desk).keys_of(file);
+    keys.into_iter().filter_map(|key| Some((prefix(shared, &key)?, key))).max().map(|(octets, key)| (key, octets))
+}
+
+/// How many octets from the first on the stage of this resume key has. A session that lets go of it meanwhile has parked
+/// it when its slot is free: then the desk knows.
+fn prefix(shared: &Shared, key: &str) -> Option<u64> {
+    look(shared, key).or_else(|| look(shared, key))
+}
+
+fn look(shared: &Shared, key: &str) -> Option<u64> {
+    let desk = locked(&shared.desk);
+    let slot = match desk.holders.get(key)? {
+        Holder::Parked(parked) => return Some(parked.received.prefix()),
+        Holder::Live(writer) => writer.slot.clone(),
+    };
+    drop(desk); // as in `resumed`
+    let slot = slot.upgrade()?;
+    let slot = locked(&slot);
+    slot.as_ref().map(|arrival| arrival.received.prefix())
+}
+
+/// How many octets of a file, from the first on, wait for a sender that goes on with it.
+pub(super) fn waiting(shared: &Shared, file_key: &str) -> u64 {
+    let wanted = Plan::new(None, Some(fingerprint(file_key)), &FileInfo::default());
+    predecessor(shared, &wanted).map_or(0, |(_, octets)| octets)
+}
+
 /// The octets an earlier offer left, if they can still be used.
 fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Option<(Live, Arrival)> {
     let mut desk = locked(&shared.desk);
@@ -85,11 +142,12 @@ fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Option<(Live, Arrival)> {
             drop(desk);
             (live, parked)
         }
-        Holder::Live(slot) => {
+        Holder::Live(writer) => {
             drop(desk); // a session holds its slot while it writes, and may ask for the desk meanwhile
-            let slot = slot.upgrade()?;
+            // A session that has just let go of its stage has parked it meanwhile.
+            let Some(slot) = writer.slot.upgrade() else { return resumed(shared, wanted) };
             let mut slot = locked(&slot);
-            let arrival = slot.take()?;
+            let Some(arrival) = slot.take() else { return resumed(shared, wanted) };
             let live = Live::new(shared, arrival.id);
             if !arrival.broken && arrival.plan.agrees(wanted) {
                 return Some((live, arrival));
@@ -99,7 +157,13 @@ fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Option<(Live, Arrival)> {
     };
     if parked.plan.agrees(wanted) {
         match parked.resume(shared.files.as_ref()) {
-            Ok(arrival) => return Some((live, arrival)),
+            Ok(arrival) => {
+                // Where there is no room for the rest any more, its octets find out.
+                if let Some(octets) = arrival.plan.size().filter(|octets| *octets >= RESERVED_FROM_OCTETS) {
+                    let _ = arrival.file.reserve(octets);
+                }
+                return Some((live, arrival));
+            }
             Err(error) => tracing::warn!(object = %live.id(), %error, "stage not resumed"),
         }
     }

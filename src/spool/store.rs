@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::model::limits::{LISTED_OBJECTS, SELECTED_OBJECTS};
 use crate::model::{Digest, FileInfo, Mint, Now, ObjectUri};
 
+use super::arriving::{self, Arriving};
 use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt};
 use super::commit;
 use super::envelope::{Envelope, EnvelopeDraft};
@@ -114,6 +115,11 @@ impl Spool {
     /// [`StageError::Exists`], [`StageError::Full`], [`StageError::TooManyStages`], [`StageError::Spool`].
     pub fn stage(&self, plan: StagePlan, now: Now) -> Result<Stage, StageError> {
         staging::begin(&self.shared, plan, now)
+    }
+
+    /// How many octets of a file, from the first on, a sender with this [`StagePlan::file_key`] need not bring again.
+    pub fn waiting(&self, file_key: &str) -> u64 {
+        staging::waiting(&self.shared, file_key)
     }
 
     /// Makes a sealed file an object: durable, complete, and visible from now on.
@@ -251,6 +257,23 @@ impl Spool {
             writable: reason.is_none(),
             reason,
         }
+    }
+
+    /// Files of which not everything has come yet, the oldest first. A handle that only reads sees what a running server
+    /// has written down so far.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn stages(&self) -> Result<Vec<Arriving>, SpoolError> {
+        arriving::list(&self.shared)
+    }
+
+    /// Removes a stage that waits for its sender; says no if nothing of this id waits.
+    ///
+    /// # Errors
+    /// [`SpoolError::NotWritable`].
+    pub fn forget_stage(&self, id: &str) -> Result<bool, SpoolError> {
+        arriving::forget(&self.shared, id)
     }
 
     /// Removes what is too old or belongs to nobody. Once an hour is often enough.

@@ -43,7 +43,7 @@ fn old_stages(shared: &Shared, now: Now) -> u64 {
     let mut old = Vec::new();
     let mut desk = locked(&shared.desk);
     desk.holders.retain(|_, holder| match holder {
-        Holder::Live(slot) => slot.strong_count() > 0,
+        Holder::Live(writer) => writer.slot.strong_count() > 0,
         Holder::Parked(parked) => {
             let since = *parked.since.get_or_insert(now.instant);
             let keep = now.instant - since <= STAGE_KEPT;

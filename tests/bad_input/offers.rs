@@ -17,6 +17,7 @@ fn an_offer_without_a_message_stream_is_not_acceptable() {
     house.ends_well();
 }
 
+// M5547-10-07
 #[test]
 fn a_file_above_max_size_is_refused_before_any_octet_is_sent() {
     let house = House::new(&[("RESTANTE_MSRP__MAX_SIZE", "64KiB")]);

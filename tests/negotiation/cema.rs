@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use restante::engine::{Bearer, CallMedia, Command, Input, LinkId, Notice, Order, OrderId, Trunk};
+use restante::engine::{Bearer, CallMedia, Command, Input, LinkId, LocalFile, Notice, Order, OrderId, Trunk};
 use restante::model::FileInfo;
 use restante::msrp::{Carrier, KnockId, MsrpUri, SessionMatch, StatusCode};
 use restante::sip::Transport;
@@ -26,7 +26,7 @@ fn push(table: &mut Table) -> Message {
         from: "sip:box@example.org".to_owned(),
         remote: SocketAddr::new(PHONE.parse().expect("an address"), 5060),
         transport: Transport::Udp,
-        media: CallMedia::Push { path: "a.txt".to_owned(), info: Box::new(info) },
+        media: CallMedia::Push(Box::new(LocalFile { path: "a.txt".to_owned(), info, ..LocalFile::default() })),
     });
     table.next("INVITE", |message| message.is("INVITE"))
 }

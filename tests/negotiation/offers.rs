@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
 
-use restante::engine::{Bearer, CallMedia, Command, Input, LinkId, Notice, Order, OrderId, Trunk};
+use restante::engine::{Bearer, CallMedia, Command, Input, LinkId, LocalFile, Notice, Order, OrderId, Trunk};
 use restante::model::FileInfo;
 use restante::msrp::{Carrier, KnockId, MsrpUri, StatusCode};
 use restante::sip::Transport;
@@ -31,7 +31,7 @@ fn call(table: &mut Table, media: CallMedia) -> Message {
 
 fn push() -> CallMedia {
     let info = FileInfo { name: Some("a.txt".to_owned()), size: Some(5), ..FileInfo::default() };
-    CallMedia::Push { path: "a.txt".to_owned(), info: Box::new(info) }
+    CallMedia::Push(Box::new(LocalFile { path: "a.txt".to_owned(), info, ..LocalFile::default() }))
 }
 
 /// Somebody says on link 7 that it wants the session of this path; what the link is told.

@@ -418,4 +418,8 @@ impl File for SimFile {
         disk.plain("reserve", &self.path)?;
         if octets > disk.free() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
+
+    fn release(&self) -> io::Result<()> {
+        self.files.disk().plain("release", &self.path).map(drop)
+    }
 }

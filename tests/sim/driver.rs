@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use restante::engine::link::{self, Source};
-use restante::engine::{Command, Input, LinkId, Output, Query, Ticket};
+use restante::engine::link;
+use restante::engine::{Command, Found, Input, LinkId, Output, Query, Ticket};
 use restante::model::Outbox;
 use restante::sip::{self, Flow, FlowId, Transport};
 use restante::spool::{EnvelopeDraft, Sealed};
@@ -74,11 +74,7 @@ impl World {
         None
     }
 
-    fn command(&mut self, id: ProcessId, link: LinkId, mut command: Command) {
-        if let Command::Send(spec, Source::Local(path)) = &mut command {
-            // A sender that comes back for the same file keeps its Message-ID (RFC 4975 §5.4).
-            spec.message_id.clone_from(path);
-        }
+    fn command(&mut self, id: ProcessId, link: LinkId, command: Command) {
         let delay = self.chatter();
         let Self { nodes, time, .. } = self;
         let process = nodes[id.node].process.as_mut();
@@ -96,8 +92,11 @@ impl World {
     pub(crate) fn find(&mut self, id: ProcessId, ticket: Ticket, query: Query) {
         let Some(process) = self.process(id) else { return };
         let found = match query {
-            Query::Object(uri) => process.spool.find(&uri),
-            Query::Select(mailbox, selector) => process.spool.select_one(mailbox.box_name(), &selector),
+            Query::Object(uri) => process.spool.find(&uri).map(Found::Object),
+            Query::Select(mailbox, selector) => {
+                process.spool.select_one(mailbox.box_name(), &selector).map(Found::Object)
+            }
+            Query::Waiting(file) => Ok(Found::Waiting(process.spool.waiting(&file))),
         };
         let input = Input::Found(ticket, found.map_err(|error| error.to_string()));
         let delay = self.chatter();

@@ -111,6 +111,10 @@ impl File for ForgetfulFile {
     fn reserve(&self, octets: u64) -> io::Result<()> {
         self.0.reserve(octets)
     }
+
+    fn release(&self) -> io::Result<()> {
+        self.0.release()
+    }
 }
 
 /// A receipt for an object that lies on another disk: what a careless owner might pass on too early.

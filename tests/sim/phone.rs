@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use restante::engine::{CallMedia, Happening, Order, OrderId};
+use restante::engine::{CallMedia, Happening, LocalFile, Order, OrderId, Wanted};
 use restante::model::{Digest, FileInfo, ObjectUri};
 use restante::msml::{self, Message};
 use restante::sip::{EndReason, Transport};
@@ -49,6 +49,8 @@ struct Call {
     errand: Errand,
     /// The object that is retrieved, and the Message-ID it was deposited with.
     wanted: Option<(ObjectUri, String)>,
+    /// No dialog tells of its end: the file itself does.
+    pulls: bool,
     received: u32,
     /// How the MSML dialog ended, or that a file went without one.
     end: Option<String>,
@@ -119,19 +121,27 @@ impl World {
         let phone = &mut self.phones[index];
         let Some(errand) = phone.errands.pop_front() else { return };
         let node = phone.node;
-        let mut wanted = None;
+        let (mut wanted, mut pulls) = (None, false);
         let (transport, media, hang_up) = match &errand {
             Errand::Deposit(deposit) => {
-                let info = Box::new(declaration(deposit));
-                (deposit.transport, CallMedia::Push { path: deposit.path.clone(), info }, deposit.hang_up)
+                let (path, info) = (deposit.path.clone(), declaration(deposit));
+                // A sender that comes back for the same file keeps its Message-ID (RFC 4975 §5.4).
+                let message_id = Some(path.clone());
+                let file = Box::new(LocalFile { path, info, message_id, ..LocalFile::default() });
+                (deposit.transport, CallMedia::Push(file), deposit.hang_up)
             }
             Errand::Retrieve(retrieve) => {
                 let known = self.oracle.known();
                 if known.is_empty() {
                     return self.begin(index);
                 }
-                wanted = Some(known[self.dice.below(known.len() as u64) as usize].clone());
-                (retrieve.transport, CallMedia::Receive, retrieve.hang_up)
+                let at = self.dice.below(known.len() as u64) as usize;
+                wanted = Some(known[at].clone());
+                // Every other one is pulled by its name, without an application server (RFC 5547 §8.2.2).
+                pulls = at % 2 == 1;
+                let selector = FileInfo { name: known[at].0.name().map(str::to_owned), ..FileInfo::default() };
+                let pull = CallMedia::Pull(Box::new(Wanted { selector, part: None }));
+                (retrieve.transport, if pulls { pull } else { CallMedia::Receive }, retrieve.hang_up)
             }
         };
         let phone = &mut self.phones[index];
@@ -142,6 +152,7 @@ impl World {
             order,
             errand,
             wanted,
+            pulls,
             received: 0,
             end: None,
             hung_up: false,
@@ -198,17 +209,25 @@ impl World {
             }
             Happening::Committed(object) => {
                 call.received += 1;
+                let pulled = call.pulls;
+                if pulled {
+                    call.end = Some("play.complete".to_owned());
+                }
                 let (times, wanted) = (call.received, call.wanted.clone());
                 let spool = &self.nodes[node].process.as_ref().expect("phones do not crash").spool;
                 let octets = crate::oracle::body(spool, &object).expect("the disk has no faults");
                 let message_id = wanted.map(|(_, message_id)| message_id).unwrap_or_default();
                 self.oracle.retrieved(&message_id, &octets, times);
+                if pulled {
+                    self.hang_up(index);
+                }
             }
             Happening::NoMedia => self.hang_up(index),
             Happening::Ended(why) => self.ended(index, why),
+            Happening::ReceiveFailed(_) if call.pulls => self.hang_up(index),
             // The exit event tells the rest.
             Happening::Refused(..) | Happening::ReceiveFailed(_) => {}
-            Happening::Sent(_) | Happening::Receiving(_) | Happening::Received(_) => {}
+            Happening::Sent(_) | Happening::Reported(_) | Happening::Receiving(_) | Happening::Received(_) => {}
         }
     }
 
@@ -222,10 +241,10 @@ impl World {
                 let dest = ObjectUri::mailbox(BOX).expect("a box");
                 deposit.record.then(|| msml::record_request(tag, "d", &dest, Duration::from_secs(60), &NAMES))
             }
-            (Errand::Retrieve(_), Some((uri, _))) => {
+            (Errand::Retrieve(_), Some((uri, _))) if !call.pulls => {
                 Some(msml::play_request(tag, "d", std::slice::from_ref(uri), &NAMES))
             }
-            (Errand::Retrieve(_), None) => None,
+            (Errand::Retrieve(_), _) => None,
         };
         if let Some(document) = document {
             let order = Order::Info(call.order, 1, document);

@@ -275,7 +275,9 @@ impl World {
             }
             Output::Source(message, source) => {
                 let reading = match source {
-                    Source::Object(object) => process.spool.read(&object).ok().map(Reading::Object),
+                    Source::Object(object) | Source::Part(object) => {
+                        process.spool.read(&object).ok().map(Reading::Object)
+                    }
                     Source::Local(path) => node.locals.get(&path).cloned().map(Reading::Local),
                 };
                 task.sources.insert(message, reading?);

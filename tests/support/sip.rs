@@ -112,8 +112,10 @@ pub(crate) struct Call {
     to: String,
     target: String,
     cseq: u32,
-    /// What the server has asked meanwhile; each was answered with 200.
+    /// What the server has asked meanwhile; each was answered with 200, unless `replies` has something else.
     asked: VecDeque<Message>,
+    /// What the server's next INVITEs are answered with: a status, and a description or nothing.
+    pub(crate) replies: VecDeque<(u16, String)>,
 }
 
 impl Call {
@@ -123,13 +125,32 @@ impl Call {
     }
 
     pub(crate) fn invite_on(wire: Wire, server: SocketAddr, user: &str, offer: &str) -> io::Result<(Self, Message)> {
-        let (mut call, answer) = Self::begin(wire, server, user, offer)?;
+        Self::invite_with(wire, server, user, ("application/sdp", offer))
+    }
+
+    /// As [`Call::invite_on`], with a body of any type.
+    pub(crate) fn invite_with(
+        wire: Wire,
+        server: SocketAddr,
+        user: &str,
+        (kind, offer): (&str, &str),
+    ) -> io::Result<(Self, Message)> {
+        let (mut call, answer) = Self::begin_with(wire, server, user, (kind, offer))?;
         call.acknowledge(&answer, "")?;
         Ok((call, answer))
     }
 
     /// Sends an INVITE and leaves its answer unacknowledged.
     pub(crate) fn begin(wire: Wire, server: SocketAddr, user: &str, offer: &str) -> io::Result<(Self, Message)> {
+        Self::begin_with(wire, server, user, ("application/sdp", offer))
+    }
+
+    fn begin_with(
+        wire: Wire,
+        server: SocketAddr,
+        user: &str,
+        (kind, offer): (&str, &str),
+    ) -> io::Result<(Self, Message)> {
         let local = wire.stream.local_addr()?;
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         let mut call = Self {
@@ -141,8 +162,9 @@ impl Call {
             target: format!("sip:{user}@{server}"),
             cseq: 0,
             asked: VecDeque::new(),
+            replies: VecDeque::new(),
         };
-        let answer = call.request("INVITE", "application/sdp", offer)?;
+        let answer = call.request("INVITE", kind, offer)?;
         call.to = answer.header("To").to_owned();
         if answer.status() == 200 {
             call.target = answer.header("Contact").split(['<', '>']).nth(1).unwrap_or_default().to_owned();
@@ -155,6 +177,19 @@ impl Call {
         // RFC 3261 §17.1.1.3: the ACK of a refusal belongs to the INVITE's transaction; that of a 200 is its own.
         let ack = self.text("ACK", if answer.status() == 200 { "ack" } else { "" }, "application/sdp", body);
         self.wire.send(&ack)
+    }
+
+    /// Offers the call anew.
+    pub(crate) fn reinvite(&mut self, offer: &str) -> io::Result<Message> {
+        let answer = self.request("INVITE", "application/sdp", offer)?;
+        let ack = self.text("ACK", if answer.status() == 200 { "ack" } else { "" }, "application/sdp", "");
+        self.wire.send(&ack)?;
+        Ok(answer)
+    }
+
+    /// The server's next request of this method; others wait to be asked for.
+    pub(crate) fn asked(&mut self, method: &str) -> io::Result<Message> {
+        self.next_that(|message| message.start.split(' ').next() == Some(method))
     }
 
     /// The connection's name in MSML: the server's tag.
@@ -177,16 +212,18 @@ impl Call {
         self.request("BYE", "", "")
     }
 
-    /// The next event of this name; others are passed over.
+    /// The next event of this name; others wait to be asked for.
     pub(crate) fn event(&mut self, name: &str) -> io::Result<Message> {
+        self.next_that(|message| message.is_event(name))
+    }
+
+    fn next_that(&mut self, fits: impl Fn(&Message) -> bool) -> io::Result<Message> {
         loop {
-            let message = match self.asked.pop_front() {
-                Some(message) => message,
-                None => self.next_request()?,
-            };
-            if message.is_event(name) {
-                return Ok(message);
+            if let Some(at) = self.asked.iter().position(&fits) {
+                return Ok(self.asked.remove(at).expect("it was found there"));
             }
+            let message = self.next_request()?;
+            self.asked.push_back(message);
         }
     }
 
@@ -237,7 +274,17 @@ impl Call {
             copied.iter().any(|known| name.eq_ignore_ascii_case(known)).then(|| format!("{name}: {value}\r\n"))
         };
         let headers: String = request.headers.iter().filter_map(copy).collect();
-        self.wire.send(&format!("SIP/2.0 200 OK\r\n{headers}Content-Length: 0\r\n\r\n"))
+        let (method, contact) = (request.start.split(' ').next(), format!("<sip:alice@{};transport=tcp>", self.local));
+        let (status, body) = match method {
+            Some("ACK") => return Ok(()),
+            Some("INVITE") => self.replies.pop_front().unwrap_or((200, String::new())),
+            _ => (200, String::new()),
+        };
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        self.wire.send(&format!(
+            "SIP/2.0 {status} Answer\r\n{headers}Contact: {contact}\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
     }
 }
 
@@ -251,9 +298,17 @@ pub(crate) fn dialogstart(conn: &str, content: &str) -> String {
 
 /// A session description of one message stream; `lines` go under its `m=`.
 pub(crate) fn description(session: &str, lines: &[&str]) -> String {
+    format!("{HEAD}{}", media(session, lines))
+}
+
+/// What every description begins with.
+pub(crate) const HEAD: &str = "v=0\r\no=alice 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n";
+
+/// One message stream.
+pub(crate) fn media(session: &str, lines: &[&str]) -> String {
     let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
     format!(
-        "v=0\r\no=alice 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=message 9 TCP/MSRP *\r\n\
+        "m=message 9 TCP/MSRP *\r\n\
          a=setup:active\r\na=accept-types:*\r\na=path:msrp://127.0.0.1:9/{session};tcp\r\n{lines}"
     )
 }

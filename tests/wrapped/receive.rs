@@ -2,6 +2,7 @@
 
 use super::phone::{FROM_TO, House, Phone, cpim, exported, selector, sha256};
 use super::support::server::json;
+use super::support::sip::{Call, description};
 
 const FILE: &[u8] = b"RIFF\r\n\r\nFrom: here on it is sound\x00\xff";
 const CPIM: &str = "message/cpim";
@@ -96,6 +97,50 @@ fn a_message_that_breaks_off_inside_its_envelope_goes_on_there() {
     phone.say("m1", CPIM, &format!("41-{total}/{total}"), &message[40..], '$');
     phone.committed(total);
     assert_eq!(exported(&house, &house.objects()[0]), FILE);
+}
+
+/// The lines of a push of [`FILE`] under this transfer id, from this octet on, counted from one.
+fn push(transfer_id: &str, first: usize) -> Vec<String> {
+    let range = format!("a=file-range:{first}-*");
+    let id = format!("a=file-transfer-id:{transfer_id}");
+    vec!["a=sendonly".to_owned(), selector("audio/x-wav", FILE), id, range]
+}
+
+/// Brings the first ten octets of a message on a file's stream and breaks off.
+fn broken(house: &House, kind: &str, message: &[u8]) {
+    let lines = push("t1", 1);
+    let mut phone = Phone::recorded(house, "s1", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    phone.say("m1", kind, &format!("1-10/{}", message.len()), &message[..10], '+');
+    assert_eq!(phone.heard().status(), 200);
+    drop(phone.stream);
+    let exit = phone.call.event("msml.dialog.exit").expect("the end");
+    assert_eq!(exit.value("record.end"), "record.failed.disconnected");
+}
+
+// M5547-8.3.1-08. A range counts octets of the file, and an envelope's chunks count others.
+#[test]
+fn the_rest_of_a_file_comes_bare_and_not_in_an_envelope() {
+    let house = House::new(&[]);
+    broken(&house, "audio/x-wav", FILE);
+    let lines = push("t2", 11);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let rest = cpim(FROM_TO, "Content-Type: audio/x-wav\n", &FILE[10..]);
+    assert_eq!(refused(&house, "s2", &lines, &rest), (415, "record.failed.badtype".to_owned()));
+    house.server.logged(&["the rest of a file, and in a wrapper"]);
+    let mut phone = Phone::recorded(&house, "s3", &[&lines[..2], &["a=file-transfer-id:t3"], &lines[3..]].concat());
+    assert_eq!(phone.whole("m3", "audio/x-wav", &FILE[10..]), 200);
+    phone.committed(FILE.len() - 10);
+    assert_eq!(exported(&house, &house.objects()[0]), FILE);
+}
+
+// M5547-8.3.1-08
+#[test]
+fn octets_that_broke_off_in_an_envelope_are_not_those_that_a_range_leaves_out() {
+    let house = House::new(&[]);
+    broken(&house, CPIM, &memo());
+    let offer = description("s2", &push("t2", 11).iter().map(String::as_str).collect::<Vec<_>>());
+    let (_call, answer) = Call::invite(house.server.sip("tcp"), "bob", &offer).expect("an answer");
+    assert_eq!(answer.status(), 488, "{answer:?}");
 }
 
 /// Sends one message to a `<record>` of its own and gives the answer and how the recording ended.

@@ -1,6 +1,8 @@
 //! What a peer takes in an envelope only goes to it in one, and everything else goes bare.
 
 use super::phone::{FROM_TO, House, Phone, cpim, sha256};
+use super::support::msrp::Stream;
+use super::support::sip::{Call, description};
 
 const CPIM: &str = "message/cpim";
 
@@ -65,10 +67,7 @@ fn a_file_that_came_in_an_envelope_goes_bare_or_in_a_new_one_of_the_same_author(
             "Subject:;lang=de Rückruf",
         ]
     );
-    assert_eq!(
-        mime[..2],
-        ["Content-Type: text/html", "Content-Disposition: attachment; filename=\"a b.html\"; size=9"]
-    );
+    assert_eq!(mime[..2], ["Content-Type: text/html", "Content-Disposition: render; filename=\"a b.html\"; size=9"]);
     assert_eq!(content, b"<p>hi</p>");
     let object = house.objects().remove(0);
     assert_eq!((house.stored(&object), object["sha256"].as_str()), (message, Some(&*sha256(b"<p>hi</p>"))));
@@ -115,6 +114,40 @@ fn what_a_peer_takes_in_no_way_is_not_sent() {
     assert_eq!(exit("type", &["a=accept-wrapped-types:text/plain", "a=recvonly"]).value("ft.result"), "ft.badtype");
     let small = ["a=accept-wrapped-types:*", "a=max-size:520", "a=recvonly"];
     assert_eq!(exit("size", &small).value("ft.result"), "ft.toolarge");
+}
+
+// M5547-8.3.2-16 M5547-8.7-04. A range counts octets of the file, so its part goes bare or not at all.
+#[test]
+fn a_part_of_a_file_goes_bare_and_only_a_whole_one_in_an_envelope() {
+    let house = House::new(&[]);
+    deposited(&house, "in", "audio/x-wav", &[7; 500]);
+    let pull = |session: &str, types: &str, range: &str| {
+        let (id, range) = (format!("a=file-transfer-id:{session}"), format!("a=file-range:{range}"));
+        let lines =
+            ["a=recvonly", "a=accept-wrapped-types:audio/*", "a=file-selector:type:audio/x-wav size:500", &id, &range];
+        let offer = description(session, &lines).replace("accept-types:*", &format!("accept-types:{types}"));
+        let (call, answer) = Call::invite(house.server.sip("tcp"), "bob", &offer).expect("an answer");
+        if answer.status() != 200 {
+            return (answer.status(), None);
+        }
+        let mut stream = Stream::connect(house.server.msrp(), None).expect("a connection");
+        let from = format!("msrp://127.0.0.1:9/{session};tcp");
+        assert_eq!(stream.greet(answer.attribute("path"), &from).expect("an answer").status(), 200);
+        let chunk = stream.read().expect("a chunk");
+        drop(call);
+        (200, Some(chunk))
+    };
+    let (_, whole) = pull("p1", CPIM, "1-*");
+    let whole = whole.expect("a chunk");
+    assert_eq!((whole.header("Content-Type"), unwrapped(&whole.body).2), (CPIM, vec![7; 500]));
+    let (_, part) = pull("p2", "message/cpim audio/x-wav", "101-*");
+    let part = part.expect("a chunk");
+    assert_eq!(
+        (part.header("Content-Type"), part.header("Byte-Range"), part.body.len()),
+        ("audio/x-wav", "1-400/400", 400)
+    );
+    assert_eq!(pull("p3", CPIM, "101-*").0, 488);
+    assert_eq!(pull("p4", CPIM, "1-400").0, 488);
 }
 
 // Pitfall P25. M4975-8.9-01

@@ -1,7 +1,8 @@
-//! `restante spool list|show|verify|export`: looks into a spool, also while a server runs on it. Nothing in it changes.
+//! `restante spool`: looks into a spool, also while a server runs on it. Nothing in it changes, but by `drop`.
 
 mod export;
 mod object;
+mod stages;
 mod store;
 mod verify;
 
@@ -38,6 +39,19 @@ enum Action {
     Verify(verify::Args),
     /// Copy objects into a directory
     Export(export::Args),
+    /// List the files of which not everything has come yet, and how much of each is durable
+    Stages {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Give up files of which not everything has come; no server may run on the spool
+    Drop {
+        /// Ids of `restante spool stages`
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
@@ -46,6 +60,8 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
         Action::Show { object, place } => show(&Store::open(place)?, object, voice),
         Action::Verify(args) => verify::run(args, voice),
         Action::Export(args) => export::run(args, voice).await,
+        Action::Stages { place } => stages::list(place, voice),
+        Action::Drop { ids, place } => stages::remove(place, ids, voice),
     }
 }
 

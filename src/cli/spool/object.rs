@@ -19,6 +19,8 @@ fn fields(envelope: &Envelope) -> Vec<(&'static str, Value)> {
         ("media_type", file.media_type.clone().into()),
         ("file_name", file.name.clone().into()),
         ("disposition", file.disposition.clone().into()),
+        ("icon", envelope.icon.as_ref().map(|icon| icon.media_type.clone()).into()),
+        ("icon_octets", envelope.icon.as_ref().map(|icon| icon.octets.len()).into()),
         ("transfer_id", file.transfer_id.clone().into()),
         ("message_id", envelope.message_id.clone().into()),
         ("call_id", envelope.call_id.clone().into()),

@@ -18,6 +18,8 @@ const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
 #[derive(Debug)]
 struct Inbound {
     limit: u64,
+    /// Where in the file the message begins (RFC 5547 `file-range`): MSRP counts from there, the stage from the file's start.
+    offset: u64,
     declared: FileInfo,
     idle: Duration,
     last_octet: Instant,
@@ -157,6 +159,7 @@ impl Link {
             declared: grant.declared,
             idle: grant.idle,
             limit: grant.limit,
+            offset: grant.plan.offset,
             last_octet: now.instant,
             received: 0,
             told: 0,
@@ -174,6 +177,7 @@ impl Link {
         };
         match result {
             Ok(resume) => {
+                let resume = resume.from(inbound.offset);
                 inbound.received = resume.octets();
                 inbound.last_octet = now.instant;
                 if inbound.step == Step::Opening {
@@ -264,6 +268,7 @@ impl Link {
     fn synced(&mut self, now: Now, message: InboundKey, result: Result<u64, StageError>, out: &mut Outbox<Output>) {
         match result {
             Ok(prefix) => {
+                let prefix = prefix.saturating_sub(self.offset(message));
                 if let Some(inbound) = self.inbound.get_mut(&message) {
                     inbound.durable = prefix;
                 }
@@ -412,7 +417,9 @@ impl Link {
             msrp::Output::Arrived { session, message, head } => {
                 Output::Notice(Notice::Arrived(session, message, Box::new(head)))
             }
-            msrp::Output::Write { message, offset, octets } => Output::Write(message, offset, octets),
+            msrp::Output::Write { message, offset, octets } => {
+                Output::Write(message, offset.saturating_add(self.offset(message)), octets)
+            }
             msrp::Output::SyncWanted { message } => Output::Sync(message),
             msrp::Output::Complete { message, total } => return self.complete(message, total, out),
             msrp::Output::Aborted { message, why, ranges, total } => {
@@ -427,9 +434,9 @@ impl Link {
                 out.push(Output::Release(message));
                 Output::Notice(Notice::Delivered(message))
             }
-            msrp::Output::SendFailed { message, why, acknowledged, .. } => {
+            msrp::Output::SendFailed { message, why, reported, .. } => {
                 out.push(Output::Release(message));
-                Output::Notice(Notice::SendFailed(message, why, acknowledged))
+                Output::Notice(Notice::SendFailed(message, why, reported))
             }
             msrp::Output::Shortened { message, status } => Output::Notice(Notice::Shortened(message, status)),
             msrp::Output::AuthAnswered { status, headers } => Output::Notice(Notice::AuthAnswered(status, headers)),
@@ -463,16 +470,22 @@ impl Link {
         }
     }
 
+    fn offset(&self, message: InboundKey) -> u64 {
+        self.inbound.get(&message).map_or(0, |inbound| inbound.offset)
+    }
+
     fn ends_as_declared(&self, message: InboundKey) -> bool {
         let Some(inbound) = self.inbound.get(&message) else { return false };
-        let offset = inbound.wrapper.as_ref().map_or(0, Unwrapping::offset);
-        inbound.declared.size.is_some_and(|size| size.saturating_add(offset) == inbound.limit)
+        let wrapper = inbound.wrapper.as_ref().map_or(0, Unwrapping::offset);
+        let end = inbound.limit.saturating_add(inbound.offset);
+        inbound.declared.size.is_some_and(|size| size.saturating_add(wrapper) == end)
     }
 
     fn complete(&mut self, message: InboundKey, total: u64, out: &mut Outbox<Output>) {
         let Some(inbound) = self.inbound.get_mut(&message) else { return };
         inbound.step = Step::Sealing;
         out.push(Output::Notice(Notice::Whole(message)));
+        let total = total.saturating_add(inbound.offset);
         match &mut inbound.wrapper {
             Some(wrapper) => {
                 wrapper.complete(total);

@@ -36,6 +36,8 @@ pub struct Bearer {
 pub enum Source {
     /// An object of the spool.
     Object(Committed),
+    /// An object of which only a part is sent: it is checked as a whole before.
+    Part(Committed),
     /// A file of the machine the client runs on; the server never makes one.
     Local(String),
 }
@@ -197,7 +199,7 @@ pub enum Notice {
     Acknowledged(OutboundKey, u64),
     /// Every chunk was answered with 200, and reported if a report was asked for.
     Delivered(OutboundKey),
-    /// The message did not get through.
+    /// The message did not get through; so many octets of it were reported as received for good.
     SendFailed(OutboundKey, SendFailure, u64),
     /// A relay on the way of an outgoing message answered its long frames with this; it goes on in short ones.
     Shortened(OutboundKey, StatusCode),
