@@ -218,6 +218,7 @@ impl Engine {
         if let Some((session, _)) = &offered.renewed {
             self.path_not_taken(now, *session);
         }
+        self.answer_decided(now, key, out); // of this offer; who comes early for the next one is waited for
         if let Some(play) = offered
             .purpose
             .filter(|_| status == 415 && !offered.pictures.is_empty())
@@ -232,7 +233,6 @@ impl Engine {
         } else if !offered.added.is_empty() {
             self.tell(key, Happening::NoMedia, out);
         }
-        self.answer_decided(now, key, out);
         self.next_reoffer(now, key, out);
     }
 
