@@ -10,19 +10,12 @@ mod scan;
 #[path = "conformance/verdict.rs"]
 mod verdict;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
 use rules::{Book, books};
 use scan::Rule;
 use verdict::{Decisions, Findings, Verdict};
-
-/// What the list of open rules begins with.
-const OPEN: &str =
-    "# Rules of level MUST and SHOULD that still need a test, or a reason in deviations.toml. It only ever shrinks:
-# `RESTANTE_BLESS=1 cargo test --test conformance` strikes out what has one meanwhile, and nothing puts a rule back.
-";
 
 fn docs() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
@@ -66,21 +59,11 @@ fn the_pages_are_what_rules_tests_and_decisions_say() {
 }
 
 #[test]
-fn what_binds_us_has_a_test_or_a_reason_or_is_listed_as_open() {
+fn what_binds_us_has_a_test_or_a_reason() {
     let books = books(&docs().join("rules"));
     let open = read(&books).open(&books);
-    let path = docs().join("rules/open.txt");
-    let text = fs::read_to_string(&path).unwrap_or_default();
-    let listed: BTreeSet<Rule> = text.lines().filter_map(Rule::parse).collect();
-    let names = |rules: BTreeSet<&Rule>| rules.iter().map(|rule| format!("{}\n", rule.id)).collect::<String>();
-    let fresh = names(open.difference(&listed).collect());
-    assert!(fresh.is_empty(), "neither test nor reason in docs/deviations.toml for\n{fresh}");
-    if is_blessing() {
-        fs::write(path, format!("{OPEN}{}", names(open.iter().collect()))).expect("docs/ can be written");
-        return;
-    }
-    let settled = names(listed.difference(&open).collect());
-    assert!(settled.is_empty(), "strike out of docs/rules/open.txt, or run with RESTANTE_BLESS=1:\n{settled}");
+    let names: String = open.iter().map(|rule| format!("{}\n", rule.id)).collect();
+    assert!(names.is_empty(), "neither test nor reason in docs/deviations.toml for\n{names}");
 }
 
 #[test]

@@ -59,7 +59,7 @@ it is kept; its name is `M<rfc>-<section>-<number>`, its level the RFC's keyword
 
 `met` is a claim about the tests as they are: it doesn't mean that every consequence of a rule has been tried. In the RFCs of MSRP
 and of file transfer ({binding}) no rule of level MUST or SHOULD
-may stay unshown: a change that leaves one without a test or a reason fails, unless `rules/open.txt` lists it as still open.
+may stay unshown: a change that leaves one without a test or a reason fails.
 
 | RFC | Title | Rules |{verdicts} of these MUST | SHOULD | Note |
 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|

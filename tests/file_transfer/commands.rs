@@ -62,7 +62,14 @@ fn a_picture_is_deposited_with_its_file_and_comes_back_with_it() {
     assert_eq!(fs::read(path("back.png")).expect("a picture"), b"\x89PNG and so on\0\xff");
 }
 
-// Promise 8, from the other side
+/// The Message-ID of the file that a server began to receive.
+fn receiving(log: &str) -> String {
+    let line = log.lines().find(|line| line.contains("receiving")).expect("a file began to come");
+    let id = line.split("message_id=").nth(1).and_then(|rest| rest.split([' ', '"']).next());
+    id.expect("its Message-ID").to_owned()
+}
+
+// Promise 8, from the other side; M4975-5.4-20
 #[test]
 fn a_deposit_whose_server_is_killed_goes_on_when_it_is_back_with_what_was_not_reported() {
     const OCTETS: u32 = 64 * 1024 * 1024;
@@ -86,12 +93,14 @@ fn a_deposit_whose_server_is_killed_goes_on_when_it_is_back_with_what_was_not_re
     let stage = house.dir.path().join("spool/stage");
     let names = || fs::read_dir(&stage).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.file_name());
     eventually("a report", || names().find(|name| name.to_string_lossy().ends_with(".ranges")));
+    let message_id = receiving(&house.server.log());
     std::mem::replace(&mut house.server, Server::start(spare.path(), &[])).kill();
     house.server = start(&house);
     let output = client.wait_with_output().expect("the client ends");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && told.contains("going on"), "{told}");
     assert_eq!(house.objects()[0]["sha256"].as_str(), Some(plan.sha256().as_str()));
+    assert_eq!(receiving(&house.server.log()), message_id, "it is the same message");
     let came = received(&house.server);
     assert!(came > 0 && came < u64::from(OCTETS), "{came} octets came after the kill, of {OCTETS}");
     assert!(house.stages().is_empty());
