@@ -28,10 +28,12 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     }
     log::start(&settings.log);
     let mut signals = Signals::new()?;
+    // Heard before anybody can know that we listen: a SIGHUP that nobody hears ends the process.
+    let mut hang_ups = Signals::listen(SignalKind::hangup())?;
     let options = Options { http: true, ..Options::default() };
     let node = Node::start(&settings, options).await.map_err(|error| refused(&error))?;
     tell(&node, &settings, voice)?;
-    until_stopped(&node, &mut signals).await?;
+    until_stopped(&node, &mut signals, &mut hang_ups).await?;
     tracing::info!("draining: no new calls; a second signal stops at once");
     tokio::select! {
         finished = node.drain(DRAIN) => {
@@ -46,8 +48,7 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
 }
 
 /// Serves until the first signal to stop. SIGHUP reads the certificates again.
-async fn until_stopped(node: &Node, signals: &mut Signals) -> Result<(), Failure> {
-    let mut hang_ups = Signals::listen(SignalKind::hangup())?;
+async fn until_stopped(node: &Node, signals: &mut Signals, hang_ups: &mut Signal) -> Result<(), Failure> {
     loop {
         tokio::select! {
             () = signals.next() => return Ok(()),

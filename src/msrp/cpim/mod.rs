@@ -1,9 +1,9 @@
 //! `message/cpim` (RFC 3862): the envelope around a file, opened and made.
 //!
-//! **Promises.** [`open`] finds where the content begins and what it is, from the first octets alone and without a copy
+//! **Promises.** [`open()`] finds where the content begins and what it is, from the first octets alone and without a copy
 //! of the content; envelopes in envelopes are opened down to the file. It takes both layouts that are sent: with the
 //! blank line between the envelope's headers and those of the content (RFC 3862 §2), and without it (as in the pictures
-//! of RFC 4975 §11.4 and RFC 5547 §9). What an envelope demands and we do not know refuses the message. [`print`] writes
+//! of RFC 4975 §11.4 and RFC 5547 §9). What an envelope demands and we do not know refuses the message. [`print()`] writes
 //! RFC 3862's form to the letter.
 //!
 //! ```text
