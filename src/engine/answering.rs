@@ -239,13 +239,19 @@ impl Engine {
         }
         match &stream.wish {
             Wish::Push(_) | Wish::Session(_) | Wish::Pull(_) if !self.can_meet(stream.role, &stream.terms.path) => {
-                tracing::warn!(path = ?stream.terms.path, "nobody connects to a WebSocket client, and no listener for it is here: stream refused");
+                tracing::warn!(
+                    host = stream.terms.path.first().map(|uri| uri.host.as_str()),
+                    "nobody connects to a WebSocket client, and no listener for it is here: stream refused"
+                );
                 Some(Verdict::Reject)
             }
             Wish::Push(_) | Wish::Session(_) | Wish::Pull(_)
                 if !self.may_dial(key, stream.role, &stream.route, &stream.terms.path) =>
             {
-                tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream refused");
+                tracing::warn!(
+                    host = stream.terms.path.first().map(|uri| uri.host.as_str()),
+                    "a stranger asks us to connect to somebody else: stream refused"
+                );
                 Some(Verdict::Reject)
             }
             Wish::Push(file) => self.judge_push(now, key, stream, file),

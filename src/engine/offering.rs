@@ -334,7 +334,10 @@ impl Engine {
         for (index, proposed) in added {
             let Some(stream) = agreed.get(index).and_then(Option::as_ref) else { continue };
             if !self.may_dial(key, stream.role, &stream.route, &stream.terms.path) {
-                tracing::warn!(path = ?stream.terms.path, "a stranger asks us to connect to somebody else: stream ignored");
+                tracing::warn!(
+                    host = stream.terms.path.first().map(|uri| uri.host.as_str()),
+                    "a stranger asks us to connect to somebody else: stream ignored"
+                );
                 continue;
             }
             if let Some(spent) = self.board.calls.get(&key).and_then(|call| *call.streams.get(index)?) {

@@ -220,10 +220,12 @@ impl Driver {
 
     fn dial(&self, wanted: Wanted, uri: MsrpUri, demand: Option<Demand>) {
         let (requests, via, tls) = (self.requests.clone(), self.msrp_via, self.tls.clone());
+        // RFC 4975 §14.1: not the session id, which whoever reads the log could use.
+        let place = format!("{}:{}", uri.host, uri.port.unwrap_or(MSRP_PORT));
         tokio::spawn(async move {
             let connected = match tokio::time::timeout(DIAL_TIMEOUT, connect(&uri, via, demand, &tls)).await {
-                Ok(connected) => connected.map_err(|why| format!("{uri}: {why}")),
-                Err(_) => Err(format!("{uri}: no answer within {} s", DIAL_TIMEOUT.as_secs())),
+                Ok(connected) => connected.map_err(|why| format!("{place}: {why}")),
+                Err(_) => Err(format!("{place}: no answer within {} s", DIAL_TIMEOUT.as_secs())),
             };
             let _ = requests.send(Request::Dialled(wanted, connected)).await;
         });
