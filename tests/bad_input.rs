@@ -19,22 +19,9 @@ mod support;
 use std::time::Duration;
 
 use support::deposit::deposit_works;
-use support::server::Server;
-use tempfile::TempDir;
-
-/// A server with a spool of its own.
-struct House {
-    server: Server,
-    dir: TempDir,
-}
+use support::server::House;
 
 impl House {
-    fn new(variables: &[(&str, &str)]) -> Self {
-        let dir = TempDir::new().expect("a directory");
-        let server = Server::start(dir.path(), variables);
-        Self { server, dir }
-    }
-
     /// What every test ends with.
     fn ends_well(mut self) {
         assert!(self.server.is_running());

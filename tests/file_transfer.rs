@@ -14,22 +14,10 @@ mod support;
 
 use serde_json::Value;
 use sha1::Digest as _;
-use support::server::{Server, json};
+use support::server::{House, json};
 use tempfile::TempDir;
 
-/// A server with a spool of its own.
-struct House {
-    server: Server,
-    dir: TempDir,
-}
-
 impl House {
-    fn new(variables: &[(&str, &str)]) -> Self {
-        let dir = TempDir::new().expect("a directory");
-        let server = Server::start(dir.path(), variables);
-        Self { server, dir }
-    }
-
     /// Every object of the spool.
     fn objects(&self) -> Vec<Value> {
         json(self.dir.path(), &["spool", "list", "--json"])

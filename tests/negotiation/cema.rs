@@ -1,11 +1,8 @@
 //! CEMA (RFC 6714) and trunks that rewrite paths: a middlebox stands between the phone and us.
 
-use std::net::SocketAddr;
-
-use restante::engine::{Bearer, CallMedia, Command, Input, LinkId, LocalFile, Notice, Order, OrderId, Trunk};
+use restante::engine::{Bearer, CallMedia, Command, Input, LinkId, LocalFile, Notice, Trunk};
 use restante::model::FileInfo;
 use restante::msrp::{Carrier, KnockId, MsrpUri, SessionMatch, StatusCode};
-use restante::sip::Transport;
 
 use super::table::{Message, PHONE, Table, description};
 
@@ -20,15 +17,7 @@ const PATH: &str = "a=path:msrp://192.0.2.7:7001/p1;tcp";
 /// A command of ours calls the phone to push a file; its INVITE.
 fn push(table: &mut Table) -> Message {
     let info = FileInfo { name: Some("a.txt".to_owned()), size: Some(5), ..FileInfo::default() };
-    table.order(Order::Call {
-        id: OrderId(1),
-        target: format!("sip:dana@{PHONE}"),
-        from: "sip:box@example.org".to_owned(),
-        remote: SocketAddr::new(PHONE.parse().expect("an address"), 5060),
-        transport: Transport::Udp,
-        media: CallMedia::Push(Box::new(LocalFile { path: "a.txt".to_owned(), info, ..LocalFile::default() })),
-    });
-    table.next("INVITE", |message| message.is("INVITE"))
+    table.call(CallMedia::Push(Box::new(LocalFile { path: "a.txt".to_owned(), info, ..LocalFile::default() })))
 }
 
 fn dialled(table: &Table) -> Vec<String> {

@@ -1,32 +1,18 @@
 //! What every offer and answer has to be, with nothing in between.
 
 use std::collections::{BTreeSet, HashSet};
-use std::net::SocketAddr;
 
-use restante::engine::{Bearer, CallMedia, Command, Input, LinkId, LocalFile, Notice, Order, OrderId, Trunk};
+use restante::engine::{Bearer, CallMedia, Command, Input, LinkId, LocalFile, Notice, Trunk};
 use restante::model::FileInfo;
 use restante::msrp::{Carrier, KnockId, MsrpUri, StatusCode};
-use restante::sip::Transport;
 
-use super::table::{Message, PHONE, STORE, Table, description, policy};
+use super::table::{PHONE, STORE, Table, description, policy};
 
 const DIRECT: (&str, u16) = (PHONE, 7001);
 const PATH: &str = "a=path:msrp://192.0.2.7:7001/p1;tcp";
 
 fn table() -> Table {
     Table::new(Trunk::default())
-}
-
-fn call(table: &mut Table, media: CallMedia) -> Message {
-    table.order(Order::Call {
-        id: OrderId(1),
-        target: format!("sip:dana@{PHONE}"),
-        from: "sip:box@example.org".to_owned(),
-        remote: SocketAddr::new(PHONE.parse().expect("an address"), 5060),
-        transport: Transport::Udp,
-        media,
-    });
-    table.next("INVITE", |message| message.is("INVITE"))
 }
 
 fn push() -> CallMedia {
@@ -51,7 +37,7 @@ fn is_bound(told: &[Command]) -> bool {
 #[test]
 fn an_offer_of_ours_says_which_way_it_goes_and_where_we_are() {
     for (media, direction) in [(push(), "sendonly"), (CallMedia::Receive, "recvonly")] {
-        let invite = call(&mut table(), media);
+        let invite = table().call(media);
         assert_eq!(invite.lines("m="), ["message 2855 TCP/MSRP *"]);
         assert_eq!(invite.lines("c="), [format!("IN IP4 {STORE}")]);
         assert!(invite.lines("o=")[0].starts_with("- "), "{}", invite.body);
@@ -130,7 +116,7 @@ fn who_connects_before_its_answer_is_here_waits_for_it() {
     // Our offer in an INVITE, and a phone that refuses after all.
     for (status, sdp, bound) in [(200, answer.as_str(), true), (603, "", false)] {
         let mut table = self::table();
-        let invite = call(&mut table, CallMedia::Receive);
+        let invite = table.call(CallMedia::Receive);
         assert!(knock(&mut table, invite.lines("a=path:")[0]).is_empty());
         table.answer(&invite, status, sdp);
         let told: Vec<Command> = table.links.drain(..).map(|(_, command)| command).collect();

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use restante::engine::{
-    Command, Door, Doors, Engine, Input, LinkId, Order, Output, Policy, Ticket, Trunk, Unattended, Verify,
+    CallMedia, Command, Door, Doors, Engine, Input, LinkId, Order, OrderId, Output, Policy, Ticket, Trunk, Unattended,
+    Verify,
 };
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
@@ -83,6 +84,19 @@ pub(crate) fn policy(trunk: Trunk) -> Policy {
 }
 
 impl Table {
+    /// A command of ours calls the phone; its INVITE.
+    pub(crate) fn call(&mut self, media: CallMedia) -> Message {
+        self.order(Order::Call {
+            id: OrderId(1),
+            target: format!("sip:dana@{PHONE}"),
+            from: "sip:box@example.org".to_owned(),
+            remote: SocketAddr::new(PHONE.parse().expect("an address"), 5060),
+            transport: Transport::Udp,
+            media,
+        });
+        self.next("INVITE", |message| message.is("INVITE"))
+    }
+
     pub(crate) fn new(trunk: Trunk) -> Self {
         Self::with(policy(trunk))
     }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::{PATIENCE, eventually};
 
@@ -176,4 +177,18 @@ pub(crate) fn json(dir: &Path, arguments: &[&str]) -> Vec<Value> {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{arguments:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// A server with a spool of its own.
+pub(crate) struct House {
+    pub(crate) server: Server,
+    pub(crate) dir: TempDir,
+}
+
+impl House {
+    pub(crate) fn new(variables: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let server = Server::start(dir.path(), variables);
+        Self { server, dir }
+    }
 }
