@@ -30,7 +30,7 @@ pub(super) fn unescape(value: &str) -> String {
     plain
 }
 
-/// `uXXXX` at the beginning, and what follows it.
+/// `u` and four hexadecimal digits at the beginning, and what follows them.
 fn code_unit(text: &str) -> Option<(u16, &str)> {
     let digits = text.strip_prefix('u')?.get(..4)?;
     let unit = digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?;
