@@ -17,5 +17,6 @@ pub mod node;
 mod places;
 mod signalling;
 mod stream;
+mod terms;
 pub mod tls;
 mod websocket;

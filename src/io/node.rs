@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,17 +19,13 @@ use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
-use super::{entropy, metrics, websocket};
+use super::{entropy, metrics, terms, websocket};
 use crate::config::{self, Listen, Settings};
-use crate::engine::{
-    CallMedia, Door, Doors, Engine, Happening, Input, Order, OrderId, Peer, Policy, Trunk, Unattended, Verify,
-};
-use crate::model::digest_auth::Credentials;
-use crate::model::{Mint, Network};
-use crate::msml::{self, DialogIdStyle, ExitStyle, Interpreter, Style};
-use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
-use crate::sdp::{Address, HashFunction};
-use crate::sip::{self, Endpoint, Transport};
+use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
+use crate::model::Mint;
+use crate::msml::Interpreter;
+use crate::msrp::{self, Carrier};
+use crate::sip::{Endpoint, Transport};
 use crate::spool::{Committed, Index, Recovery, Spool, SpoolError};
 
 /// Inputs that may wait for the engine; a full queue slows sockets down.
@@ -124,21 +120,21 @@ impl Node {
             .await
             .map_err(|error| StartError::Listen { key: "sip.listen", error })?;
         let mut bound = Bound { sip, ..Bound::default() };
-        let tls = tokio::task::block_in_place(|| Tls::open(settings, certificate_hosts(settings)))?;
+        let tls = tokio::task::block_in_place(|| Tls::open(settings, terms::certificate_hosts(settings)))?;
         let places = Places::default();
         let websocket = websocket::Terms::new(&settings.msrp.origins);
         for listen in &settings.msrp.listen {
             let listener = bind("msrp.listen", listen).await?;
-            let carrier = carrier(listen.transport)?;
+            let carrier = terms::carrier(listen.transport).map_err(StartError::Settings)?;
             bound.msrp.push((carrier, listener.local_addr()?));
             let (places, requests, stop) = (places.clone(), requests.clone(), stop.clone());
             let (tls, websocket) = (carrier.is_secure().then(|| tls.clone()), websocket.clone());
             tokio::spawn(listen::Door { listener, carrier, tls, websocket, places, requests, stop }.serve());
         }
-        let mut policy = policy(settings, &bound)?;
+        let mut policy = terms::policy(settings, &bound.msrp).map_err(StartError::Settings)?;
         policy.fingerprints = tls.fingerprints();
-        let endpoint = Endpoint::new(sip_config(settings), mint.fork());
-        let interpreter = Interpreter::new(msml_config(settings), mint.fork());
+        let endpoint = Endpoint::new(terms::sip_config(settings), mint.fork());
+        let interpreter = Interpreter::new(terms::msml_config(settings), mint.fork());
         let tasks = tokio_util::task::TaskTracker::new();
         let driver = Driver {
             engine: Engine::new(policy, endpoint, interpreter, mint.fork()),
@@ -352,24 +348,6 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     Ok((spool, recovery))
 }
 
-fn carrier(transport: config::Transport) -> Result<Carrier, StartError> {
-    match transport {
-        config::Transport::Tcp => Ok(Carrier::Tcp),
-        config::Transport::Tls => Ok(Carrier::Tls),
-        config::Transport::Ws => Ok(Carrier::Ws),
-        config::Transport::Wss => Ok(Carrier::Wss),
-        config::Transport::Udp => Err(StartError::Settings("msrp.listen: MSRP does not run over udp".to_owned())),
-    }
-}
-
-/// What a self-signed certificate names: the hosts in our URIs.
-fn certificate_hosts(settings: &Settings) -> Vec<String> {
-    let listened = settings.msrp.listen.iter().map(|listen| &listen.host);
-    let mut hosts: Vec<String> = settings.msrp.advertise.iter().chain(listened).map(|host| host.name.clone()).collect();
-    hosts.dedup();
-    hosts
-}
-
 async fn open_door(
     settings: &Settings,
     readiness: &Readiness,
@@ -409,116 +387,4 @@ async fn watch(spool: Spool, readiness: Readiness, clock: Clock, stop: Cancellat
             () = stop.cancelled() => return,
         }
     }
-}
-
-fn policy(settings: &Settings, bound: &Bound) -> Result<Policy, StartError> {
-    let none = || StartError::Settings("msrp.listen is empty: files need at least one address".to_owned());
-    let (_, first) = bound.msrp.first().ok_or_else(none)?;
-    let advertise = settings.msrp.advertise.as_ref();
-    if advertise.is_none() && bound.msrp.iter().any(|(_, address)| address.ip().is_unspecified()) {
-        let why = "msrp.listen is on every address of the machine: msrp.advertise has to say which one peers are told";
-        return Err(StartError::Settings(why.to_owned()));
-    }
-    let door = |(carrier, bound): &(Carrier, SocketAddr)| {
-        let name = advertise.map_or_else(|| bound.ip().to_string(), |host| host.name.clone());
-        let host = if name.contains(':') { format!("[{name}]") } else { name };
-        Door { carrier: *carrier, host, port: bound.port() }
-    };
-    let mut doors: Vec<Door> = bound.msrp.iter().map(door).collect();
-    if let Some(port) = advertise.and_then(|host| host.port) {
-        doors[0].port = port;
-    }
-    // Offers of ours name a door that every peer can open.
-    doors.sort_by_key(|door| door.carrier.is_websocket());
-    let doors = Doors { first: doors.remove(0), others: doors };
-    let name = advertise.map_or_else(|| first.ip().to_string(), |host| host.name.clone());
-    let address = name.parse::<IpAddr>().map_or_else(|_| Address::Name(name.clone()), Address::Ip);
-    let control = &settings.control;
-    Ok(Policy {
-        doors,
-        verify: match settings.msrp.verify {
-            config::Verify::Fingerprint => Verify::Fingerprint,
-            config::Verify::Ca => Verify::Authority,
-            config::Verify::Either => Verify::Either,
-        },
-        hashes: settings.msrp.hashes.iter().map(|hash| hash_function(*hash)).collect(),
-        fingerprints: Vec::new(),
-        address,
-        hold: settings.msrp.hold,
-        chunk: usize::try_from(settings.msrp.chunk).unwrap_or(usize::MAX),
-        max_size: settings.msrp.max_size,
-        accept_types: settings.msrp.accept_types.clone(),
-        accept_wrapped_types: settings.msrp.accept_wrapped_types.clone(),
-        trusted: control.trusted.clone(),
-        unattended: match control.unattended {
-            config::Unattended::Hold => Unattended::Hold,
-            config::Unattended::Deposit => Unattended::Deposit,
-        },
-        peers: control.peers.iter().map(peer).collect(),
-        relay: relay(settings)?,
-        trunks: settings.msrp.peers.iter().filter_map(trunk).collect(),
-        answer_timeout: settings.sip.answer_timeout,
-    })
-}
-
-/// The relays and our account there.
-fn relay(settings: &Settings) -> Result<Option<RelayAccount>, StartError> {
-    let msrp = &settings.msrp;
-    let (Some(user), Some(file)) = (&msrp.relay_user, &msrp.relay_password_file) else { return Ok(None) };
-    if msrp.relay.is_empty() {
-        return Ok(None);
-    }
-    let unusable = |why: String| StartError::Settings(format!("msrp.relay_password_file {}: {why}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
-    let password = text.lines().next().map(str::trim).filter(|line| !line.is_empty());
-    let password = password.ok_or_else(|| unusable("the first line has no password".to_owned()))?.to_owned();
-    let uri = |relay: &config::Relay| relay.to_string().parse::<MsrpUri>();
-    let relays: Result<Vec<MsrpUri>, _> = msrp.relay.iter().map(uri).collect();
-    let relays = relays.map_err(|error| StartError::Settings(format!("msrp.relay: {error}")))?;
-    let credentials = Credentials { user: user.clone(), password };
-    Ok(Some(RelayAccount { relays, credentials, expires: msrp.relay_expires }))
-}
-
-const fn hash_function(hash: config::FingerprintHash) -> HashFunction {
-    match hash {
-        config::FingerprintHash::Sha1 => HashFunction::Sha1,
-        config::FingerprintHash::Sha224 => HashFunction::Sha224,
-        config::FingerprintHash::Sha256 => HashFunction::Sha256,
-        config::FingerprintHash::Sha384 => HashFunction::Sha384,
-        config::FingerprintHash::Sha512 => HashFunction::Sha512,
-    }
-}
-
-fn peer(peer: &config::Peer) -> Peer {
-    let dialogid = match peer.dialogid {
-        config::DialogId::Child => DialogIdStyle::Child,
-        config::DialogId::Sibling => DialogIdStyle::Sibling,
-    };
-    let exit = match peer.exit {
-        config::Exit::Repeat => ExitStyle::Repeat,
-        config::Exit::Empty => ExitStyle::Empty,
-    };
-    Peer { network: peer.network, user_agent: peer.user_agent.clone(), style: Style { dialogid, exit } }
-}
-
-fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
-    let session_match = match entry.session_match {
-        config::SessionMatch::Uri => msrp::SessionMatch::Uri,
-        config::SessionMatch::Id => msrp::SessionMatch::Id,
-    };
-    Some((entry.network?, Trunk { cema: entry.cema, session_match }))
-}
-
-fn sip_config(settings: &Settings) -> sip::Config {
-    let advertise = settings.sip.advertise.as_ref().map(ToString::to_string);
-    sip::Config {
-        advertise_udp: advertise.clone(),
-        advertise_tcp: advertise,
-        user_agent: format!("{}/{}", settings.node.name, env!("CARGO_PKG_VERSION")),
-        ..sip::Config::default()
-    }
-}
-
-fn msml_config(settings: &Settings) -> msml::Config {
-    msml::Config { strict: settings.control.validation == config::Validation::Strict, ..msml::Config::default() }
 }
