@@ -2,6 +2,8 @@
 
 #[path = "file_transfer/commands.rs"]
 mod commands;
+#[path = "file_transfer/door.rs"]
+mod door;
 #[path = "file_transfer/icons.rs"]
 mod icons;
 #[path = "file_transfer/pull.rs"]

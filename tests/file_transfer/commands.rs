@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::support::deposit::{Plan, Promise, deposit};
 use super::support::eventually;
 use super::support::server::{Server, run};
-use super::{House, TempDir, content};
+use super::{House, TempDir, content, door};
 
 fn server_uri(server: &Server) -> String {
     format!("sip:{};transport=tcp", server.sip("tcp"))
@@ -74,9 +74,17 @@ fn receiving(log: &str) -> String {
 fn a_deposit_whose_server_is_killed_goes_on_when_it_is_back_with_what_was_not_reported() {
     const OCTETS: u32 = 64 * 1024 * 1024;
     let mut house = House::new(&[]);
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
-    let listen = format!("tcp:127.0.0.1:{port}");
-    let start = |house: &House| Server::start(house.dir.path(), &[("RESTANTE_SIP__LISTEN", &listen)]);
+    let free = || TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let (sip, msrp) = (format!("tcp:{}", free()), free());
+    // Enough for an incremental REPORT, and not enough to be through before the kill.
+    let door = door::stops_after(u64::from(OCTETS) * 5 / 8, msrp).to_string();
+    let (listen, behind) = (format!("tcp:{msrp}"), door.as_str());
+    let variables = [
+        ("RESTANTE_SIP__LISTEN", sip.as_str()),
+        ("RESTANTE_MSRP__LISTEN", &listen),
+        ("RESTANTE_MSRP__ADVERTISE", behind),
+    ];
+    let start = |house: &House| Server::start(house.dir.path(), &variables);
     let spare = TempDir::new().expect("a place");
     std::mem::replace(&mut house.server, Server::start(spare.path(), &[])).kill();
     house.server = start(&house);
