@@ -11,6 +11,7 @@ mod hashes;
 mod index;
 mod journal;
 mod layout;
+mod objects;
 mod receipt;
 mod record;
 pub mod recover;
