@@ -26,6 +26,8 @@ pub(super) struct Arrival {
     pub(super) broken: bool,
     /// Octets that came twice and differed.
     pub(super) conflicts: u64,
+    /// Octets, from the first on, that may be uploaded already: whatever changes them is a conflict.
+    pub(super) offered: u64,
 }
 
 impl Arrival {
@@ -46,6 +48,7 @@ impl Arrival {
             dirty: true,
             broken: false,
             conflicts: 0,
+            offered: 0,
         })
     }
 
@@ -79,7 +82,8 @@ impl Arrival {
 
     fn place(&mut self, offset: u64, octets: &[u8]) -> io::Result<()> {
         let hashed = self.hashes.end();
-        let again = usize::try_from(hashed.saturating_sub(offset)).unwrap_or(usize::MAX).min(octets.len());
+        let seen = |end: u64| usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX).min(octets.len());
+        let again = seen(hashed.max(self.offered));
         if again > 0 && !self.holds(offset, &octets[..again])? {
             // RFC 4975 §7.3.1: the last chunk wins. The digests start again, once, when nothing can change any more.
             self.conflicts += again as u64;
@@ -91,7 +95,7 @@ impl Arrival {
             return Ok(());
         }
         if offset <= hashed {
-            self.hashes.update(&octets[again..]);
+            self.hashes.update(&octets[seen(hashed)..]);
         }
         let end = self.received.prefix().min(self.hashes.end() + CATCH_UP_OCTETS);
         self.hashes.catch_up(self.file.as_ref(), end)
@@ -164,6 +168,7 @@ impl Parked {
             dirty: true,
             broken: false,
             conflicts: 0,
+            offered: 0,
         })
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::limits::ENVELOPE_OCTETS;
 use crate::model::{Now, Wall};
 
+use super::carry;
 use super::catalog::{ask, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
@@ -15,6 +16,7 @@ use super::layout::{Id, QUEUED};
 use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::record::{self, Kind, Unreadable};
+use super::remote::Report;
 use super::shared::Shared;
 
 /// Publishes a sealed file.
@@ -41,21 +43,36 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         stored: now.wall,
         replaces,
     };
-    let Some(envelope) = Envelope::new(draft, facts) else {
+    let Some(mut envelope) = Envelope::new(draft, facts) else {
         discard(shared, &mut sealed);
         return Err(CommitError::EnvelopeTooLarge { limit: ENVELOPE_OCTETS });
     };
     let arrival = sealed.arrival.as_mut().expect("a sealed file has its octets");
-    if let Err(error) = settle(shared, id, arrival.dirty.then_some(arrival.file.as_ref()), &envelope) {
-        undo(shared, id);
+    let report = carry::report(shared, envelope.uri.box_name());
+    let settled = match report {
+        Report::Bucket => settle_in_bucket(shared, id, &mut envelope),
+        Report::Disk | Report::DiskThenBucket => {
+            settle(shared, id, arrival.dirty.then_some(arrival.file.as_ref()), &envelope)
+                .inspect_err(|_| undo(shared, id))
+        }
+    };
+    if let Err(error) = settled {
         arrival.broken = is_full(&error);
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
         tracing::warn!(object = %id, call_id, message_id, %error, "not committed");
         return Err(if is_full(&error) { CommitError::Full } else { SpoolError::io("committing")(error).into() });
     }
     let journal = sealed.arrival.take().and_then(|arrival| arrival.journal);
-    if journal.is_some() {
-        shared.remove_quietly(&id.journal());
+    match (report, &shared.remote) {
+        (Report::Bucket, _) => {
+            shared.remove_stage(id);
+            shared.remove_quietly(&id.upload());
+        }
+        _ if journal.is_some() => shared.remove_quietly(&id.journal()),
+        _ => {}
+    }
+    if let (Report::DiskThenBucket, Some(remote)) = (report, &shared.remote) {
+        remote.carriage.follow(id);
     }
     // It is committed: from here on nothing may fail any more, only be left to the next start.
     if let Err(error) = ask(shared, |index| index.publish(&envelope)) {
@@ -80,6 +97,23 @@ fn settle(shared: &Shared, id: Id, unsynced: Option<&dyn File>, envelope: &Envel
     shared.write_small(&id.envelope_draft(), &envelope.encode())?;
     shared.files.rename(&id.envelope_draft(), &id.envelope())?;
     shared.sync_dir(QUEUED)
+}
+
+/// The same in the bucket: body, and then envelope. What the bucket leaves open is not taken back but settled by the next
+/// try of this stage, or by the next start. If the try before has got through after all, its envelope is the one.
+fn settle_in_bucket(shared: &Shared, id: Id, envelope: &mut Envelope) -> io::Result<()> {
+    let Some(remote) = &shared.remote else { return Err(io::ErrorKind::Unsupported.into()) };
+    match carry::publish(shared, remote, id, &envelope.encode()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let there = Envelope::decode(id, &remote.store.envelope(id)?).map_err(|_| error)?;
+            if (&there.uri, there.sha256(), there.offset) != (&envelope.uri, envelope.sha256(), envelope.offset) {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another object has this id in the bucket"));
+            }
+            *envelope = there;
+            Ok(())
+        }
+        settled => settled,
+    }
 }
 
 /// Takes back what an unfinished commit has done, as far as the disk lets us; recovery does the rest.
@@ -128,7 +162,7 @@ pub(super) fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), Sp
     shared.writable()?;
     let mut line = vec![id];
     let mut last = id;
-    while let Some(older) = replaced_by(shared, last).filter(|older| !line.contains(older)) {
+    while let Some(older) = replaced_by(shared, last)?.filter(|older| !line.contains(older)) {
         line.push(older);
         last = older;
     }
@@ -141,10 +175,14 @@ pub(super) fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), Sp
 }
 
 /// The object that the published object `id` took the place of, if it is still there.
-fn replaced_by(shared: &Shared, id: Id) -> Option<Id> {
-    let envelope = read_envelope(shared, id).ok()?.ok()?;
-    let older = Id::parse(envelope.replaces.as_deref()?)?;
-    read_envelope(shared, older).is_ok().then_some(older)
+fn replaced_by(shared: &Shared, id: Id) -> Result<Option<Id>, SpoolError> {
+    let envelope = |id| match read_envelope(shared, id) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(SpoolError::io("reading an envelope")),
+    };
+    let Some(Ok(Envelope { replaces: Some(older), .. })) = envelope(id)? else { return Ok(None) };
+    let Some(older) = Id::parse(&older) else { return Ok(None) };
+    Ok(envelope(older)?.map(|_| older))
 }
 
 fn write_tombstone(shared: &Shared, id: Id, by: &str, at: Wall) -> io::Result<()> {

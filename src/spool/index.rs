@@ -113,6 +113,12 @@ impl Index {
         self.connection()?.prepare_cached("SELECT 1 FROM objects WHERE id = ?1")?.exists([id])
     }
 
+    /// The box of an object it knows.
+    pub(super) fn mailbox(&self, id: Id) -> rusqlite::Result<Option<String>> {
+        let mut select = self.connection()?.prepare_cached("SELECT box FROM objects WHERE id = ?1")?;
+        select.query_row([id.as_str()], |row| row.get(0)).optional()
+    }
+
     /// The object that has this name now.
     pub(super) fn find(&self, uri: &ObjectUri) -> rusqlite::Result<Option<Id>> {
         self.connection()?

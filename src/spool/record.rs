@@ -13,6 +13,10 @@ pub(super) enum Kind {
     Plan,
     /// Which octets of a stage are durable.
     Ranges,
+    /// An upload of a body in parts that was begun.
+    Upload,
+    /// A part of it that the bucket has.
+    Part,
 }
 
 impl Kind {
@@ -22,6 +26,8 @@ impl Kind {
             Self::State => "state",
             Self::Plan => "plan",
             Self::Ranges => "ranges",
+            Self::Upload => "upload",
+            Self::Part => "part",
         }
     }
 }
@@ -59,6 +65,11 @@ pub(super) fn encode_as(version: u32, kind: Kind, json: &[u8]) -> Vec<u8> {
 
 /// The JSON of a record that is whole and ours. What follows the record is ignored.
 pub(super) fn decode(kind: Kind, octets: &[u8]) -> Result<&[u8], Unreadable> {
+    decode_first(kind, octets).map(|(json, _)| json)
+}
+
+/// As [`decode`], with what follows the record.
+pub(super) fn decode_first(kind: Kind, octets: &[u8]) -> Result<(&[u8], &[u8]), Unreadable> {
     let (head, rest) = first_line(octets).ok_or(Unreadable::Damaged)?;
     let (facts, sum) = head.rsplit_once(' ').ok_or(Unreadable::Damaged)?;
     let facts = facts.strip_prefix("restante ").ok_or(Unreadable::Damaged)?;
@@ -67,13 +78,14 @@ pub(super) fn decode(kind: Kind, octets: &[u8]) -> Result<&[u8], Unreadable> {
     else {
         return Err(Unreadable::Damaged);
     };
-    let json = length.parse().ok().and_then(|length: usize| rest.get(..length)).ok_or(Unreadable::Damaged)?;
+    let parts = length.parse().ok().and_then(|length: usize| rest.split_at_checked(length));
+    let (json, rest) = parts.ok_or(Unreadable::Damaged)?;
     if checksum(facts, json) != sum || word != kind.word() {
         return Err(Unreadable::Damaged);
     }
     match version.parse::<u32>() {
-        Ok(VERSION) => Ok(json),
-        Ok(WRAPPED) if kind == Kind::Envelope => Ok(json),
+        Ok(VERSION) => Ok((json, rest)),
+        Ok(WRAPPED) if kind == Kind::Envelope => Ok((json, rest)),
         Ok(_) => Err(Unreadable::Newer),
         Err(_) => Err(Unreadable::Damaged),
     }

@@ -10,12 +10,14 @@ use super::catalog::{ask, quarantine, read_envelope};
 use super::commit::{DELETED, REPLACED, State, bury, remove_buried};
 use super::envelope::Envelope;
 use super::error::SpoolError;
+use super::file_store;
 use super::files::Mode;
 use super::hashes::Hashes;
 use super::journal;
-use super::layout::{CORRUPT, Id, JOURNAL, QUEUED, STAGE, split};
+use super::layout::{CORRUPT, Id, JOURNAL, STAGE, UPLOAD, split};
 use super::objects;
 use super::record::Unreadable;
+use super::remote::Report;
 use super::shared::{Holder, Shared, locked};
 
 /// What a published envelope turned out to be.
@@ -129,11 +131,19 @@ pub struct Recovery {
 #[derive(Clone, Copy, Default)]
 struct Traces {
     envelope: bool,
+    /// The bucket has the envelope.
+    remote: bool,
     known: bool,
     body: bool,
     stage: bool,
     journal: bool,
     state: bool,
+}
+
+impl Traces {
+    const fn is_published(&self) -> bool {
+        self.envelope || self.remote
+    }
 }
 
 /// Judges every id and does what follows from it. The index agrees with `queued/` afterwards.
@@ -167,11 +177,12 @@ pub(super) fn recover(shared: &Shared, now: Now) -> Result<Recovery, SpoolError>
     }
     // A commit replaced an object and was interrupted before it could remove it.
     for id in replaced {
-        if traces.get(&id).is_some_and(|traces| traces.envelope) && !is_buried(shared, id)? {
+        if traces.get(&id).is_some_and(Traces::is_published) && !is_buried(shared, id)? {
             bury(shared, id, REPLACED, now.wall)?;
             recovery.verdicts.push((id.to_string(), Verdict::Bury));
         }
     }
+    let_follow(shared, &traces)?;
     ask(shared, |index| index.end_batch())?;
     recovery.objects = ask(shared, |index| Ok(index.objects()))?;
     recovery.verdicts.sort();
@@ -182,11 +193,16 @@ pub(super) fn recover(shared: &Shared, now: Now) -> Result<Recovery, SpoolError>
 fn survey(shared: &Shared, recovery: &mut Recovery) -> Result<HashMap<Id, Traces>, SpoolError> {
     let listing = || SpoolError::io("listing the spool");
     let mut traces: HashMap<Id, Traces> = HashMap::new();
-    for id in objects::published(shared).map_err(listing())? {
+    for id in file_store::published(shared).map_err(listing())? {
         traces.entry(id).or_default().envelope = true;
     }
-    for id in objects::bodies(shared).map_err(listing())? {
+    for id in file_store::bodies(shared).map_err(listing())? {
         traces.entry(id).or_default().body = true;
+    }
+    if let Some(remote) = &shared.remote {
+        for id in remote.store.published().map_err(SpoolError::io("listing the bucket"))? {
+            traces.entry(id).or_default().remote = true;
+        }
     }
     for id in objects::states(shared).map_err(listing())? {
         traces.entry(id).or_default().state = true;
@@ -195,6 +211,7 @@ fn survey(shared: &Shared, recovery: &mut Recovery) -> Result<HashMap<Id, Traces
         match split(&name) {
             Some((id, "")) => traces.entry(id).or_default().stage = true,
             Some((id, JOURNAL)) => traces.entry(id).or_default().journal = true,
+            Some((_, UPLOAD)) => {} // swept when it is nobody's
             Some(_) => {
                 shared.remove_quietly(&format!("{STAGE}/{name}"));
                 recovery.swept += 1;
@@ -203,7 +220,7 @@ fn survey(shared: &Shared, recovery: &mut Recovery) -> Result<HashMap<Id, Traces
         }
     }
     for id in ask(shared, |index| index.ids())? {
-        match traces.get_mut(&id).filter(|traces| traces.envelope) {
+        match traces.get_mut(&id).filter(|traces| traces.is_published()) {
             Some(traces) => traces.known = true,
             None => ask(shared, |index| index.forget(id.as_str()))?,
         }
@@ -215,18 +232,20 @@ fn survey(shared: &Shared, recovery: &mut Recovery) -> Result<HashMap<Id, Traces
 fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Envelope>), SpoolError> {
     let mut facts = Facts { body: traces.body, stage: traces.stage, ..Facts::default() };
     let mut found = None;
-    if traces.envelope && traces.known {
+    let moved = traces.remote && !traces.envelope;
+    if traces.is_published() && traces.known {
         facts.envelope = Some(EnvelopeFact::Known);
-    } else if traces.envelope {
+        facts.body |= moved; // looked for whenever it is read
+    } else if traces.is_published() {
         let read = read_envelope(shared, id).map_err(SpoolError::io("reading an envelope"))?;
         facts.envelope = Some(match read {
             Ok(envelope) => EnvelopeFact::Sound(found.insert(envelope).stored_octets()),
             Err(Unreadable::Damaged) => EnvelopeFact::Damaged,
             Err(Unreadable::Newer) => EnvelopeFact::Newer,
         });
-        if traces.body {
-            let body = objects::body(shared, id).and_then(|file| file.size());
-            facts.length = Some(body.map_err(SpoolError::io("measuring a body"))?);
+        if traces.body || traces.remote {
+            facts.length = body_length(shared, id)?;
+            facts.body = facts.length.is_some();
         }
     }
     if traces.journal {
@@ -234,26 +253,49 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
         facts.journal = claim.is_ok();
         facts.newer_journal = matches!(claim, Err(Unreadable::Newer));
     }
-    let is_anything_there = traces.envelope || traces.body || traces.stage || traces.journal;
+    let is_anything_there = traces.is_published() || traces.body || traces.stage || traces.journal;
     facts.deleted = traces.state && is_anything_there && is_buried(shared, id)?;
     Ok((facts, found))
 }
 
 /// Whether `state/<id>` says that the object is deleted. A state we can't read says nothing of the kind.
 fn is_buried(shared: &Shared, id: Id) -> Result<bool, SpoolError> {
-    match objects::state(shared, id) {
-        Ok(octets) => match State::decode(&octets) {
-            Ok(state) => Ok(state.state == DELETED),
-            Err(Unreadable::Newer) => Ok(false),
+    for record in objects::all_states(shared, id).map_err(SpoolError::io("reading a state"))? {
+        match State::decode(&record) {
+            Ok(state) if state.state == DELETED => return Ok(true),
+            Ok(_) | Err(Unreadable::Newer) => {}
             Err(Unreadable::Damaged) => {
                 tracing::error!(object = %id, "the state does not pass its checksum");
                 objects::set_state_aside(shared, id).map_err(SpoolError::io("moving a damaged state"))?;
-                Ok(false)
             }
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(SpoolError::io("reading a state")(error)),
+        }
     }
+    Ok(false)
+}
+
+fn body_length(shared: &Shared, id: Id) -> Result<Option<u64>, SpoolError> {
+    match objects::body(shared, id).and_then(|file| file.size()) {
+        Ok(length) => Ok(Some(length)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(SpoolError::io("measuring a body")(error)),
+    }
+}
+
+/// Lets those objects follow into the bucket that an earlier process did not bring there. What is there already leaves
+/// the disk.
+fn let_follow(shared: &Shared, traces: &HashMap<Id, Traces>) -> Result<(), SpoolError> {
+    let Some(remote) = &shared.remote else { return Ok(()) };
+    for (id, traces) in traces {
+        if traces.remote && traces.envelope != traces.body {
+            file_store::erase(shared, *id); // it had left, but for a part that a power cut brought back
+            continue;
+        }
+        let Some(mailbox) = ask(shared, |index| index.mailbox(*id))?.filter(|_| traces.envelope) else { continue };
+        if traces.remote || remote.report(&mailbox) == Report::DiskThenBucket {
+            remote.carriage.follow(*id);
+        }
+    }
+    Ok(())
 }
 
 fn carry_out(
@@ -285,8 +327,7 @@ fn carry_out(
         Verdict::BodyMissing => drop(quarantine(shared, id, "the body is missing")),
         Verdict::BodyTorn => drop(quarantine(shared, id, "the body has another length than its envelope says")),
         Verdict::Undone => {
-            shared.remove_quietly(&id.envelope());
-            shared.sync_dir(QUEUED).map_err(SpoolError::io("taking a commit back"))?;
+            objects::retract(shared, id).map_err(SpoolError::io("taking a commit back"))?;
             ask(shared, |index| index.forget(id.as_str()))?;
             return adopt(shared, id);
         }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 use crate::model::{Mint, ObjectUri};
 
@@ -12,9 +12,13 @@ use super::error::{SpoolError, is_full};
 use super::files::{File, Files, Lock, Mode};
 use super::index::Index;
 use super::layout::Id;
+pub(super) use super::lock::locked;
+use super::remote::Remote;
 
 pub(super) struct Shared {
     pub(super) files: Arc<dyn Files>,
+    /// The bucket, if there is one.
+    pub(super) remote: Option<Remote>,
     pub(super) index: Mutex<Index>,
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
@@ -96,9 +100,16 @@ impl Desk {
 }
 
 impl Shared {
-    pub(super) fn new(files: Arc<dyn Files>, index: Index, mint: Mint, lock: Option<Box<dyn Lock>>) -> Self {
+    pub(super) fn new(
+        files: Arc<dyn Files>,
+        remote: Option<Remote>,
+        index: Index,
+        mint: Mint,
+        lock: Option<Box<dyn Lock>>,
+    ) -> Self {
         Self {
             files,
+            remote,
             index: Mutex::new(index),
             mint: Mutex::new(mint),
             desk: Mutex::default(),
@@ -165,6 +176,9 @@ impl Shared {
     pub(super) fn remove_stage(&self, id: Id) {
         self.remove_quietly(&id.journal()); // first: octets without a journal claim nothing
         self.remove_quietly(&id.stage());
+        if let Some(remote) = &self.remote {
+            remote.carriage.forget(id); // what the bucket has of it is swept
+        }
     }
 
     /// Lets a stage wait for its sender, or removes it if no sender could ever name it.
@@ -244,9 +258,4 @@ impl Drop for Live {
             desk.live.remove(&self.id);
         }
     }
-}
-
-/// Locks a mutex. Nothing panics half-way through a change while it holds one, so the state is whole in any case.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 use crate::model::{Digest, FileInfo, ObjectUri, Ranges};
 
 use super::arrival::Arrival;
+use super::carry;
 use super::error::{SpoolError, StageError};
 use super::journal::Journal;
 use super::layout::STAGE;
 use super::receipt::Sealed;
+use super::remote::Report;
 use super::shared::{Holder, Live, Shared, Writer, locked};
 
 /// Where octets go before anything is promised of them.
@@ -24,6 +26,8 @@ pub struct Stage {
     key: Option<String>,
     object: ObjectUri,
     overwrite: bool,
+    /// Octets leave for the bucket while others still arrive.
+    streams: bool,
 }
 
 /// A stage could not be sealed.
@@ -66,7 +70,8 @@ impl Stage {
             let writer = Writer { slot: Arc::downgrade(&slot), file };
             locked(&live.shared().desk).holders.insert(key, Holder::Live(writer));
         }
-        Self { live, slot, key, object, overwrite }
+        let streams = carry::report(live.shared(), object.box_name()) == Report::Bucket;
+        Self { live, slot, key, object, overwrite, streams }
     }
 
     /// The id the object will have.
@@ -95,7 +100,22 @@ impl Stage {
     /// [`StageError::Overrun`] and [`StageError::TooManyHoles`] change nothing; after [`StageError::Full`] or an I/O
     /// error the stage is broken and only [`Stage::suspend`] and [`Stage::discard`] make sense.
     pub fn write(&mut self, offset: u64, octets: &[u8]) -> Result<(), StageError> {
-        locked(&self.slot).as_mut().ok_or(StageError::TakenOver)?.write(offset, octets)
+        let mut slot = locked(&self.slot);
+        let arrival = slot.as_mut().ok_or(StageError::TakenOver)?;
+        arrival.write(offset, octets)?;
+        self.offer(arrival);
+        Ok(())
+    }
+
+    /// Lets octets that have come leave for the bucket. What the digests have passed does not change unnoticed.
+    fn offer(&self, arrival: &mut Arrival) {
+        let Some(carriage) = self.streams.then(|| self.live.shared().remote.as_ref()).flatten() else { return };
+        let carriage = &carriage.carriage;
+        if arrival.conflicts > 0 {
+            return carriage.spoil(arrival.id);
+        }
+        arrival.offered = arrival.offered.max(arrival.hashes.end());
+        carriage.offer(arrival.id, arrival.plan.size(), arrival.offered);
     }
 
     /// Makes all that was written durable, and the knowledge of it too: from now on these octets survive a crash and

@@ -158,6 +158,9 @@ fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Option<(Live, Arrival)> {
     if parked.plan.agrees(wanted) {
         match parked.resume(shared.files.as_ref()) {
             Ok(arrival) => {
+                if let Some(remote) = &shared.remote {
+                    remote.carriage.doubt(live.id());
+                }
                 // Where there is no room for the rest any more, its octets find out.
                 if let Some(octets) = arrival.plan.size().filter(|octets| *octets >= RESERVED_FROM_OCTETS) {
                     let _ = arrival.file.reserve(octets);

@@ -3,11 +3,13 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::model::limits::{LISTED_OBJECTS, SELECTED_OBJECTS};
 use crate::model::{Digest, FileInfo, Mint, Now, ObjectUri};
 
 use super::arriving::{self, Arriving};
+use super::carry::{self, Carried};
 use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt};
 use super::commit;
 use super::envelope::{Envelope, EnvelopeDraft};
@@ -15,15 +17,16 @@ use super::error::{CommitError, SpoolError, StageError};
 use super::files::{File, Files};
 use super::hashes::Hashes;
 use super::index::Index;
-use super::layout::{CORRUPT, Id, LOCK_FILE, ORPHAN};
+use super::layout::{Id, LOCK_FILE, ORPHAN};
 use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::recover::{Recovery, recover};
+use super::remote::Remote;
 use super::shared::{Shared, locked};
 use super::stage::Stage;
 use super::staging::{self, StagePlan};
 use super::sweep::{self, Swept};
-use super::tree::{prepare, recognise};
+use super::tree::{prepare, recognise, recognise_bucket};
 
 /// A durable spool. All calls block; clones are cheap and share everything.
 #[derive(Clone)]
@@ -63,6 +66,8 @@ pub struct SpoolStatus {
     pub objects: u64,
     /// Stages alive or waiting for their senders.
     pub stages: u64,
+    /// Committed objects that still have to follow into the bucket.
+    pub following: u64,
     /// Files set aside under `corrupt/` because they are damaged.
     pub corrupt: u64,
     /// Syncs that failed since the start.
@@ -80,14 +85,29 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::Locked`], [`SpoolError::NotASpool`], [`SpoolError::Version`], [`SpoolError::Io`].
     pub fn open(files: Arc<dyn Files>, index: Index, mint: Mint, now: Now) -> Result<(Self, Recovery), SpoolError> {
+        Self::open_with(files, None, index, mint, now)
+    }
+
+    /// As [`Spool::open`], with a bucket in which objects lie, too.
+    ///
+    /// # Errors
+    /// As [`Spool::open`]; [`SpoolError::Io`] if the bucket does not answer.
+    pub fn open_with(
+        files: Arc<dyn Files>,
+        remote: Option<Remote>,
+        index: Index,
+        mint: Mint,
+        now: Now,
+    ) -> Result<(Self, Recovery), SpoolError> {
         recognise(files.as_ref())?; // before anything is written
         let lock = files.lock(LOCK_FILE).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => SpoolError::Locked,
             _ => SpoolError::io("taking the lock")(error),
         })?;
         let index = connect(files.as_ref(), index)?;
-        let shared = Arc::new(Shared::new(files, index, mint, Some(lock)));
+        let shared = Arc::new(Shared::new(files, remote, index, mint, Some(lock)));
         prepare(&shared)?;
+        recognise_bucket(&shared, true)?;
         let recovery = recover(&shared, now)?;
         Ok((Self { shared }, recovery))
     }
@@ -97,13 +117,36 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::NotASpool`], [`SpoolError::Version`], [`SpoolError::Io`].
     pub fn read_only(files: Arc<dyn Files>) -> Result<Self, SpoolError> {
-        if !recognise(files.as_ref())? {
+        Self::read_only_with(files, None)
+    }
+
+    /// As [`Spool::read_only`], with the bucket of the spool. The directory of its server need not be at hand: an
+    /// object that is not in the bucket yet is then not seen.
+    ///
+    /// # Errors
+    /// As [`Spool::read_only`]; [`SpoolError::Io`] if the bucket does not answer.
+    pub fn read_only_with(files: Arc<dyn Files>, remote: Option<Remote>) -> Result<Self, SpoolError> {
+        let is_here = recognise(files.as_ref())?;
+        let shared = Shared::new(files, remote, Index::in_memory(), Mint::from_number(0), None);
+        if !recognise_bucket(&shared, false)? && !is_here {
             return Err(SpoolError::NotASpool);
         }
-        let shared = Shared::new(files, Index::in_memory(), Mint::from_number(0), None);
         let index = rebuilt(&shared)?;
         *locked(&shared.index) = index;
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Carries something one step further into the bucket, waiting for it at most for `patience`. To be called again and
+    /// again, by as many threads as shall upload at once.
+    pub fn carry(&self, patience: Duration) -> Carried {
+        carry::carry(&self.shared, patience)
+    }
+
+    /// Lets nobody wait in [`Spool::carry`] any more.
+    pub fn stop_carrying(&self) {
+        if let Some(remote) = &self.shared.remote {
+            remote.carriage.close();
+        }
     }
 
     /// Keeps this many octets of the disk free: below, no new stage is taken.
@@ -260,12 +303,14 @@ impl Spool {
             Err(error) => (0, Some(format!("free space is unknown: {error}"))),
         };
         let low = || (free <= reserve).then(|| format!("{free} octets are free and {reserve} are kept in reserve"));
-        let reason = shared.failure().or(unknown).or_else(low);
+        let trouble = || shared.remote.as_ref().and_then(|remote| remote.store.trouble());
+        let reason = shared.failure().or(unknown).or_else(low).or_else(trouble);
         SpoolStatus {
             free_octets: free,
             objects: locked(&shared.index).objects(),
             stages: locked(&shared.desk).stages() as u64,
-            corrupt: shared.files.list(CORRUPT).map_or(0, |names| damaged(&names)),
+            following: shared.remote.as_ref().map_or(0, |remote| remote.carriage.following().len() as u64),
+            corrupt: objects::aside(shared).map_or(0, |names| damaged(&names)),
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
             writable: reason.is_none(),
             reason,
