@@ -44,7 +44,7 @@ impl WholeDisk {
     /// # Errors
     /// Of anything that was written since the call before; told once.
     pub(super) fn sync(&self, syncs: usize) -> io::Result<bool> {
-        if !self.trusted || !unwritten().is_some_and(|octets| octets <= OCTETS_PER_SYNC * syncs as u64) {
+        if !self.trusted || unwritten().is_none_or(|octets| octets > OCTETS_PER_SYNC * syncs as u64) {
             return Ok(false);
         }
         let root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
