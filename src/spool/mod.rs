@@ -12,6 +12,7 @@ mod hashes;
 mod index;
 mod journal;
 mod layout;
+mod objects;
 mod receipt;
 mod record;
 pub mod recover;

@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::io;
 
 use crate::model::Now;
-use crate::model::limits::ENVELOPE_OCTETS;
 
 use super::arrival::Parked;
 use super::catalog::{ask, quarantine, read_envelope};
 use super::commit::{DELETED, REPLACED, State, bury, remove_buried};
 use super::envelope::Envelope;
 use super::error::SpoolError;
-use super::files::{Mode, read_small};
+use super::files::Mode;
 use super::hashes::Hashes;
 use super::journal;
-use super::layout::{CORRUPT, Id, JOURNAL, LETTERS, QUEUED, STAGE, STATE, shard, split};
+use super::layout::{CORRUPT, Id, JOURNAL, QUEUED, STAGE, split};
+use super::objects;
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
 
@@ -44,6 +44,8 @@ pub struct Facts {
     pub stage: bool,
     /// `stage/<id>.ranges` is there and proves something.
     pub journal: bool,
+    /// `stage/<id>.ranges` is there and a later release wrote it.
+    pub newer_journal: bool,
     /// `state/<id>` says that the object is deleted.
     pub deleted: bool,
 }
@@ -53,7 +55,7 @@ pub struct Facts {
 pub enum Verdict {
     /// A committed object.
     Keep,
-    /// Committed by a later release: left alone and not served.
+    /// Committed, or taken into a stage, by a later release: left alone and not served.
     Newer,
     /// Deleted, and the deletion was interrupted: it is finished.
     Bury,
@@ -97,6 +99,9 @@ pub const fn judge(facts: &Facts) -> Verdict {
             };
         }
         None => {}
+    }
+    if facts.newer_journal {
+        return Verdict::Newer;
     }
     match (facts.body, facts.stage, facts.journal) {
         (true, _, true) => Verdict::Reclaim,
@@ -175,20 +180,18 @@ pub(super) fn recover(shared: &Shared, now: Now) -> Result<Recovery, SpoolError>
 
 /// Lists all directories once, and removes what is never more than a draft.
 fn survey(shared: &Shared, recovery: &mut Recovery) -> Result<HashMap<Id, Traces>, SpoolError> {
-    let list = |dir: &str| shared.files.list(dir).map_err(SpoolError::io("listing the spool"));
+    let listing = || SpoolError::io("listing the spool");
     let mut traces: HashMap<Id, Traces> = HashMap::new();
-    for id in list(QUEUED)?.iter().filter_map(|name| Id::parse(name)) {
+    for id in objects::published(shared).map_err(listing())? {
         traces.entry(id).or_default().envelope = true;
     }
-    for letter in LETTERS {
-        for id in list(&shard(*letter))?.iter().filter_map(|name| Id::parse(name)) {
-            traces.entry(id).or_default().body = true;
-        }
+    for id in objects::bodies(shared).map_err(listing())? {
+        traces.entry(id).or_default().body = true;
     }
-    for id in list(STATE)?.iter().filter_map(|name| Id::parse(name)) {
+    for id in objects::states(shared).map_err(listing())? {
         traces.entry(id).or_default().state = true;
     }
-    for name in list(STAGE)? {
+    for name in shared.files.list(STAGE).map_err(listing())? {
         match split(&name) {
             Some((id, "")) => traces.entry(id).or_default().stage = true,
             Some((id, JOURNAL)) => traces.entry(id).or_default().journal = true,
@@ -215,20 +218,21 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
     if traces.envelope && traces.known {
         facts.envelope = Some(EnvelopeFact::Known);
     } else if traces.envelope {
-        let read = read_envelope(shared.files.as_ref(), id).map_err(SpoolError::io("reading an envelope"))?;
+        let read = read_envelope(shared, id).map_err(SpoolError::io("reading an envelope"))?;
         facts.envelope = Some(match read {
             Ok(envelope) => EnvelopeFact::Sound(found.insert(envelope).stored_octets()),
             Err(Unreadable::Damaged) => EnvelopeFact::Damaged,
             Err(Unreadable::Newer) => EnvelopeFact::Newer,
         });
         if traces.body {
-            let body = shared.files.open(&id.body(), Mode::Read).and_then(|file| file.size());
+            let body = objects::body(shared, id).and_then(|file| file.size());
             facts.length = Some(body.map_err(SpoolError::io("measuring a body"))?);
         }
     }
     if traces.journal {
         let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
-        facts.journal = claim.is_some();
+        facts.journal = claim.is_ok();
+        facts.newer_journal = matches!(claim, Err(Unreadable::Newer));
     }
     let is_anything_there = traces.envelope || traces.body || traces.stage || traces.journal;
     facts.deleted = traces.state && is_anything_there && is_buried(shared, id)?;
@@ -237,13 +241,13 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
 
 /// Whether `state/<id>` says that the object is deleted. A state we can't read says nothing of the kind.
 fn is_buried(shared: &Shared, id: Id) -> Result<bool, SpoolError> {
-    match read_small(shared.files.as_ref(), &id.state(), ENVELOPE_OCTETS) {
+    match objects::state(shared, id) {
         Ok(octets) => match State::decode(&octets) {
             Ok(state) => Ok(state.state == DELETED),
             Err(Unreadable::Newer) => Ok(false),
             Err(Unreadable::Damaged) => {
                 tracing::error!(object = %id, "the state does not pass its checksum");
-                rename(shared, &id.state(), &id.corrupt("state"))?;
+                objects::set_state_aside(shared, id).map_err(SpoolError::io("moving a damaged state"))?;
                 Ok(false)
             }
         },
@@ -270,7 +274,12 @@ fn carry_out(
                 ask(shared, |index| index.publish(envelope))?;
             }
         }
-        Verdict::Newer => {}
+        Verdict::Newer => {
+            if traces.stage || traces.journal {
+                locked(&shared.desk).newer.insert(id);
+            }
+            return Ok(());
+        }
         Verdict::Bury => remove_buried(shared, id),
         Verdict::EnvelopeDamaged => drop(quarantine(shared, id, "the envelope does not pass its checksum")),
         Verdict::BodyMissing => drop(quarantine(shared, id, "the body is missing")),
@@ -302,7 +311,7 @@ fn carry_out(
 /// Lets a stage wait for its sender with what its journal proves; one that proves nothing is removed.
 fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
     let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
-    let Some((key, claim)) = claim.and_then(|claim| Some((claim.plan.resume.clone()?, claim))) else {
+    let Some((key, claim)) = claim.ok().and_then(|claim| Some((claim.plan.resume.clone()?, claim))) else {
         shared.remove_stage(id);
         return Ok(());
     };
@@ -347,7 +356,7 @@ mod tests {
         let envelopes = [None, Some(EnvelopeFact::Known), Some(EnvelopeFact::Sound(7)), Some(EnvelopeFact::Damaged)];
         let envelopes = envelopes.into_iter().chain([Some(EnvelopeFact::Newer)]);
         let lengths = [None, Some(7), Some(8)]; // of the body, if it is there
-        let flags = 0..8u8;
+        let flags = 0..16u8;
         envelopes
             .flat_map(|envelope| lengths.map(|length| (envelope, length)))
             .flat_map(|(envelope, length)| {
@@ -357,6 +366,7 @@ mod tests {
                     length,
                     stage: flags & 1 > 0,
                     journal: flags & 2 > 0,
+                    newer_journal: flags & 2 == 0 && flags & 8 > 0,
                     deleted: flags & 4 > 0,
                 })
             })
@@ -385,6 +395,17 @@ mod tests {
                 (false, false) => Verdict::Nothing,
             };
             assert_eq!(judge(&facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_later_release_wrote_is_left_alone_unless_it_is_deleted() {
+        let newer = |facts: &Facts| match facts.envelope {
+            Some(envelope) => envelope == EnvelopeFact::Newer,
+            None => facts.newer_journal,
+        };
+        for facts in all_facts().into_iter().filter(newer) {
+            assert_eq!(judge(&facts) == Verdict::Newer, !facts.deleted, "{facts:?}");
         }
     }
 

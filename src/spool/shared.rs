@@ -47,6 +47,8 @@ pub(super) struct Desk {
     live: HashMap<Id, usize>,
     /// Who has, or had, the octets of a resume key.
     pub(super) holders: HashMap<String, Holder>,
+    /// Stages of a later release, which wait for it.
+    pub(super) newer: HashSet<Id>,
 }
 
 /// The holder of a resume key.
@@ -100,7 +102,8 @@ impl Desk {
 
     /// Ids whose files belong to somebody.
     pub(super) fn owned(&self) -> HashSet<Id> {
-        self.live.keys().copied().chain(self.parked().map(|parked| parked.id)).collect()
+        let parked = self.parked().map(|parked| parked.id);
+        self.live.keys().copied().chain(parked).chain(self.newer.iter().copied()).collect()
     }
 }
 

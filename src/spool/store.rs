@@ -16,6 +16,7 @@ use super::files::{File, Files};
 use super::hashes::Hashes;
 use super::index::Index;
 use super::layout::{CORRUPT, Id, LOCK_FILE, ORPHAN};
+use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::recover::{Recovery, recover};
 use super::shared::{Shared, locked};
@@ -99,8 +100,10 @@ impl Spool {
         if !recognise(files.as_ref())? {
             return Err(SpoolError::NotASpool);
         }
-        let index = rebuilt(files.as_ref())?;
-        Ok(Self { shared: Arc::new(Shared::new(files, index, Mint::from_number(0), None)) })
+        let shared = Shared::new(files, Index::in_memory(), Mint::from_number(0), None);
+        let index = rebuilt(&shared)?;
+        *locked(&shared.index) = index;
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Keeps this many octets of the disk free: below, no new stage is taken.
@@ -192,6 +195,16 @@ impl Spool {
         let limit = query.limit.unwrap_or(LISTED_OBJECTS).min(LISTED_OBJECTS);
         let cursor = query.cursor.as_deref().unwrap_or("");
         ask(&self.shared, |index| index.list(query.mailbox.as_deref(), cursor, limit))
+    }
+
+    /// The ids of everything that is published, sorted: damaged ones too, which [`Spool::list`] does not show.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn published(&self) -> Result<Vec<String>, SpoolError> {
+        let mut ids = objects::published(&self.shared).map_err(SpoolError::io("listing the queue"))?;
+        ids.sort_unstable();
+        Ok(ids.iter().map(ToString::to_string).collect())
     }
 
     /// Opens the body of an object.
