@@ -439,7 +439,7 @@ impl File for SimFile {
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.files.disk();
         let fault = disk.step("sync", &self.path)?;
-        match fault.or(disk.inodes[self.inode].lost.take()) {
+        match fault.or_else(|| disk.inodes[self.inode].lost.take()) {
             None => disk.inodes[self.inode].sync(),
             Some(Fault::Skip) => {}
             Some(fault) => {
