@@ -11,12 +11,12 @@ use super::carry;
 use super::catalog::{ask, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
-use super::files::File;
-use super::layout::{Id, QUEUED};
+use super::layout::Id;
 use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::record::{self, Kind, Unreadable};
 use super::remote::Report;
+use super::settle::settle;
 use super::shared::Shared;
 
 /// Publishes a sealed file.
@@ -47,28 +47,28 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         discard(shared, &mut sealed);
         return Err(CommitError::EnvelopeTooLarge { limit: ENVELOPE_OCTETS });
     };
-    let arrival = sealed.arrival.as_mut().expect("a sealed file has its octets");
+    let arrival = sealed.arrival.take().expect("a sealed file has its octets");
     let report = carry::report(shared, envelope.uri.box_name());
-    let settled = match report {
-        Report::Bucket => settle_in_bucket(shared, id, &mut envelope),
+    let (mut arrival, settled) = match report {
+        Report::Bucket => (arrival, settle_in_bucket(shared, id, &mut envelope)),
         Report::Disk | Report::DiskThenBucket => {
-            settle(shared, id, arrival.dirty.then_some(arrival.file.as_ref()), &envelope)
-                .inspect_err(|_| undo(shared, id))
+            let (arrival, settled) = settle(shared, arrival, &envelope.encode());
+            (arrival, settled.inspect_err(|_| undo(shared, id)))
         }
     };
     if let Err(error) = settled {
         arrival.broken = is_full(&error);
+        sealed.arrival = Some(arrival); // it waits for its sender
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
         tracing::warn!(object = %id, call_id, message_id, %error, "not committed");
         return Err(if is_full(&error) { CommitError::Full } else { SpoolError::io("committing")(error).into() });
     }
-    let journal = sealed.arrival.take().and_then(|arrival| arrival.journal);
     match (report, &shared.remote) {
         (Report::Bucket, _) => {
             shared.remove_stage(id);
             shared.remove_quietly(&id.upload());
         }
-        _ if journal.is_some() => shared.remove_quietly(&id.journal()),
+        _ if arrival.journal.is_some() => shared.remove_quietly(&id.journal()),
         _ => {}
     }
     if let (Report::DiskThenBucket, Some(remote)) = (report, &shared.remote) {
@@ -87,19 +87,7 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
     Ok(Committed::published(envelope))
 }
 
-/// The order of design section 6. The last line is the commit point.
-fn settle(shared: &Shared, id: Id, unsynced: Option<&dyn File>, envelope: &Envelope) -> io::Result<()> {
-    if let Some(body) = unsynced {
-        shared.sync(body)?;
-    }
-    shared.files.rename(&id.stage(), &id.body())?;
-    shared.sync_dir(&id.shard())?;
-    shared.write_small(&id.envelope_draft(), &envelope.encode())?;
-    shared.files.rename(&id.envelope_draft(), &id.envelope())?;
-    shared.sync_dir(QUEUED)
-}
-
-/// The same in the bucket: body, and then envelope. What the bucket leaves open is not taken back but settled by the next
+/// Publishes in the bucket: body, and then envelope. What the bucket leaves open is not taken back but settled by the next
 /// try of this stage, or by the next start. If the try before has got through after all, its envelope is the one.
 fn settle_in_bucket(shared: &Shared, id: Id, envelope: &mut Envelope) -> io::Result<()> {
     let Some(remote) = &shared.remote else { return Err(io::ErrorKind::Unsupported.into()) };
