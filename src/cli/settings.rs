@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use restante::config::{ConfigError, Host, Listen, Origin, Settings, Sources};
+use restante::config::{self, ConfigError, Host, Listen, Origin, Settings, Sources};
 
 use super::voice::Failure;
 
@@ -19,8 +19,8 @@ pub(crate) struct Place {
     /// Configuration file; without it ./restante.toml is read if there is one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Directory of the spool
-    #[arg(long, value_name = "DIR")]
+    /// Directory of the spool, or its bucket
+    #[arg(long, value_name = "DIR|s3://BUCKET/PREFIX")]
     spool: Option<PathBuf>,
 }
 
@@ -32,6 +32,19 @@ impl Place {
     pub(crate) fn spool_path(&self) -> Result<PathBuf, Failure> {
         let args = SettingsArgs { place: self.clone(), ..SettingsArgs::default() };
         Ok(args.load()?.spool.path)
+    }
+
+    /// All that is known of the spool, and whether a flag has named its bucket.
+    ///
+    /// # Errors
+    /// As [`SettingsArgs::load`].
+    pub(crate) fn spool(&self) -> Result<(config::Spool, bool), Failure> {
+        let args = SettingsArgs { place: self.clone(), ..SettingsArgs::default() };
+        Ok((args.load()?.spool, self.is_bucket()))
+    }
+
+    fn is_bucket(&self) -> bool {
+        self.spool.as_ref().and_then(|spool| spool.to_str()).is_some_and(|spool| spool.starts_with("s3://"))
     }
 }
 
@@ -52,6 +65,11 @@ pub(crate) struct SettingsArgs {
 }
 
 impl SettingsArgs {
+    /// What a file says, without flags.
+    pub(crate) fn of_file(config: Option<PathBuf>) -> Self {
+        Self { place: Place { config, spool: None }, ..Self::default() }
+    }
+
     /// Everything put together: file, `RESTANTE_SECTION__KEY` variables, flags.
     ///
     /// # Errors
@@ -85,7 +103,7 @@ impl SettingsArgs {
         let spool = self.place.spool.iter().map(|path| path.display().to_string()).collect();
         let http = self.http.iter().map(ToString::to_string).collect();
         let all = [
-            ("--spool", "spool.path", spool),
+            ("--spool", if self.place.is_bucket() { "spool.url" } else { "spool.path" }, spool),
             ("--sip", "sip.listen", listen(&self.sip)),
             ("--msrp", "msrp.listen", listen(&self.msrp)),
             ("--http", "http.listen", http),

@@ -8,9 +8,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::address::{Listen, Transport};
 use super::error::{ConfigError, Fault, Origin};
-use super::settings::{FingerprintHash, Settings};
+use super::settings::{FingerprintHash, Report, Settings, Sse};
 use super::table::{PEERS, SECTIONS, TRUNKS, Tables, key, nearest};
 use super::value::Given;
+use crate::model::limits::PART_OCTETS_MIN;
 
 /// What variables begin with; `RESTANTE_SIP__LISTEN` sets `sip.listen`.
 const VARIABLE_PREFIX: &str = "RESTANTE_";
@@ -223,6 +224,11 @@ impl Loader {
         self.demand("msrp.relay", s.msrp.relay.is_empty() || account, why);
         let whole = s.msrp.relay_expires.is_none_or(|expires| !expires.is_zero() && expires.subsec_millis() == 0);
         self.demand("msrp.relay_expires", whole, "has to be one second or more, in whole seconds (RFC 4976 §4.6)");
+        let local = s.spool.report() == Report::Disk || s.spool.url.is_some();
+        self.demand("spool.report", local, "needs a bucket: spool.url = \"s3://BUCKET/PREFIX\"");
+        self.demand("spool.part", s.spool.part >= PART_OCTETS_MIN, "S3 takes no parts under 5 MiB");
+        let keyed = s.spool.sse_key.is_none() || s.spool.sse == Sse::Kms;
+        self.demand("spool.sse_key", keyed, "only aws:kms has keys");
         self.demand("http.listen", s.http.listen.port.is_some(), "needs a port; port 0 lets the system choose one");
         let guarded = s.http.listen.is_loopback() || s.http.token_file.is_some();
         self.demand("http.listen", guarded, "anything but loopback needs http.token_file, a file with a bearer token");

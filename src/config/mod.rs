@@ -12,6 +12,7 @@
 //! field. It does not read files or the environment (the caller hands them in), and nothing can change afterwards.
 
 mod address;
+mod bucket;
 mod error;
 mod load;
 mod print;
@@ -22,10 +23,11 @@ mod tests;
 mod value;
 
 pub use address::{Host, Listen, Relay, Transport};
+pub use bucket::{BucketUrl, Tag};
 pub use error::{ConfigError, Fault, Origin};
 pub use load::Sources;
 pub use print::manual;
 pub use settings::{
-    Certificate, Control, DialogId, Exit, FingerprintHash, Format, Http, Level, Log, Msrp, Node, Peer, SessionMatch,
-    Settings, Sip, Spool, Trunk, Unattended, Validation, Verify,
+    Certificate, Control, DialogId, Exit, FingerprintHash, Format, Http, Level, Log, Msrp, Node, Peer, Report,
+    SessionMatch, Settings, Sip, Spool, Sse, Trunk, Unattended, Validation, Verify,
 };

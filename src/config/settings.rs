@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
+use super::bucket::{BucketUrl, Tag};
 use super::value::Choice;
 use crate::model::Network;
 
@@ -152,6 +153,25 @@ pub struct Spool {
     pub path: PathBuf,
     /// Octets of the disk that are left free: below it new files are refused.
     pub reserve: u64,
+    /// The bucket, if there is one.
+    pub url: Option<BucketUrl>,
+    /// When an object is reported as committed; unset: in the bucket, if there is one.
+    pub report: Option<Report>,
+    /// Octets of a part of an upload.
+    pub part: u64,
+    /// Encryption by the bucket.
+    pub sse: Sse,
+    /// The key that KMS encrypts with.
+    pub sse_key: Option<String>,
+    /// Tags on every object, `KEY=VALUE`.
+    pub tags: Vec<Tag>,
+}
+
+impl Spool {
+    /// When an object is reported as committed.
+    pub fn report(&self) -> Report {
+        self.report.unwrap_or_else(|| if self.url.is_some() { Report::Bucket } else { Report::Disk })
+    }
 }
 
 /// `[http]`: the operator's door.
@@ -226,7 +246,16 @@ impl Default for Msrp {
 
 impl Default for Spool {
     fn default() -> Self {
-        Self { path: PathBuf::from("spool"), reserve: 1 << 30 }
+        Self {
+            path: PathBuf::from("spool"),
+            reserve: 1 << 30,
+            url: None,
+            report: None,
+            part: 8 << 20,
+            sse: Sse::default(),
+            sse_key: None,
+            tags: Vec::new(),
+        }
     }
 }
 
@@ -336,6 +365,39 @@ impl Choice for FingerprintHash {
         ("sha-224", Self::Sha224),
         ("sha-1", Self::Sha1),
     ];
+}
+
+/// When an object is reported as committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// When it is durable on the disk.
+    Disk,
+    /// When it is in the bucket.
+    Bucket,
+    /// When it is durable on the disk; it follows into the bucket.
+    DiskThenBucket,
+}
+
+impl Choice for Report {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("disk", Self::Disk), ("bucket", Self::Bucket), ("disk+bucket", Self::DiskThenBucket)];
+}
+
+/// Encryption by the bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sse {
+    /// Whatever the bucket does by itself.
+    #[default]
+    None,
+    /// With a key of the bucket.
+    Aes256,
+    /// With a key of KMS.
+    Kms,
+}
+
+impl Choice for Sse {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("AES256", Self::Aes256), ("aws:kms", Self::Kms)];
 }
 
 /// Levels of log lines.

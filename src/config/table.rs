@@ -173,6 +173,36 @@ pub(super) const SECTIONS: &[Section] = &[
                 field: |s| &mut s.spool.reserve,
                 meaning: "Free space of the disk that is never used: a file that would eat into it is refused before its octets are read.",
             },
+            Key {
+                name: "url",
+                field: |s| &mut s.spool.url,
+                meaning: "A bucket for the objects of boxes that spool.report or boxes.report sends there. One server a prefix. Endpoint, region and credentials come from the usual AWS_ variables (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ALLOW_HTTP), a web identity, or the machine's role. What still arrives is in spool.path.",
+            },
+            Key {
+                name: "report",
+                field: |s| &mut s.spool.report,
+                meaning: "When a file is reported as committed: when it is durable on the \"disk\", where it stays; when it is in the \"bucket\"; or, \"disk+bucket\", when it is durable on the disk, from where it then moves into the bucket. Unset: \"bucket\" if there is a spool.url.",
+            },
+            Key {
+                name: "part",
+                field: |s| &mut s.spool.part,
+                meaning: "Octets of the parts in which a body is uploaded, 5 MiB or more; bigger where 10,000 parts would not do.",
+            },
+            Key {
+                name: "sse",
+                field: |s| &mut s.spool.sse,
+                meaning: "Encryption that the bucket is asked for: \"none\" leaves it to the bucket's own settings.",
+            },
+            Key {
+                name: "sse_key",
+                field: |s| &mut s.spool.sse_key,
+                meaning: "Id of the KMS key for \"aws:kms\". Unset: the account's own.",
+            },
+            Key {
+                name: "tags",
+                field: |s| &mut s.spool.tags,
+                meaning: "Tags on every object in the bucket, such as lifecycle rules go by.",
+            },
         ],
     },
     Section {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay};
+use super::bucket::{BucketUrl, Tag};
 use crate::model::Network;
 
 /// A value as a file, a variable or a flag gave it, before a key gives it a meaning.
@@ -245,6 +246,34 @@ impl Scalar for Relay {
 
     fn form() -> String {
         "msrps://HOST:PORT;tcp".to_owned()
+    }
+}
+
+impl Scalar for BucketUrl {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "s3://BUCKET/PREFIX".to_owned()
+    }
+}
+
+impl Scalar for Tag {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "KEY=VALUE".to_owned()
     }
 }
 

@@ -4,6 +4,7 @@
 //! reads, performs and measures, and decides nothing.
 
 pub mod admin;
+pub mod bucket;
 pub mod clock;
 mod connection;
 mod driver;
@@ -15,6 +16,7 @@ pub mod log;
 pub mod metrics;
 pub mod node;
 mod places;
+pub mod remote;
 mod signalling;
 mod stream;
 mod terms;

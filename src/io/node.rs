@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Addresses, Admin, Readiness, Token};
+use super::bucket::OpenError;
 use super::clock::Clock;
 use super::driver::{Driver, Ears, Request};
 use super::files::HostFiles;
@@ -19,7 +20,7 @@ use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
-use super::{entropy, metrics, terms, websocket};
+use super::{entropy, metrics, remote, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
 use crate::model::Mint;
@@ -73,6 +74,9 @@ pub enum StartError {
     /// A certificate, a key or the authorities can't be used.
     #[error("{0}")]
     Tls(#[from] TlsError),
+    /// The bucket can't be talked to.
+    #[error("{0}")]
+    Bucket(#[from] OpenError),
     /// A setting makes no sense together with the machine.
     #[error("{0}")]
     Settings(String),
@@ -111,7 +115,10 @@ impl Node {
     pub async fn start(settings: &Settings, options: Options) -> Result<Self, StartError> {
         let clock = Clock::start();
         let mut mint = entropy::mint()?;
-        let (spool, recovery) = open_spool(settings, mint.fork(), clock)?;
+        let ((spool, recovery), refusal) = tokio::task::block_in_place(|| {
+            let refusal = remote::refusal(&settings.spool, mint.fork(), clock.now().wall)?;
+            Ok::<_, StartError>((open_spool(settings, mint.fork(), clock)?, refusal))
+        })?;
         let stop = CancellationToken::new();
         let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
         let (wire, wire_ears) = mpsc::channel(UNREAD_INPUTS);
@@ -158,6 +165,7 @@ impl Node {
         if options.http {
             bound.http = Some(open_door(settings, &readiness, stop.clone()).await?);
         }
+        remote::carry(&spool, refusal, &readiness, &tasks, &stop);
         tasks.spawn(watch(spool.clone(), readiness.clone(), clock, stop.clone()));
         let addresses = bound.addresses();
         readiness.listening(addresses.clone());
@@ -339,7 +347,8 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     let files =
         HostFiles::new(path).map_err(|error| failed(SpoolError::Io { doing: "making its directory", error }))?;
     let index = Index::open(path.join("index.sqlite"));
-    let (spool, recovery) = Spool::open(Arc::new(files), index, mint, clock.now()).map_err(failed)?;
+    let remote = remote::open(&settings.spool)?;
+    let (spool, recovery) = Spool::open_with(Arc::new(files), remote, index, mint, clock.now()).map_err(failed)?;
     spool.set_reserve(settings.spool.reserve);
     for (id, verdict) in &recovery.verdicts {
         tracing::warn!(%id, ?verdict, "found at start");

@@ -26,7 +26,12 @@ pub enum Carried {
 /// Takes something that is due, waiting for it at most for `patience`, and carries it one step further.
 pub(super) fn carry(shared: &Shared, patience: Duration) -> Carried {
     let Some(remote) = &shared.remote else { return Carried::Nothing };
-    let Some(task) = remote.carriage.take(patience) else { return Carried::Nothing };
+    let Some(task) = remote.carriage.take(patience) else {
+        if remote.store.trouble().is_some() {
+            remote.store.knock();
+        }
+        return Carried::Nothing;
+    };
     let carried = if task.follows { follow(shared, remote, &task) } else { stream(shared, remote, &task) };
     match carried {
         Ok(due) => {

@@ -161,6 +161,11 @@ impl Shared {
         locked(&self.failure).get_or_insert(why);
     }
 
+    /// Nothing is written any more, for this reason or for an earlier one.
+    pub(super) fn refuse(&self, why: String) {
+        locked(&self.failure).get_or_insert(why);
+    }
+
     /// Why nothing may be written any more.
     pub(super) fn failure(&self) -> Option<String> {
         if self.lock.is_none() {

@@ -149,6 +149,11 @@ impl Spool {
         }
     }
 
+    /// Takes nothing more, for this reason, until it is opened again.
+    pub fn refuse(&self, why: String) {
+        self.shared.refuse(why);
+    }
+
     /// Keeps this many octets of the disk free: below, no new stage is taken.
     pub fn set_reserve(&self, octets: u64) {
         self.shared.reserve_octets.store(octets, Ordering::Relaxed);

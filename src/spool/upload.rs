@@ -145,25 +145,29 @@ impl Upload {
         let key = body_key(self.id);
         let completed = route.store.note(route.store.bucket().complete(&key, &begun.head.upload, &tags));
         match completed {
-            Err(error @ (BucketError::Missing | BucketError::Unclear(_))) => {
-                // Done and the answer lost, now or before a restart: then the body is there.
+            Err(error) => {
+                // Done and the answer lost, now or in a try before: then the body is there, and of an upload that was begun
+                // when none was.
                 let is_there = route.store.head(&key).is_ok_and(|stored| stored.size == total);
                 if is_there { Ok(()) } else { Err(error.into()) }
             }
-            result => Ok(result?),
+            Ok(()) => Ok(()),
         }
     }
 
-    /// Gives the upload up, and whatever it may have made.
+    /// Gives the upload up.
     ///
     /// # Errors
     /// As reported by the bucket: it has to be tried again.
     pub(super) fn reset(&mut self, route: Route<'_>) -> io::Result<()> {
         self.load(route)?;
         if let Some(begun) = &self.begun {
-            route.store.note(route.store.bucket().abort(&body_key(self.id), &begun.head.upload))?;
+            // Some refuse what they no longer know.
+            let aborted = route.store.note(route.store.bucket().abort(&body_key(self.id), &begun.head.upload));
+            if let Err(error @ BucketError::Unclear(_)) = aborted {
+                return Err(error.into());
+            }
         }
-        route.store.delete_body(self.id)?;
         self.forget(route)
     }
 
@@ -196,6 +200,7 @@ impl Upload {
             begun.rewrite()?;
         }
         if self.begun.is_none() {
+            route.store.delete_body(self.id)?; // what is there when this upload ends, it has made
             let upload = route.store.note(route.store.bucket().begin(&body_key(self.id)))?;
             let head = Head { upload, part_octets: self.first_part() };
             let log = route.files.open(&self.id.upload(), Mode::Create)?;

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use restante::io::files::HostFiles;
+use restante::io::remote;
 use restante::model::ObjectUri;
-use restante::spool::{Committed, Envelope, Query, Spool, SpoolError};
+use restante::spool::{Committed, Envelope, Files, NoFiles, Query, Spool, SpoolError};
 
 use super::super::settings::Place;
 use super::super::voice::Failure;
@@ -18,14 +19,25 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn open(place: &Place) -> Result<Self, Failure> {
-        let path = place.spool_path()?;
-        let files = HostFiles::existing(&path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => missing(&path, "there is no such directory"),
-            _ => missing(&path, &error.to_string()),
-        })?;
-        let spool = Spool::read_only(Arc::new(files)).map_err(|error| match error {
-            SpoolError::NotASpool => missing(&path, "the directory has no VERSION file"),
-            error => failure(&error),
+        let (settings, is_elsewhere) = place.spool()?;
+        let path = &settings.path;
+        let remote = remote::open(&settings).map_err(|error| Failure::new(error.to_string()))?;
+        let files: Arc<dyn Files> = match HostFiles::existing(path) {
+            _ if is_elsewhere => Arc::new(NoFiles),
+            Ok(files) => Arc::new(files),
+            Err(error) if remote.is_some() && error.kind() == ErrorKind::NotFound => Arc::new(NoFiles),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(missing(path, "there is no such directory"));
+            }
+            Err(error) => return Err(missing(path, &error.to_string())),
+        };
+        let bucket = settings.url.as_ref().filter(|_| remote.is_some());
+        let spool = Spool::read_only_with(files, remote).map_err(|error| match (error, bucket) {
+            (SpoolError::NotASpool, Some(url)) => {
+                Failure::new(format!("no spool at {url}: there is no VERSION")).next("make one with `restante serve`")
+            }
+            (SpoolError::NotASpool, None) => missing(path, "the directory has no VERSION file"),
+            (error, _) => failure(&error),
         })?;
         Ok(Self { spool })
     }
