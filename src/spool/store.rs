@@ -85,10 +85,10 @@ impl Spool {
             io::ErrorKind::WouldBlock => SpoolError::Locked,
             _ => SpoolError::io("taking the lock")(error),
         })?;
-        let index = connect(files.as_ref(), index)?;
+        let (index, known) = connect(files.as_ref(), index)?;
         let shared = Arc::new(Shared::new(files, index, mint, Some(lock)));
         prepare(&shared)?;
-        let recovery = recover(&shared, now)?;
+        let recovery = recover(&shared, known, now)?;
         Ok((Self { shared }, recovery))
     }
 
@@ -263,7 +263,7 @@ impl Spool {
         let reason = shared.failure().or(unknown).or_else(low);
         SpoolStatus {
             free_octets: free,
-            objects: locked(&shared.index).objects(),
+            objects: ask(shared, Index::objects).unwrap_or(0),
             stages: locked(&shared.desk).stages() as u64,
             corrupt: shared.files.list(CORRUPT).map_or(0, |names| damaged(&names)),
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
