@@ -4,12 +4,15 @@ use std::io;
 use std::time::Duration;
 
 use super::carriage::Task;
+use super::catalog::ask;
 use super::envelope::Envelope;
+use super::error::SpoolError;
 use super::file_store;
 use super::files::Mode;
 use super::layout::Id;
 use super::remote::{Remote, Report};
 use super::shared::Shared;
+use super::survey::Survey;
 use super::upload::Route;
 
 /// What a call of [`super::Spool::carry`] has done.
@@ -112,6 +115,29 @@ pub(super) fn publish(shared: &Shared, remote: &Remote, id: Id, record: &[u8]) -
     let task = remote.carriage.claim(id, total);
     task.upload().finish(route(shared, remote), body.as_ref(), total)?;
     remote.store.publish(id, record)
+}
+
+/// Lets those objects follow into the bucket that an earlier process did not bring there. What is there already leaves
+/// the disk.
+///
+/// # Errors
+/// [`SpoolError::Index`], [`SpoolError::Io`].
+pub(super) fn let_follow(shared: &Shared, survey: &Survey) -> Result<(), SpoolError> {
+    let Some(remote) = &shared.remote else { return Ok(()) };
+    for (id, traces) in survey.ids() {
+        if traces.remote && traces.envelope != traces.body {
+            file_store::erase(shared, id); // it had left, but for a part that a power cut brought back
+            continue;
+        }
+        if !traces.envelope {
+            continue;
+        }
+        let Some(mailbox) = ask(shared, |index| index.mailbox(id))? else { continue };
+        if traces.remote || remote.report(&mailbox) == Report::DiskThenBucket {
+            remote.carriage.follow(id);
+        }
+    }
+    Ok(())
 }
 
 /// How objects of this box are reported.

@@ -10,11 +10,11 @@ use crate::model::{Digest, FileInfo, Mint, Now, ObjectUri};
 
 use super::arriving::{self, Arriving};
 use super::carry::{self, Carried};
-use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt};
+use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt, remove_index};
 use super::commit;
 use super::envelope::{Envelope, EnvelopeDraft};
 use super::error::{CommitError, SpoolError, StageError};
-use super::files::{File, Files};
+use super::files::{File, Files, Lock};
 use super::hashes::Hashes;
 use super::index::Index;
 use super::layout::{Id, LOCK_FILE, ORPHAN};
@@ -100,15 +100,45 @@ impl Spool {
         now: Now,
     ) -> Result<(Self, Recovery), SpoolError> {
         recognise(files.as_ref())?; // before anything is written
-        let lock = files.lock(LOCK_FILE).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => SpoolError::Locked,
-            _ => SpoolError::io("taking the lock")(error),
-        })?;
-        let index = connect(files.as_ref(), index)?;
+        let lock = take_lock(files.as_ref())?;
+        Self::start(files, remote, lock, index, mint, now, &mut |_, _| {})
+    }
+
+    /// As [`Spool::open`] for a spool that is there, with an index that is made anew: every envelope is read and checked.
+    /// `told` hears how many of how many have been.
+    ///
+    /// # Errors
+    /// Those of [`Spool::open`]; [`SpoolError::NotASpool`] also for an empty directory.
+    pub fn rebuild(
+        files: Arc<dyn Files>,
+        remote: Option<Remote>,
+        index: Index,
+        mint: Mint,
+        now: Now,
+        told: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Self, Recovery), SpoolError> {
+        if !recognise(files.as_ref())? {
+            return Err(SpoolError::NotASpool);
+        }
+        let lock = take_lock(files.as_ref())?;
+        remove_index(files.as_ref());
+        Self::start(files, remote, lock, index, mint, now, told)
+    }
+
+    fn start(
+        files: Arc<dyn Files>,
+        remote: Option<Remote>,
+        lock: Box<dyn Lock>,
+        index: Index,
+        mint: Mint,
+        now: Now,
+        told: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Self, Recovery), SpoolError> {
+        let (index, known) = connect(files.as_ref(), index)?;
         let shared = Arc::new(Shared::new(files, remote, index, mint, Some(lock)));
         prepare(&shared)?;
         recognise_bucket(&shared, true)?;
-        let recovery = recover(&shared, now)?;
+        let recovery = recover(&shared, known, now, told)?;
         Ok((Self { shared }, recovery))
     }
 
@@ -312,7 +342,7 @@ impl Spool {
         let reason = shared.failure().or(unknown).or_else(low).or_else(trouble);
         SpoolStatus {
             free_octets: free,
-            objects: locked(&shared.index).objects(),
+            objects: ask(shared, Index::objects).unwrap_or(0),
             stages: locked(&shared.desk).stages() as u64,
             following: shared.remote.as_ref().map_or(0, |remote| remote.carriage.following().len() as u64),
             corrupt: objects::aside(shared).map_or(0, |names| damaged(&names)),
@@ -372,6 +402,13 @@ impl Body {
             .read_at(&mut buffer[..want], self.offset.saturating_add(offset))
             .map_err(SpoolError::io("reading a body"))
     }
+}
+
+fn take_lock(files: &dyn Files) -> Result<Box<dyn Lock>, SpoolError> {
+    files.lock(LOCK_FILE).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => SpoolError::Locked,
+        _ => SpoolError::io("taking the lock")(error),
+    })
 }
 
 /// Orphans of interrupted commits lie there too, and are no damage.

@@ -8,7 +8,7 @@ use object_store::signer::{Method, SignedUrlOptions, Signer as _};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::told;
+use super::told::told;
 use crate::model::Wall;
 use crate::spool::{BucketError, Unfinished};
 
