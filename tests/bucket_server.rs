@@ -90,7 +90,8 @@ fn what_is_reported_from_the_disk_follows_into_the_bucket_and_can_be_fetched_fro
     eventually("it has left the disk", || is_gone().then_some(()));
     let (objects, _) = command(dir.path(), &variables, &["spool", "list", "--json", "--spool", "s3://bucket/voice"]);
     assert_eq!(objects[0]["uri"].as_str(), Some(promise.uri.as_str()));
-    assert!(server.http("/metrics").contains("restante_spool_following 0"));
+    let none_follows = || server.http("/metrics").contains("restante_spool_following 0");
+    eventually("the gauge says so", || none_follows().then_some(()));
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn audit(world: &World, ledger: &Ledger) -> Outcome<()> {
     }
     look(&spool, ledger)?;
     if world.disk.paths().iter().any(|path| path.starts_with("queued/") || path.matches('/').count() == 2) {
-        return Err("I5: something is still on the disk".into());
+        return Err(format!("I5: still on the disk: {:?}", world.disk.paths()).into());
     }
     // What only time can tell to be nobody's goes after a week.
     let later = Wall::from_micros(now().wall.micros() + 8 * 24 * 3600 * 1_000_000);

@@ -173,8 +173,8 @@ impl Index {
     }
 
     /// The box of an object it knows.
-    pub(super) fn mailbox(&self, id: Id) -> rusqlite::Result<Option<String>> {
-        let mut select = self.connection()?.prepare_cached("SELECT box FROM objects WHERE id = ?1")?;
+    pub(super) fn mailbox(&mut self, id: Id) -> rusqlite::Result<Option<String>> {
+        let mut select = self.settled()?.prepare_cached("SELECT box FROM objects WHERE id = ?1")?;
         select.query_row([id.as_str()], |row| row.get(0)).optional()
     }
 

@@ -35,8 +35,8 @@ pub(super) struct Upload {
     /// The shortest part there may be, but for the last one of a body.
     floor: u64,
     begun: Option<Begun>,
-    /// The parts are known to be what the body has. After a restart they have to be compared.
-    is_sure: bool,
+    /// How many parts, from the first on, are known to be what the body has. After a restart they have to be compared.
+    sure: usize,
 }
 
 /// An upload that the bucket knows.
@@ -54,8 +54,16 @@ struct Head {
     part_octets: u64,
 }
 
+/// How far the parts of an upload are what the body has.
+struct Sound {
+    end: usize,
+    /// The part at the end is not; else nobody knows yet.
+    is_damaged: bool,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Part {
+    octets: u64,
     /// What the bucket wants to hear of it at the end.
     tag: String,
     sha256: String,
@@ -64,12 +72,12 @@ struct Part {
 impl Upload {
     /// Nothing is known yet; an upload that was begun before is found by its records.
     pub(super) const fn new(id: Id, declared: Option<u64>, floor: u64) -> Self {
-        Self { id, declared, floor, begun: None, is_sure: false }
+        Self { id, declared, floor, begun: None, sure: 0 }
     }
 
     /// The octets of the body may have changed since they were uploaded.
     pub(super) const fn doubt(&mut self) {
-        self.is_sure = false;
+        self.sure = 0;
     }
 
     /// How long the body is turns out before anything was uploaded.
@@ -99,7 +107,8 @@ impl Upload {
             return Ok(false);
         }
         self.begin(route, body, settled)?;
-        if settled - self.uploaded().min(settled) < self.part_octets() {
+        let is_sure = self.begun.as_ref().is_some_and(|begun| begun.parts.len() == self.sure);
+        if !is_sure || settled - self.uploaded().min(settled) < self.part_octets() {
             return Ok(false);
         }
         match self.part(route, body, self.part_octets()) {
@@ -137,6 +146,7 @@ impl Upload {
 
     fn try_finish(&mut self, route: Route<'_>, body: &dyn File, total: u64) -> io::Result<()> {
         self.begin(route, body, total)?;
+        self.keep_sure()?;
         while self.uploaded() < total {
             self.part(route, body, self.part_octets().min(total - self.uploaded()))?;
         }
@@ -152,6 +162,17 @@ impl Upload {
                 if is_there { Ok(()) } else { Err(error.into()) }
             }
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// Parts that go past the end of the body are not its parts.
+    fn keep_sure(&mut self) -> io::Result<()> {
+        match &mut self.begun {
+            Some(begun) if begun.parts.len() > self.sure => {
+                begun.parts.truncate(self.sure);
+                begun.rewrite()
+            }
+            _ => Ok(()),
         }
     }
 
@@ -172,7 +193,7 @@ impl Upload {
     }
 
     fn forget(&mut self, route: Route<'_>) -> io::Result<()> {
-        self.begun = None;
+        (self.begun, self.sure) = (None, 0);
         match route.files.remove(&self.id.upload()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -191,13 +212,16 @@ impl Upload {
     /// Goes on with what was begun, if its parts are what the body has, or begins.
     fn begin(&mut self, route: Route<'_>, body: &dyn File, settled: u64) -> io::Result<()> {
         self.load(route)?;
-        if !std::mem::replace(&mut self.is_sure, true)
-            && let Some(begun) = &mut self.begun
+        if let Some(begun) = &mut self.begun
+            && self.sure < begun.parts.len()
         {
-            let sound = begun.sound(body, settled).inspect_err(|_| self.is_sure = false)?;
-            tracing::info!(object = %self.id, parts = sound, "the upload goes on");
-            begun.parts.truncate(sound);
-            begun.rewrite()?;
+            let sound = begun.sound(body, self.sure, settled)?;
+            if sound.end < begun.parts.len() && sound.is_damaged {
+                tracing::info!(object = %self.id, parts = sound.end, "the upload goes on where it differs");
+                begun.parts.truncate(sound.end);
+                begun.rewrite()?;
+            }
+            self.sure = sound.end;
         }
         if self.begun.is_none() {
             route.store.delete_body(self.id)?; // what is there when this upload ends, it has made
@@ -206,7 +230,7 @@ impl Upload {
             let log = route.files.open(&self.id.upload(), Mode::Create)?;
             let mut begun = Begun { head, parts: Vec::new(), log, end: 0 };
             begun.rewrite()?;
-            self.begun = Some(begun);
+            (self.begun, self.sure) = (Some(begun), 0);
         }
         Ok(())
     }
@@ -238,24 +262,29 @@ impl Upload {
         let sha256 = Digest::sha256(Sha256::digest(&octets).into()).hex();
         let (key, number) = (body_key(self.id), begun.parts.len());
         let tag = route.store.note(route.store.bucket().part(&key, &begun.head.upload, number, octets))?;
-        begun.parts.push(Part { tag, sha256 });
+        begun.parts.push(Part { octets: length, tag, sha256 });
+        self.sure = begun.parts.len();
         begun.write_down()
     }
 }
 
 impl Begun {
-    /// How many parts from the first on are what the body has within its first `settled` octets.
-    fn sound(&self, body: &dyn File, settled: u64) -> io::Result<usize> {
-        let length = self.head.part_octets;
-        for (number, part) in self.parts.iter().enumerate() {
-            let at = number as u64 * length;
-            // The last part may be shorter, and then it is the end of the whole.
-            let length = length.min(settled.saturating_sub(at));
-            if length == 0 || Digest::sha256(Sha256::digest(read(body, at, length)?).into()).hex() != part.sha256 {
-                return Ok(number);
+    /// Compares parts from this one on with what the body has within its first `settled` octets. The last part may be
+    /// shorter, and is then the end of the whole.
+    fn sound(&self, body: &dyn File, from: usize, settled: u64) -> io::Result<Sound> {
+        let mut end = from;
+        while let Some(part) = self.parts.get(end) {
+            let at = end as u64 * self.head.part_octets;
+            let length = part.octets;
+            if at + length > settled {
+                break;
             }
+            if Digest::sha256(Sha256::digest(read(body, at, length)?).into()).hex() != part.sha256 {
+                return Ok(Sound { end, is_damaged: true });
+            }
+            end += 1;
         }
-        Ok(self.parts.len())
+        Ok(Sound { end, is_damaged: false })
     }
 
     /// Appends the record of the youngest part.
