@@ -176,6 +176,22 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "policy",
+        meaning: "Whom the server may talk to of its own accord. Nobody, unless it is said here.",
+        keys: &[
+            Key {
+                name: "fetch",
+                field: |s| &mut s.policy.fetch,
+                meaning: "Sites that <dialogstart src=...> may fetch scripts from over http and https, redirects included: a host on its usual ports, a host and port, or a URL and what lies below it. spool: and file: names need no entry.",
+            },
+            Key {
+                name: "fetch_networks",
+                field: |s| &mut s.policy.fetch_networks,
+                meaning: "Networks that the names in fetch may lead to besides the public internet, like \"10.1.0.0/16\"; a site that is given by its address needs none.",
+            },
+        ],
+    },
+    Section {
         name: "http",
         meaning: "The operator's door: /livez, /readyz, /metrics.",
         keys: &[

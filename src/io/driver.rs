@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
@@ -9,12 +10,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, MsrpStream};
+use super::fetch::Fetcher;
 use super::metrics;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
 use crate::engine::{
-    Command, Demand, Engine, Found, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket,
+    Command, Demand, Engine, Found, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, ScriptSource,
+    Ticket,
 };
 use crate::model::limits::WEBSOCKET_CHUNK_OCTETS;
 use crate::model::{Mint, Outbox};
@@ -66,6 +69,7 @@ pub(super) struct Driver {
     /// Instead of what SDP says: for a demonstration that puts something on the wire.
     pub(super) msrp_via: Option<SocketAddr>,
     pub(super) tls: Tls,
+    pub(super) fetcher: Arc<Fetcher>,
     /// Hears of every object.
     pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
@@ -198,6 +202,7 @@ impl Driver {
                 self.dial(Wanted::Relay, uri, Some(demand));
             }
             Output::Find(ticket, query) => self.find(ticket, query),
+            Output::Fetch(ticket, source) => self.fetch(ticket, source),
             Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Happened(order, happening) => self.happened(order, happening),
@@ -240,6 +245,17 @@ impl Driver {
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
+        });
+    }
+
+    fn fetch(&self, ticket: Ticket, source: ScriptSource) {
+        let (spool, engine, fetcher) = (self.shared.spool.clone(), self.shared.engine.clone(), self.fetcher.clone());
+        tokio::spawn(async move {
+            let fetched = fetcher.script(spool, source).await;
+            if let Err(why) = &fetched {
+                tracing::warn!(?ticket, why, "no script");
+            }
+            let _ = engine.send(Input::Fetched(ticket, fetched)).await;
         });
     }
 

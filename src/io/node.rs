@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::admin::{self, Addresses, Admin, Readiness, Token};
 use super::clock::Clock;
 use super::driver::{Driver, Ears, Request};
+use super::fetch::Fetcher;
 use super::files::HostFiles;
 use super::listen;
 use super::places::Places;
@@ -144,6 +145,7 @@ impl Node {
             msrp: msrp::Config::default(),
             msrp_via: options.msrp_via,
             tls: tls.clone(),
+            fetcher: Arc::new(Fetcher::new(terms::sites(settings))),
             committed: options.committed,
             requests: requests.clone(),
             links: HashMap::new(),

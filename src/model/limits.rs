@@ -186,6 +186,18 @@ pub const MSML_NAMELIST: usize = 64;
 /// Faults reported for one MSML document; after these a reader has enough to do.
 pub const MSML_FAULTS: usize = 32;
 
+/// Scripts that are fetched at the same time; the next wait, as long as one may take.
+pub const MSML_FETCHES: usize = 64;
+
+/// How long fetching one script may take, redirects and waiting included: a caller waits for what it says.
+pub const MSML_FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Redirects on the way to one script; each is asked for anew whether it is allowed.
+pub const MSML_FETCH_REDIRECTS: usize = 3;
+
+/// Scripts that are kept to be asked for by their validators (RFC 9110 §13.1); the oldest goes first.
+pub const MSML_SCRIPTS_KEPT: usize = 64;
+
 /// MSML dialogs alive on one server: every one may hold a script of `MSML_OCTETS`.
 pub const MSML_DIALOGS: usize = 100_000;
 

@@ -69,6 +69,7 @@ impl World {
             }
             Output::Happened(order, happening) => self.happened(id.node, order, happening),
             Output::Drained => {}
+            Output::Fetch(ticket, _) => return Some(Input::Fetched(ticket, Err("there is no web here".to_owned()))),
             Output::Resolve(..) => unreachable!("no trunk of the simulation speaks CEMA"),
         }
         None
