@@ -68,7 +68,7 @@ impl World {
                 self.time.after(delay, Event::Commit(id, ticket, sealed, draft));
             }
             Output::Happened(order, happening) => self.happened(id.node, order, happening),
-            Output::Drained => {}
+            Output::Drained => self.drained(id),
             Output::Resolve(..) => unreachable!("no trunk of the simulation speaks CEMA"),
         }
         None
