@@ -145,7 +145,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "tls.verify",
                 field: |s| &mut s.msrp.verify,
-                meaning: "How a peer proves who it is: by the \"fingerprint\" in its SDP, by a \"ca\" and the host name in its path (for signalling that nobody protects; a fingerprint has to fit as well), or \"either\": by the fingerprint if there is one, else as ca.",
+                meaning: "How a peer proves who it is: by the \"fingerprint\" in its SDP, by a \"ca\" and the host name in its path (for signalling that nobody protects; a fingerprint has to fit as well), or \"either\": by the fingerprint if there is one, else as ca. A peer behind a relay of its own is known by the relay's certificate, which a ca vouches for, whatever this says.",
             },
             Key {
                 name: "tls.hashes",
