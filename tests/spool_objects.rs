@@ -12,7 +12,7 @@ use restante::io::files::HostFiles;
 use restante::model::limits::{HOLES_PER_MESSAGE, STAGE_KEPT, TOMBSTONE_KEPT};
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
 use restante::spool::{
-    Check, CommitError, Committed, EnvelopeDraft, Index, Query, SealError, Sealed, Spool, SpoolError, Stage,
+    Check, CommitError, Committed, EnvelopeDraft, Index, Marks, Query, SealError, Sealed, Spool, SpoolError, Stage,
     StageError, StagePlan,
 };
 use sha2::{Digest as _, Sha256};
@@ -356,12 +356,12 @@ fn no_stage_is_taken_below_the_reserve() {
     let files = SimFiles::new();
     files.set_capacity(100_000);
     let spool = open(&files);
-    spool.set_reserve(50_000);
+    spool.set_marks(Marks { reserve_octets: 50_000, ..Marks::default() });
     assert!(spool.status().writable);
     let big = FileInfo { size: Some(60_000), ..FileInfo::default() };
     let refused = spool.stage(StagePlan { declared: big, ..StagePlan::new(uri("spool:/bob/x")) }, now());
     assert!(matches!(refused, Err(StageError::Full { octets: 60_000 })));
-    spool.set_reserve(100_000);
+    spool.set_marks(Marks { reserve_octets: 100_000, ..Marks::default() });
     assert!(!spool.status().writable);
     assert!(matches!(spool.stage(StagePlan::new(uri("spool:/bob/x")), now()), Err(StageError::Full { .. })));
 }

@@ -152,6 +152,10 @@ pub struct Spool {
     pub path: PathBuf,
     /// Octets of the disk that are left free: below it new files are refused.
     pub reserve: u64,
+    /// From this share of the disk in use on new files are refused, in percent.
+    pub high_water: u8,
+    /// Below this share they are taken again, in percent.
+    pub low_water: u8,
 }
 
 /// `[http]`: the operator's door.
@@ -226,7 +230,7 @@ impl Default for Msrp {
 
 impl Default for Spool {
     fn default() -> Self {
-        Self { path: PathBuf::from("spool"), reserve: 1 << 30 }
+        Self { path: PathBuf::from("spool"), reserve: 1 << 30, high_water: 98, low_water: 96 }
     }
 }
 

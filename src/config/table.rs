@@ -173,6 +173,16 @@ pub(super) const SECTIONS: &[Section] = &[
                 field: |s| &mut s.spool.reserve,
                 meaning: "Free space of the disk that is never used: a file that would eat into it is refused before its octets are read.",
             },
+            Key {
+                name: "high_water",
+                field: |s| &mut s.spool.high_water,
+                meaning: "From this share of the disk's octets or inodes in use, or promised to files that are arriving, no new file is taken: calls that bring one get 503. What is arriving goes on, and so do retrieval and deletion. \"100%\" leaves it to the reserve.",
+            },
+            Key {
+                name: "low_water",
+                field: |s| &mut s.spool.low_water,
+                meaning: "Below this share new files are taken again.",
+            },
         ],
     },
     Section {

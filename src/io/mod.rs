@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod clock;
 mod connection;
+mod descriptors;
 mod driver;
 pub mod entropy;
 pub mod files;
@@ -19,4 +20,5 @@ mod signalling;
 mod stream;
 mod terms;
 pub mod tls;
+mod watch;
 mod websocket;

@@ -10,6 +10,7 @@ use crate::msml::{self, DialogIdStyle, ExitStyle, Style};
 use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
 use crate::sdp::{Address, HashFunction};
 use crate::sip;
+use crate::spool::Marks;
 
 pub(super) fn carrier(transport: config::Transport) -> Result<Carrier, String> {
     match transport {
@@ -139,4 +140,10 @@ pub(super) fn sip_config(settings: &Settings) -> sip::Config {
 
 pub(super) fn msml_config(settings: &Settings) -> msml::Config {
     msml::Config { strict: settings.control.validation == config::Validation::Strict, ..msml::Config::default() }
+}
+
+/// How full the disk may become.
+pub(super) const fn marks(settings: &Settings) -> Marks {
+    let spool = &settings.spool;
+    Marks { reserve_octets: spool.reserve, high_percent: spool.high_water, low_percent: spool.low_water }
 }

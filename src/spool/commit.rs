@@ -50,6 +50,7 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         arrival.broken = is_full(&error);
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
         tracing::warn!(object = %id, call_id, message_id, %error, "not committed");
+        shared.trouble.note("committing", &error);
         return Err(if is_full(&error) { CommitError::Full } else { SpoolError::io("committing")(error).into() });
     }
     let journal = sealed.arrival.take().and_then(|arrival| arrival.journal);
@@ -135,6 +136,7 @@ pub(super) fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), Sp
         let by = if generation == 0 { by } else { REPLACED };
         write_tombstone(shared, id, by, at).map_err(|error| {
             shared.remove_quietly(&id.state_draft());
+            shared.trouble.note("writing down a deletion", &error);
             SpoolError::io("writing down a deletion")(error)
         })?;
         remove_buried(shared, id);

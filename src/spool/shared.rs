@@ -8,17 +8,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use crate::model::{Mint, ObjectUri};
 
 use super::arrival::{Arrival, Parked};
-use super::error::{SpoolError, is_full};
+use super::error::{SpoolError, StageError, is_full};
 use super::files::{File, Files, Lock, Mode};
+use super::health::Trouble;
 use super::index::Index;
 use super::layout::Id;
+use super::water::Water;
 
 pub(super) struct Shared {
     pub(super) files: Arc<dyn Files>,
     pub(super) index: Mutex<Index>,
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
-    pub(super) reserve_octets: AtomicU64,
+    pub(super) water: Arc<Water>,
+    pub(super) trouble: Trouble,
     pub(super) sync_errors: AtomicU64,
     /// Names that are being committed, replaced or deleted right now.
     naming: Mutex<HashSet<ObjectUri>>,
@@ -99,7 +102,8 @@ impl Shared {
             index: Mutex::new(index),
             mint: Mutex::new(mint),
             desk: Mutex::default(),
-            reserve_octets: AtomicU64::new(0),
+            water: Arc::default(),
+            trouble: Trouble::default(),
             sync_errors: AtomicU64::new(0),
             naming: Mutex::default(),
             named: Condvar::new(),
@@ -129,6 +133,13 @@ impl Shared {
         locked(&self.failure).get_or_insert(why);
     }
 
+    /// An error that says something of the spool, and not of this one stage.
+    pub(super) fn observe(&self, error: &StageError) {
+        if let StageError::Spool(SpoolError::Io { doing, error }) = error {
+            self.trouble.note(doing, error);
+        }
+    }
+
     /// Why nothing may be written any more.
     pub(super) fn failure(&self) -> Option<String> {
         if self.lock.is_none() {
@@ -138,9 +149,16 @@ impl Shared {
     }
 
     /// # Errors
-    /// [`SpoolError::NotWritable`] after a failed sync, or if this handle only reads.
+    /// [`SpoolError::NotWritable`] after a failed sync, if this handle only reads, or if another directory lies in the
+    /// place of ours.
     pub(super) fn writable(&self) -> Result<(), SpoolError> {
-        self.failure().map_or(Ok(()), |why| Err(SpoolError::NotWritable { why }))
+        let gone = || self.is_in_place().err().map(|error| format!("its directory has gone: {error}"));
+        self.failure().or_else(gone).map_or(Ok(()), |why| Err(SpoolError::NotWritable { why }))
+    }
+
+    /// Whether our paths still lead into the directory that was opened.
+    pub(super) fn is_in_place(&self) -> io::Result<()> {
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.is_in_place())
     }
 
     /// Makes a small file with these octets and syncs it; its name is not durable yet.

@@ -12,8 +12,9 @@ use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt};
 use super::commit;
 use super::envelope::{Envelope, EnvelopeDraft};
 use super::error::{CommitError, SpoolError, StageError};
-use super::files::{File, Files};
+use super::files::{File, Files, Space};
 use super::hashes::Hashes;
+use super::health::ailment;
 use super::index::Index;
 use super::layout::{CORRUPT, Id, LOCK_FILE, ORPHAN};
 use super::receipt::{Committed, Sealed};
@@ -23,6 +24,7 @@ use super::stage::Stage;
 use super::staging::{self, StagePlan};
 use super::sweep::{self, Swept};
 use super::tree::{prepare, recognise};
+use super::water::Marks;
 
 /// A durable spool. All calls block; clones are cheap and share everything.
 #[derive(Clone)]
@@ -58,6 +60,8 @@ pub enum Check {
 pub struct SpoolStatus {
     /// Octets the disk has left.
     pub free_octets: u64,
+    /// Names (inodes) the disk has left.
+    pub free_names: u64,
     /// Committed objects.
     pub objects: u64,
     /// Stages alive or waiting for their senders.
@@ -103,9 +107,9 @@ impl Spool {
         Ok(Self { shared: Arc::new(Shared::new(files, index, Mint::from_number(0), None)) })
     }
 
-    /// Keeps this many octets of the disk free: below, no new stage is taken.
-    pub fn set_reserve(&self, octets: u64) {
-        self.shared.reserve_octets.store(octets, Ordering::Relaxed);
+    /// How full the disk may become before no new stage is taken.
+    pub fn set_marks(&self, marks: Marks) {
+        self.shared.water.set(marks);
     }
 
     /// A stage for a file that is about to arrive. If an earlier offer with the same resume key left octets, the stage
@@ -238,18 +242,20 @@ impl Spool {
         }
     }
 
-    /// How the spool is.
+    /// How the spool is. Where something could not be written, it is tried again.
     pub fn status(&self) -> SpoolStatus {
         let shared = &self.shared;
-        let reserve = shared.reserve_octets.load(Ordering::Relaxed);
-        let (free, unknown) = match shared.files.free_octets() {
-            Ok(octets) => (octets, None),
-            Err(error) => (0, Some(format!("free space is unknown: {error}"))),
+        let ailment = ailment(shared);
+        let space = shared.files.space();
+        let level = match &space {
+            Ok(space) => shared.water.look(*space),
+            Err(error) => Some(format!("free space is unknown: {error}")),
         };
-        let low = || (free <= reserve).then(|| format!("{free} octets are free and {reserve} are kept in reserve"));
-        let reason = shared.failure().or(unknown).or_else(low);
+        let reason = ailment.or(level);
+        let Space { free_octets, free_names, .. } = space.unwrap_or_default();
         SpoolStatus {
-            free_octets: free,
+            free_octets,
+            free_names,
             objects: locked(&shared.index).objects(),
             stages: locked(&shared.desk).stages() as u64,
             corrupt: shared.files.list(CORRUPT).map_or(0, |names| damaged(&names)),

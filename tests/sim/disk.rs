@@ -1,12 +1,12 @@
 //! A disk in memory that forgets what was not synced, fails when told to, and loses power when told to.
 #![allow(dead_code, reason = "each test crate that borrows this module uses its own part of it")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use restante::model::Mint;
-use restante::spool::{File, Files, Lock, Mode};
+use restante::spool::{File, Files, Lock, Mode, Space};
 
 /// A drive writes sectors whole; a power cut falls between two of them.
 const SECTOR_OCTETS: usize = 512;
@@ -59,6 +59,7 @@ struct Disk {
     pending: Vec<Change>,
     inodes: Vec<Inode>,
     capacity: Option<u64>,
+    names: Option<u64>,
     calls: Vec<String>,
     faults: HashMap<usize, Fault>,
     off: bool,
@@ -84,6 +85,11 @@ impl SimFiles {
     /// Room for this many octets in all.
     pub(crate) fn set_capacity(&self, octets: u64) {
         self.disk().capacity = Some(octets);
+    }
+
+    /// Room for this many files in all.
+    pub(crate) fn set_names(&self, names: u64) {
+        self.disk().names = Some(names);
     }
 
     /// Every file there is.
@@ -255,9 +261,19 @@ impl Disk {
         }
     }
 
-    fn free(&self) -> u64 {
-        let used: usize = self.inodes.iter().map(|inode| inode.live.len()).sum();
-        self.capacity.unwrap_or(1 << 40).saturating_sub(used as u64)
+    fn space(&self) -> Space {
+        let entries = self.live.values().filter_map(|entry| match entry {
+            Entry::File(inode) => Some(*inode),
+            Entry::Dir => None,
+        });
+        let inodes: BTreeSet<usize> = entries.collect();
+        let used_octets = inodes.iter().map(|inode| self.inodes[*inode].live.len() as u64).sum();
+        Space {
+            used_octets,
+            free_octets: self.capacity.unwrap_or(1 << 40).saturating_sub(used_octets),
+            used_names: inodes.len() as u64,
+            free_names: self.names.unwrap_or(1 << 30).saturating_sub(inodes.len() as u64),
+        }
     }
 }
 
@@ -332,10 +348,14 @@ impl Files for SimFiles {
         Ok(())
     }
 
-    fn free_octets(&self) -> io::Result<u64> {
+    fn space(&self) -> io::Result<Space> {
         let mut disk = self.disk();
-        disk.plain("free_octets", "")?;
-        Ok(disk.free())
+        disk.plain("space", "")?;
+        Ok(disk.space())
+    }
+
+    fn may_write(&self, dir: &str) -> io::Result<()> {
+        self.disk().plain("may_write", dir).map(drop)
     }
 
     fn lock(&self, path: &str) -> io::Result<Box<dyn Lock>> {
@@ -350,7 +370,11 @@ impl Files for SimFiles {
 
 struct SimLock(SimFiles);
 
-impl Lock for SimLock {}
+impl Lock for SimLock {
+    fn is_in_place(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl Drop for SimLock {
     fn drop(&mut self) {
@@ -369,7 +393,7 @@ impl File for SimFile {
         let mut disk = self.files.disk();
         let fault = disk.step("write", &self.path)?;
         let grown = (offset + octets.len() as u64).saturating_sub(disk.inodes[self.inode].live.len() as u64);
-        let fault = if grown > disk.free() { Some(Fault::Enospc) } else { fault };
+        let fault = if grown > disk.space().free_octets { Some(Fault::Enospc) } else { fault };
         let written = match fault {
             None => octets,
             Some(Fault::Skip) => &[],
@@ -416,7 +440,7 @@ impl File for SimFile {
     fn reserve(&self, octets: u64) -> io::Result<()> {
         let mut disk = self.files.disk();
         disk.plain("reserve", &self.path)?;
-        if octets > disk.free() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if octets > disk.space().free_octets { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn release(&self) -> io::Result<()> {

@@ -22,6 +22,8 @@ listen = "127.0.0.1:0"
 [spool]
 path = "spool"
 reserve = 0
+high_water = "100%"
+low_water = "100%"
 "#;
 
 /// A server that runs. It is killed when it goes out of scope.

@@ -1,0 +1,35 @@
+//! How many file descriptors are left: a call that brings a file needs three, and who has none can't even refuse well.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// From this share in use on no new file is taken, in percent.
+const SCARCE_PERCENT: u64 = 90;
+
+/// Lets the process have as many descriptors as it may: systems start it with a quarter of what they would allow.
+pub(super) fn raise() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of descriptors stays as it is");
+    }
+}
+
+/// Why nothing new may begin, if descriptors are about to run out. Where nobody counts them, they find out themselves.
+pub(super) fn scarcity() -> Option<String> {
+    let limit = getrlimit(Resource::Nofile).current?;
+    let used = used()?;
+    (used.saturating_mul(100) >= limit.saturating_mul(SCARCE_PERCENT))
+        .then(|| format!("{used} of {limit} file descriptors are in use"))
+}
+
+/// Linux counts them in the size of the directory that lists them, since 6.2; before, they have to be listed.
+fn used() -> Option<u64> {
+    const OURS: &str = "/proc/self/fd";
+    match std::fs::metadata(OURS).ok()?.len() {
+        0 => Some(std::fs::read_dir(OURS).ok()?.count() as u64),
+        count => Some(count),
+    }
+}

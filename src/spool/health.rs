@@ -1,0 +1,66 @@
+//! Whether the spool can do its work: what has failed for good, what fails for now, and when that is over.
+
+use std::io;
+use std::sync::Mutex;
+
+use crate::model::Wall;
+
+use super::error::is_full;
+use super::layout::{CORRUPT, Id, QUEUED, STAGE, STATE, shard};
+use super::shared::{Shared, locked};
+
+/// What went wrong when something was last written, until something can be written again.
+#[derive(Default)]
+pub(super) struct Trouble(Mutex<Option<String>>);
+
+impl Trouble {
+    /// Something could not be written. A full disk is no trouble: it has marks of its own.
+    pub(super) fn note(&self, doing: &str, error: &io::Error) {
+        if is_full(error) {
+            return;
+        }
+        let why = format!("{doing}: {error}");
+        let mut trouble = locked(&self.0);
+        if trouble.is_none() {
+            tracing::error!(why, "the spool takes nothing until its directory can be written again");
+        }
+        *trouble = Some(why);
+    }
+}
+
+/// Why nothing new may be taken, if so. Where writing has failed it is tried again, so that the answer changes by itself.
+pub(super) fn ailment(shared: &Shared) -> Option<String> {
+    shared.failure().or_else(|| displaced(shared)).or_else(|| troubled(shared))
+}
+
+/// The directory is not where it was, or may not be written any more.
+fn displaced(shared: &Shared) -> Option<String> {
+    if let Err(error) = shared.is_in_place() {
+        return Some(format!("its directory has gone: {error}"));
+    }
+    let dirs = [STAGE, QUEUED, STATE, CORRUPT].map(str::to_owned);
+    dirs.into_iter().chain([shard(b'0')]).find_map(|dir| {
+        let error = shared.files.may_write(&dir).err()?;
+        Some(format!("{dir}/ can't be written: {error}"))
+    })
+}
+
+fn troubled(shared: &Shared) -> Option<String> {
+    let why = locked(&shared.trouble.0).clone()?;
+    match probe(shared) {
+        Err(error) if !is_full(&error) => Some(why),
+        _ => {
+            tracing::info!(was = why, "the spool's directory can be written again");
+            *locked(&shared.trouble.0) = None;
+            None
+        }
+    }
+}
+
+/// Writes a draft of nothing and removes it.
+fn probe(shared: &Shared) -> io::Result<()> {
+    let path = Id::mint(&mut locked(&shared.mint), Wall::default()).envelope_draft();
+    let written = shared.write_small(&path, b"probe");
+    let _ = shared.files.remove(&path); // it may not be there; a sweep finds what is
+    written
+}
