@@ -2,6 +2,9 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+/// A file that arrives takes its connection, its stage and its journal.
+const PER_FILE: u64 = 3;
+
 /// From this share in use on no new file is taken, in percent.
 const SCARCE_PERCENT: u64 = 90;
 
@@ -15,6 +18,12 @@ pub(super) fn raise() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::debug!(%error, "the limit of descriptors stays as it is");
     }
+}
+
+/// MSRP connections for which there are descriptors, so that they leave some for signalling and for the operator's door.
+pub(super) fn for_files() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from((limit - limit / 4) / PER_FILE).unwrap_or(usize::MAX)
 }
 
 /// Why nothing new may begin, if descriptors are about to run out. Where nobody counts them, they find out themselves.

@@ -117,7 +117,7 @@ impl Node {
             .map_err(|error| StartError::Listen { key: "sip.listen", error })?;
         let mut bound = Bound { sip, ..Bound::default() };
         let tls = tokio::task::block_in_place(|| Tls::open(settings, terms::certificate_hosts(settings)))?;
-        let places = Places::default();
+        let places = Places::new(descriptors::for_files());
         let websocket = websocket::Terms::new(&settings.msrp.origins);
         for listen in &settings.msrp.listen {
             let listener = bind("msrp.listen", listen).await?;

@@ -54,17 +54,17 @@ impl Watch {
         metrics::spool(&status);
         let scarcity = descriptors::scarcity();
         let taking = status.reason.is_none() && scarcity.is_none();
-        self.tell("spool", status.reason);
-        self.tell("descriptors", scarcity);
         if taking != self.taking {
             self.taking = taking;
             if taking {
                 tracing::info!("new files are taken again");
             } else {
-                tracing::error!(reasons = ?self.readiness.report().reasons, "no new file is taken");
+                tracing::error!(spool = status.reason, descriptors = scarcity, "no new file is taken");
             }
             let _ = self.engine.send(Input::Taking(taking)).await; // a node that has stopped takes nothing
         }
+        self.tell("spool", status.reason);
+        self.tell("descriptors", scarcity);
     }
 
     fn tell(&self, part: &'static str, why: Option<String>) {

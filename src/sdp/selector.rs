@@ -59,7 +59,8 @@ pub(super) fn content_type(selector: &str) -> Option<String> {
     for part in parts {
         let (name, value) = part.split_once('=')?;
         let value = decode(value);
-        if !is_token(name) || value.contains(char::is_control) {
+        // RFC 5547 §6: the value in the quotes has at least one character, so an empty one could not be offered on.
+        if !is_token(name) || value.is_empty() || value.contains(char::is_control) {
             return None;
         }
         let value = if is_token(&value) { value } else { backslashed(&value) };
@@ -140,6 +141,13 @@ mod tests {
         }
         assert_eq!(content_type("text/plain;charset=utf-8").as_deref(), Some("text/plain;charset=utf-8"));
         assert_eq!(type_selector("text/plain; charset=utf-8").as_deref(), Some("text/plain;charset=\"utf-8\""));
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_makes_no_type_in_either_form() {
+        for bad in ["a/b;x=", "a/b;x=\"\"", "a/b;y=1;x="] {
+            assert_eq!((content_type(bad), type_selector(bad)), (None, None), "{bad}");
+        }
     }
 
     #[test]

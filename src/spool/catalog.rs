@@ -2,20 +2,19 @@
 
 use std::io;
 
-use crate::model::limits::ENVELOPE_OCTETS;
-
 use super::envelope::Envelope;
 use super::error::SpoolError;
-use super::files::{File, Files, Mode, read_small};
+use super::files::{File, Files};
 use super::index::Index;
-use super::layout::{CORRUPT, INDEX_FILES, Id, QUEUED};
+use super::layout::{INDEX_FILES, Id};
+use super::objects;
 use super::receipt::Committed;
 use super::record::Unreadable;
 use super::shared::{Shared, locked};
 
-/// Octets of an envelope's file: the limit is over the whole record.
-pub(super) fn read_envelope(files: &dyn Files, id: Id) -> io::Result<Result<Envelope, Unreadable>> {
-    match read_small(files, &id.envelope(), ENVELOPE_OCTETS) {
+/// The envelope of a published object.
+pub(super) fn read_envelope(shared: &Shared, id: Id) -> io::Result<Result<Envelope, Unreadable>> {
+    match objects::envelope(shared, id) {
         Ok(octets) => Ok(Envelope::decode(id, &octets)),
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(Err(Unreadable::Damaged)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Err(Unreadable::Damaged)),
@@ -33,21 +32,20 @@ pub(super) fn ask<T>(shared: &Shared, question: impl Fn(&mut Index) -> rusqlite:
         Ok(answer) => Ok(answer),
         Err(error) => {
             tracing::warn!(%error, "the index failed; it goes on in memory and is made anew at the next start");
-            *index = rebuilt(shared.files.as_ref())?;
+            *index = rebuilt(shared)?;
             Ok(question(&mut index)?)
         }
     }
 }
 
 /// An index in memory of what is published.
-pub(super) fn rebuilt(files: &dyn Files) -> Result<Index, SpoolError> {
+pub(super) fn rebuilt(shared: &Shared) -> Result<Index, SpoolError> {
     let mut index = Index::in_memory();
     index.connect()?;
     index.begin_batch()?;
     let mut replaced = Vec::new();
-    for name in files.list(QUEUED).map_err(SpoolError::io("listing the queue"))? {
-        let Some(id) = Id::parse(&name) else { continue };
-        if let Ok(envelope) = read_envelope(files, id).map_err(SpoolError::io("reading an envelope"))? {
+    for id in objects::published(shared).map_err(SpoolError::io("listing the queue"))? {
+        if let Ok(envelope) = read_envelope(shared, id).map_err(SpoolError::io("reading an envelope"))? {
             index.publish(&envelope)?;
             replaced.extend(envelope.replaces);
         }
@@ -78,7 +76,7 @@ pub(super) fn connect(files: &dyn Files, mut index: Index) -> Result<Index, Spoo
 /// # Errors
 /// [`SpoolError::Gone`], [`SpoolError::Corrupt`], [`SpoolError::Newer`] and [`SpoolError::Io`].
 pub(super) fn load(shared: &Shared, id: Id) -> Result<Committed, SpoolError> {
-    match read_envelope(shared.files.as_ref(), id) {
+    match read_envelope(shared, id) {
         Ok(Ok(envelope)) => Ok(Committed::published(envelope)),
         Ok(Err(Unreadable::Newer)) => Err(SpoolError::Newer { id: id.to_string() }),
         Ok(Err(Unreadable::Damaged)) => Err(quarantine(shared, id, "the envelope does not pass its checksum")),
@@ -92,7 +90,7 @@ pub(super) fn load(shared: &Shared, id: Id) -> Result<Committed, SpoolError> {
 /// # Errors
 /// As [`load`].
 pub(super) fn open_body(shared: &Shared, id: Id, size: u64) -> Result<Box<dyn File>, SpoolError> {
-    let file = match shared.files.open(&id.body(), Mode::Read) {
+    let file = match objects::body(shared, id) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             load(shared, id)?; // deleted meanwhile: gone, not damaged
@@ -110,24 +108,14 @@ pub(super) fn open_body(shared: &Shared, id: Id, size: u64) -> Result<Box<dyn Fi
 /// Moves an object that does not pass its checks to `corrupt/`, where it is kept and never served.
 pub(super) fn quarantine(shared: &Shared, id: Id, what: &'static str) -> SpoolError {
     let corrupt = SpoolError::Corrupt { id: id.to_string(), what };
-    let known = read_envelope(shared.files.as_ref(), id).ok().and_then(Result::ok);
+    let known = read_envelope(shared, id).ok().and_then(Result::ok);
     let call_id = known.as_ref().and_then(|envelope| envelope.call_id.as_deref());
     let message_id = known.as_ref().and_then(|envelope| envelope.message_id.as_deref());
     tracing::error!(object = %id, call_id, message_id, what, "object is damaged");
     if shared.writable().is_err() {
         return corrupt;
     }
-    for (from, to) in [(id.envelope(), id.corrupt("envelope")), (id.body(), id.corrupt("body"))] {
-        match shared.files.rename(&from, &to) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::error!(object = %id, %error, "not moved to corrupt/");
-            }
-            _ => {}
-        }
-    }
-    for dir in [CORRUPT, QUEUED] {
-        let _ = shared.sync_dir(dir); // it is judged again at the next start
-    }
-    let _ = ask(shared, |index| index.forget(id.as_str())); // likewise
+    objects::set_aside(shared, id);
+    let _ = ask(shared, |index| index.forget(id.as_str())); // it is judged again at the next start
     corrupt
 }

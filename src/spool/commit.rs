@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::model::limits::ENVELOPE_OCTETS;
 use crate::model::{Now, Wall};
 
+use super::ballast;
 use super::catalog::{ask, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
 use super::files::File;
-use super::layout::{Id, QUEUED, STATE};
+use super::layout::{Id, QUEUED};
+use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::record::{self, Kind, Unreadable};
 use super::shared::Shared;
@@ -50,7 +52,7 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         arrival.broken = is_full(&error);
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
         tracing::warn!(object = %id, call_id, message_id, %error, "not committed");
-        shared.trouble.note("committing", &error);
+        shared.note("committing", &error);
         return Err(if is_full(&error) { CommitError::Full } else { SpoolError::io("committing")(error).into() });
     }
     let journal = sealed.arrival.take().and_then(|arrival| arrival.journal);
@@ -135,34 +137,31 @@ pub(super) fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), Sp
     for (generation, id) in line.into_iter().enumerate().rev() {
         let by = if generation == 0 { by } else { REPLACED };
         write_tombstone(shared, id, by, at).map_err(|error| {
-            shared.remove_quietly(&id.state_draft());
-            shared.trouble.note("writing down a deletion", &error);
+            shared.note("writing down a deletion", &error);
             SpoolError::io("writing down a deletion")(error)
         })?;
         remove_buried(shared, id);
     }
+    ballast::take_in(shared);
     Ok(())
 }
 
 /// The object that the published object `id` took the place of, if it is still there.
 fn replaced_by(shared: &Shared, id: Id) -> Option<Id> {
-    let envelope = read_envelope(shared.files.as_ref(), id).ok()?.ok()?;
+    let envelope = read_envelope(shared, id).ok()?.ok()?;
     let older = Id::parse(envelope.replaces.as_deref()?)?;
-    read_envelope(shared.files.as_ref(), older).is_ok().then_some(older)
+    read_envelope(shared, older).is_ok().then_some(older)
 }
 
 fn write_tombstone(shared: &Shared, id: Id, by: &str, at: Wall) -> io::Result<()> {
     let state = State { state: DELETED.to_owned(), by: by.to_owned(), at: at.micros() };
     let json = serde_json::to_vec(&state).expect("a state is strings and numbers");
-    shared.write_small(&id.state_draft(), &record::encode(Kind::State, &json))?;
-    shared.files.rename(&id.state_draft(), &id.state())?;
-    shared.sync_dir(STATE)
+    objects::put_state(shared, id, &record::encode(Kind::State, &json))
 }
 
 /// Removes the files of an object that is deleted. What fails is done again at the next start.
 pub(super) fn remove_buried(shared: &Shared, id: Id) {
-    shared.remove_quietly(&id.envelope()); // first: an envelope without its body would look like damage
-    shared.remove_quietly(&id.body());
+    objects::erase(shared, id);
     if let Err(error) = ask(shared, |index| index.forget(id.as_str())) {
         tracing::error!(object = %id, %error, "deleted, but still in the index");
     }

@@ -1,32 +1,12 @@
 //! Whether the spool can do its work: what has failed for good, what fails for now, and when that is over.
 
 use std::io;
-use std::sync::Mutex;
 
 use crate::model::Wall;
 
 use super::error::is_full;
 use super::layout::{CORRUPT, Id, QUEUED, STAGE, STATE, shard};
 use super::shared::{Shared, locked};
-
-/// What went wrong when something was last written, until something can be written again.
-#[derive(Default)]
-pub(super) struct Trouble(Mutex<Option<String>>);
-
-impl Trouble {
-    /// Something could not be written. A full disk is no trouble: it has marks of its own.
-    pub(super) fn note(&self, doing: &str, error: &io::Error) {
-        if is_full(error) {
-            return;
-        }
-        let why = format!("{doing}: {error}");
-        let mut trouble = locked(&self.0);
-        if trouble.is_none() {
-            tracing::error!(why, "the spool takes nothing until its directory can be written again");
-        }
-        *trouble = Some(why);
-    }
-}
 
 /// Why nothing new may be taken, if so. Where writing has failed it is tried again, so that the answer changes by itself.
 pub(super) fn ailment(shared: &Shared) -> Option<String> {
@@ -46,12 +26,12 @@ fn displaced(shared: &Shared) -> Option<String> {
 }
 
 fn troubled(shared: &Shared) -> Option<String> {
-    let why = locked(&shared.trouble.0).clone()?;
+    let why = shared.trouble.why()?;
     match probe(shared) {
         Err(error) if !is_full(&error) => Some(why),
         _ => {
             tracing::info!(was = why, "the spool's directory can be written again");
-            *locked(&shared.trouble.0) = None;
+            shared.trouble.end();
             None
         }
     }

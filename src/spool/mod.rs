@@ -2,16 +2,19 @@
 
 mod arrival;
 mod arriving;
+mod ballast;
 mod catalog;
 mod commit;
 mod envelope;
 mod error;
 mod files;
-mod health;
 mod hashes;
+mod health;
 mod index;
 mod journal;
 mod layout;
+mod locked;
+mod objects;
 mod receipt;
 mod record;
 pub mod recover;
@@ -21,6 +24,7 @@ mod staging;
 mod store;
 mod sweep;
 mod tree;
+mod trouble;
 mod water;
 
 pub use arriving::Arriving;

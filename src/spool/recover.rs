@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::io;
 
 use crate::model::Now;
-use crate::model::limits::ENVELOPE_OCTETS;
 
 use super::arrival::Parked;
 use super::catalog::{ask, quarantine, read_envelope};
 use super::commit::{DELETED, REPLACED, State, bury, remove_buried};
 use super::envelope::Envelope;
 use super::error::SpoolError;
-use super::files::{Mode, read_small};
+use super::files::Mode;
 use super::hashes::Hashes;
 use super::journal;
-use super::layout::{CORRUPT, Id, JOURNAL, LETTERS, QUEUED, STAGE, STATE, shard, split};
+use super::layout::{CORRUPT, Id, JOURNAL, QUEUED, STAGE, split};
+use super::objects;
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
 
@@ -175,20 +175,18 @@ pub(super) fn recover(shared: &Shared, now: Now) -> Result<Recovery, SpoolError>
 
 /// Lists all directories once, and removes what is never more than a draft.
 fn survey(shared: &Shared, recovery: &mut Recovery) -> Result<HashMap<Id, Traces>, SpoolError> {
-    let list = |dir: &str| shared.files.list(dir).map_err(SpoolError::io("listing the spool"));
+    let listing = || SpoolError::io("listing the spool");
     let mut traces: HashMap<Id, Traces> = HashMap::new();
-    for id in list(QUEUED)?.iter().filter_map(|name| Id::parse(name)) {
+    for id in objects::published(shared).map_err(listing())? {
         traces.entry(id).or_default().envelope = true;
     }
-    for letter in LETTERS {
-        for id in list(&shard(*letter))?.iter().filter_map(|name| Id::parse(name)) {
-            traces.entry(id).or_default().body = true;
-        }
+    for id in objects::bodies(shared).map_err(listing())? {
+        traces.entry(id).or_default().body = true;
     }
-    for id in list(STATE)?.iter().filter_map(|name| Id::parse(name)) {
+    for id in objects::states(shared).map_err(listing())? {
         traces.entry(id).or_default().state = true;
     }
-    for name in list(STAGE)? {
+    for name in shared.files.list(STAGE).map_err(listing())? {
         match split(&name) {
             Some((id, "")) => traces.entry(id).or_default().stage = true,
             Some((id, JOURNAL)) => traces.entry(id).or_default().journal = true,
@@ -215,14 +213,14 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
     if traces.envelope && traces.known {
         facts.envelope = Some(EnvelopeFact::Known);
     } else if traces.envelope {
-        let read = read_envelope(shared.files.as_ref(), id).map_err(SpoolError::io("reading an envelope"))?;
+        let read = read_envelope(shared, id).map_err(SpoolError::io("reading an envelope"))?;
         facts.envelope = Some(match read {
             Ok(envelope) => EnvelopeFact::Sound(found.insert(envelope).stored_octets()),
             Err(Unreadable::Damaged) => EnvelopeFact::Damaged,
             Err(Unreadable::Newer) => EnvelopeFact::Newer,
         });
         if traces.body {
-            let body = shared.files.open(&id.body(), Mode::Read).and_then(|file| file.size());
+            let body = objects::body(shared, id).and_then(|file| file.size());
             facts.length = Some(body.map_err(SpoolError::io("measuring a body"))?);
         }
     }
@@ -237,13 +235,13 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
 
 /// Whether `state/<id>` says that the object is deleted. A state we can't read says nothing of the kind.
 fn is_buried(shared: &Shared, id: Id) -> Result<bool, SpoolError> {
-    match read_small(shared.files.as_ref(), &id.state(), ENVELOPE_OCTETS) {
+    match objects::state(shared, id) {
         Ok(octets) => match State::decode(&octets) {
             Ok(state) => Ok(state.state == DELETED),
             Err(Unreadable::Newer) => Ok(false),
             Err(Unreadable::Damaged) => {
                 tracing::error!(object = %id, "the state does not pass its checksum");
-                rename(shared, &id.state(), &id.corrupt("state"))?;
+                objects::set_state_aside(shared, id).map_err(SpoolError::io("moving a damaged state"))?;
                 Ok(false)
             }
         },

@@ -3,16 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 use crate::model::{Mint, ObjectUri};
 
 use super::arrival::{Arrival, Parked};
 use super::error::{SpoolError, StageError, is_full};
 use super::files::{File, Files, Lock, Mode};
-use super::health::Trouble;
 use super::index::Index;
 use super::layout::Id;
+pub(super) use super::locked::locked;
+use super::trouble::Trouble;
 use super::water::Water;
 
 pub(super) struct Shared {
@@ -136,6 +137,13 @@ impl Shared {
     /// An error that says something of the spool, and not of this one stage.
     pub(super) fn observe(&self, error: &StageError) {
         if let StageError::Spool(SpoolError::Io { doing, error }) = error {
+            self.note(doing, error);
+        }
+    }
+
+    /// Something could not be written, and that may be over soon; a sync that failed is not.
+    pub(super) fn note(&self, doing: &str, error: &io::Error) {
+        if self.failure().is_none() {
             self.trouble.note(doing, error);
         }
     }
@@ -259,9 +267,4 @@ impl Drop for Live {
             desk.live.remove(&self.id);
         }
     }
-}
-
-/// Locks a mutex. Nothing panics half-way through a change while it holds one, so the state is whole in any case.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -188,7 +188,7 @@ fn begun(shared: &Arc<Shared>, wanted: &Plan, now: Now) -> Result<(Live, Arrival
         Ok(arrival) => Ok((live, arrival)),
         Err(error) => {
             shared.remove_stage(live.id());
-            shared.trouble.note("making a stage", &error);
+            shared.note("making a stage", &error);
             let full = is_full(&error);
             Err(if full { StageError::Full { octets } } else { SpoolError::io("making a stage")(error).into() })
         }

@@ -8,6 +8,7 @@ use crate::model::limits::{LISTED_OBJECTS, SELECTED_OBJECTS};
 use crate::model::{Digest, FileInfo, Mint, Now, ObjectUri};
 
 use super::arriving::{self, Arriving};
+use super::ballast;
 use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt};
 use super::commit;
 use super::envelope::{Envelope, EnvelopeDraft};
@@ -17,6 +18,7 @@ use super::hashes::Hashes;
 use super::health::ailment;
 use super::index::Index;
 use super::layout::{CORRUPT, Id, LOCK_FILE, ORPHAN};
+use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::recover::{Recovery, recover};
 use super::shared::{Shared, locked};
@@ -92,6 +94,7 @@ impl Spool {
         let shared = Arc::new(Shared::new(files, index, mint, Some(lock)));
         prepare(&shared)?;
         let recovery = recover(&shared, now)?;
+        ballast::take_in(&shared);
         Ok((Self { shared }, recovery))
     }
 
@@ -103,8 +106,10 @@ impl Spool {
         if !recognise(files.as_ref())? {
             return Err(SpoolError::NotASpool);
         }
-        let index = rebuilt(files.as_ref())?;
-        Ok(Self { shared: Arc::new(Shared::new(files, index, Mint::from_number(0), None)) })
+        let shared = Shared::new(files, Index::in_memory(), Mint::from_number(0), None);
+        let index = rebuilt(&shared)?;
+        *locked(&shared.index) = index;
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// How full the disk may become before no new stage is taken.
@@ -196,6 +201,16 @@ impl Spool {
         let limit = query.limit.unwrap_or(LISTED_OBJECTS).min(LISTED_OBJECTS);
         let cursor = query.cursor.as_deref().unwrap_or("");
         ask(&self.shared, |index| index.list(query.mailbox.as_deref(), cursor, limit))
+    }
+
+    /// The ids of everything that is published, sorted: damaged ones too, which [`Spool::list`] does not show.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn published(&self) -> Result<Vec<String>, SpoolError> {
+        let mut ids = objects::published(&self.shared).map_err(SpoolError::io("listing the queue"))?;
+        ids.sort_unstable();
+        Ok(ids.iter().map(ToString::to_string).collect())
     }
 
     /// Opens the body of an object.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::model::limits::{ENVELOPE_OCTETS, ORPHAN_KEPT, STAGE_KEPT, TOMBSTONE_KEPT};
+use crate::model::limits::{ORPHAN_KEPT, STAGE_KEPT, TOMBSTONE_KEPT};
 use crate::model::{Now, Wall};
 
+use super::ballast;
 use super::commit::{DELETED, State};
 use super::error::SpoolError;
-use super::files::{Mode, read_small};
-use super::layout::{CORRUPT, Id, LETTERS, ORPHAN, QUEUED, STAGE, STATE, shard, split};
+use super::layout::{CORRUPT, Id, ORPHAN, STAGE, split};
+use super::objects;
 use super::shared::{Holder, Shared, locked};
 
 /// What a sweep has removed.
@@ -30,6 +31,7 @@ pub struct Swept {
 /// [`SpoolError`] if the disk can't be read or written; what is left is swept the next time.
 pub(super) fn sweep(shared: &Shared, now: Now) -> Result<Swept, SpoolError> {
     shared.writable()?;
+    ballast::take_in(shared);
     Ok(Swept {
         stages: old_stages(shared, now),
         leftovers: leftovers(shared)?,
@@ -78,19 +80,16 @@ fn leftovers(shared: &Shared) -> Result<u64, SpoolError> {
 
 /// A deletion may be forgotten when the removal of its object is durable too.
 fn tombstones(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
-    let files = shared.files.as_ref();
     let mut old = Vec::new();
-    for id in files.list(STATE).map_err(SpoolError::io("listing states"))?.iter().filter_map(|name| Id::parse(name)) {
+    for id in objects::states(shared).map_err(SpoolError::io("listing states"))? {
         if !is_old(id.minted(), now, TOMBSTONE_KEPT) {
             continue; // it can't have been deleted before it was begun
         }
-        let Ok(octets) = read_small(files, &id.state(), ENVELOPE_OCTETS) else { continue };
-        let is_there = |path: &str| files.open(path, Mode::Read).is_ok();
+        let Ok(octets) = objects::state(shared, id) else { continue };
         if let Ok(state) = State::decode(&octets)
             && state.state == DELETED
             && is_old(Wall::from_micros(state.at), now, TOMBSTONE_KEPT)
-            && !is_there(&id.envelope())
-            && !is_there(&id.body())
+            && !objects::is_there(shared, id)
         {
             old.push(id);
         }
@@ -98,11 +97,8 @@ fn tombstones(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
     if old.is_empty() {
         return Ok(0);
     }
-    shared.sync_dir(QUEUED).map_err(SpoolError::io("making deletions final"))?;
-    for letter in LETTERS {
-        shared.sync_dir(&shard(*letter)).map_err(SpoolError::io("making deletions final"))?;
-    }
-    old.iter().for_each(|id| shared.remove_quietly(&id.state()));
+    objects::settle_erasures(shared).map_err(SpoolError::io("making deletions final"))?;
+    old.iter().for_each(|id| objects::forget_state(shared, *id));
     Ok(old.len() as u64)
 }
 

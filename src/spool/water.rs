@@ -12,7 +12,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::files::{Files, Space};
-use super::shared::locked;
+use super::locked::locked;
 
 /// Octets that a file costs besides its own: three blocks of its journal, and its envelope.
 const OVERHEAD_OCTETS: u64 = 16 * 1024;
@@ -129,7 +129,8 @@ impl Level {
 /// What share of the disk is in use, rounded down.
 fn percent(wanted: u64, used: u64, free: u64) -> u64 {
     let whole = u128::from(used) + u128::from(free);
-    if whole == 0 { 0 } else { u64::try_from(u128::from(wanted) * 100 / whole).unwrap_or(u64::MAX) }
+    let share = (u128::from(wanted) * 100).checked_div(whole).unwrap_or(0);
+    u64::try_from(share).unwrap_or(u64::MAX)
 }
 
 /// Room that is kept for one file until this is dropped.
@@ -158,7 +159,8 @@ impl Claim {
         if lacking > 0 {
             let space = files.space().map_err(NoRoom::Unknown)?;
             let mut level = locked(&self.water.level);
-            let more = [lacking.max(STEP_OCTETS), lacking].into_iter().find(|more| level.promise(space, *more, 0).is_ok());
+            let more =
+                [lacking.max(STEP_OCTETS), lacking].into_iter().find(|more| level.promise(space, *more, 0).is_ok());
             let Some(more) = more else { return level.promise(space, lacking, 0) };
             self.octets += more;
         }

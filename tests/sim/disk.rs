@@ -50,6 +50,8 @@ struct Inode {
     live: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<(usize, Vec<u8>)>,
+    /// Room that it holds beyond its octets.
+    reserved: u64,
 }
 
 #[derive(Clone, Default)]
@@ -62,6 +64,7 @@ struct Disk {
     names: Option<u64>,
     calls: Vec<String>,
     faults: HashMap<usize, Fault>,
+    lasting: HashMap<&'static str, Fault>,
     off: bool,
     locked: bool,
 }
@@ -82,6 +85,18 @@ impl SimFiles {
         self.disk().faults.insert(at, fault);
     }
 
+    /// Lets every call of this name meet with a fault, until the disk is healed.
+    pub(crate) fn inject_lasting(&self, call: &'static str, fault: Fault) {
+        self.disk().lasting.insert(call, fault);
+    }
+
+    /// From now on nothing fails.
+    pub(crate) fn heal(&self) {
+        let mut disk = self.disk();
+        disk.lasting.clear();
+        disk.faults.clear();
+    }
+
     /// Room for this many octets in all.
     pub(crate) fn set_capacity(&self, octets: u64) {
         self.disk().capacity = Some(octets);
@@ -90,6 +105,11 @@ impl SimFiles {
     /// Room for this many files in all.
     pub(crate) fn set_names(&self, names: u64) {
         self.disk().names = Some(names);
+    }
+
+    /// How many octets are in use.
+    pub(crate) fn used(&self) -> u64 {
+        self.disk().space().used_octets
     }
 
     /// Every file there is.
@@ -118,7 +138,7 @@ impl SimFiles {
             disk.durable.insert(path.to_owned(), Entry::File(inode));
             inode
         });
-        disk.inodes[inode] = Inode { live: octets.to_vec(), durable: octets.to_vec(), unsynced: Vec::new() };
+        disk.inodes[inode] = Inode { live: octets.to_vec(), durable: octets.to_vec(), ..Inode::default() };
     }
 
     /// Removes a file behind everybody's back, durably.
@@ -131,7 +151,14 @@ impl SimFiles {
     /// The disk after `kill -9`: the process is gone, the page cache is not.
     pub(crate) fn kill(&self) -> Self {
         let disk = self.disk();
-        Self::of(Disk { calls: Vec::new(), faults: HashMap::new(), off: false, locked: false, ..disk.clone() })
+        Self::of(Disk {
+            calls: Vec::new(),
+            faults: HashMap::new(),
+            lasting: HashMap::new(),
+            off: false,
+            locked: false,
+            ..disk.clone()
+        })
     }
 
     /// The disk after a power cut. What was not synced is there, not there, or torn, as the seed has it.
@@ -196,6 +223,11 @@ impl Inode {
         octets[at..at + piece.len()].copy_from_slice(piece);
     }
 
+    /// How much of the disk it takes.
+    fn room(&self) -> u64 {
+        self.reserved.max(self.live.len() as u64)
+    }
+
     fn sync(&mut self) {
         for (at, octets) in self.unsynced.drain(..) {
             Self::write(&mut self.durable, at, &octets);
@@ -212,14 +244,15 @@ impl Inode {
                 }
             }
         }
-        Self { live: octets.clone(), durable: octets, unsynced: Vec::new() }
+        Self { live: octets.clone(), durable: octets, ..Self::default() }
     }
 }
 
 impl Disk {
     /// Counts a call and lets the fault that waits for it happen.
     fn step(&mut self, call: &str, path: &str) -> io::Result<Option<Fault>> {
-        let fault = self.faults.get(&self.calls.len()).copied();
+        let lasting = self.lasting.get(call).copied();
+        let fault = self.faults.get(&self.calls.len()).copied().or(lasting);
         self.calls.push(format!("{call} {path}"));
         if self.off || fault == Some(Fault::Crash) {
             self.off = true;
@@ -267,7 +300,7 @@ impl Disk {
             Entry::Dir => None,
         });
         let inodes: BTreeSet<usize> = entries.collect();
-        let used_octets = inodes.iter().map(|inode| self.inodes[*inode].live.len() as u64).sum();
+        let used_octets = inodes.iter().map(|inode| self.inodes[*inode].room()).sum();
         Space {
             used_octets,
             free_octets: self.capacity.unwrap_or(1 << 40).saturating_sub(used_octets),
@@ -302,6 +335,7 @@ impl Files for SimFiles {
             (Ok(_), Mode::Create) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Err(error), Mode::Write | Mode::Read) => return Err(error),
             (Ok(inode), _) => inode,
+            (Err(_), Mode::Create) if disk.space().free_names == 0 => return Err(io::ErrorKind::StorageFull.into()),
             (Err(_), Mode::Create) => {
                 disk.inodes.push(Inode::default());
                 let inode = disk.inodes.len() - 1;
@@ -392,7 +426,7 @@ impl File for SimFile {
     fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
         let mut disk = self.files.disk();
         let fault = disk.step("write", &self.path)?;
-        let grown = (offset + octets.len() as u64).saturating_sub(disk.inodes[self.inode].live.len() as u64);
+        let grown = (offset + octets.len() as u64).saturating_sub(disk.inodes[self.inode].room());
         let fault = if grown > disk.space().free_octets { Some(Fault::Enospc) } else { fault };
         let written = match fault {
             None => octets,
@@ -440,10 +474,17 @@ impl File for SimFile {
     fn reserve(&self, octets: u64) -> io::Result<()> {
         let mut disk = self.files.disk();
         disk.plain("reserve", &self.path)?;
-        if octets > disk.space().free_octets { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if octets.saturating_sub(disk.inodes[self.inode].room()) > disk.space().free_octets {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.inodes[self.inode].reserved = octets;
+        Ok(())
     }
 
     fn release(&self) -> io::Result<()> {
-        self.files.disk().plain("release", &self.path).map(drop)
+        let mut disk = self.files.disk();
+        disk.plain("release", &self.path)?;
+        disk.inodes[self.inode].reserved = 0;
+        Ok(())
     }
 }

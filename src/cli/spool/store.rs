@@ -14,7 +14,6 @@ use super::super::voice::Failure;
 /// A spool that is only read.
 pub(super) struct Store {
     pub(super) spool: Spool,
-    pub(super) files: HostFiles,
 }
 
 impl Store {
@@ -24,11 +23,11 @@ impl Store {
             ErrorKind::NotFound => missing(&path, "there is no such directory"),
             _ => missing(&path, &error.to_string()),
         })?;
-        let spool = Spool::read_only(Arc::new(files.clone())).map_err(|error| match error {
+        let spool = Spool::read_only(Arc::new(files)).map_err(|error| match error {
             SpoolError::NotASpool => missing(&path, "the directory has no VERSION file"),
             error => failure(&error),
         })?;
-        Ok(Self { spool, files })
+        Ok(Self { spool })
     }
 
     /// Every object, oldest first.

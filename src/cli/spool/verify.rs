@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use restante::spool::{Check, Files, SpoolError};
+use restante::spool::{Check, SpoolError};
 use serde_json::json;
 
 use super::super::progress::Progress;
@@ -58,9 +58,7 @@ fn ids(store: &Store, args: &Args) -> Result<Vec<String>, Failure> {
     if !args.objects.is_empty() {
         return args.objects.iter().map(|name| store.id(name)).collect();
     }
-    let mut ids = store.files.list("queued").map_err(|error| Failure::new(format!("queued/: {error}")))?;
-    ids.sort();
-    Ok(ids)
+    store.spool.published().map_err(|error| failure(&error))
 }
 
 fn line(id: &str, check: &Check, voice: Voice) -> String {
