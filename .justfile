@@ -38,6 +38,10 @@ deny:
 bless:
     RESTANTE_BLESS=1 cargo nextest run --locked --test configuration --test conformance
 
+# The golden spools of the release in Cargo.toml, after its format was changed on purpose
+golden:
+    RESTANTE_BLESS=1 cargo nextest run --locked --test spool_golden -E 'test(the_format)'
+
 # How fast MSRP is decoded, beside memmem and memcpy; what finding a session costs among few and among many
 bench:
     cargo bench --locked --bench decode --bench lookup

@@ -22,3 +22,4 @@ mod terms;
 pub mod tls;
 mod watch;
 mod websocket;
+mod whole_disk;

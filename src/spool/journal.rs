@@ -16,7 +16,7 @@ use crate::model::{Digest, DigestAlgorithm, FileInfo, Ranges};
 
 use super::files::{File, Files, Mode, read_small};
 use super::layout::Id;
-use super::record::{self, Kind};
+use super::record::{self, Kind, Unreadable};
 
 /// Octets of a slot: 64 ranges of two 20-digit numbers fit.
 const SLOT_OCTETS: usize = 4096;
@@ -137,29 +137,36 @@ pub(super) struct Claim {
     pub(super) turn: u64,
 }
 
-/// Reads the journal of `id`; `None` if it is missing or proves nothing.
+/// Reads the journal of `id`; damaged is also one that is missing.
 ///
 /// # Errors
 /// The disk could not say: then nothing may be concluded, least of all that octets are worthless.
-pub(super) fn read(files: &dyn Files, id: Id) -> io::Result<Option<Claim>> {
+pub(super) fn read(files: &dyn Files, id: Id) -> io::Result<Result<Claim, Unreadable>> {
     use io::ErrorKind::{FileTooLarge, NotFound, UnexpectedEof};
     match read_small(files, &id.journal(), 2 * SLOT_OCTETS + ENVELOPE_OCTETS) {
         Ok(octets) => Ok(decode(&octets)),
-        Err(error) if matches!(error.kind(), NotFound | FileTooLarge | UnexpectedEof) => Ok(None),
+        Err(error) if matches!(error.kind(), NotFound | FileTooLarge | UnexpectedEof) => Ok(Err(Unreadable::Damaged)),
         Err(error) => Err(error),
     }
 }
 
-fn decode(octets: &[u8]) -> Option<Claim> {
-    let plan = serde_json::from_slice(record::decode(Kind::Plan, octets.get(2 * SLOT_OCTETS..)?).ok()?).ok()?;
-    let slot = |at: usize| -> Option<Slot> {
-        let json = record::decode(Kind::Ranges, octets.get(at..at + SLOT_OCTETS)?).ok()?;
-        serde_json::from_slice(json).ok()
+fn decode(octets: &[u8]) -> Result<Claim, Unreadable> {
+    let record = |kind, at: usize, end: usize| {
+        octets.get(at..end).map_or(Err(Unreadable::Damaged), |octets| record::decode(kind, octets))
     };
-    let slot = [slot(0), slot(SLOT_OCTETS)].into_iter().flatten().max_by_key(|slot| slot.turn)?;
+    let plan = record(Kind::Plan, 2 * SLOT_OCTETS, octets.len())?;
+    let plan = serde_json::from_slice(plan).map_err(|_| Unreadable::Damaged)?;
+    let slot = |at: usize| -> Result<Slot, Unreadable> {
+        serde_json::from_slice(record(Kind::Ranges, at, at + SLOT_OCTETS)?).map_err(|_| Unreadable::Damaged)
+    };
+    let slots = [slot(0), slot(SLOT_OCTETS)];
+    if slots.iter().any(|slot| matches!(slot, Err(Unreadable::Newer))) {
+        return Err(Unreadable::Newer); // it may be the one that counts
+    }
+    let slot = slots.into_iter().flatten().max_by_key(|slot| slot.turn).ok_or(Unreadable::Damaged)?;
     let mut durable = Ranges::new();
     for (start, end) in slot.ranges {
-        durable.insert(start, end, HOLES_PER_MESSAGE).ok()?;
+        durable.insert(start, end, HOLES_PER_MESSAGE).map_err(|_| Unreadable::Damaged)?;
     }
-    Some(Claim { plan, durable, turn: slot.turn })
+    Ok(Claim { plan, durable, turn: slot.turn })
 }

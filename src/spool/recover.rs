@@ -44,6 +44,8 @@ pub struct Facts {
     pub stage: bool,
     /// `stage/<id>.ranges` is there and proves something.
     pub journal: bool,
+    /// `stage/<id>.ranges` is there and a later release wrote it.
+    pub newer_journal: bool,
     /// `state/<id>` says that the object is deleted.
     pub deleted: bool,
 }
@@ -53,7 +55,7 @@ pub struct Facts {
 pub enum Verdict {
     /// A committed object.
     Keep,
-    /// Committed by a later release: left alone and not served.
+    /// Committed, or taken into a stage, by a later release: left alone and not served.
     Newer,
     /// Deleted, and the deletion was interrupted: it is finished.
     Bury,
@@ -97,6 +99,9 @@ pub const fn judge(facts: &Facts) -> Verdict {
             };
         }
         None => {}
+    }
+    if facts.newer_journal {
+        return Verdict::Newer;
     }
     match (facts.body, facts.stage, facts.journal) {
         (true, _, true) => Verdict::Reclaim,
@@ -226,7 +231,8 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
     }
     if traces.journal {
         let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
-        facts.journal = claim.is_some();
+        facts.journal = claim.is_ok();
+        facts.newer_journal = matches!(claim, Err(Unreadable::Newer));
     }
     let is_anything_there = traces.envelope || traces.body || traces.stage || traces.journal;
     facts.deleted = traces.state && is_anything_there && is_buried(shared, id)?;
@@ -268,7 +274,12 @@ fn carry_out(
                 ask(shared, |index| index.publish(envelope))?;
             }
         }
-        Verdict::Newer => {}
+        Verdict::Newer => {
+            if traces.stage || traces.journal {
+                locked(&shared.desk).newer.insert(id);
+            }
+            return Ok(());
+        }
         Verdict::Bury => remove_buried(shared, id),
         Verdict::EnvelopeDamaged => drop(quarantine(shared, id, "the envelope does not pass its checksum")),
         Verdict::BodyMissing => drop(quarantine(shared, id, "the body is missing")),
@@ -300,7 +311,7 @@ fn carry_out(
 /// Lets a stage wait for its sender with what its journal proves; one that proves nothing is removed.
 fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
     let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
-    let Some((key, claim)) = claim.and_then(|claim| Some((claim.plan.resume.clone()?, claim))) else {
+    let Some((key, claim)) = claim.ok().and_then(|claim| Some((claim.plan.resume.clone()?, claim))) else {
         shared.remove_stage(id);
         return Ok(());
     };
@@ -314,6 +325,7 @@ fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
         durable: claim.durable,
         hashes: Hashes::default(),
         turn: Some(claim.turn),
+        failures: 0,
         since: None,
     };
     let mut desk = locked(&shared.desk);
@@ -344,7 +356,7 @@ mod tests {
         let envelopes = [None, Some(EnvelopeFact::Known), Some(EnvelopeFact::Sound(7)), Some(EnvelopeFact::Damaged)];
         let envelopes = envelopes.into_iter().chain([Some(EnvelopeFact::Newer)]);
         let lengths = [None, Some(7), Some(8)]; // of the body, if it is there
-        let flags = 0..8u8;
+        let flags = 0..16u8;
         envelopes
             .flat_map(|envelope| lengths.map(|length| (envelope, length)))
             .flat_map(|(envelope, length)| {
@@ -354,6 +366,7 @@ mod tests {
                     length,
                     stage: flags & 1 > 0,
                     journal: flags & 2 > 0,
+                    newer_journal: flags & 2 == 0 && flags & 8 > 0,
                     deleted: flags & 4 > 0,
                 })
             })
@@ -382,6 +395,17 @@ mod tests {
                 (false, false) => Verdict::Nothing,
             };
             assert_eq!(judge(&facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_later_release_wrote_is_left_alone_unless_it_is_deleted() {
+        let newer = |facts: &Facts| match facts.envelope {
+            Some(envelope) => envelope == EnvelopeFact::Newer,
+            None => facts.newer_journal,
+        };
+        for facts in all_facts().into_iter().filter(newer) {
+            assert_eq!(judge(&facts) == Verdict::Newer, !facts.deleted, "{facts:?}");
         }
     }
 

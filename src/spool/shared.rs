@@ -10,6 +10,7 @@ use crate::model::{Mint, ObjectUri};
 use super::arrival::{Arrival, Parked};
 use super::error::{SpoolError, StageError, is_full};
 use super::files::{File, Files, Lock, Mode};
+use super::group::Group;
 use super::index::Index;
 use super::layout::Id;
 pub(super) use super::locked::locked;
@@ -21,6 +22,8 @@ pub(super) struct Shared {
     pub(super) index: Mutex<Index>,
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
+    /// Commits that wait for the disk.
+    pub(super) commits: Group<Job>,
     pub(super) water: Arc<Water>,
     pub(super) trouble: Trouble,
     pub(super) sync_errors: AtomicU64,
@@ -32,6 +35,15 @@ pub(super) struct Shared {
     lock: Option<Box<dyn Lock>>,
 }
 
+/// A commit that waits for the disk.
+pub(super) struct Job {
+    pub(super) arrival: Arrival,
+    /// Whether the body's octets still have to be synced.
+    pub(super) unsynced: bool,
+    /// The draft of its envelope.
+    pub(super) draft: Box<dyn File>,
+}
+
 /// Where stages are known by id and by resume key.
 #[derive(Default)]
 pub(super) struct Desk {
@@ -39,6 +51,8 @@ pub(super) struct Desk {
     live: HashMap<Id, usize>,
     /// Who has, or had, the octets of a resume key.
     pub(super) holders: HashMap<String, Holder>,
+    /// Stages of a later release, which wait for it.
+    pub(super) newer: HashSet<Id>,
 }
 
 /// The holder of a resume key.
@@ -92,7 +106,8 @@ impl Desk {
 
     /// Ids whose files belong to somebody.
     pub(super) fn owned(&self) -> HashSet<Id> {
-        self.live.keys().copied().chain(self.parked().map(|parked| parked.id)).collect()
+        let parked = self.parked().map(|parked| parked.id);
+        self.live.keys().copied().chain(parked).chain(self.newer.iter().copied()).collect()
     }
 }
 
@@ -103,6 +118,7 @@ impl Shared {
             index: Mutex::new(index),
             mint: Mutex::new(mint),
             desk: Mutex::default(),
+            commits: Group::new(),
             water: Arc::default(),
             trouble: Trouble::default(),
             sync_errors: AtomicU64::new(0),
@@ -122,6 +138,11 @@ impl Shared {
     /// Syncs a directory, as [`Shared::sync`] does a file.
     pub(super) fn sync_dir(&self, dir: &str) -> io::Result<()> {
         self.files.sync_dir(dir).inspect_err(|error| self.fail(dir, error))
+    }
+
+    /// Syncs everything, as [`Files::sync_all`] has it, and as [`Shared::sync`] does a file.
+    pub(super) fn sync_all(&self, syncs: usize) -> io::Result<bool> {
+        self.files.sync_all(syncs).inspect_err(|error| self.fail("everything", error))
     }
 
     fn fail(&self, what: &str, error: &io::Error) {

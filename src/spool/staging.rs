@@ -179,7 +179,7 @@ fn begun(shared: &Arc<Shared>, wanted: &Plan, now: Now) -> Result<(Live, Arrival
     let octets = wanted.size().unwrap_or(0);
     let claim = claim(shared, octets)?;
     let live = Live::new(shared, Id::mint(&mut locked(&shared.mint), now.wall));
-    let begun = Arrival::begin(shared.files.as_ref(), live.id(), wanted.clone());
+    let begun = Arrival::begin(shared.files.as_ref(), live.id(), wanted.clone(), shared.commits.failures());
     let reserved = begun.and_then(|mut arrival| {
         arrival.claim = Some(claim);
         set_aside(&mut arrival, octets).map(|()| arrival)

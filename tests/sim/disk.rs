@@ -52,6 +52,8 @@ struct Inode {
     unsynced: Vec<(usize, Vec<u8>)>,
     /// Room that it holds beyond its octets.
     reserved: u64,
+    /// A sync of everything has lost something of this file; the next sync of the file says so.
+    lost: Option<Fault>,
 }
 
 #[derive(Clone, Default)]
@@ -67,12 +69,19 @@ struct Disk {
     lasting: HashMap<&'static str, Fault>,
     off: bool,
     locked: bool,
+    /// It can't sync everything at once.
+    one_by_one: bool,
 }
 
 impl SimFiles {
     /// An empty disk.
     pub(crate) fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty disk on which files and directories are synced one by one.
+    pub(crate) fn one_by_one() -> Self {
+        Self::of(Disk { one_by_one: true, ..Disk::default() })
     }
 
     /// The calls so far, each as `NAME PATH`. The next one has the number `calls().len()`.
@@ -174,7 +183,14 @@ impl SimFiles {
         let whole = names.clone();
         names.retain(|path, _| parent(path).is_empty() || whole.contains_key(parent(path)));
         let inodes = disk.inodes.iter().map(|inode| inode.after_crash(&mut mint)).collect();
-        Self::of(Disk { live: names.clone(), durable: names, inodes, capacity: disk.capacity, ..Disk::default() })
+        Self::of(Disk {
+            live: names.clone(),
+            durable: names,
+            inodes,
+            capacity: disk.capacity,
+            one_by_one: disk.one_by_one,
+            ..Disk::default()
+        })
     }
 
     fn of(disk: Disk) -> Self {
@@ -294,6 +310,13 @@ impl Disk {
         }
     }
 
+    fn sync_all(&mut self) {
+        for change in std::mem::take(&mut self.pending) {
+            change.apply(&mut self.durable);
+        }
+        self.inodes.iter_mut().for_each(Inode::sync);
+    }
+
     fn space(&self) -> Space {
         let entries = self.live.values().filter_map(|entry| match entry {
             Entry::File(inode) => Some(*inode),
@@ -382,6 +405,25 @@ impl Files for SimFiles {
         Ok(())
     }
 
+    fn sync_all(&self, _syncs: usize) -> io::Result<bool> {
+        let mut disk = self.disk();
+        if disk.one_by_one {
+            return Ok(false);
+        }
+        match disk.step("sync_all", "")? {
+            None => disk.sync_all(),
+            Some(Fault::Skip) => {}
+            Some(fault) => {
+                for inode in disk.inodes.iter_mut().filter(|inode| !inode.unsynced.is_empty()) {
+                    inode.unsynced.clear(); // as for one file
+                    inode.lost = Some(fault);
+                }
+                return Err(fault.error());
+            }
+        }
+        Ok(true)
+    }
+
     fn space(&self) -> io::Result<Space> {
         let mut disk = self.disk();
         disk.plain("space", "")?;
@@ -454,7 +496,8 @@ impl File for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.files.disk();
-        match disk.step("sync", &self.path)? {
+        let fault = disk.step("sync", &self.path)?;
+        match fault.or_else(|| disk.inodes[self.inode].lost.take()) {
             None => disk.inodes[self.inode].sync(),
             Some(Fault::Skip) => {}
             Some(fault) => {
