@@ -5,6 +5,8 @@
 mod broken;
 #[path = "faults/full.rs"]
 mod full;
+#[path = "faults/rot.rs"]
+mod rot;
 #[path = "faults/scarce.rs"]
 mod scarce;
 #[path = "faults/stopped.rs"]

@@ -10,7 +10,6 @@ mod support;
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::time::Duration;
 
 use load::{Book, lifetime};
 use support::deposit::deposit_works;
@@ -21,9 +20,6 @@ use support::{Chance, rounds, seed};
 /// Cuts per mode of ext4's journal.
 const ROUNDS: u64 = 5;
 
-/// The server lives at most so long before the cut, in milliseconds.
-const LIFE_MS: u64 = 400;
-
 fn cuts(disk: &Disk, options: &str) {
     let mut chance = Chance::new(seed());
     let (book, rounds) = (Book::default(), rounds("POWER_ROUNDS", ROUNDS));
@@ -31,7 +27,7 @@ fn cuts(disk: &Disk, options: &str) {
     for round in 0..rounds {
         let server = Server::start(disk.dir(), &[]);
         book.audit(disk.dir());
-        lifetime(&server, round, Duration::from_millis(chance.below(LIFE_MS)), &mut chance, &book, || {
+        lifetime(&server, round, &mut chance, &book, || {
             disk.cut();
             server.shoot();
         });

@@ -8,8 +8,6 @@ mod audit;
 mod load;
 mod support;
 
-use std::time::Duration;
-
 use load::{Book, lifetime};
 use support::deposit::{Depositor, Plan, Promise, deposit, deposit_works};
 use support::server::{Server, json};
@@ -17,10 +15,6 @@ use support::{Chance, rounds, seed};
 
 /// Times the server is killed.
 const ROUNDS: u64 = 50;
-
-/// The server lives at most so long after it is ready, in milliseconds: long enough for a few dozen deposits, short
-/// enough that most rounds are cut in the middle of some.
-const LIFE_MS: u64 = 300;
 
 // R1
 #[test]
@@ -31,8 +25,7 @@ fn whatever_was_reported_outlives_fifty_kills_and_nothing_half_written_is_seen()
     for round in 0..rounds {
         let server = Server::start(dir.path(), &[]);
         book.audit(dir.path());
-        let long = Duration::from_millis(chance.below(LIFE_MS));
-        lifetime(&server, round, long, &mut chance, &book, || server.shoot());
+        lifetime(&server, round, &mut chance, &book, || server.shoot());
     }
     let told = book.told();
     println!("{rounds} kills, {told}");

@@ -156,6 +156,10 @@ pub struct Spool {
     pub high_water: u8,
     /// Below this share they are taken again, in percent.
     pub low_water: u8,
+    /// How often everything is read again.
+    pub scrub: Duration,
+    /// How fast, in octets a second at most.
+    pub scrub_rate: u64,
 }
 
 /// `[http]`: the operator's door.
@@ -230,7 +234,14 @@ impl Default for Msrp {
 
 impl Default for Spool {
     fn default() -> Self {
-        Self { path: PathBuf::from("spool"), reserve: 1 << 30, high_water: 98, low_water: 96 }
+        Self {
+            path: PathBuf::from("spool"),
+            reserve: 1 << 30,
+            high_water: 98,
+            low_water: 96,
+            scrub: Duration::from_secs(7 * 86_400),
+            scrub_rate: 4 << 20,
+        }
     }
 }
 

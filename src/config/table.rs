@@ -183,6 +183,16 @@ pub(super) const SECTIONS: &[Section] = &[
                 field: |s| &mut s.spool.low_water,
                 meaning: "Below this share new files are taken again.",
             },
+            Key {
+                name: "scrub",
+                field: |s| &mut s.spool.scrub,
+                meaning: "How often everything in the spool is read again and compared with its digests, so that damage is found before it is asked for: from one beginning to the next, or as fast as scrub_rate allows. \"0s\" is never.",
+            },
+            Key {
+                name: "scrub_rate",
+                field: |s| &mut s.spool.scrub_rate,
+                meaning: "Octets a second that are read again at most.",
+            },
         ],
     },
     Section {

@@ -16,6 +16,7 @@ pub mod log;
 pub mod metrics;
 pub mod node;
 mod places;
+mod scrub;
 mod signalling;
 mod stream;
 mod terms;

@@ -20,7 +20,7 @@ use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
 use super::watch::Watch;
-use super::{descriptors, entropy, metrics, terms, websocket};
+use super::{descriptors, entropy, metrics, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
 use crate::model::Mint;
@@ -109,6 +109,7 @@ impl Node {
         let mut mint = entropy::mint()?;
         let (spool, recovery) = open_spool(settings, mint.fork(), clock)?;
         let stop = CancellationToken::new();
+        let scrub_mint = mint.fork();
         let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
         let (wire, wire_ears) = mpsc::channel(UNREAD_INPUTS);
         let (requests, request_ears) = mpsc::channel(UNREAD_INPUTS);
@@ -157,6 +158,7 @@ impl Node {
         let mut watch = Watch::new(&spool, &readiness, &engine, clock);
         watch.look().await;
         tasks.spawn(watch.run(stop.clone()));
+        tasks.spawn(scrub::run(spool.clone(), terms::scrubbing(settings), scrub_mint, stop.clone()));
         let addresses = bound.addresses();
         readiness.listening(addresses.clone());
         tracing::info!(sip = ?addresses.sip, msrp = ?addresses.msrp, http = %addresses.http, "listening");

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::scrub;
 use crate::config::{self, Settings};
 use crate::engine::{Door, Doors, Peer, Policy, Trunk, Unattended, Verify};
 use crate::model::Network;
@@ -140,6 +141,12 @@ pub(super) fn sip_config(settings: &Settings) -> sip::Config {
 
 pub(super) fn msml_config(settings: &Settings) -> msml::Config {
     msml::Config { strict: settings.control.validation == config::Validation::Strict, ..msml::Config::default() }
+}
+
+/// How often and how fast everything is read again.
+pub(super) fn scrubbing(settings: &Settings) -> scrub::Pace {
+    let spool = &settings.spool;
+    scrub::Pace { every: (!spool.scrub.is_zero()).then_some(spool.scrub), rate: spool.scrub_rate }
 }
 
 /// How full the disk may become.

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod arriving;
+mod aside;
 mod ballast;
 mod catalog;
 mod commit;
@@ -19,6 +20,7 @@ mod objects;
 mod receipt;
 mod record;
 pub mod recover;
+mod scrub;
 mod settle;
 mod shared;
 mod stage;
@@ -30,12 +32,14 @@ mod trouble;
 mod water;
 
 pub use arriving::Arriving;
+pub use aside::Aside;
 pub use envelope::{Envelope, EnvelopeDraft, Icon};
 pub use error::{CommitError, SpoolError, StageError};
 pub use files::{File, Files, Lock, Mode, Space};
 pub use index::Index;
 pub use receipt::{Committed, Sealed};
 pub use recover::Recovery;
+pub use scrub::{Damage, Scrub, damaged_records};
 pub use stage::{SealError, Stage};
 pub use staging::StagePlan;
 pub use store::{Body, Check, Query, Spool, SpoolStatus};

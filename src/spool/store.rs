@@ -8,6 +8,7 @@ use crate::model::limits::{LISTED_OBJECTS, SELECTED_OBJECTS};
 use crate::model::{Digest, FileInfo, Mint, Now, ObjectUri};
 
 use super::arriving::{self, Arriving};
+use super::aside::{self, Aside};
 use super::ballast;
 use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt};
 use super::commit;
@@ -110,6 +111,10 @@ impl Spool {
         let index = rebuilt(&shared)?;
         *locked(&shared.index) = index;
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// How full the disk may become before no new stage is taken.
@@ -240,8 +245,8 @@ impl Spool {
         let checked = || {
             let object = self.find_id(id)?.ok_or_else(|| SpoolError::Gone { id: id.to_owned() })?;
             let body = self.read(&object)?;
-            let mut hashes = Hashes::from(body.offset);
-            hashes.catch_up(body.file.as_ref(), body.offset + body.size).map_err(SpoolError::io("reading a body"))?;
+            let mut hashes = body.hashes();
+            body.hash_on(&mut hashes, u64::MAX)?;
             let (sha1, sha256) = hashes.finish();
             let envelope = object.envelope();
             if (&Digest::sha1(sha1), &Digest::sha256(sha256)) == (envelope.sha1(), envelope.sha256()) {
@@ -289,6 +294,14 @@ impl Spool {
         arriving::list(&self.shared)
     }
 
+    /// What was set aside because it does not pass its checks.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn set_aside(&self) -> Result<Vec<Aside>, SpoolError> {
+        aside::list(&self.shared)
+    }
+
     /// Removes a stage that waits for its sender; says no if nothing of this id waits.
     ///
     /// # Errors
@@ -317,6 +330,27 @@ impl Body {
     /// Length in octets.
     pub const fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Nothing of it is hashed yet.
+    pub(super) fn hashes(&self) -> Hashes {
+        Hashes::from(self.offset)
+    }
+
+    /// Hashes at most so many octets more, and says how many it were.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub(super) fn hash_on(&self, hashes: &mut Hashes, octets: u64) -> Result<u64, SpoolError> {
+        let from = hashes.end();
+        let end = from.saturating_add(octets).min(self.offset + self.size);
+        hashes.catch_up(self.file.as_ref(), end).map_err(SpoolError::io("reading a body"))?;
+        Ok(end - from)
+    }
+
+    /// Whether nothing is left to be hashed.
+    pub(super) const fn is_hashed(&self, hashes: &Hashes) -> bool {
+        hashes.end() >= self.offset + self.size
     }
 
     /// Reads at `offset`; zero octets mean the end.

@@ -16,6 +16,12 @@ use super::support::server::Server;
 /// Phones that deposit at the same time.
 const PHONES: u64 = 8;
 
+/// The end comes after fewer deposits than this.
+const DEPOSITS: u64 = 16;
+
+/// And after less than this, in microseconds: about as long as a deposit takes.
+const MOMENT_MICROS: u64 = 40_000;
+
 /// Every deposit that was tried, by its Message-ID.
 #[derive(Default)]
 pub(crate) struct Book(Mutex<BTreeMap<String, Attempt>>);
@@ -55,31 +61,38 @@ impl Book {
     }
 }
 
-/// Lets phones deposit for so long, and then ends it all under their hands.
-pub(crate) fn lifetime(
-    server: &Server,
-    round: u64,
-    long: Duration,
-    chance: &mut Chance,
-    book: &Book,
-    end: impl FnOnce(),
-) {
+/// Lets phones deposit, and ends it all under their hands: after a few deposits are through, and a moment.
+pub(crate) fn lifetime(server: &Server, round: u64, chance: &mut Chance, book: &Book, end: impl FnOnce()) {
     let ending = AtomicBool::new(false);
-    let (_never, moment) = mpsc::channel::<()>();
+    let (deposits, moment) = (chance.below(DEPOSITS), Duration::from_micros(chance.below(MOMENT_MICROS)));
+    let (through, arrivals) = mpsc::channel();
+    let (_kept, never) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         for number in 0..PHONES {
-            let mut chance = Chance::new(chance.below(u64::MAX));
+            let (mut chance, through) = (Chance::new(chance.below(u64::MAX)), through.clone());
             let ending = &ending;
-            scope.spawn(move || phone(server, &format!("r{round}p{number}"), &mut chance, book, ending));
+            let name = format!("r{round}p{number}");
+            scope.spawn(move || phone(server, &name, &mut chance, book, &through, ending));
         }
-        let _ = moment.recv_timeout(long);
+        drop(through);
+        for _ in 0..deposits {
+            arrivals.recv().expect("phones deposit until the end");
+        }
+        let _ = never.recv_timeout(moment);
         ending.store(true, Ordering::Relaxed);
         end();
     });
 }
 
 /// Deposits until the server is gone. Before its end comes it has no reason to refuse anything.
-fn phone(server: &Server, name: &str, chance: &mut Chance, book: &Book, ending: &AtomicBool) {
+fn phone(
+    server: &Server,
+    name: &str,
+    chance: &mut Chance,
+    book: &Book,
+    through: &mpsc::Sender<()>,
+    ending: &AtomicBool,
+) {
     for number in 0.. {
         let plan = plan(&format!("{name}n{number}"), chance);
         let mut promise = Promise::default();
@@ -91,6 +104,7 @@ fn phone(server: &Server, name: &str, chance: &mut Chance, book: &Book, ending: 
             assert!(ending.load(Ordering::Relaxed), "{error}");
             return;
         }
+        let _ = through.send(()); // nobody counts any more at the end
     }
 }
 

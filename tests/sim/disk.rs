@@ -11,6 +11,9 @@ use restante::spool::{File, Files, Lock, Mode, Space};
 /// A drive writes sectors whole; a power cut falls between two of them.
 const SECTOR_OCTETS: usize = 512;
 
+/// What lay on the disk before.
+const STALE: u8 = 0xA5;
+
 /// What happens instead of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -67,6 +70,7 @@ struct Disk {
     calls: Vec<String>,
     faults: HashMap<usize, Fault>,
     lasting: HashMap<&'static str, Fault>,
+    fails_sync: bool,
     off: bool,
     locked: bool,
     /// It can't sync everything at once.
@@ -92,6 +96,11 @@ impl SimFiles {
     /// Lets call number `at`, counted from zero, meet with a fault.
     pub(crate) fn inject(&self, at: usize, fault: Fault) {
         self.disk().faults.insert(at, fault);
+    }
+
+    /// Lets the next sync, of whatever it is, fail and lose what it should have kept.
+    pub(crate) fn fail_next_sync(&self) {
+        self.disk().fails_sync = true;
     }
 
     /// Lets every call of this name meet with a fault, until the disk is healed.
@@ -164,6 +173,7 @@ impl SimFiles {
             calls: Vec::new(),
             faults: HashMap::new(),
             lasting: HashMap::new(),
+            fails_sync: false,
             off: false,
             locked: false,
             ..disk.clone()
@@ -253,7 +263,13 @@ impl Inode {
     fn after_crash(&self, mint: &mut Mint) -> Self {
         let mut octets = self.durable.clone();
         for (at, write) in &self.unsynced {
-            let fate = mint.octet() % 4; // none, all, or sector by sector
+            let fate = mint.octet() % 6; // none, all, sector by sector, or the new length alone
+            if fate > 3 {
+                // What a file system shows that writes down a length before the octets: zeros, or what lay there before.
+                let stale = if fate == 4 { 0 } else { STALE };
+                octets.resize(octets.len().max(at + write.len()), stale);
+                continue;
+            }
             for (index, sector) in write.chunks(SECTOR_OCTETS).enumerate() {
                 if fate == 1 || (fate > 1 && mint.octet().is_multiple_of(2)) {
                     Self::write(&mut octets, at + index * SECTOR_OCTETS, sector);
@@ -268,7 +284,10 @@ impl Disk {
     /// Counts a call and lets the fault that waits for it happen.
     fn step(&mut self, call: &str, path: &str) -> io::Result<Option<Fault>> {
         let lasting = self.lasting.get(call).copied();
-        let fault = self.faults.get(&self.calls.len()).copied().or(lasting);
+        let mut fault = self.faults.get(&self.calls.len()).copied().or(lasting);
+        if fault.is_none() && call.starts_with("sync") && std::mem::take(&mut self.fails_sync) {
+            fault = Some(Fault::Eio);
+        }
         self.calls.push(format!("{call} {path}"));
         if self.off || fault == Some(Fault::Crash) {
             self.off = true;
