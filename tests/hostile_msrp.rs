@@ -164,6 +164,7 @@ fn session_ids_are_told_to_the_peer_and_to_nobody_else() {
 
 // ---- Byte-Range ----
 
+// R26
 // S7 S16 M4975-14.5-03
 #[test]
 fn no_byte_range_makes_the_server_allocate_wrap_or_serve_what_never_came() {
@@ -211,6 +212,7 @@ fn blocks(dir: &std::path::Path) -> u64 {
         .sum()
 }
 
+// R26
 // S7
 #[test]
 fn chunks_of_one_octet_take_no_more_memory_and_time_the_more_there_are() {
@@ -249,6 +251,7 @@ fn next_answer(stream: &mut Stream) -> u16 {
 
 // ---- Peers that do not listen, or not to the end ----
 
+// R26
 // S15 R15
 #[test]
 fn a_peer_that_never_reads_its_answers_is_no_longer_read_and_costs_nothing_more() {

@@ -3,11 +3,13 @@
 #[path = "sim/disk.rs"]
 mod disk;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use disk::{Fault, SimFiles};
 use restante::model::{FileInfo, Mint, Now, ObjectUri, Wall};
-use restante::spool::{EnvelopeDraft, Index, Marks, Spool, Stage, StageError, StagePlan};
+use restante::spool::{EnvelopeDraft, Index, Marks, Spool, Stage, StageError, StagePlan, Swept};
 
 fn now() -> Now {
     Now { wall: Wall::from_micros(1_795_000_000_000_000), ..Now::default() }
@@ -144,4 +146,34 @@ fn where_nothing_can_be_written_nothing_is_taken_until_it_can_be_again() {
     files.heal();
     assert_eq!(spool.status().reason, None);
     finish(&spool, offer(&spool, "one", Some(10)).expect("a stage"), &[1; 10]);
+}
+
+// R21
+#[test]
+fn a_clock_that_leaps_ten_years_makes_nothing_old_and_no_id_a_second_time() {
+    let files = SimFiles::new();
+    let spool = open(&files);
+    let hours = |uptime: u64, years: i64| Now {
+        instant: now().instant + Duration::from_secs(3600 * uptime),
+        wall: Wall::from_micros(now().wall.micros().saturating_add_signed(years * 365 * 86_400 * 1_000_000)),
+    };
+    let mut ids = BTreeSet::new();
+    let mut deposit = |spool: &Spool, name: &str, now: Now| {
+        let mut stage = spool.stage(StagePlan { overwrite: true, ..StagePlan::new(uri(name)) }, now).expect("a stage");
+        stage.write(0, name.as_bytes()).expect("room");
+        let sealed = stage.seal(name.len() as u64, &FileInfo::default()).expect("a whole file");
+        let object = spool.commit(sealed, EnvelopeDraft::default(), now).expect("an object");
+        assert!(ids.insert(object.envelope().id.clone()), "an id comes again");
+    };
+    deposit(&spool, "gone", now());
+    let gone = spool.find(&uri("gone")).expect("an answer").expect("an object");
+    spool.delete(&gone, "a test", now()).expect("a deletion");
+    spool.sweep(now()).expect("a sweep");
+    for (uptime, years) in [(1, 10), (2, -10), (3, 0), (4, 10)] {
+        let swept = spool.sweep(hours(uptime, years)).expect("a sweep");
+        assert_eq!(swept, Swept::default(), "after a leap of {years} years");
+        deposit(&spool, &format!("kept{uptime}"), hours(uptime, years));
+    }
+    assert_eq!(spool.status().objects, 4);
+    assert!(files.paths().iter().any(|path| path.starts_with("state/")), "by whom it was deleted is still known");
 }

@@ -4,6 +4,7 @@ mod arrival;
 mod arriving;
 mod aside;
 mod ballast;
+mod calendar;
 mod catalog;
 mod commit;
 mod envelope;

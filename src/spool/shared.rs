@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use crate::model::{Mint, ObjectUri};
 
 use super::arrival::{Arrival, Parked};
+use super::calendar::Calendar;
 use super::error::{SpoolError, StageError, is_full};
 use super::files::{File, Files, Lock, Mode};
 use super::group::Group;
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) commits: Group<Job>,
     pub(super) water: Arc<Water>,
     pub(super) trouble: Trouble,
+    pub(super) calendar: Calendar,
     pub(super) sync_errors: AtomicU64,
     /// Names that are being committed, replaced or deleted right now.
     naming: Mutex<HashSet<ObjectUri>>,
@@ -121,6 +123,7 @@ impl Shared {
             commits: Group::new(),
             water: Arc::default(),
             trouble: Trouble::default(),
+            calendar: Calendar::default(),
             sync_errors: AtomicU64::new(0),
             naming: Mutex::default(),
             named: Condvar::new(),

@@ -32,11 +32,12 @@ pub struct Swept {
 pub(super) fn sweep(shared: &Shared, now: Now) -> Result<Swept, SpoolError> {
     shared.writable()?;
     ballast::take_in(shared);
+    let date = shared.calendar.date(now);
     Ok(Swept {
         stages: old_stages(shared, now),
         leftovers: leftovers(shared)?,
-        tombstones: tombstones(shared, now.wall)?,
-        orphans: orphans(shared, now.wall)?,
+        tombstones: tombstones(shared, date)?,
+        orphans: orphans(shared, date)?,
     })
 }
 

@@ -235,6 +235,7 @@ impl World {
             Event::Blow(Blow::Vanish) => self.vanish(),
             Event::Blow(Blow::Sync(pause)) => {
                 self.nodes[SERVER].files.fail_next_sync();
+                self.oracle.sick = true;
                 self.time.after(pause, Event::Blow(Blow::Crash(Crash::Kill)));
             }
             Event::Blow(Blow::Freeze(pause)) => self.frozen = now + pause,
