@@ -8,7 +8,7 @@ use std::sync::Arc;
 use disk::SimFiles;
 use restante::io::files::HostFiles;
 use restante::model::{FileInfo, Mint, Now, ObjectUri, Wall};
-use restante::spool::{Check, Damage, EnvelopeDraft, Files, Index, Scrub, Spool, StagePlan, damaged_records};
+use restante::spool::{Check, Damage, EnvelopeDraft, Files, Index, Query, Scrub, Spool, StagePlan, damaged_records};
 
 fn now() -> Now {
     Now { wall: Wall::from_micros(1_795_000_000_000_000), ..Now::default() }
@@ -124,6 +124,7 @@ fn an_index_that_has_forgotten_a_name_is_told_again() {
     let files = Arc::new(HostFiles::new(dir.path().join("spool")).expect("a directory"));
     let spool = open(files, Index::open(&path));
     deposit(&spool, "one");
+    assert_eq!(spool.list(&Query::default()).expect("a list").len(), 1); // now it is in SQLite
     let index = rusqlite::Connection::open(&path).expect("SQLite");
     index.execute("UPDATE objects SET name = 'ono'", []).expect("a flipped bit");
     assert_eq!(spool.find(&uri("one")).expect("an answer"), None, "the index is wrong");

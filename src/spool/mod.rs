@@ -27,6 +27,7 @@ mod shared;
 mod stage;
 mod staging;
 mod store;
+mod survey;
 mod sweep;
 mod tree;
 mod trouble;
