@@ -34,7 +34,11 @@ demo *arguments:
 deny:
     cargo deny --locked check
 
-# The documents that are made of the code: docs/configuration.md and docs/conformance.md
+# Kills and power cuts (the latter as root), as often as said; docs/reliability.md has the rest
+crash rounds="100":
+    KILL_ROUNDS={{ rounds }} POWER_ROUNDS={{ rounds }} cargo nextest run --locked --test server --test power --no-capture
+
+# The documents that are made of the code: docs/configuration.md, docs/conformance.md and the table of docs/reliability.md
 bless:
     RESTANTE_BLESS=1 cargo nextest run --locked --test configuration --test conformance
 

@@ -223,6 +223,9 @@ impl Loader {
         self.demand("msrp.relay", s.msrp.relay.is_empty() || account, why);
         let whole = s.msrp.relay_expires.is_none_or(|expires| !expires.is_zero() && expires.subsec_millis() == 0);
         self.demand("msrp.relay_expires", whole, "has to be one second or more, in whole seconds (RFC 4976 §4.6)");
+        self.demand("spool.scrub_rate", s.spool.scrub_rate > 0, "must be more than nothing");
+        let falls = s.spool.low_water <= s.spool.high_water;
+        self.demand("spool.low_water", falls, "may not be above spool.high_water");
         self.demand("http.listen", s.http.listen.port.is_some(), "needs a port; port 0 lets the system choose one");
         let guarded = s.http.listen.is_loopback() || s.http.token_file.is_some();
         self.demand("http.listen", guarded, "anything but loopback needs http.token_file, a file with a bearer token");

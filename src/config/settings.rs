@@ -154,6 +154,14 @@ pub struct Spool {
     pub path: PathBuf,
     /// Octets of the disk that are left free: below it new files are refused.
     pub reserve: u64,
+    /// From this share of the disk in use on new files are refused, in percent.
+    pub high_water: u8,
+    /// Below this share they are taken again, in percent.
+    pub low_water: u8,
+    /// How often everything is read again.
+    pub scrub: Duration,
+    /// How fast, in octets a second at most.
+    pub scrub_rate: u64,
 }
 
 /// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
@@ -237,7 +245,14 @@ impl Default for Msrp {
 
 impl Default for Spool {
     fn default() -> Self {
-        Self { path: PathBuf::from("spool"), reserve: 1 << 30 }
+        Self {
+            path: PathBuf::from("spool"),
+            reserve: 1 << 30,
+            high_water: 98,
+            low_water: 96,
+            scrub: Duration::from_secs(7 * 86_400),
+            scrub_rate: 4 << 20,
+        }
     }
 }
 

@@ -206,6 +206,23 @@ impl Scalar for u64 {
     }
 }
 
+/// A share: `98%`.
+impl Scalar for u8 {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        let share =
+            text.strip_suffix('%').and_then(|number| number.parse().ok()).filter(|share| (1..=100).contains(share));
+        share.ok_or_else(|| Misfit(format!("\"{text}\" is not a share: 1% to 100%")))
+    }
+
+    fn write(&self) -> String {
+        format!("{self}%")
+    }
+
+    fn form() -> String {
+        "share".to_owned()
+    }
+}
+
 impl Scalar for Host {
     fn read(text: &str) -> Result<Self, Misfit> {
         text.parse().map_err(Misfit)

@@ -10,12 +10,15 @@ use super::files::{File, Files, Mode, read_exact_at};
 use super::hashes::Hashes;
 use super::journal::{Journal, Plan};
 use super::layout::Id;
+use super::water::{Claim, NoRoom};
 
 /// An arriving file with its handles open.
 pub(super) struct Arrival {
     pub(super) id: Id,
     pub(super) plan: Plan,
     pub(super) file: Box<dyn File>,
+    /// The room that is kept for it; none if it goes on where there is none left.
+    pub(super) claim: Option<Claim>,
     pub(super) journal: Option<Journal>,
     pub(super) received: Ranges,
     pub(super) durable: Ranges,
@@ -41,6 +44,7 @@ impl Arrival {
             id,
             plan,
             file,
+            claim: None,
             journal: None,
             received: Ranges::new(),
             durable: Ranges::new(),
@@ -56,7 +60,7 @@ impl Arrival {
     ///
     /// # Errors
     /// Those of [`super::Stage::write`].
-    pub(super) fn write(&mut self, offset: u64, octets: &[u8]) -> Result<(), StageError> {
+    pub(super) fn write(&mut self, files: &dyn Files, offset: u64, octets: &[u8]) -> Result<(), StageError> {
         if self.broken {
             return Err(StageError::Broken);
         }
@@ -68,15 +72,30 @@ impl Arrival {
         if end > declared {
             return Err(StageError::Overrun { declared, end });
         }
+        let before = self.received.octets();
         self.received
             .insert(offset, end, HOLES_PER_MESSAGE)
             .map_err(|error| StageError::TooManyHoles { limit: error.limit })?;
+        self.find_room(files, before)?;
         self.place(offset, octets).map_err(|error| {
             self.broken = true; // how much was written is not known
             if is_full(&error) {
                 return StageError::Full { octets: octets.len() as u64 };
             }
             SpoolError::io("writing to the stage")(error).into()
+        })
+    }
+
+    /// Counts what has come since there were so many octets against the room that was promised.
+    fn find_room(&mut self, files: &dyn Files, before: u64) -> Result<(), StageError> {
+        let Some(claim) = &mut self.claim else { return Ok(()) };
+        let now = self.received.octets();
+        claim.grow(files, before, now).map_err(|no| {
+            self.broken = true; // it counts as received, and nobody has written it
+            match no {
+                NoRoom::Full(_) => StageError::Full { octets: now - before },
+                NoRoom::Unknown(error) => SpoolError::io("asking for free space")(error).into(),
+            }
         })
     }
 
@@ -163,6 +182,7 @@ impl Parked {
             id: self.id,
             plan: self.plan,
             file,
+            claim: None,
             journal,
             received: self.received,
             durable: self.durable,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::limits::ENVELOPE_OCTETS;
 use crate::model::{Now, Wall};
 
+use super::ballast;
 use super::catalog::{ask, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
@@ -53,6 +54,7 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         sealed.arrival = Some(arrival); // it waits for its sender
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
         tracing::warn!(object = %id, call_id, message_id, %error, "not committed");
+        shared.note("committing", &error);
         return Err(if is_full(&error) { CommitError::Full } else { SpoolError::io("committing")(error).into() });
     }
     if arrival.journal.is_some() {
@@ -123,9 +125,13 @@ pub(super) fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), Sp
     }
     for (generation, id) in line.into_iter().enumerate().rev() {
         let by = if generation == 0 { by } else { REPLACED };
-        write_tombstone(shared, id, by, at).map_err(SpoolError::io("writing down a deletion"))?;
+        write_tombstone(shared, id, by, at).map_err(|error| {
+            shared.note("writing down a deletion", &error);
+            SpoolError::io("writing down a deletion")(error)
+        })?;
         remove_buried(shared, id);
     }
+    ballast::take_in(shared);
     Ok(())
 }
 

@@ -137,6 +137,11 @@ pub(super) struct Claim {
     pub(super) turn: u64,
 }
 
+/// Whether there is a journal of `id`.
+pub(super) fn is_there(files: &dyn Files, id: Id) -> bool {
+    files.open(&id.journal(), Mode::Read).is_ok()
+}
+
 /// Reads the journal of `id`; damaged is also one that is missing.
 ///
 /// # Errors

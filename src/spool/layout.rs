@@ -13,6 +13,8 @@ pub(super) const VERSION_FILE: &str = "VERSION";
 pub(super) const VERSION_DRAFT: &str = "VERSION.new";
 /// The lock of the one process that writes.
 pub(super) const LOCK_FILE: &str = "lock";
+/// Room that is held only to be given up.
+pub(super) const BALLAST_FILE: &str = "ballast";
 /// The SQLite index and its companions; a cache.
 pub(super) const INDEX_FILES: [&str; 3] = ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"];
 

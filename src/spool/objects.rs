@@ -4,6 +4,7 @@ use std::io;
 
 use crate::model::limits::ENVELOPE_OCTETS;
 
+use super::ballast;
 use super::files::{File, Mode, read_small};
 use super::layout::{CORRUPT, Id, LETTERS, QUEUED, STATE, shard};
 use super::shared::Shared;
@@ -55,14 +56,14 @@ pub(super) fn state(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
     read_small(shared.files.as_ref(), &id.state(), ENVELOPE_OCTETS)
 }
 
-/// Puts this record in the place of the one there may be. Durable when it returns.
+/// Puts this record in the place of the one there may be. Durable when it returns. A full disk does not keep it out.
 pub(super) fn put_state(shared: &Shared, id: Id, record: &[u8]) -> io::Result<()> {
     let put = || {
         shared.write_small(&id.state_draft(), record)?;
         shared.files.rename(&id.state_draft(), &id.state())?;
         shared.sync_dir(STATE)
     };
-    put().inspect_err(|_| shared.remove_quietly(&id.state_draft()))
+    ballast::within(shared, || put().inspect_err(|_| shared.remove_quietly(&id.state_draft())))
 }
 
 /// Forgets what has become of an object.

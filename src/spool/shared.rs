@@ -3,16 +3,20 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 use crate::model::{Mint, ObjectUri};
 
 use super::arrival::{Arrival, Parked};
-use super::error::{SpoolError, is_full};
+use super::calendar::Calendar;
+use super::error::{SpoolError, StageError, is_full};
 use super::files::{File, Files, Lock, Mode};
 use super::group::Group;
 use super::index::Index;
 use super::layout::Id;
+pub(super) use super::locked::locked;
+use super::trouble::Trouble;
+use super::water::Water;
 
 pub(super) struct Shared {
     pub(super) files: Arc<dyn Files>,
@@ -21,7 +25,9 @@ pub(super) struct Shared {
     pub(super) desk: Mutex<Desk>,
     /// Commits that wait for the disk.
     pub(super) commits: Group<Job>,
-    pub(super) reserve_octets: AtomicU64,
+    pub(super) water: Arc<Water>,
+    pub(super) trouble: Trouble,
+    pub(super) calendar: Calendar,
     pub(super) sync_errors: AtomicU64,
     /// Names that are being committed, replaced or deleted right now.
     naming: Mutex<HashSet<ObjectUri>>,
@@ -115,7 +121,9 @@ impl Shared {
             mint: Mutex::new(mint),
             desk: Mutex::default(),
             commits: Group::new(),
-            reserve_octets: AtomicU64::new(0),
+            water: Arc::default(),
+            trouble: Trouble::default(),
+            calendar: Calendar::default(),
             sync_errors: AtomicU64::new(0),
             naming: Mutex::default(),
             named: Condvar::new(),
@@ -150,6 +158,20 @@ impl Shared {
         locked(&self.failure).get_or_insert(why);
     }
 
+    /// An error that says something of the spool, and not of this one stage.
+    pub(super) fn observe(&self, error: &StageError) {
+        if let StageError::Spool(SpoolError::Io { doing, error }) = error {
+            self.note(doing, error);
+        }
+    }
+
+    /// Something could not be written, and that may be over soon; a sync that failed is not.
+    pub(super) fn note(&self, doing: &str, error: &io::Error) {
+        if self.failure().is_none() {
+            self.trouble.note(doing, error);
+        }
+    }
+
     /// Why nothing may be written any more.
     pub(super) fn failure(&self) -> Option<String> {
         if self.lock.is_none() {
@@ -159,9 +181,16 @@ impl Shared {
     }
 
     /// # Errors
-    /// [`SpoolError::NotWritable`] after a failed sync, or if this handle only reads.
+    /// [`SpoolError::NotWritable`] after a failed sync, if this handle only reads, or if another directory lies in the
+    /// place of ours.
     pub(super) fn writable(&self) -> Result<(), SpoolError> {
-        self.failure().map_or(Ok(()), |why| Err(SpoolError::NotWritable { why }))
+        let gone = || self.is_in_place().err().map(|error| format!("its directory has gone: {error}"));
+        self.failure().or_else(gone).map_or(Ok(()), |why| Err(SpoolError::NotWritable { why }))
+    }
+
+    /// Whether our paths still lead into the directory that was opened.
+    pub(super) fn is_in_place(&self) -> io::Result<()> {
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.is_in_place())
     }
 
     /// Makes a small file with these octets and syncs it; its name is not durable yet.
@@ -262,9 +291,4 @@ impl Drop for Live {
             desk.live.remove(&self.id);
         }
     }
-}
-
-/// Locks a mutex. Nothing panics half-way through a change while it holds one, so the state is whole in any case.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -95,7 +95,10 @@ impl Stage {
     /// [`StageError::Overrun`] and [`StageError::TooManyHoles`] change nothing; after [`StageError::Full`] or an I/O
     /// error the stage is broken and only [`Stage::suspend`] and [`Stage::discard`] make sense.
     pub fn write(&mut self, offset: u64, octets: &[u8]) -> Result<(), StageError> {
-        locked(&self.slot).as_mut().ok_or(StageError::TakenOver)?.write(offset, octets)
+        let shared = self.live.shared();
+        let mut slot = locked(&self.slot);
+        let written = slot.as_mut().ok_or(StageError::TakenOver)?.write(shared.files.as_ref(), offset, octets);
+        written.inspect_err(|error| shared.observe(error))
     }
 
     /// Makes all that was written durable, and the knowledge of it too: from now on these octets survive a crash and
@@ -110,7 +113,10 @@ impl Stage {
             return Err(StageError::Broken);
         }
         if arrival.dirty {
-            persist(self.live.shared(), arrival).inspect_err(|_| arrival.broken = true)?;
+            persist(self.live.shared(), arrival).inspect_err(|error| {
+                arrival.broken = true;
+                self.live.shared().observe(error);
+            })?;
         }
         Ok(arrival.durable.prefix())
     }

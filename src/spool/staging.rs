@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use sha2::{Digest as _, Sha256};
 
@@ -16,8 +15,9 @@ use super::journal::Plan;
 use super::layout::Id;
 use super::shared::{Holder, Live, Shared, locked};
 use super::stage::Stage;
+use super::water::{Claim, NoRoom};
 
-/// Declared sizes from here on are reserved on the disk; below, the reserve of the whole spool is room enough.
+/// Declared sizes from here on are reserved on the disk; below, our own count of promises does.
 const RESERVED_FROM_OCTETS: u64 = 1024 * 1024;
 
 /// What is to arrive, and where it belongs.
@@ -157,11 +157,12 @@ fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Option<(Live, Arrival)> {
     };
     if parked.plan.agrees(wanted) {
         match parked.resume(shared.files.as_ref()) {
-            Ok(arrival) => {
+            Ok(mut arrival) => {
                 // Where there is no room for the rest any more, its octets find out.
-                if let Some(octets) = arrival.plan.size().filter(|octets| *octets >= RESERVED_FROM_OCTETS) {
-                    let _ = arrival.file.reserve(octets);
-                }
+                let octets = arrival.plan.size().unwrap_or(0);
+                let rest = octets.saturating_sub(arrival.received.octets());
+                arrival.claim = shared.water.claim(shared.files.as_ref(), rest).ok();
+                let _ = set_aside(&mut arrival, octets);
                 return Some((live, arrival));
             }
             Err(error) => tracing::warn!(object = %live.id(), %error, "stage not resumed"),
@@ -176,30 +177,49 @@ fn begun(shared: &Arc<Shared>, wanted: &Plan, now: Now) -> Result<(Live, Arrival
         return Err(StageError::TooManyStages { limit: STAGES });
     }
     let octets = wanted.size().unwrap_or(0);
-    let free = shared.files.free_octets().map_err(SpoolError::io("asking for free space"))?;
-    if free.saturating_sub(shared.reserve_octets.load(Ordering::Relaxed)) < octets.max(1) {
-        return Err(StageError::Full { octets });
-    }
+    let claim = claim(shared, octets)?;
     let live = Live::new(shared, Id::mint(&mut locked(&shared.mint), now.wall));
     let begun = Arrival::begin(shared.files.as_ref(), live.id(), wanted.clone(), shared.commits.failures());
-    let reserved = begun.and_then(|arrival| match octets {
-        RESERVED_FROM_OCTETS.. => reserve(arrival, octets),
-        _ => Ok(arrival),
+    let reserved = begun.and_then(|mut arrival| {
+        arrival.claim = Some(claim);
+        set_aside(&mut arrival, octets).map(|()| arrival)
     });
     match reserved {
         Ok(arrival) => Ok((live, arrival)),
         Err(error) => {
             shared.remove_stage(live.id());
+            shared.note("making a stage", &error);
             let full = is_full(&error);
             Err(if full { StageError::Full { octets } } else { SpoolError::io("making a stage")(error).into() })
         }
     }
 }
 
-fn reserve(arrival: Arrival, octets: u64) -> io::Result<Arrival> {
+/// Room for a new file of so many octets, which nobody else is promised.
+fn claim(shared: &Shared, octets: u64) -> Result<Claim, StageError> {
+    shared.water.claim(shared.files.as_ref(), octets).map_err(|no| match no {
+        NoRoom::Full(why) => {
+            tracing::warn!(octets, why, "refused: no room");
+            StageError::Full { octets }
+        }
+        NoRoom::Unknown(error) => SpoolError::io("asking for free space")(error).into(),
+    })
+}
+
+/// Has the disk itself set room aside for a large file. Where it can't, our own count of promises has to do.
+fn set_aside(arrival: &mut Arrival, octets: u64) -> io::Result<()> {
+    if octets < RESERVED_FROM_OCTETS {
+        return Ok(());
+    }
     match arrival.file.reserve(octets) {
-        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
-        _ => Ok(arrival), // where room can't be reserved, the reserve of the whole spool has to do
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => {
+            if let Some(claim) = &mut arrival.claim {
+                claim.back(octets);
+            }
+            Ok(())
+        }
     }
 }
 

@@ -8,12 +8,15 @@ use crate::model::limits::{LISTED_OBJECTS, SELECTED_OBJECTS};
 use crate::model::{Digest, FileInfo, Mint, Now, ObjectUri};
 
 use super::arriving::{self, Arriving};
+use super::aside::{self, Aside};
+use super::ballast;
 use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt, remove_index};
 use super::commit;
 use super::envelope::{Envelope, EnvelopeDraft};
 use super::error::{CommitError, SpoolError, StageError};
-use super::files::{File, Files, Lock};
+use super::files::{File, Files, Lock, Space};
 use super::hashes::Hashes;
+use super::health::ailment;
 use super::index::Index;
 use super::layout::{CORRUPT, Id, LOCK_FILE, ORPHAN};
 use super::objects;
@@ -24,6 +27,7 @@ use super::stage::Stage;
 use super::staging::{self, StagePlan};
 use super::sweep::{self, Swept};
 use super::tree::{prepare, recognise};
+use super::water::Marks;
 
 /// A durable spool. All calls block; clones are cheap and share everything.
 #[derive(Clone)]
@@ -59,6 +63,8 @@ pub enum Check {
 pub struct SpoolStatus {
     /// Octets the disk has left.
     pub free_octets: u64,
+    /// Names (inodes) the disk has left.
+    pub free_names: u64,
     /// Committed objects.
     pub objects: u64,
     /// Stages alive or waiting for their senders.
@@ -117,6 +123,7 @@ impl Spool {
         let shared = Arc::new(Shared::new(files, index, mint, Some(lock)));
         prepare(&shared)?;
         let recovery = recover(&shared, known, now, told)?;
+        ballast::take_in(&shared);
         Ok((Self { shared }, recovery))
     }
 
@@ -134,9 +141,13 @@ impl Spool {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Keeps this many octets of the disk free: below, no new stage is taken.
-    pub fn set_reserve(&self, octets: u64) {
-        self.shared.reserve_octets.store(octets, Ordering::Relaxed);
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// How full the disk may become before no new stage is taken.
+    pub fn set_marks(&self, marks: Marks) {
+        self.shared.water.set(marks);
     }
 
     /// A stage for a file that is about to arrive. If an earlier offer with the same resume key left octets, the stage
@@ -262,8 +273,8 @@ impl Spool {
         let checked = || {
             let object = self.find_id(id)?.ok_or_else(|| SpoolError::Gone { id: id.to_owned() })?;
             let body = self.read(&object)?;
-            let mut hashes = Hashes::from(body.offset);
-            hashes.catch_up(body.file.as_ref(), body.offset + body.size).map_err(SpoolError::io("reading a body"))?;
+            let mut hashes = body.hashes();
+            body.hash_on(&mut hashes, u64::MAX)?;
             let (sha1, sha256) = hashes.finish();
             let envelope = object.envelope();
             if (&Digest::sha1(sha1), &Digest::sha256(sha256)) == (envelope.sha1(), envelope.sha256()) {
@@ -279,18 +290,20 @@ impl Spool {
         }
     }
 
-    /// How the spool is.
+    /// How the spool is. Where something could not be written, it is tried again.
     pub fn status(&self) -> SpoolStatus {
         let shared = &self.shared;
-        let reserve = shared.reserve_octets.load(Ordering::Relaxed);
-        let (free, unknown) = match shared.files.free_octets() {
-            Ok(octets) => (octets, None),
-            Err(error) => (0, Some(format!("free space is unknown: {error}"))),
+        let ailment = ailment(shared);
+        let space = shared.files.space();
+        let level = match &space {
+            Ok(space) => shared.water.look(*space),
+            Err(error) => Some(format!("free space is unknown: {error}")),
         };
-        let low = || (free <= reserve).then(|| format!("{free} octets are free and {reserve} are kept in reserve"));
-        let reason = shared.failure().or(unknown).or_else(low);
+        let reason = ailment.or(level);
+        let Space { free_octets, free_names, .. } = space.unwrap_or_default();
         SpoolStatus {
-            free_octets: free,
+            free_octets,
+            free_names,
             objects: ask(shared, Index::objects).unwrap_or(0),
             stages: locked(&shared.desk).stages() as u64,
             corrupt: shared.files.list(CORRUPT).map_or(0, |names| damaged(&names)),
@@ -307,6 +320,14 @@ impl Spool {
     /// [`SpoolError::Io`].
     pub fn stages(&self) -> Result<Vec<Arriving>, SpoolError> {
         arriving::list(&self.shared)
+    }
+
+    /// What was set aside because it does not pass its checks.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn set_aside(&self) -> Result<Vec<Aside>, SpoolError> {
+        aside::list(&self.shared)
     }
 
     /// Removes a stage that waits for its sender; says no if nothing of this id waits.
@@ -337,6 +358,27 @@ impl Body {
     /// Length in octets.
     pub const fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Nothing of it is hashed yet.
+    pub(super) fn hashes(&self) -> Hashes {
+        Hashes::from(self.offset)
+    }
+
+    /// Hashes at most so many octets more, and says how many it were.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub(super) fn hash_on(&self, hashes: &mut Hashes, octets: u64) -> Result<u64, SpoolError> {
+        let from = hashes.end();
+        let end = from.saturating_add(octets).min(self.offset + self.size);
+        hashes.catch_up(self.file.as_ref(), end).map_err(SpoolError::io("reading a body"))?;
+        Ok(end - from)
+    }
+
+    /// Whether nothing is left to be hashed.
+    pub(super) const fn is_hashed(&self, hashes: &Hashes) -> bool {
+        hashes.end() >= self.offset + self.size
     }
 
     /// Reads at `offset`; zero octets mean the end.

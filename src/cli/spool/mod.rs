@@ -1,6 +1,7 @@
 //! `restante spool`: looks into a spool, also while a server runs on it. Nothing in it changes, but by `drop` and
 //! `rebuild`.
 
+mod aside;
 mod export;
 mod object;
 mod rebuild;
@@ -27,6 +28,9 @@ enum Action {
         /// Only those of this box
         #[arg(long = "box", value_name = "BOX")]
         mailbox: Option<String>,
+        /// What was set aside because it is damaged, instead
+        #[arg(long, conflicts_with = "mailbox")]
+        corrupt: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -63,7 +67,8 @@ enum Action {
 
 pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     match &args.action {
-        Action::List { mailbox, place } => list(&Store::open(place)?, mailbox.as_deref(), voice),
+        Action::List { corrupt: true, place, .. } => aside::list(&Store::open(place)?, voice),
+        Action::List { mailbox, place, .. } => list(&Store::open(place)?, mailbox.as_deref(), voice),
         Action::Show { object, place } => show(&Store::open(place)?, object, voice),
         Action::Verify(args) => verify::run(args, voice),
         Action::Export(args) => export::run(args, voice).await,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use restante::spool::{Check, SpoolError};
+use restante::spool::{Check, Damage, SpoolError, damaged_records};
 use serde_json::json;
 
 use super::super::progress::Progress;
@@ -39,7 +39,14 @@ pub(super) fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
         progress.add(sizes.get(id).copied().unwrap_or(0));
     }
     progress.end();
+    let records = if args.objects.is_empty() { records(&store)? } else { Vec::new() };
+    lines.extend(records.iter().map(|damage| record(damage, voice)));
     voice.result(&lines)?;
+    if !records.is_empty() {
+        return Err(Failure::new(format!("{} records and {damaged} of {checked} objects are damaged", records.len())).next(
+            "a server sets states aside under corrupt/; of a stage whose journal is damaged the sender has to begin again",
+        ));
+    }
     if damaged > 0 {
         return Err(Failure::new(format!("{damaged} of {checked} objects are damaged")).next(
             "a server sets them aside under corrupt/ when it is asked to send them; bring them back from a backup",
@@ -59,6 +66,26 @@ fn ids(store: &Store, args: &Args) -> Result<Vec<String>, Failure> {
         return args.objects.iter().map(|name| store.id(name)).collect();
     }
     store.spool.published().map_err(|error| failure(&error))
+}
+
+/// States and journals. A journal that is being written may look torn for a moment, so it is looked at twice.
+fn records(store: &Store) -> Result<Vec<Damage>, Failure> {
+    let look = || damaged_records(&store.spool).map_err(|error| failure(&error));
+    let first = look()?;
+    if first.is_empty() {
+        return Ok(first);
+    }
+    let again = look()?;
+    Ok(first.into_iter().filter(|damage| again.contains(damage)).collect())
+}
+
+fn record(damage: &Damage, voice: Voice) -> String {
+    let Damage { path, what } = damage;
+    if voice.json {
+        format!("{}\n", json!({ "path": path, "sound": false, "what": what }))
+    } else {
+        format!("damaged  {path}  {what}\n")
+    }
 }
 
 fn line(id: &str, check: &Check, voice: Voice) -> String {
