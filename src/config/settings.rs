@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
+use super::keys::KeySource;
 use super::value::Choice;
-use crate::model::Network;
+use crate::model::{BoxPattern, Network};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Settings {
     pub msrp: Msrp,
     /// `[spool]`
     pub spool: Spool,
+    /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
+    pub boxes: Vec<BoxClass>,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -152,6 +155,17 @@ pub struct Spool {
     pub path: PathBuf,
     /// Octets of the disk that are left free: below it new files are refused.
     pub reserve: u64,
+    /// Master keys of what is encrypted, the one for new files first.
+    pub keys: Vec<KeySource>,
+}
+
+/// `[[boxes]]`: what holds for a class of boxes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoxClass {
+    /// The boxes it is for.
+    pub matches: Option<BoxPattern>,
+    /// Whether what arrives there is encrypted on the disk.
+    pub encrypt: bool,
 }
 
 /// `[http]`: the operator's door.
@@ -226,7 +240,7 @@ impl Default for Msrp {
 
 impl Default for Spool {
     fn default() -> Self {
-        Self { path: PathBuf::from("spool"), reserve: 1 << 30 }
+        Self { path: PathBuf::from("spool"), reserve: 1 << 30, keys: Vec::new() }
     }
 }
 

@@ -10,6 +10,7 @@ mod driver;
 pub mod entropy;
 pub mod files;
 mod guard;
+pub mod keys;
 mod listen;
 pub mod log;
 pub mod metrics;

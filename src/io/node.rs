@@ -19,7 +19,7 @@ use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
-use super::{entropy, metrics, terms, websocket};
+use super::{entropy, keys, metrics, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
 use crate::model::Mint;
@@ -339,7 +339,9 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     let files =
         HostFiles::new(path).map_err(|error| failed(SpoolError::Io { doing: "making its directory", error }))?;
     let index = Index::open(path.join("index.sqlite"));
-    let (spool, recovery) = Spool::open(Arc::new(files), index, mint, clock.now()).map_err(failed)?;
+    let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
+    let (spool, recovery) = Spool::open_with(Arc::new(files), index, keys, mint, clock.now()).map_err(failed)?;
+    spool.set_classes(terms::box_classes(settings));
     spool.set_reserve(settings.spool.reserve);
     for (id, verdict) in &recovery.verdicts {
         tracing::warn!(%id, ?verdict, "found at start");

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::config::{self, Settings};
 use crate::engine::{Door, Doors, Peer, Policy, Trunk, Unattended, Verify};
-use crate::model::Network;
 use crate::model::digest_auth::Credentials;
+use crate::model::{BoxClass, Network};
 use crate::msml::{self, DialogIdStyle, ExitStyle, Style};
 use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
 use crate::sdp::{Address, HashFunction};
@@ -125,6 +125,12 @@ fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
         config::SessionMatch::Id => msrp::SessionMatch::Id,
     };
     Some((entry.network?, Trunk { cema: entry.cema, session_match }))
+}
+
+/// What the spool has to know of boxes.
+pub(super) fn box_classes(settings: &Settings) -> Vec<BoxClass> {
+    let class = |class: &config::BoxClass| Some(BoxClass { matches: class.matches.clone()?, encrypt: class.encrypt });
+    settings.boxes.iter().filter_map(class).collect()
 }
 
 pub(super) fn sip_config(settings: &Settings) -> sip::Config {

@@ -15,7 +15,7 @@ use super::layout::{Id, QUEUED};
 use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::record::{self, Kind, Unreadable};
-use super::shared::Shared;
+use super::shared::{Shared, locked};
 
 /// Publishes a sealed file.
 ///
@@ -41,12 +41,15 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         stored: now.wall,
         replaces,
     };
-    let Some(envelope) = Envelope::new(draft, facts) else {
+    let key = sealed.arrival.as_ref().and_then(|arrival| arrival.key.clone());
+    let mut key = key.as_deref().map(|key| (key, locked(&shared.mint).fork()));
+    let made = Envelope::new(draft, facts, key.as_mut().map(|(key, mint)| (*key, mint)));
+    let Some((envelope, record)) = made else {
         discard(shared, &mut sealed);
         return Err(CommitError::EnvelopeTooLarge { limit: ENVELOPE_OCTETS });
     };
     let arrival = sealed.arrival.as_mut().expect("a sealed file has its octets");
-    if let Err(error) = settle(shared, id, arrival.dirty.then_some(arrival.file.as_ref()), &envelope) {
+    if let Err(error) = settle(shared, id, arrival.dirty.then_some(arrival.file.as_ref()), &record) {
         undo(shared, id);
         arrival.broken = is_full(&error);
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
@@ -71,13 +74,13 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
 }
 
 /// The order of design section 6. The last line is the commit point.
-fn settle(shared: &Shared, id: Id, unsynced: Option<&dyn File>, envelope: &Envelope) -> io::Result<()> {
+fn settle(shared: &Shared, id: Id, unsynced: Option<&dyn File>, envelope: &[u8]) -> io::Result<()> {
     if let Some(body) = unsynced {
         shared.sync(body)?;
     }
     shared.files.rename(&id.stage(), &id.body())?;
     shared.sync_dir(&id.shard())?;
-    shared.write_small(&id.envelope_draft(), &envelope.encode())?;
+    shared.write_small(&id.envelope_draft(), envelope)?;
     shared.files.rename(&id.envelope_draft(), &id.envelope())?;
     shared.sync_dir(QUEUED)
 }

@@ -128,6 +128,11 @@ impl Envelope {
         Some(closed.wrapped.as_ref().map_or("", |wrapped| &wrapped.master))
     }
 
+    /// Takes note that another master key wraps the key of its body.
+    pub(super) fn wrap(&mut self, key: &DataKey) {
+        self.seal = Some(Seal { wrapped: Some(key.wrapped.clone()), lookup: Some(key.lookup(&self.file)) });
+    }
+
     /// By what the index finds it.
     pub(super) fn lookup(&self) -> Lookup {
         match &self.seal {
@@ -147,13 +152,18 @@ impl Envelope {
     }
 
     /// The envelope of a sealed body, and the record that is published; `None` if that would be longer than the limit.
-    pub(super) fn new(draft: EnvelopeDraft, facts: Facts, key: Option<(&DataKey, &mut Mint)>) -> Option<(Self, Vec<u8>)> {
+    pub(super) fn new(
+        draft: EnvelopeDraft,
+        facts: Facts,
+        key: Option<(&DataKey, &mut Mint)>,
+    ) -> Option<(Self, Vec<u8>)> {
         if draft.icon.as_ref().is_some_and(|icon| icon.octets.len() > ICON_OCTETS) {
             return None;
         }
         let digests = vec![Digest::sha1(facts.sha1), Digest::sha256(facts.sha256)];
         let file = FileInfo { size: Some(facts.size), digests, ..draft.file };
-        let seal = key.as_ref().map(|(key, _)| Seal { wrapped: Some(key.wrapped.clone()), lookup: Some(key.lookup(&file)) });
+        let seal =
+            key.as_ref().map(|(key, _)| Seal { wrapped: Some(key.wrapped.clone()), lookup: Some(key.lookup(&file)) });
         let envelope = Self {
             id: facts.id.to_string(),
             uri: facts.uri,

@@ -35,6 +35,20 @@ pub enum SpoolError {
         /// The object.
         id: String,
     },
+    /// The object, or the stage, is encrypted, and what opens it is not here.
+    #[error("{id} is encrypted with the key {key:?}, which is not at hand, or is another one of that name")]
+    KeyMissing {
+        /// The object.
+        id: String,
+        /// The name of the master key.
+        key: String,
+    },
+    /// What arrives in this box is to be encrypted.
+    #[error("what arrives in the box {mailbox} is encrypted, and there is no key")]
+    NoKey {
+        /// The box.
+        mailbox: String,
+    },
     /// There is no such object, or not any more.
     #[error("object {id} is gone")]
     Gone {

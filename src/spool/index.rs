@@ -4,22 +4,24 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::model::{DigestAlgorithm, FileInfo, ObjectUri};
+use crate::model::{FileInfo, ObjectUri};
 
 use super::envelope::Envelope;
 use super::layout::Id;
+use super::vault::Lookup;
 
 /// Version of the tables; another one means that the cache is made anew.
-const TABLES: u32 = 1;
+const TABLES: u32 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE objects (
         id TEXT PRIMARY KEY, box TEXT NOT NULL, name TEXT NOT NULL, stored INTEGER NOT NULL, replaces TEXT,
-        size INTEGER NOT NULL, sha1 TEXT NOT NULL, sha256 TEXT NOT NULL, file_name TEXT, envelope TEXT NOT NULL
+        size INTEGER NOT NULL, sha1 TEXT, sha256 TEXT, file_name TEXT, envelope TEXT NOT NULL, key TEXT, opened TEXT
     ) WITHOUT ROWID;
     CREATE INDEX objects_by_name ON objects (box, name);
     CREATE INDEX objects_by_replaced ON objects (replaces) WHERE replaces IS NOT NULL;
-    PRAGMA user_version = 1;";
+    CREATE INDEX objects_by_key ON objects (key, opened) WHERE key IS NOT NULL;
+    PRAGMA user_version = 2;";
 
 /// The SQLite index of a spool. It is opened by the spool, and made anew whenever it is missing, damaged or strange.
 #[derive(Debug)]
@@ -83,9 +85,11 @@ impl Index {
     /// Enters an object, and forgets the one it replaces.
     pub(super) fn publish(&mut self, envelope: &Envelope) -> rusqlite::Result<()> {
         let known = self.contains(&envelope.id)?;
-        let lean = Envelope { icon: None, ..envelope.clone() };
+        let lookup = envelope.lookup();
         self.connection()?
-            .prepare_cached("INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?
             .execute(params![
                 envelope.id,
                 envelope.uri.box_name(),
@@ -93,10 +97,12 @@ impl Index {
                 clamp(envelope.stored.micros()),
                 envelope.replaces,
                 clamp(envelope.size()),
-                envelope.sha1().hex(),
-                envelope.sha256().hex(),
-                envelope.file.name,
-                lean.json(),
+                lookup.sha1,
+                lookup.sha256,
+                lookup.file_name,
+                envelope.index_json(),
+                envelope.wrapped().map(|wrapped| &wrapped.master),
+                lookup.opened,
             ])?;
         self.objects += u64::from(!known);
         envelope.replaces.as_deref().map_or(Ok(()), |replaced| self.forget(replaced))
@@ -133,18 +139,46 @@ impl Index {
         select.query_map([], id)?.filter_map(Result::transpose).collect()
     }
 
+    /// Forgets the encrypted objects that none of these keys has opened: with other keys they read otherwise.
+    pub(super) fn forget_closed(&mut self, keys: &[&str]) -> rusqlite::Result<()> {
+        let connection = self.connection()?;
+        let mut select = connection.prepare("SELECT DISTINCT opened FROM objects WHERE key IS NOT NULL")?;
+        let opened: Vec<Option<String>> = select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let strange = |opened: &&Option<String>| opened.as_deref().is_none_or(|opened| !keys.contains(&opened));
+        let mut gone = 0;
+        for opened in opened.iter().filter(strange) {
+            gone += connection.execute("DELETE FROM objects WHERE key IS NOT NULL AND opened IS ?1", [opened])?;
+        }
+        drop(select);
+        self.objects = self.objects.saturating_sub(gone as u64);
+        Ok(())
+    }
+
+    /// How many objects wait for each master key.
+    pub(super) fn waiting(&self) -> rusqlite::Result<Vec<(String, u64)>> {
+        let mut select = self.connection()?.prepare(
+            "SELECT key, count(*) FROM objects WHERE key IS NOT NULL AND opened IS NULL GROUP BY key ORDER BY key",
+        )?;
+        select.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?.collect()
+    }
+
     /// The objects of a box that have the name, size and digests of a selector, the youngest first. An object's own name is
     /// as good as its file's.
-    pub(super) fn select(&self, mailbox: &str, wanted: &FileInfo, limit: usize) -> rusqlite::Result<Vec<Id>> {
-        let hex = |algorithm| wanted.digest(algorithm).map(crate::model::Digest::hex);
+    pub(super) fn select(
+        &self,
+        mailbox: &str,
+        selector: &FileInfo,
+        wanted: &Lookup,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Id>> {
         let mut select = self.connection()?.prepare_cached(
-            "SELECT id FROM objects WHERE box = ?1 AND (?2 IS NULL OR file_name = ?2 OR name = ?2) AND (?3 IS NULL OR size = ?3)
+            "SELECT id FROM objects WHERE box = ?1 AND (?2 IS NULL OR file_name = ?2 OR name = ?7) AND (?3 IS NULL OR size = ?3)
              AND (?4 IS NULL OR sha1 = ?4) AND (?5 IS NULL OR sha256 = ?5) ORDER BY stored DESC LIMIT ?6",
         )?;
-        let (sha1, sha256) = (hex(DigestAlgorithm::Sha1), hex(DigestAlgorithm::Sha256));
-        let size = wanted.size.map(clamp);
+        let Lookup { file_name, sha1, sha256, .. } = wanted;
+        let size = selector.size.map(clamp);
         select
-            .query_map(params![mailbox, wanted.name, size, sha1, sha256, limit as i64], id)?
+            .query_map(params![mailbox, file_name, size, sha1, sha256, limit as i64, selector.name], id)?
             .filter_map(Result::transpose)
             .collect()
     }
@@ -155,7 +189,7 @@ impl Index {
             "SELECT envelope FROM objects WHERE id > ?1 AND (?2 IS NULL OR box = ?2) ORDER BY id LIMIT ?3",
         )?;
         let envelope = |row: &Row<'_>| -> rusqlite::Result<Option<Envelope>> {
-            Ok(Envelope::from_json(row.get::<_, String>(0)?.as_bytes()))
+            Ok(Envelope::from_index(&row.get::<_, String>(0)?))
         };
         select.query_map(params![cursor, mailbox, limit as i64], envelope)?.filter_map(Result::transpose).collect()
     }

@@ -173,6 +173,13 @@ pub(super) fn recover(shared: &Shared, now: Now) -> Result<Recovery, SpoolError>
         }
     }
     ask(shared, |index| index.end_batch())?;
+    for (key, objects) in ask(shared, |index| index.waiting())? {
+        tracing::error!(
+            key,
+            objects,
+            "encrypted objects wait for a key that is not at hand, or is another one of that name"
+        );
+    }
     recovery.objects = ask(shared, |index| Ok(index.objects()))?;
     recovery.verdicts.sort();
     Ok(recovery)
@@ -195,13 +202,15 @@ fn survey(shared: &Shared, recovery: &mut Recovery) -> Result<HashMap<Id, Traces
         match split(&name) {
             Some((id, "")) => traces.entry(id).or_default().stage = true,
             Some((id, JOURNAL)) => traces.entry(id).or_default().journal = true,
-            Some(_) => {
-                shared.remove_quietly(&format!("{STAGE}/{name}"));
+            Some((id, _)) => {
+                shared.shred(id, &format!("{STAGE}/{name}"));
                 recovery.swept += 1;
             }
             None => {} // not ours, and not under a name we would ever use
         }
     }
+    let keys = shared.keys.checks();
+    ask(shared, |index| index.forget_closed(&keys))?;
     for id in ask(shared, |index| index.ids())? {
         match traces.get_mut(&id).filter(|traces| traces.envelope) {
             Some(traces) => traces.known = true,
@@ -230,7 +239,8 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
         }
     }
     if traces.journal {
-        let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
+        let claim =
+            journal::read(shared.files.as_ref(), id, &shared.keys).map_err(SpoolError::io("reading a journal"))?;
         facts.journal = claim.is_ok();
         facts.newer_journal = matches!(claim, Err(Unreadable::Newer));
     }
@@ -310,7 +320,7 @@ fn carry_out(
 
 /// Lets a stage wait for its sender with what its journal proves; one that proves nothing is removed.
 fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
-    let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
+    let claim = journal::read(shared.files.as_ref(), id, &shared.keys).map_err(SpoolError::io("reading a journal"))?;
     let Some((key, claim)) = claim.ok().and_then(|claim| Some((claim.plan.resume.clone()?, claim))) else {
         shared.remove_stage(id);
         return Ok(());

@@ -1,7 +1,9 @@
-//! `restante spool`: looks into a spool, also while a server runs on it. Nothing in it changes, but by `drop`.
+//! `restante spool`: looks into a spool, also while a server runs on it. Nothing in it changes, but by `drop` and `rewrap`.
 
+mod alone;
 mod export;
 mod object;
+mod rewrap;
 mod stages;
 mod store;
 mod verify;
@@ -44,6 +46,11 @@ enum Action {
         #[command(flatten)]
         place: Place,
     },
+    /// Wrap the keys of all encrypted objects with the first of spool.keys; no server may run on the spool
+    Rewrap {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Give up files of which not everything has come; no server may run on the spool
     Drop {
         /// Ids of `restante spool stages`
@@ -61,6 +68,7 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
         Action::Verify(args) => verify::run(args, voice),
         Action::Export(args) => export::run(args, voice).await,
         Action::Stages { place } => stages::list(place, voice),
+        Action::Rewrap { place } => rewrap::run(place, voice),
         Action::Drop { ids, place } => stages::remove(place, ids, voice),
     }
 }
@@ -68,13 +76,15 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
 fn list(store: &Store, mailbox: Option<&str>, voice: Voice) -> Result<(), Failure> {
     let all = store.all(mailbox)?;
     if voice.json {
-        return voice.result(&all.iter().map(|envelope| format!("{}\n", object::json(envelope))).collect::<String>());
+        voice.result(&all.iter().map(|envelope| format!("{}\n", object::json(envelope))).collect::<String>())?;
+        return store.is_open();
     }
     if all.is_empty() && !voice.quiet {
         let place = mailbox.map_or_else(|| "the spool".to_owned(), |mailbox| format!("box {mailbox}"));
         eprintln!("{place} is empty");
     }
-    voice.result(&object::table(&all))
+    voice.result(&object::table(&all))?;
+    store.is_open()
 }
 
 fn show(store: &Store, name: &str, voice: Voice) -> Result<(), Failure> {

@@ -56,9 +56,11 @@ impl Vaulted {
             stored: Vec::new(),
         };
         for (start, end) in there.pieces() {
-            let last = (end - 1) / FRAME_OCTETS;
-            let frames = state.written.insert(start / FRAME_OCTETS, last + 1, usize::MAX);
-            frames.expect("there is no limit");
+            let (first, last) = (start / FRAME_OCTETS, (end - 1) / FRAME_OCTETS);
+            state.written.insert(first, last + 1, usize::MAX).expect("there is no limit");
+            if first < last {
+                state.short.remove(&first); // the piece before this one may have ended in it
+            }
             state.note_length(last, (end - last * FRAME_OCTETS) as usize);
         }
         Self { file, key, state: Mutex::new(state) }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, DigestAlgorithm, FileInfo, Mint};
 
+use super::super::error::SpoolError;
 use super::super::layout::Id;
 
 /// Octets of a master key, and of a data key: AES-256.
@@ -40,6 +41,11 @@ impl Keys {
     /// The name of the key that wraps those of new bodies.
     pub fn current(&self) -> Option<&str> {
         self.masters.first().map(|master| master.name.as_str())
+    }
+
+    /// By what the index tells the keys at hand from others.
+    pub(in super::super) fn checks(&self) -> Vec<&str> {
+        self.masters.iter().map(|master| master.check.as_str()).collect()
     }
 
     /// A key for the body of this id; `None` without a master key.
@@ -102,12 +108,16 @@ struct Master {
     name: String,
     key: LessSafeKey,
     index: hmac::Key,
+    /// Tells this key from another one of the same name, and nothing else.
+    check: String,
 }
 
 impl Master {
     fn new(name: String, octets: &[u8; KEY_OCTETS]) -> Self {
         let index = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, octets), b"restante index 1");
-        Self { name, key: aes(octets), index: hmac::Key::new(hmac::HMAC_SHA256, index.as_ref()) }
+        let index = hmac::Key::new(hmac::HMAC_SHA256, index.as_ref());
+        let check = veil(&index, "key", &name);
+        Self { name, key: aes(octets), index, check }
     }
 
     fn wrap(&self, octets: &[u8; KEY_OCTETS], body: Id, mint: &mut Mint) -> Wrapped {
@@ -138,18 +148,26 @@ pub(in super::super) struct Locked {
     pub(in super::super) master: String,
 }
 
+impl Locked {
+    /// The error for what is of this id.
+    pub(in super::super) fn of(self, id: Id) -> SpoolError {
+        SpoolError::KeyMissing { id: id.to_string(), key: self.master }
+    }
+}
+
 /// The key of one body.
 pub(in super::super) struct DataKey {
     key: LessSafeKey,
     body: Id,
     index: hmac::Key,
+    check: String,
     /// As it lies in records.
     pub(in super::super) wrapped: Wrapped,
 }
 
 impl DataKey {
     fn new(octets: &[u8; KEY_OCTETS], body: Id, wrapped: Wrapped, master: &Master) -> Self {
-        Self { key: aes(octets), body, index: master.index.clone(), wrapped }
+        Self { key: aes(octets), body, index: master.index.clone(), check: master.check.clone(), wrapped }
     }
 
     /// Seals a frame of the body: `stored` becomes nonce, ciphertext and tag.
@@ -181,7 +199,7 @@ impl DataKey {
 
     /// What the index may know of a file.
     pub(in super::super) fn lookup(&self, file: &FileInfo) -> Lookup {
-        Lookup::plain(file).veiled(&self.index)
+        Lookup { opened: Some(self.check.clone()), ..Lookup::plain(file).veiled(&self.index) }
     }
 }
 
@@ -194,6 +212,8 @@ pub(in super::super) struct Lookup {
     pub(in super::super) sha1: Option<String>,
     /// Its SHA-256.
     pub(in super::super) sha256: Option<String>,
+    /// Tells the master key that has opened it from others.
+    pub(in super::super) opened: Option<String>,
 }
 
 impl Lookup {
@@ -201,19 +221,23 @@ impl Lookup {
     pub(in super::super) fn plain(file: &FileInfo) -> Self {
         let hex = |algorithm| file.digest(algorithm).map(Digest::hex);
         let (sha1, sha256) = (hex(DigestAlgorithm::Sha1), hex(DigestAlgorithm::Sha256));
-        Self { file_name: file.name.clone(), sha1, sha256 }
+        Self { file_name: file.name.clone(), sha1, sha256, opened: None }
     }
 
     fn veiled(&self, key: &hmac::Key) -> Self {
-        let veil = |what: &str, value: &Option<String>| {
-            value.as_ref().map(|value| HEXLOWER.encode(hmac::sign(key, format!("{what} {value}").as_bytes()).as_ref()))
-        };
+        let veil = |what: &str, value: &Option<String>| value.as_ref().map(|value| veil(key, what, value));
         Self {
             file_name: veil("name", &self.file_name),
             sha1: veil("sha1", &self.sha1),
             sha256: veil("sha256", &self.sha256),
+            opened: None,
         }
     }
+}
+
+/// The fingerprint of a value that the index may have.
+fn veil(key: &hmac::Key, what: &str, value: &str) -> String {
+    HEXLOWER.encode(hmac::sign(key, format!("{what} {value}").as_bytes()).as_ref())
 }
 
 fn aes(octets: &[u8; KEY_OCTETS]) -> LessSafeKey {

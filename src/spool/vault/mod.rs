@@ -5,8 +5,10 @@
 mod file;
 mod frame;
 mod keys;
+#[cfg(test)]
+mod tests;
 
 pub(super) use file::Vaulted;
 pub(super) use frame::{stored_octets, whole};
+pub(super) use keys::{DataKey, Lookup, Wrapped};
 pub use keys::{KEY_OCTETS, Keys};
-pub(super) use keys::{DataKey, Locked, Lookup, Wrapped};
