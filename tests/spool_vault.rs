@@ -236,7 +236,7 @@ fn a_deleted_object_takes_its_key_along_and_so_does_a_stage_that_is_given_up() {
         files.paths().into_iter().filter(has_key).collect()
     };
     let envelope = format!("queued/{}", object.envelope().id);
-    assert_eq!(wrapped(&files), [envelope.clone()]);
+    assert_eq!(wrapped(&files), std::slice::from_ref(&envelope));
     let key_of = files.octets(&envelope);
     let body = spool.read(&object).expect("a body");
     let before = files.calls().len();

@@ -31,6 +31,8 @@ pub(super) struct Arrival {
     pub(super) dirty: bool,
     /// Only what is durable is still known.
     pub(super) broken: bool,
+    /// How many syncs for all had failed when its first octet came.
+    pub(super) failures: u64,
     /// Octets that came twice and differed.
     pub(super) conflicts: u64,
 }
@@ -40,7 +42,13 @@ impl Arrival {
     ///
     /// # Errors
     /// As reported by the file system.
-    pub(super) fn begin(files: &dyn Files, id: Id, plan: Plan, key: Option<(Arc<DataKey>, Mint)>) -> io::Result<Self> {
+    pub(super) fn begin(
+        files: &dyn Files,
+        id: Id,
+        plan: Plan,
+        failures: u64,
+        key: Option<(Arc<DataKey>, Mint)>,
+    ) -> io::Result<Self> {
         let file = files.open(&id.stage(), Mode::Create)?;
         let (file, key) = under(file, key, &Ranges::new());
         Ok(Self {
@@ -54,6 +62,7 @@ impl Arrival {
             hashes: Hashes::default(),
             dirty: true,
             broken: false,
+            failures,
             conflicts: 0,
         })
     }
@@ -165,7 +174,8 @@ impl Arrival {
             if self.broken { (self.durable.clone(), Hashes::default()) } else { (self.received, self.hashes) };
         let hashes = if self.conflicts > 0 { Hashes::default() } else { hashes };
         let turn = self.journal.as_ref().map(Journal::turn);
-        Parked { id: self.id, plan: self.plan, received, durable: self.durable, hashes, turn, since: None }
+        let Self { id, plan, durable, failures, .. } = self;
+        Parked { id, plan, received, durable, hashes, turn, failures, since: None }
     }
 }
 
@@ -178,6 +188,8 @@ pub(super) struct Parked {
     pub(super) hashes: Hashes,
     /// Slots written to its journal; `None` if it has no journal.
     pub(super) turn: Option<u64>,
+    /// As those of its [`Arrival`].
+    pub(super) failures: u64,
     /// When the sweep first saw it waiting.
     pub(super) since: Option<Instant>,
 }
@@ -211,6 +223,7 @@ impl Parked {
             hashes: self.hashes,
             dirty: true,
             broken: false,
+            failures: self.failures,
             conflicts: 0,
         })
     }

@@ -335,6 +335,7 @@ fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
         durable: claim.durable,
         hashes: Hashes::default(),
         turn: Some(claim.turn),
+        failures: 0,
         since: None,
     };
     let mut desk = locked(&shared.desk);

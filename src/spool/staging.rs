@@ -193,7 +193,7 @@ fn begun(shared: &Arc<Shared>, wanted: &Plan, mailbox: &str, now: Now) -> Result
     let key = shared.data_key(live.id(), mailbox)?;
     let plan = wanted.clone().under(key.as_ref().map(|key| key.wrapped.clone()));
     let key = key.map(|key| (key, locked(&shared.mint).fork()));
-    let begun = Arrival::begin(shared.files.as_ref(), live.id(), plan, key);
+    let begun = Arrival::begin(shared.files.as_ref(), live.id(), plan, shared.commits.failures(), key);
     let reserved = begun.and_then(|arrival| match octets {
         RESERVED_FROM_OCTETS.. => reserve(arrival, octets),
         _ => Ok(arrival),

@@ -29,10 +29,10 @@ impl Disk {
     fn torn(&self, mint: &mut Mint) -> Self {
         let content = locked(&self.0).clone();
         let mut live = content.live;
-        let length = if mint.octet() % 2 == 0 { live.len() } else { content.durable.len() };
+        let length = if mint.octet().is_multiple_of(2) { live.len() } else { content.durable.len() };
         live.resize(length, 0);
         for (number, sector) in live.chunks_mut(SECTOR_OCTETS).enumerate() {
-            if mint.octet() % 2 == 0 {
+            if mint.octet().is_multiple_of(2) {
                 let old = content.durable.iter().skip(number * SECTOR_OCTETS).chain(std::iter::repeat(&0));
                 sector.iter_mut().zip(old).for_each(|(octet, old)| *octet = *old);
             }
