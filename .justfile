@@ -42,9 +42,9 @@ bless:
 golden:
     RESTANTE_BLESS=1 cargo nextest run --locked --test spool_golden -E 'test(the_format)'
 
-# How fast MSRP is decoded, beside memmem and memcpy; what finding a session costs among few and among many
+# How fast MSRP is decoded, beside memmem and memcpy; what finding a session costs among few and among many; what encryption costs
 bench:
-    cargo bench --locked --bench decode --bench lookup
+    cargo bench --locked --bench decode --bench lookup --bench vault
 
 # The API's documentation, private items included
 doc:

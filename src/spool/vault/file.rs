@@ -5,12 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{Mint, Ranges};
 
 use super::super::files::{File, read_exact_at};
-use super::super::shared::locked;
 use super::frame::{FRAME_OCTETS, STORED_FRAME_OCTETS, octets_in, stored_octets};
 use super::keys::{DataKey, SEAL_OCTETS};
 
@@ -64,6 +63,11 @@ impl Vaulted {
             state.note_length(last, (end - last * FRAME_OCTETS) as usize);
         }
         Self { file, key, state: Mutex::new(state) }
+    }
+
+    /// Nothing panics half-way through a change, so the state is whole in any case.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Seals a frame and writes it at its place.
@@ -159,7 +163,7 @@ impl State {
 
 impl File for Vaulted {
     fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
-        let state = &mut *locked(&self.state);
+        let state = &mut *self.state();
         let (mut rest, mut at) = (octets, offset);
         while !rest.is_empty() {
             let (number, within) = (at / FRAME_OCTETS, (at % FRAME_OCTETS) as usize);
@@ -173,7 +177,7 @@ impl File for Vaulted {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = &mut *locked(&self.state);
+        let state = &mut *self.state();
         let there = usize::try_from(state.length.saturating_sub(offset)).unwrap_or(usize::MAX);
         let want = buffer.len().min(there);
         let mut filled = 0;
@@ -188,13 +192,13 @@ impl File for Vaulted {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.flush(&mut locked(&self.state))?;
+        self.flush(&mut self.state())?;
         self.file.sync()
     }
 
     /// What a crash has left behind the octets that are known counts, too.
     fn size(&self) -> io::Result<u64> {
-        Ok(locked(&self.state).length.max(octets_in(self.file.size()?)))
+        Ok(self.state().length.max(octets_in(self.file.size()?)))
     }
 
     fn reserve(&self, octets: u64) -> io::Result<()> {
@@ -202,7 +206,7 @@ impl File for Vaulted {
     }
 
     fn release(&self) -> io::Result<()> {
-        self.flush(&mut locked(&self.state))?;
+        self.flush(&mut self.state())?;
         self.file.release()
     }
 }

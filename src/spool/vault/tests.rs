@@ -1,13 +1,12 @@
 //! The encrypted file against a plain map of octets, on a disk that tears what was not synced.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use proptest::prelude::*;
 
 use super::super::files::{File, read_exact_at};
 use super::super::layout::Id;
-use super::super::shared::locked;
 use super::frame::{FRAME_OCTETS, STORED_FRAME_OCTETS};
 use super::{DataKey, Keys, Vaulted, stored_octets, whole};
 use crate::model::{Mint, Ranges, Wall};
@@ -27,7 +26,7 @@ struct Content {
 impl Disk {
     /// What a power cut leaves: of every sector that was not synced the old or the new octets.
     fn torn(&self, mint: &mut Mint) -> Self {
-        let content = locked(&self.0).clone();
+        let content = self.content().clone();
         let mut live = content.live;
         let length = if mint.octet().is_multiple_of(2) { live.len() } else { content.durable.len() };
         live.resize(length, 0);
@@ -40,18 +39,22 @@ impl Disk {
         Self(Arc::new(Mutex::new(Content { durable: live.clone(), live })))
     }
 
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().expect("nobody panicked")
+    }
+
     fn octets(&self) -> Vec<u8> {
-        locked(&self.0).live.clone()
+        self.content().live.clone()
     }
 
     fn damage(&self, at: usize, change: impl FnOnce(&mut u8)) {
-        change(&mut locked(&self.0).live[at]);
+        change(&mut self.content().live[at]);
     }
 }
 
 impl File for Disk {
     fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
-        let live = &mut locked(&self.0).live;
+        let live = &mut self.content().live;
         let at = offset as usize;
         live.resize(live.len().max(at + octets.len()), 0);
         live[at..at + octets.len()].copy_from_slice(octets);
@@ -59,7 +62,7 @@ impl File for Disk {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let content = locked(&self.0);
+        let content = self.content();
         let rest = content.live.get(offset as usize..).unwrap_or_default();
         let octets = rest.len().min(buffer.len());
         buffer[..octets].copy_from_slice(&rest[..octets]);
@@ -67,13 +70,13 @@ impl File for Disk {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let content = &mut *locked(&self.0);
+        let content = &mut *self.content();
         content.durable.clone_from(&content.live);
         Ok(())
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(locked(&self.0).live.len() as u64)
+        Ok(self.content().live.len() as u64)
     }
 
     fn reserve(&self, _: u64) -> io::Result<()> {
