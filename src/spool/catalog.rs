@@ -14,7 +14,7 @@ use super::objects;
 use super::receipt::Committed;
 use super::record::Unreadable;
 use super::shared::{Shared, locked};
-use super::vault::Vaulted;
+use super::vault::{Keys, Vaulted};
 
 /// The envelope of a published object.
 pub(super) fn read_envelope(shared: &Shared, id: Id) -> io::Result<Result<Envelope, Unreadable>> {
@@ -45,7 +45,7 @@ pub(super) fn ask<T>(shared: &Shared, question: impl Fn(&mut Index) -> rusqlite:
 /// An index in memory of what is published.
 pub(super) fn rebuilt(shared: &Shared) -> Result<Index, SpoolError> {
     let mut index = Index::in_memory();
-    index.connect()?;
+    index.connect(&shared.keys.checks())?;
     index.begin_batch()?;
     let mut replaced = Vec::new();
     for id in objects::published(shared).map_err(SpoolError::io("listing the queue"))? {
@@ -61,18 +61,28 @@ pub(super) fn rebuilt(shared: &Shared) -> Result<Index, SpoolError> {
     Ok(index)
 }
 
-/// Opens the index the spool was given; one that can't be used is removed and made anew.
-pub(super) fn connect(files: &dyn Files, mut index: Index) -> Result<Index, SpoolError> {
-    let Err(error) = index.connect() else { return Ok(index) };
-    tracing::warn!(%error, "the index can't be used and is made anew");
+/// Removes the index, which nobody may have open.
+pub(super) fn remove_index(files: &dyn Files) {
     for name in INDEX_FILES {
         let _ = files.remove(name); // what is not there need not go
     }
-    if index.connect().is_err() {
+}
+
+/// Opens the index the spool was given; one that can't be used is removed and made anew. Returns what it knows, in the
+/// order of ids.
+pub(super) fn connect(files: &dyn Files, mut index: Index, keys: &Keys) -> Result<(Index, Vec<Id>), SpoolError> {
+    let keys = keys.checks();
+    let error = match index.connect(&keys) {
+        Ok(known) => return Ok((index, known)),
+        Err(error) => error,
+    };
+    tracing::warn!(%error, "the index can't be used and is made anew");
+    remove_index(files);
+    if index.connect(&keys).is_err() {
         index = Index::in_memory();
-        index.connect()?;
+        index.connect(&keys)?;
     }
-    Ok(index)
+    Ok((index, Vec::new()))
 }
 
 /// The object of this id.

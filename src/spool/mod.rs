@@ -22,6 +22,7 @@ mod shared;
 mod stage;
 mod staging;
 mod store;
+mod survey;
 mod sweep;
 mod tree;
 mod vault;
