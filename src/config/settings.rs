@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
+use super::keys::KeySource;
 use super::value::Choice;
-use crate::model::{Network, Site};
+use crate::model::{BoxPattern, Network, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Settings {
     pub spool: Spool,
     /// `[policy]`
     pub policy: Policy,
+    /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
+    pub boxes: Vec<BoxClass>,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -162,6 +165,8 @@ pub struct Spool {
     pub scrub: Duration,
     /// How fast, in octets a second at most.
     pub scrub_rate: u64,
+    /// Master keys of what is encrypted, the one for new files first.
+    pub keys: Vec<KeySource>,
 }
 
 /// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
@@ -171,6 +176,15 @@ pub struct Policy {
     pub fetch: Vec<Site>,
     /// Networks that their names may lead to besides the public internet.
     pub fetch_networks: Vec<Network>,
+}
+
+/// `[[boxes]]`: what holds for a class of boxes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoxClass {
+    /// The boxes it is for.
+    pub matches: Option<BoxPattern>,
+    /// Whether what arrives there is encrypted on the disk.
+    pub encrypt: bool,
 }
 
 /// `[http]`: the operator's door.
@@ -252,6 +266,7 @@ impl Default for Spool {
             low_water: 96,
             scrub: Duration::from_secs(7 * 86_400),
             scrub_rate: 4 << 20,
+            keys: Vec::new(),
         }
     }
 }

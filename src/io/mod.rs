@@ -12,6 +12,7 @@ pub mod entropy;
 mod fetch;
 pub mod files;
 mod guard;
+pub mod keys;
 mod listen;
 pub mod log;
 pub mod metrics;

@@ -21,7 +21,7 @@ use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
 use super::watch::Watch;
-use super::{descriptors, entropy, metrics, scrub, terms, websocket};
+use super::{descriptors, entropy, keys, metrics, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
 use crate::model::Mint;
@@ -345,7 +345,9 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     let files =
         HostFiles::new(path).map_err(|error| failed(SpoolError::Io { doing: "making its directory", error }))?;
     let index = Index::open(path.join("index.sqlite"));
-    let (spool, recovery) = Spool::open(Arc::new(files), index, mint, clock.now()).map_err(failed)?;
+    let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
+    let (spool, recovery) = Spool::open_with(Arc::new(files), index, keys, mint, clock.now()).map_err(failed)?;
+    spool.set_classes(terms::box_classes(settings));
     spool.set_marks(terms::marks(settings));
     for (id, verdict) in &recovery.verdicts {
         tracing::warn!(%id, ?verdict, "found at start");

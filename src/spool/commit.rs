@@ -16,7 +16,7 @@ use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::record::{self, Kind, Unreadable};
 use super::settle::settle;
-use super::shared::Shared;
+use super::shared::{Shared, locked};
 
 /// Publishes a sealed file.
 ///
@@ -42,12 +42,15 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         stored: now.wall,
         replaces,
     };
-    let Some(envelope) = Envelope::new(draft, facts) else {
+    let key = sealed.arrival.as_ref().and_then(|arrival| arrival.key.clone());
+    let mut key = key.as_deref().map(|key| (key, locked(&shared.mint).fork()));
+    let made = Envelope::new(draft, facts, key.as_mut().map(|(key, mint)| (*key, mint)));
+    let Some((envelope, record)) = made else {
         discard(shared, &mut sealed);
         return Err(CommitError::EnvelopeTooLarge { limit: ENVELOPE_OCTETS });
     };
     let arrival = sealed.arrival.take().expect("a sealed file has its octets");
-    let (mut arrival, settled) = settle(shared, arrival, &envelope.encode());
+    let (mut arrival, settled) = settle(shared, arrival, &record);
     if let Err(error) = settled {
         undo(shared, id);
         arrival.broken = is_full(&error);

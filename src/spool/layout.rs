@@ -98,6 +98,11 @@ impl Id {
         format!("{STAGE}/{self}.state")
     }
 
+    /// `stage/<id>.gone`: what is overwritten before it is removed.
+    pub(super) fn gone(self) -> String {
+        format!("{STAGE}/{self}.gone")
+    }
+
     /// `corrupt/<id>.KIND`.
     pub(super) fn corrupt(self, kind: &str) -> String {
         format!("{CORRUPT}/{self}.{kind}")

@@ -41,6 +41,22 @@ pub(super) fn envelope(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
     read_small(shared.files.as_ref(), &id.envelope(), ENVELOPE_OCTETS)
 }
 
+/// Puts this record in the place of an envelope. Durable when it returns.
+pub(super) fn put_envelope(shared: &Shared, id: Id, record: &[u8]) -> io::Result<()> {
+    let put = || {
+        shared.write_small(&id.envelope_draft(), record)?;
+        shared.files.rename(&id.envelope_draft(), &id.envelope())?;
+        shared.sync_dir(QUEUED)
+    };
+    put().inspect_err(|_| shared.remove_quietly(&id.envelope_draft()))
+}
+
+/// Whether there is no envelope of this id, or not any more.
+pub(super) fn has_no_envelope(shared: &Shared, id: Id) -> bool {
+    let opened = shared.files.open(&id.envelope(), Mode::Read);
+    opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 /// A body, to be read.
 pub(super) fn body(shared: &Shared, id: Id) -> io::Result<Box<dyn File>> {
     shared.files.open(&id.body(), Mode::Read)
@@ -78,7 +94,7 @@ pub(super) fn set_state_aside(shared: &Shared, id: Id) -> io::Result<()> {
 
 /// Removes envelope and body of a deleted object. What fails is done again at the next start.
 pub(super) fn erase(shared: &Shared, id: Id) {
-    shared.remove_quietly(&id.envelope()); // first: an envelope without its body would look like damage
+    shared.shred(id, &id.envelope()); // first: an envelope without its body would look like damage
     shared.remove_quietly(&id.body());
 }
 

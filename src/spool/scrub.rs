@@ -6,7 +6,8 @@ use crate::model::Digest;
 
 use super::catalog::{ask, load, open_body, quarantine};
 use super::commit::State;
-use super::error::SpoolError;
+use super::envelope::Envelope;
+use super::error::{BROKEN_FRAME, SpoolError};
 use super::hashes::Hashes;
 use super::journal;
 use super::layout::{Id, JOURNAL, STAGE, split};
@@ -108,32 +109,41 @@ impl Scrub {
     }
 
     fn read_on(&mut self, mut reading: Reading, octets: u64) -> Result<u64, SpoolError> {
-        let read = reading.body.hash_on(&mut reading.hashes, octets)?;
+        let read = match reading.body.hash_on(&mut reading.hashes, octets) {
+            Err(error) if error.is_broken_frame() => {
+                self.damaged(reading.object.envelope(), BROKEN_FRAME)?;
+                return Ok(octets);
+            }
+            read => read?,
+        };
         if !reading.body.is_hashed(&reading.hashes) {
             self.reading = Some(reading);
             return Ok(read);
         }
         let envelope = reading.object.envelope();
         let (sha1, sha256) = reading.hashes.finish();
-        if (&Digest::sha1(sha1), &Digest::sha256(sha256)) != (envelope.sha1(), envelope.sha256())
-            && let Some(id) = Id::parse(&envelope.id)
-        {
-            // It may have been deleted or replaced meanwhile, and its room used for something else.
-            let shared = self.spool.shared();
-            let error = match open_body(shared, id, envelope.stored_octets()) {
-                Ok(_) => quarantine(shared, id, "the body does not have the digests its envelope says"),
-                Err(error) => error,
-            };
-            self.conclude(id, error)?;
+        if (&Digest::sha1(sha1), &Digest::sha256(sha256)) != (envelope.sha1(), envelope.sha256()) {
+            self.damaged(envelope, "the body does not have the digests its envelope says")?;
         }
         Ok(read)
     }
 
-    /// Takes note of damage. What has gone is none, and neither is what a later release wrote.
+    /// A body is not what it was. It may have been deleted or replaced meanwhile, and its room used for something else.
+    fn damaged(&mut self, envelope: &Envelope, what: &'static str) -> Result<(), SpoolError> {
+        let Some(id) = Id::parse(&envelope.id) else { return Ok(()) };
+        let shared = self.spool.shared();
+        let error = match open_body(shared, id, envelope) {
+            Ok(_) => quarantine(shared, id, what),
+            Err(error) => error,
+        };
+        self.conclude(id, error)
+    }
+
+    /// Takes note of damage. What has gone is none, and neither is what a later release wrote; what waits for its key is not looked at.
     fn conclude(&mut self, id: Id, error: SpoolError) -> Result<(), SpoolError> {
         match error {
             SpoolError::Corrupt { what, .. } => self.damaged.push(Damage { path: id.envelope(), what }),
-            SpoolError::Gone { .. } | SpoolError::Newer { .. } => {}
+            SpoolError::Gone { .. } | SpoolError::Newer { .. } | SpoolError::KeyMissing { .. } => {}
             error => return Err(error),
         }
         Ok(())
@@ -203,14 +213,14 @@ fn state(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
 
 /// The journal of a stage. Of its two slots one may be torn, as a power cut leaves it.
 fn journal(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
-    let damaged = matches!(journal::read(shared.files.as_ref(), id)?, Err(Unreadable::Damaged));
+    let damaged = matches!(journal::read(shared.files.as_ref(), id, &shared.keys)?, Err(Unreadable::Damaged));
     let what = "the journal does not pass its checksum: its sender has to begin again";
     Ok((damaged && journal::is_there(shared.files.as_ref(), id)).then(|| Damage { path: id.journal(), what }))
 }
 
 /// As [`journal`], of a stage that waits: what it claimed is known.
 fn parked_journal(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
-    let claim = journal::read(shared.files.as_ref(), id)?;
+    let claim = journal::read(shared.files.as_ref(), id, &shared.keys)?;
     let desk = locked(&shared.desk);
     // One that was taken up meanwhile is written to.
     let Some(parked) = desk.parked().find(|parked| parked.id == id) else { return Ok(None) };
