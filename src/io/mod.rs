@@ -9,6 +9,7 @@ mod connection;
 mod descriptors;
 mod driver;
 pub mod entropy;
+mod fetch;
 pub mod files;
 mod guard;
 mod listen;

@@ -7,6 +7,7 @@
 pub(crate) mod apart;
 pub(crate) mod deposit;
 pub(crate) mod disk;
+pub(crate) mod endpoint;
 pub(crate) mod msrp;
 pub(crate) mod server;
 pub(crate) mod sip;
