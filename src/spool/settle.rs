@@ -18,21 +18,27 @@ type Line = Vec<Waiting<Job>>;
 type Round = group::Round<Job>;
 type Settled = (Waiting<Job>, io::Result<()>);
 
+/// What of a commit is left to the others' sync, and the count of failed syncs since which its octets depend on it.
+struct Unsynced {
+    body: bool,
+    draft: Option<Box<dyn File>>,
+    since: u64,
+}
+
 /// The order of design section 6. The last sync is the commit point. The octets come back in any case.
 pub(super) fn settle(shared: &Shared, arrival: Arrival, envelope: &[u8]) -> (Arrival, io::Result<()>) {
     match write(shared, &arrival, envelope) {
         Err(error) => (arrival, Err(error)),
-        Ok((unsynced, draft, since)) => {
-            let job = Job { arrival, unsynced, draft };
+        Ok(Unsynced { body, draft, since }) => {
+            let job = Job { arrival, unsynced: body, draft };
             let (job, result) = shared.commits.settle(job, since, |written, renamed| round(shared, written, renamed));
             (job.arrival, result)
         }
     }
 }
 
-/// Writes the draft of the envelope. Says whether the body is left to the others' sync, and since when the octets of
-/// both depend on it. Where there is no sync for all, everybody syncs files of their own side by side.
-fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<(bool, Option<Box<dyn File>>, u64)> {
+/// Writes the draft of the envelope. Where there is no sync for all, everybody syncs files of their own side by side.
+fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<Unsynced> {
     let mut since = shared.commits.failures();
     let one_by_one = shared.one_by_one.load(Ordering::Relaxed);
     let pending = arrival.received.octets().saturating_sub(arrival.durable.octets());
@@ -49,7 +55,7 @@ fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<(boo
     if one_by_one {
         shared.sync(draft.as_ref())?;
     }
-    Ok((unsynced, (!one_by_one).then_some(draft), since))
+    Ok(Unsynced { body: unsynced, draft: (!one_by_one).then_some(draft), since })
 }
 
 /// One sync for all where the disk can do that, and else one by one.
