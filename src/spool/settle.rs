@@ -22,7 +22,7 @@ type Settled = (Waiting<Job>, io::Result<()>);
 pub(super) fn settle(shared: &Shared, arrival: Arrival, envelope: &[u8]) -> (Arrival, io::Result<()>) {
     match write(shared, &arrival, envelope) {
         Err(error) => (arrival, Err(error)),
-        Ok((unsynced, draft, since)) => {
+        Ok(Written { unsynced, draft, since }) => {
             let job = Job { arrival, unsynced, draft };
             let (job, result) = shared.commits.settle(job, since, |written, renamed| round(shared, written, renamed));
             (job.arrival, result)
@@ -30,9 +30,18 @@ pub(super) fn settle(shared: &Shared, arrival: Arrival, envelope: &[u8]) -> (Arr
     }
 }
 
-/// Writes the draft of the envelope. Says whether the body is left to the others' sync, and since when the octets of
-/// both depend on it. Where there is no sync for all, everybody syncs files of their own side by side.
-fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<(bool, Option<Box<dyn File>>, u64)> {
+/// What is left to a sync for all.
+struct Written {
+    /// The body.
+    unsynced: bool,
+    /// The envelope.
+    draft: Option<Box<dyn File>>,
+    /// How many of them had failed before the first of these octets came.
+    since: u64,
+}
+
+/// Writes the draft of the envelope. Where there is no sync for all, everybody syncs files of their own side by side.
+fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<Written> {
     let mut since = shared.commits.failures();
     let one_by_one = shared.one_by_one.load(Ordering::Relaxed);
     let pending = arrival.received.octets().saturating_sub(arrival.durable.octets());
@@ -49,7 +58,7 @@ fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<(boo
     if one_by_one {
         shared.sync(draft.as_ref())?;
     }
-    Ok((unsynced, (!one_by_one).then_some(draft), since))
+    Ok(Written { unsynced, draft: (!one_by_one).then_some(draft), since })
 }
 
 /// One sync for all where the disk can do that, and else one by one.
