@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
 use super::value::Choice;
-use crate::model::Network;
+use crate::model::{Network, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub msrp: Msrp,
     /// `[spool]`
     pub spool: Spool,
+    /// `[policy]`
+    pub policy: Policy,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -152,6 +154,15 @@ pub struct Spool {
     pub path: PathBuf,
     /// Octets of the disk that are left free: below it new files are refused.
     pub reserve: u64,
+}
+
+/// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Sites that scripts may be fetched from.
+    pub fetch: Vec<Site>,
+    /// Networks that their names may lead to besides the public internet.
+    pub fetch_networks: Vec<Network>,
 }
 
 /// `[http]`: the operator's door.
