@@ -18,27 +18,30 @@ type Line = Vec<Waiting<Job>>;
 type Round = group::Round<Job>;
 type Settled = (Waiting<Job>, io::Result<()>);
 
-/// What of a commit is left to the others' sync, and the count of failed syncs since which its octets depend on it.
-struct Unsynced {
-    body: bool,
-    draft: Option<Box<dyn File>>,
-    since: u64,
-}
-
 /// The order of design section 6. The last sync is the commit point. The octets come back in any case.
 pub(super) fn settle(shared: &Shared, arrival: Arrival, envelope: &[u8]) -> (Arrival, io::Result<()>) {
     match write(shared, &arrival, envelope) {
         Err(error) => (arrival, Err(error)),
-        Ok(Unsynced { body, draft, since }) => {
-            let job = Job { arrival, unsynced: body, draft };
+        Ok(Written { unsynced, draft, since }) => {
+            let job = Job { arrival, unsynced, draft };
             let (job, result) = shared.commits.settle(job, since, |written, renamed| round(shared, written, renamed));
             (job.arrival, result)
         }
     }
 }
 
+/// What is left to a sync for all.
+struct Written {
+    /// The body.
+    unsynced: bool,
+    /// The envelope.
+    draft: Option<Box<dyn File>>,
+    /// How many of them had failed before the first of these octets came.
+    since: u64,
+}
+
 /// Writes the draft of the envelope. Where there is no sync for all, everybody syncs files of their own side by side.
-fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<Unsynced> {
+fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<Written> {
     let mut since = shared.commits.failures();
     let one_by_one = shared.one_by_one.load(Ordering::Relaxed);
     let pending = arrival.received.octets().saturating_sub(arrival.durable.octets());
@@ -55,7 +58,7 @@ fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<Unsy
     if one_by_one {
         shared.sync(draft.as_ref())?;
     }
-    Ok(Unsynced { body: unsynced, draft: (!one_by_one).then_some(draft), since })
+    Ok(Written { unsynced, draft: (!one_by_one).then_some(draft), since })
 }
 
 /// One sync for all where the disk can do that, and else one by one.
