@@ -15,8 +15,8 @@ use restante::io::bucket::{S3Bucket, examine};
 use restante::io::files::HostFiles;
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
 use restante::spool::{
-    Bucket, Carried, Check, CommitError, Committed, EnvelopeDraft, Index, Query, Remote, Report, Spool, SpoolError,
-    StagePlan,
+    Bucket, Carried, Check, CommitError, Committed, EnvelopeDraft, Index, Keys, Query, Remote, Report, Spool,
+    SpoolError, StagePlan,
 };
 use s3::{Fault, Moto, Plan, S3};
 use sha2::{Digest as _, Sha256};
@@ -41,7 +41,7 @@ fn open(dir: &Path, bucket: Option<(S3Bucket, Report)>) -> Spool {
     let index = Index::open(dir.join("spool/index.sqlite"));
     let remote = bucket.map(|(bucket, report)| Remote::new(Arc::new(bucket), PART_OCTETS, Box::new(move |_| report)));
     let mint = Mint::from_number(OPENED.fetch_add(1, Ordering::Relaxed)); // no two processes mint the same
-    let opened = Spool::open_with(Arc::new(files), remote, index, mint, now());
+    let opened = Spool::open_with_bucket(Arc::new(files), remote, index, Keys::none(), mint, now());
     opened.expect("a spool").0
 }
 

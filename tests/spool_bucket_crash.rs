@@ -13,7 +13,7 @@ use std::time::Duration;
 use bucket::{Lapse, SimBucket};
 use disk::{Fault, SimFiles};
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
-use restante::spool::{Carried, Check, Committed, EnvelopeDraft, Index, Query, Remote, Report, Spool, StagePlan};
+use restante::spool::{Carried, Check, Committed, EnvelopeDraft, Index, Keys, Query, Remote, Report, Spool, StagePlan};
 use sha2::{Digest as _, Sha256};
 
 /// Small parts, so that small files have several.
@@ -72,7 +72,7 @@ impl World {
         let report = self.report;
         let remote = Remote::new(Arc::new(self.bucket.clone()), PART_OCTETS, Box::new(move |_| report));
         let (files, mint) = (Arc::new(self.disk.clone()), Mint::from_number(seed));
-        Ok(Spool::open_with(files, Some(remote), Index::in_memory(), mint, now())?.0)
+        Ok(Spool::open_with_bucket(files, Some(remote), Index::in_memory(), Keys::none(), mint, now())?.0)
     }
 }
 

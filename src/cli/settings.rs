@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use restante::config::{self, ConfigError, Host, Listen, Origin, Settings, Sources};
+use restante::io::keys;
+use restante::spool::Keys;
 
 use super::voice::Failure;
 
@@ -25,13 +27,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The directory of the spool, by flag, variable, file or default.
+    /// The master keys that the settings name.
     ///
     /// # Errors
-    /// As [`SettingsArgs::load`].
-    pub(crate) fn spool_path(&self) -> Result<PathBuf, Failure> {
-        let args = SettingsArgs { place: self.clone(), ..SettingsArgs::default() };
-        Ok(args.load()?.spool.path)
+    /// As [`SettingsArgs::load`], or a key can't be read.
+    pub(crate) fn keys(&self) -> Result<Keys, Failure> {
+        let next = "the same spool.keys as the server's are needed: --config FILE, or RESTANTE_SPOOL__KEYS";
+        keys::read(&self.settings()?.spool.keys).map_err(|why| Failure::new(why).next(next))
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        SettingsArgs { place: self.clone(), ..SettingsArgs::default() }.load()
     }
 
     /// All that is known of the spool, and whether a flag has named its bucket.
@@ -39,8 +45,7 @@ impl Place {
     /// # Errors
     /// As [`SettingsArgs::load`].
     pub(crate) fn spool(&self) -> Result<(config::Spool, bool), Failure> {
-        let args = SettingsArgs { place: self.clone(), ..SettingsArgs::default() };
-        Ok((args.load()?.spool, self.is_bucket()))
+        Ok((self.settings()?.spool, self.is_bucket()))
     }
 
     fn is_bucket(&self) -> bool {

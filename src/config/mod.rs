@@ -14,6 +14,7 @@
 mod address;
 mod bucket;
 mod error;
+mod keys;
 mod load;
 mod print;
 mod settings;
@@ -25,9 +26,10 @@ mod value;
 pub use address::{Host, Listen, Relay, Transport};
 pub use bucket::{BucketUrl, Tag};
 pub use error::{ConfigError, Fault, Origin};
+pub use keys::{KeyPlace, KeySource};
 pub use load::Sources;
 pub use print::manual;
 pub use settings::{
-    Certificate, Control, DialogId, Exit, FingerprintHash, Format, Http, Level, Log, Msrp, Node, Peer, Report,
-    SessionMatch, Settings, Sip, Spool, Sse, Trunk, Unattended, Validation, Verify,
+    BoxClass, Certificate, Control, DialogId, Exit, FingerprintHash, Format, Http, Level, Log, Msrp, Node, Peer,
+    Policy, Report, SessionMatch, Settings, Sip, Spool, Sse, Trunk, Unattended, Validation, Verify,
 };

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
 use super::bucket::{BucketUrl, Tag};
+use super::keys::KeySource;
 use super::value::Choice;
-use crate::model::Network;
+use crate::model::{BoxPattern, Network, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,10 +22,22 @@ pub struct Settings {
     pub msrp: Msrp,
     /// `[spool]`
     pub spool: Spool,
+    /// `[policy]`
+    pub policy: Policy,
+    /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
+    pub boxes: Vec<BoxClass>,
     /// `[http]`
     pub http: Http,
     /// `[log]`
     pub log: Log,
+}
+
+impl Settings {
+    /// Every way in which some box's objects are reported.
+    pub fn reports(&self) -> impl Iterator<Item = Report> {
+        let of_boxes = self.boxes.iter().filter_map(|class| class.report);
+        std::iter::once(self.spool.report()).chain(of_boxes)
+    }
 }
 
 /// `[node]`: who this process is.
@@ -165,6 +178,16 @@ pub struct Spool {
     pub sse_key: Option<String>,
     /// Tags on every object, `KEY=VALUE`.
     pub tags: Vec<Tag>,
+    /// From this share of the disk in use on new files are refused, in percent.
+    pub high_water: u8,
+    /// Below this share they are taken again, in percent.
+    pub low_water: u8,
+    /// How often everything is read again.
+    pub scrub: Duration,
+    /// How fast, in octets a second at most.
+    pub scrub_rate: u64,
+    /// Master keys of what is encrypted, the one for new files first.
+    pub keys: Vec<KeySource>,
 }
 
 impl Spool {
@@ -172,6 +195,26 @@ impl Spool {
     pub fn report(&self) -> Report {
         self.report.unwrap_or_else(|| if self.url.is_some() { Report::Bucket } else { Report::Disk })
     }
+}
+
+/// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Sites that scripts may be fetched from.
+    pub fetch: Vec<Site>,
+    /// Networks that their names may lead to besides the public internet.
+    pub fetch_networks: Vec<Network>,
+}
+
+/// `[[boxes]]`: what holds for a class of boxes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoxClass {
+    /// The boxes it is for.
+    pub matches: Option<BoxPattern>,
+    /// Whether what arrives there is encrypted on the disk.
+    pub encrypt: bool,
+    /// When their objects are reported as committed; unset: as `spool.report` says.
+    pub report: Option<Report>,
 }
 
 /// `[http]`: the operator's door.
@@ -255,6 +298,11 @@ impl Default for Spool {
             sse: Sse::default(),
             sse_key: None,
             tags: Vec::new(),
+            high_water: 98,
+            low_water: 96,
+            scrub: Duration::from_secs(7 * 86_400),
+            scrub_rate: 4 << 20,
+            keys: Vec::new(),
         }
     }
 }

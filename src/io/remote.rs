@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::admin::Readiness;
 use super::bucket::{OpenError, S3Bucket, examine};
-use crate::config::{self, Report as Wish};
+use crate::config::{self, Report as Wish, Settings};
 use crate::model::{Mint, Wall};
 use crate::spool::{Carried, Remote, Report, Spool};
 
@@ -25,21 +25,32 @@ const REST: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`OpenError`].
-pub fn open(settings: &config::Spool) -> Result<Option<Remote>, OpenError> {
+pub fn open(settings: &config::Spool, boxes: &[config::BoxClass]) -> Result<Option<Remote>, OpenError> {
     let Some(url) = &settings.url else { return Ok(None) };
     let bucket = Arc::new(S3Bucket::open(url, settings)?);
-    let report = match settings.report() {
+    let classes: Vec<_> =
+        boxes.iter().filter_map(|class| Some((class.matches.clone()?, class.report.map(report)))).collect();
+    let all = report(settings.report());
+    let of_box = move |mailbox: &str| {
+        let class = classes.iter().find(|(boxes, _)| boxes.fits(mailbox));
+        class.and_then(|(_, report)| *report).unwrap_or(all)
+    };
+    Ok(Some(Remote::new(bucket, settings.part, Box::new(of_box))))
+}
+
+const fn report(wish: Wish) -> Report {
+    match wish {
         Wish::Disk => Report::Disk,
         Wish::Bucket => Report::Bucket,
         Wish::DiskThenBucket => Report::DiskThenBucket,
-    };
-    Ok(Some(Remote::new(bucket, settings.part, Box::new(move |_| report))))
+    }
 }
 
 /// Why the bucket can't be relied on, if any box does.
-pub(super) fn refusal(settings: &config::Spool, mut mint: Mint, now: Wall) -> Result<Option<String>, OpenError> {
-    let Some(url) = settings.url.as_ref().filter(|_| settings.report() != Wish::Disk) else { return Ok(None) };
-    let bucket = S3Bucket::open(url, settings)?;
+pub(super) fn refusal(settings: &Settings, mut mint: Mint, now: Wall) -> Result<Option<String>, OpenError> {
+    let is_used = settings.reports().any(|report| report != Wish::Disk);
+    let Some(url) = settings.spool.url.as_ref().filter(|_| is_used) else { return Ok(None) };
+    let bucket = S3Bucket::open(url, &settings.spool)?;
     Ok(examine(&bucket, &mut mint, now).refusal().map(|why| format!("{url} can't be relied on: {why}")))
 }
 

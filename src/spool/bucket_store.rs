@@ -11,7 +11,7 @@ use super::bucket::{Bucket, BucketError, Stored, Unfinished};
 use super::files::File;
 use super::gate::Gate;
 use super::layout::{self, CORRUPT, DATA, Id, QUEUED, STATE, VERSION_FILE};
-use super::lock::locked;
+use super::locked::locked;
 
 /// The objects of one bucket.
 pub(super) struct BucketStore {
@@ -110,6 +110,11 @@ impl BucketStore {
     /// [`io::ErrorKind::AlreadyExists`] if another record of the same id is there: that one counts.
     pub(super) fn publish(&self, id: Id, record: &[u8]) -> io::Result<()> {
         self.create(&id.envelope(), record)
+    }
+
+    /// Puts an envelope in the place of the one there is.
+    pub(super) fn put_envelope(&self, id: Id, record: &[u8]) -> io::Result<()> {
+        self.put(&id.envelope(), record)
     }
 
     /// Puts a state in the place of the one there may be.

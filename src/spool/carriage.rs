@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::layout::Id;
-use super::lock::locked;
+use super::locked::locked;
 use super::upload::Upload;
 
 /// The list of what is to be carried, and who waits for more.

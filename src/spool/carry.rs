@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::carriage::Task;
-use super::catalog::ask;
+use super::catalog::{ask, read_envelope};
 use super::envelope::Envelope;
 use super::error::SpoolError;
 use super::file_store;
@@ -78,7 +78,7 @@ fn follow(shared: &Shared, remote: &Remote, task: &Task) -> io::Result<Option<u6
     }
     upload.finish(route(shared, remote), body.as_ref(), total)?;
     drop(upload);
-    match Envelope::decode(id, &record) {
+    match read_envelope(shared, id)? {
         Ok(envelope) => hand_over(shared, remote, id, &envelope, &record)?,
         Err(why) => tracing::error!(object = %id, ?why, "not taken into the bucket: its envelope can't be read"),
     }

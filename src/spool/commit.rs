@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::limits::ENVELOPE_OCTETS;
 use crate::model::{Now, Wall};
 
+use super::ballast;
 use super::carry;
 use super::catalog::{ask, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
@@ -17,7 +18,7 @@ use super::receipt::{Committed, Sealed};
 use super::record::{self, Kind, Unreadable};
 use super::remote::Report;
 use super::settle::settle;
-use super::shared::Shared;
+use super::shared::{Shared, locked};
 
 /// Publishes a sealed file.
 ///
@@ -43,16 +44,19 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         stored: now.wall,
         replaces,
     };
-    let Some(mut envelope) = Envelope::new(draft, facts) else {
+    let key = sealed.arrival.as_ref().and_then(|arrival| arrival.key.clone());
+    let mut key = key.as_deref().map(|key| (key, locked(&shared.mint).fork()));
+    let made = Envelope::new(draft, facts, key.as_mut().map(|(key, mint)| (*key, mint)));
+    let Some((mut envelope, record)) = made else {
         discard(shared, &mut sealed);
         return Err(CommitError::EnvelopeTooLarge { limit: ENVELOPE_OCTETS });
     };
     let arrival = sealed.arrival.take().expect("a sealed file has its octets");
     let report = carry::report(shared, envelope.uri.box_name());
     let (mut arrival, settled) = match report {
-        Report::Bucket => (arrival, settle_in_bucket(shared, id, &mut envelope)),
+        Report::Bucket => (arrival, settle_in_bucket(shared, id, &mut envelope, &record)),
         Report::Disk | Report::DiskThenBucket => {
-            let (arrival, settled) = settle(shared, arrival, &envelope.encode());
+            let (arrival, settled) = settle(shared, arrival, &record);
             (arrival, settled.inspect_err(|_| undo(shared, id)))
         }
     };
@@ -61,6 +65,7 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         sealed.arrival = Some(arrival); // it waits for its sender
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
         tracing::warn!(object = %id, call_id, message_id, %error, "not committed");
+        shared.note("committing", &error);
         return Err(if is_full(&error) { CommitError::Full } else { SpoolError::io("committing")(error).into() });
     }
     match (report, &shared.remote) {
@@ -89,11 +94,11 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
 
 /// Publishes in the bucket: body, and then envelope. What the bucket leaves open is not taken back but settled by the next
 /// try of this stage, or by the next start. If the try before has got through after all, its envelope is the one.
-fn settle_in_bucket(shared: &Shared, id: Id, envelope: &mut Envelope) -> io::Result<()> {
+fn settle_in_bucket(shared: &Shared, id: Id, envelope: &mut Envelope, record: &[u8]) -> io::Result<()> {
     let Some(remote) = &shared.remote else { return Err(io::ErrorKind::Unsupported.into()) };
-    match carry::publish(shared, remote, id, &envelope.encode()) {
+    match carry::publish(shared, remote, id, record) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let there = Envelope::decode(id, &remote.store.envelope(id)?).map_err(|_| error)?;
+            let there = read_envelope(shared, id)?.map_err(|_| error)?;
             if (&there.uri, there.sha256(), there.offset) != (&envelope.uri, envelope.sha256(), envelope.offset) {
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another object has this id in the bucket"));
             }
@@ -156,9 +161,13 @@ pub(super) fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), Sp
     }
     for (generation, id) in line.into_iter().enumerate().rev() {
         let by = if generation == 0 { by } else { REPLACED };
-        write_tombstone(shared, id, by, at).map_err(SpoolError::io("writing down a deletion"))?;
+        write_tombstone(shared, id, by, at).map_err(|error| {
+            shared.note("writing down a deletion", &error);
+            SpoolError::io("writing down a deletion")(error)
+        })?;
         remove_buried(shared, id);
     }
+    ballast::take_in(shared);
     Ok(())
 }
 

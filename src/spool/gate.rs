@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::lock::locked;
+use super::locked::locked;
 
 /// A room for so many octets. Whoever comes when it is full waits; who alone is bigger than the room may enter when it
 /// is empty.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::files::{File, Files, Lock, Mode};
+use super::files::{File, Files, Lock, Mode, Space};
 
 /// Nothing is here, and nothing can be put here.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +37,12 @@ impl Files for NoFiles {
         Ok(false)
     }
 
-    fn free_octets(&self) -> io::Result<u64> {
-        Ok(0)
+    fn space(&self) -> io::Result<Space> {
+        Ok(Space::default())
+    }
+
+    fn may_write(&self, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn lock(&self, _: &str) -> io::Result<Box<dyn Lock>> {

@@ -40,6 +40,20 @@ pub(super) fn envelope(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
     or_else(shared, file_store::envelope(shared, id), |remote| remote.store.envelope(id))
 }
 
+/// Puts this record in the place of an envelope, where that is. Durable when it returns. The caller has the claim of the
+/// object's name.
+pub(super) fn put_envelope(shared: &Shared, id: Id, record: &[u8]) -> io::Result<()> {
+    match &shared.remote {
+        Some(remote) if !file_store::is_published(shared, id) => remote.store.put_envelope(id, record),
+        _ => file_store::put_envelope(shared, id, record),
+    }
+}
+
+/// Whether there is no envelope of this id, or not any more.
+pub(super) fn has_no_envelope(shared: &Shared, id: Id) -> bool {
+    matches!(envelope(shared, id), Err(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
 /// A body, to be read.
 pub(super) fn body(shared: &Shared, id: Id) -> io::Result<Box<dyn File>> {
     or_else(shared, file_store::body(shared, id), |remote| remote.store.body(id))

@@ -65,8 +65,8 @@ impl Survey {
                 Some((id, "")) => survey.stages.push(id),
                 Some((id, JOURNAL)) => survey.journals.push(id),
                 Some((_, UPLOAD)) => {} // swept when it is nobody's
-                Some(_) => {
-                    shared.remove_quietly(&format!("{STAGE}/{name}"));
+                Some((id, _)) => {
+                    shared.shred(id, &format!("{STAGE}/{name}"));
                     survey.drafts += 1;
                 }
                 None => {} // not ours, and not under a name we would ever use

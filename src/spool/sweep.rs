@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::limits::{ORPHAN_KEPT, STAGE_KEPT, TOMBSTONE_KEPT, UPLOAD_KEPT};
 use crate::model::{Now, Wall};
 
+use super::ballast;
 use super::bucket::Unfinished;
 use super::carry;
 use super::commit::{DELETED, State};
@@ -36,12 +37,14 @@ pub struct Swept {
 /// [`SpoolError`] if the disk can't be read or written; what is left is swept the next time.
 pub(super) fn sweep(shared: &Shared, now: Now) -> Result<Swept, SpoolError> {
     shared.writable()?;
+    ballast::take_in(shared);
+    let date = shared.calendar.date(now);
     Ok(Swept {
         stages: old_stages(shared, now),
         leftovers: leftovers(shared)?,
-        tombstones: tombstones(shared, now.wall)?,
-        orphans: orphans(shared, now.wall)?,
-        uploads: uploads(shared, now.wall)?,
+        tombstones: tombstones(shared, date)?,
+        orphans: orphans(shared, date)?,
+        uploads: uploads(shared, date)?,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Taking a lock.
+//! Locks that outlive a panic.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
