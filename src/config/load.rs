@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::address::{Listen, Transport};
 use super::error::{ConfigError, Fault, Origin};
 use super::settings::{FingerprintHash, Settings};
-use super::table::{PEERS, SECTIONS, TRUNKS, Tables, key, nearest};
+use super::table::{BOXES, PEERS, SECTIONS, TRUNKS, Tables, key, nearest};
 use super::value::Given;
 
 /// What variables begin with; `RESTANTE_SIP__LISTEN` sets `sip.listen`.
@@ -114,6 +114,7 @@ impl Loader {
             let name: &str = section.get_ref();
             let origin = file.origin(section.span());
             match value.get_ref() {
+                _ if name == BOXES.name => self.tables(&file, value, &BOXES),
                 _ if !known => self.unknown(origin, name),
                 DeValue::Table(keys) => self.section(&file, name, keys),
                 _ => {

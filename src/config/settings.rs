@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
 use super::value::Choice;
-use crate::model::Network;
+use crate::model::{self, BoxPattern, Network, Quota};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub msrp: Msrp,
     /// `[spool]`
     pub spool: Spool,
+    /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
+    pub boxes: Vec<BoxClass>,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -154,6 +156,34 @@ pub struct Spool {
     pub reserve: u64,
 }
 
+/// `[[boxes]]`: what holds for a class of boxes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoxClass {
+    /// The boxes it is for.
+    pub matches: Option<BoxPattern>,
+    /// Octets that each of them may hold.
+    pub quota_octets: Option<u64>,
+    /// Objects that each of them may hold.
+    pub quota_objects: Option<u32>,
+    /// From this share of a quota on somebody is warned, in percent.
+    pub warn: u8,
+}
+
+impl BoxClass {
+    /// The class as the spool knows it.
+    pub fn class(&self) -> model::BoxClass {
+        model::BoxClass {
+            matches: self.matches.clone().unwrap_or_default(),
+            quota: Quota {
+                octets: self.quota_octets,
+                objects: self.quota_objects.map(u64::from),
+                warn_percent: Some(self.warn),
+            },
+            ..model::BoxClass::default()
+        }
+    }
+}
+
 /// `[http]`: the operator's door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
@@ -227,6 +257,12 @@ impl Default for Msrp {
 impl Default for Spool {
     fn default() -> Self {
         Self { path: PathBuf::from("spool"), reserve: 1 << 30 }
+    }
+}
+
+impl Default for BoxClass {
+    fn default() -> Self {
+        Self { matches: None, quota_octets: None, quota_objects: None, warn: 90 }
     }
 }
 

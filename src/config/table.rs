@@ -1,6 +1,6 @@
 //! The one table of keys: from it come reading, `config print` and the manual.
 
-use super::settings::{Peer, Settings, Trunk};
+use super::settings::{BoxClass, Peer, Settings, Trunk};
 use super::value::Setting;
 
 /// One key of a section: its name, the field it sets, and what it's for. Type and default are the field's own.
@@ -266,6 +266,32 @@ pub(super) const TRUNKS: Tables<Trunk> = Tables {
     lacks: |trunk| trunk.network.is_none().then_some("needs network to say which SIP peers it is for"),
 };
 
+/// For boxes.
+pub(super) const BOXES: Tables<BoxClass> = Tables {
+    name: "boxes",
+    meaning: "What holds for some boxes. The first entry whose name the box fits counts; boxes that fit none have no limits.",
+    keys: &[
+        Key { name: "match", field: |b| &mut b.matches, meaning: "The boxes that the entry is for." },
+        Key {
+            name: "quota_octets",
+            field: |b| &mut b.quota_octets,
+            meaning: "Octets that each box may hold, its files together. A file that would go over it is refused: with 413 before its first octet if it says its size, else when its octets go over.",
+        },
+        Key {
+            name: "quota_objects",
+            field: |b| &mut b.quota_objects,
+            meaning: "Objects that each box may hold; one more is refused with 413 before its first octet.",
+        },
+        Key {
+            name: "warn",
+            field: |b| &mut b.warn,
+            meaning: "From this share of either quota on the log has a warning, and the box counts in restante_spool_boxes_nearly_full.",
+        },
+    ],
+    list: |settings| &mut settings.boxes,
+    lacks: |class| class.matches.is_none().then_some("needs match to say which boxes it is for"),
+};
+
 /// The key `section.name`.
 pub(super) fn key(section: &str, name: &str) -> Option<&'static Key<Settings>> {
     let section = SECTIONS.iter().find(|known| known.name == section)?;
@@ -278,7 +304,9 @@ pub(super) fn nearest(wrong: &str) -> String {
         SECTIONS.iter().flat_map(|section| section.keys.iter().map(|key| format!("{}.{}", section.name, key.name)));
     let peers = PEERS.keys.iter().map(|key| format!("{}.{}", PEERS.name, key.name));
     let trunks = TRUNKS.keys.iter().map(|key| format!("{}.{}", TRUNKS.name, key.name));
+    let boxes = BOXES.keys.iter().map(|key| format!("{}.{}", BOXES.name, key.name));
     let sections = SECTIONS.iter().map(|section| section.name.to_owned());
-    let known = keys.chain(peers).chain(trunks).chain(sections).chain([PEERS.name, TRUNKS.name].map(str::to_owned));
+    let known = keys.chain(peers).chain(trunks).chain(boxes).chain(sections);
+    let known = known.chain([PEERS.name, TRUNKS.name, BOXES.name].map(str::to_owned));
     known.max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b))).unwrap_or_default()
 }

@@ -341,6 +341,7 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     let index = Index::open(path.join("index.sqlite"));
     let (spool, recovery) = Spool::open(Arc::new(files), index, mint, clock.now()).map_err(failed)?;
     spool.set_reserve(settings.spool.reserve);
+    spool.set_classes(settings.boxes.iter().map(config::BoxClass::class).collect());
     for (id, verdict) in &recovery.verdicts {
         tracing::warn!(%id, ?verdict, "found at start");
     }

@@ -10,6 +10,7 @@ use super::files::{File, Files, Mode, read_exact_at};
 use super::hashes::Hashes;
 use super::journal::{Journal, Plan};
 use super::layout::Id;
+use super::usage::Share;
 
 /// An arriving file with its handles open.
 pub(super) struct Arrival {
@@ -28,6 +29,8 @@ pub(super) struct Arrival {
     pub(super) failures: u64,
     /// Octets that came twice and differed.
     pub(super) conflicts: u64,
+    /// Its part of what the box may hold; who waits for a sender has none.
+    pub(super) share: Option<Share>,
 }
 
 impl Arrival {
@@ -49,6 +52,7 @@ impl Arrival {
             broken: false,
             failures,
             conflicts: 0,
+            share: None,
         })
     }
 
@@ -67,6 +71,9 @@ impl Arrival {
         let end = offset.saturating_add(octets.len() as u64);
         if end > declared {
             return Err(StageError::Overrun { declared, end });
+        }
+        if let Some(share) = &mut self.share {
+            share.grow(end)?;
         }
         self.received
             .insert(offset, end, HOLES_PER_MESSAGE)
@@ -171,6 +178,7 @@ impl Parked {
             broken: false,
             failures: self.failures,
             conflicts: 0,
+            share: None,
         })
     }
 }

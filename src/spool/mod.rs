@@ -24,6 +24,7 @@ mod store;
 mod survey;
 mod sweep;
 mod tree;
+mod usage;
 
 pub use arriving::Arriving;
 pub use envelope::{Envelope, EnvelopeDraft, Icon};
@@ -36,3 +37,4 @@ pub use stage::{SealError, Stage};
 pub use staging::StagePlan;
 pub use store::{Body, Check, Query, Spool, SpoolStatus};
 pub use sweep::Swept;
+pub use usage::{BoxUsage, ClassUsage, Measure, OverQuota};

@@ -168,6 +168,7 @@ pub(super) fn recover(shared: &Shared, known: Vec<Id>, now: Now) -> Result<Recov
         }
     }
     ask(shared, Index::end_batch)?;
+    shared.usage.recount(ask(shared, |index| index.held())?);
     recovery.objects = ask(shared, Index::objects)?;
     recovery.verdicts.sort();
     Ok(recovery)
@@ -233,7 +234,7 @@ fn carry_out(
     match verdict {
         Verdict::Keep => {
             if let Some(envelope) = envelope {
-                ask(shared, |index| index.publish(envelope))?;
+                ask(shared, |index| index.publish(envelope))?; // counted when all are judged
             }
         }
         Verdict::Newer => {

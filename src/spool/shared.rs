@@ -13,12 +13,15 @@ use super::files::{File, Files, Lock, Mode};
 use super::group::Group;
 use super::index::Index;
 use super::layout::Id;
+use super::usage::Usage;
 
 pub(super) struct Shared {
     pub(super) files: Arc<dyn Files>,
     pub(super) index: Mutex<Index>,
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
+    /// What each box holds, and may hold.
+    pub(super) usage: Arc<Usage>,
     /// Commits that wait for the disk.
     pub(super) commits: Group<Job>,
     pub(super) reserve_octets: AtomicU64,
@@ -114,6 +117,7 @@ impl Shared {
             index: Mutex::new(index),
             mint: Mutex::new(mint),
             desk: Mutex::default(),
+            usage: Arc::default(),
             commits: Group::new(),
             reserve_octets: AtomicU64::new(0),
             sync_errors: AtomicU64::new(0),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::model::limits::{LISTED_OBJECTS, SELECTED_OBJECTS};
-use crate::model::{Digest, FileInfo, Mint, Now, ObjectUri};
+use crate::model::{BoxClass, Digest, FileInfo, Mint, Now, ObjectUri};
 
 use super::arriving::{self, Arriving};
 use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt};
@@ -24,6 +24,7 @@ use super::stage::Stage;
 use super::staging::{self, StagePlan};
 use super::sweep::{self, Swept};
 use super::tree::{prepare, recognise};
+use super::usage::{BoxUsage, ClassUsage};
 
 /// A durable spool. All calls block; clones are cheap and share everything.
 #[derive(Clone)]
@@ -71,6 +72,8 @@ pub struct SpoolStatus {
     pub writable: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// What the boxes of each class hold.
+    pub classes: Vec<ClassUsage>,
 }
 
 impl Spool {
@@ -101,7 +104,8 @@ impl Spool {
             return Err(SpoolError::NotASpool);
         }
         let shared = Shared::new(files, Index::in_memory(), Mint::from_number(0), None);
-        let index = rebuilt(&shared)?;
+        let mut index = rebuilt(&shared)?;
+        shared.usage.recount(index.held()?);
         *locked(&shared.index) = index;
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -111,11 +115,21 @@ impl Spool {
         self.shared.reserve_octets.store(octets, Ordering::Relaxed);
     }
 
+    /// What holds for which boxes: for each the first class that it fits. What is there stays, also over its quota.
+    pub fn set_classes(&self, classes: Vec<BoxClass>) {
+        self.shared.usage.set_classes(classes);
+    }
+
+    /// What every box holds, and may hold.
+    pub fn boxes(&self) -> Vec<BoxUsage> {
+        self.shared.usage.boxes()
+    }
+
     /// A stage for a file that is about to arrive. If an earlier offer with the same resume key left octets, the stage
     /// has them, and a session that still writes there is shut out at once.
     ///
     /// # Errors
-    /// [`StageError::Exists`], [`StageError::Full`], [`StageError::TooManyStages`], [`StageError::Spool`].
+    /// [`StageError::Exists`], [`StageError::Quota`], [`StageError::Full`], [`StageError::TooManyStages`], [`StageError::Spool`].
     pub fn stage(&self, plan: StagePlan, now: Now) -> Result<Stage, StageError> {
         staging::begin(&self.shared, plan, now)
     }
@@ -269,6 +283,7 @@ impl Spool {
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
             writable: reason.is_none(),
             reason,
+            classes: shared.usage.classes(),
         }
     }
 
