@@ -84,6 +84,13 @@ pub(super) fn rebuilt(shared: &Shared) -> Result<Index, SpoolError> {
     Ok(index)
 }
 
+/// Removes the index, which nobody may have open.
+pub(super) fn remove_index(files: &dyn Files) {
+    for name in INDEX_FILES {
+        let _ = files.remove(name); // what is not there need not go
+    }
+}
+
 /// Opens the index the spool was given; one that can't be used is removed and made anew. Returns what it knows, in the
 /// order of ids.
 pub(super) fn connect(files: &dyn Files, mut index: Index) -> Result<(Index, Vec<Id>), SpoolError> {
@@ -92,9 +99,7 @@ pub(super) fn connect(files: &dyn Files, mut index: Index) -> Result<(Index, Vec
         Err(error) => error,
     };
     tracing::warn!(%error, "the index can't be used and is made anew");
-    for name in INDEX_FILES {
-        let _ = files.remove(name); // what is not there need not go
-    }
+    remove_index(files);
     if index.connect().is_err() {
         index = Index::in_memory();
         index.connect()?;

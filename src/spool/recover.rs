@@ -126,11 +126,20 @@ pub struct Recovery {
     pub verdicts: Vec<(String, Verdict)>,
 }
 
-/// Judges every id and does what follows from it. The index agrees with `queued/` afterwards.
+/// Envelopes entered in one transaction: with more of them it gets no faster, and what SQLite has to keep grows.
+const ENTERED_AT_ONCE: u64 = 16 * 1024;
+
+/// Judges every id and does what follows from it. The index agrees with `queued/` afterwards. `told` hears how many of
+/// the published envelopes have been judged, and how many there are.
 ///
 /// # Errors
 /// [`SpoolError::Io`] if the disk can't be read; nothing that is unreadable for that reason is judged.
-pub(super) fn recover(shared: &Shared, known: Vec<Id>, now: Now) -> Result<Recovery, SpoolError> {
+pub(super) fn recover(
+    shared: &Shared,
+    known: Vec<Id>,
+    now: Now,
+    told: &mut dyn FnMut(u64, u64),
+) -> Result<Recovery, SpoolError> {
     let mut recovery = Recovery::default();
     let survey = Survey::of(shared, known)?;
     recovery.swept += survey.drafts;
@@ -139,8 +148,16 @@ pub(super) fn recover(shared: &Shared, known: Vec<Id>, now: Now) -> Result<Recov
     for (id, _) in survey.ids().filter(|(_, traces)| traces.known && !traces.envelope) {
         ask(shared, |index| index.forget(id.as_str()))?;
     }
-    let mut replaced = Vec::new();
+    let (mut replaced, mut judged) = (Vec::new(), 0);
     for (id, traces) in survey.ids() {
+        if traces.envelope {
+            told(judged, survey.published.len() as u64);
+            judged += 1;
+            if judged % ENTERED_AT_ONCE == 0 {
+                ask(shared, Index::end_batch)?;
+                ask(shared, Index::begin_batch)?;
+            }
+        }
         let (facts, envelope) = inspect(shared, id, traces)?;
         let mut verdict = judge(&facts);
         if verdict == Verdict::Keep && envelope.is_some() && ask(shared, |index| index.is_replaced(id))? {
@@ -168,7 +185,8 @@ pub(super) fn recover(shared: &Shared, known: Vec<Id>, now: Now) -> Result<Recov
         }
     }
     ask(shared, Index::end_batch)?;
-    shared.usage.recount(ask(shared, |index| index.held())?);
+    shared.usage.recount(ask(shared, Index::held)?);
+    told(judged, judged);
     recovery.objects = ask(shared, Index::objects)?;
     recovery.verdicts.sort();
     Ok(recovery)

@@ -236,7 +236,11 @@ impl Books {
             self.totals.iter().map(|totals| (totals.class.clone(), totals.refused)).collect();
         let names = self.classes.iter().map(|class| class.matches.to_string()).chain([String::new()]);
         let mut totals: Vec<_> = names
-            .map(|class| ClassUsage { refused: refused.get(&class).copied().unwrap_or(0), class, ..ClassUsage::default() })
+            .map(|class| ClassUsage {
+                refused: refused.get(&class).copied().unwrap_or(0),
+                class,
+                ..ClassUsage::default()
+            })
             .collect();
         let classes = std::mem::take(&mut self.classes);
         for (mailbox, account) in &mut self.accounts {

@@ -59,9 +59,7 @@ fn of_a_thousand_files_of_undeclared_size_at_once_no_octet_goes_over_the_quota_a
 fn a_declared_size_is_refused_before_its_first_octet_and_says_which_box_and_what_it_may_hold() {
     let spool = open(&SimFiles::new(), &[limited("bob", Some(1000), Some(2)), limited("*", None, None)]);
     deposit(&spool, "spool:/bob/one", &[1; 600]).expect("room");
-    let Err(StageError::Quota(over)) = spool.stage(plan("spool:/bob/two", 401), now()) else {
-        panic!("it was taken")
-    };
+    let Err(StageError::Quota(over)) = spool.stage(plan("spool:/bob/two", 401), now()) else { panic!("it was taken") };
     let wanted = OverQuota { mailbox: "bob".to_owned(), measure: Measure::Octets, quota: 1000, used: 600 };
     assert_eq!(over, wanted);
     assert_eq!(over.to_string(), "box bob may hold 1000 octets, and 600 are there or on their way");
@@ -109,8 +107,7 @@ fn a_class_tells_how_many_of_its_boxes_are_nearly_full() {
     deposit(&spool, "spool:/ben/one", &[1; 10]).expect("room");
     assert_eq!((class(&spool).boxes, class(&spool).nearly_full), (2, 0));
     let last = deposit(&spool, "spool:/bob/two", b"1").expect("room");
-    let wanted =
-        ClassUsage { class: "b*".to_owned(), boxes: 2, objects: 3, octets: 810, nearly_full: 1, refused: 0 };
+    let wanted = ClassUsage { class: "b*".to_owned(), boxes: 2, objects: 3, octets: 810, nearly_full: 1, refused: 0 };
     assert_eq!(class(&spool), wanted);
     spool.delete(&last, "a test", now()).expect("it goes");
     assert_eq!(class(&spool).nearly_full, 0);

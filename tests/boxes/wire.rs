@@ -29,7 +29,8 @@ fn is_over_quota(server: &Server, plan: &Plan) {
 
 #[test]
 fn a_full_box_refuses_a_file_with_413_and_quota_and_other_boxes_go_on() {
-    let (_dir, server) = house("[[boxes]]\nmatch = \"bo*\"\nquota_octets = \"32KiB\"\nquota_objects = 2\nwarn = \"50%\"\n");
+    let (_dir, server) =
+        house("[[boxes]]\nmatch = \"bo*\"\nquota_octets = \"32KiB\"\nquota_objects = 2\nwarn = \"50%\"\n");
     is_over_quota(&server, &Plan::new("big", vec![5; 40_000]));
     deposit_works(&server, "m1");
     server.logged(&["nearly used", "bob"]);
