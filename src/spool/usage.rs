@@ -11,11 +11,9 @@
 //! when the spool is opened.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{BoxClass, Quota};
-
-use super::shared::locked;
 
 /// What would go over a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,16 +102,20 @@ struct Account {
 }
 
 impl Usage {
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What holds for which boxes from now on.
     pub(super) fn set_classes(&self, classes: Vec<BoxClass>) {
-        let mut books = locked(&self.books);
+        let mut books = self.books();
         books.classes = classes;
         books.sort_in();
     }
 
     /// Forgets what was held and holds this: objects and octets by box.
     pub(super) fn recount(&self, held: Vec<(String, u64, u64)>) {
-        let mut books = locked(&self.books);
+        let mut books = self.books();
         for account in books.accounts.values_mut() {
             (account.objects, account.octets) = (0, 0);
         }
@@ -130,7 +132,7 @@ impl Usage {
     /// # Errors
     /// There is none.
     pub(super) fn promise(self: &Arc<Self>, mailbox: &str, octets: u64) -> Result<Share, OverQuota> {
-        let mut books = locked(&self.books);
+        let mut books = self.books();
         let account = books.opened(mailbox);
         let quota = books.quota(account.class);
         let fits = account.fits(&quota, octets, 1).map_err(|over| over.of(mailbox));
@@ -146,7 +148,7 @@ impl Usage {
 
     /// An object is there that nobody had promised room to.
     pub(super) fn enter(&self, mailbox: &str, octets: u64) {
-        let mut books = locked(&self.books);
+        let mut books = self.books();
         books.hold(mailbox, |account| {
             account.objects += 1;
             account.octets += octets;
@@ -155,7 +157,7 @@ impl Usage {
 
     /// An object is there no longer.
     pub(super) fn leave(&self, mailbox: &str, octets: u64) {
-        let mut books = locked(&self.books);
+        let mut books = self.books();
         books.hold(mailbox, |account| {
             account.objects = account.objects.saturating_sub(1);
             account.octets = account.octets.saturating_sub(octets);
@@ -164,7 +166,7 @@ impl Usage {
 
     /// Every box that holds something, by name.
     pub(super) fn boxes(&self) -> Vec<BoxUsage> {
-        let books = locked(&self.books);
+        let books = self.books();
         let held = books.accounts.iter().filter(|(_, account)| account.objects > 0);
         let mut boxes: Vec<_> = held
             .map(|(mailbox, account)| BoxUsage {
@@ -180,7 +182,7 @@ impl Usage {
 
     /// What each class holds, and at the end what fits none, if there is anything of it.
     pub(super) fn classes(&self) -> Vec<ClassUsage> {
-        let mut totals = locked(&self.books).totals.clone();
+        let mut totals = self.books().totals.clone();
         if totals.last().is_some_and(|rest| rest.class.is_empty() && rest.boxes == 0) {
             totals.pop();
         }
@@ -306,7 +308,7 @@ impl Share {
         if more == 0 {
             return Ok(());
         }
-        let mut books = locked(&self.usage.books);
+        let mut books = self.usage.books();
         let account = books.opened(&self.mailbox);
         if let Err(over) = account.fits(&books.quota(account.class), more, 0) {
             books.refuse(account.class);
@@ -328,7 +330,7 @@ impl Share {
 
     fn give_back(&mut self, and: impl FnOnce(&mut Account)) {
         let (objects, octets) = (std::mem::take(&mut self.objects), std::mem::take(&mut self.octets));
-        locked(&self.usage.books).hold(&self.mailbox, |account| {
+        self.usage.books().hold(&self.mailbox, |account| {
             account.promised_objects = account.promised_objects.saturating_sub(objects);
             account.promised_octets = account.promised_octets.saturating_sub(octets);
             and(account);
