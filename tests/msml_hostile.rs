@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use restante::model::{Instant, Machine, Mint, Now, Outbox};
-use restante::msml::{Config, ContextId, End, Input, Interpreter, Output, PrimitiveKey, Style, check, read_message};
+use restante::msml::{
+    Config, ContextId, End, FetchKey, Input, Interpreter, Output, PrimitiveKey, Style, check, read_message,
+};
 
 /// The first fault's message, which must be a 400.
 fn refusal(body: &[u8]) -> String {
@@ -238,6 +240,7 @@ struct World {
     interpreter: Interpreter,
     clock: Duration,
     running: Vec<PrimitiveKey>,
+    fetches: Vec<FetchKey>,
     started: usize,
     exited: usize,
 }
@@ -255,6 +258,7 @@ impl World {
         for output in outputs {
             match output {
                 Output::Start { primitive, .. } => self.running.push(primitive),
+                Output::Fetch { fetch, .. } => self.fetches.push(fetch),
                 Output::Order { primitive, .. } => assert!(self.running.contains(&primitive)),
                 Output::Reply { body, .. } => self.started += body.matches("<dialogid>").count(),
                 Output::Event { name, body, .. } | Output::EventLost { name, body, .. } => {
@@ -293,6 +297,11 @@ impl World {
             25 => self.tell(Input::Disconnected { conn: dice.pick(&["a", "b"]).to_owned() }),
             26 => self.tell(Input::Connected { conn: "c".to_owned(), context }),
             27 => self.tell(Input::ContextGone(context)),
+            29 => {
+                let result = Ok(dice.document().into());
+                let fetch = self.fetches.pop().unwrap_or(FetchKey(0)); // or one that nobody waits for
+                self.tell(Input::Fetched { fetch, result });
+            }
             28 => self.tell(Input::Started { primitive: PrimitiveKey(choice.into()) }),
             _ => self.tell(Input::Progress { primitive: PrimitiveKey(choice.into()) }),
         }
@@ -305,7 +314,7 @@ proptest! {
     fn every_request_is_answered_and_every_dialog_ends_once(seed: u64, choices in prop::collection::vec(any::<u8>(), 1..60)) {
         let mut dice = Dice(Mint::from_number(seed));
         let interpreter = Interpreter::new(Config::default(), Mint::from_number(seed));
-        let mut world = World { interpreter, clock: Duration::ZERO, running: vec![], started: 0, exited: 0 };
+        let mut world = World { interpreter, clock: Duration::ZERO, running: vec![], fetches: vec![], started: 0, exited: 0 };
         for (conn, context) in [("a", 0), ("b", 1)] {
             world.tell(Input::Connected { conn: conn.to_owned(), context: ContextId(context) });
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use restante::model::{Instant, Machine as _, Mint, Now, Outbox};
 use restante::msml::{
-    Config, ContextId, End, Input, Interpreter, Message, Order, Output, PrimitiveKey, Style, check, read_message,
+    Config, ContextId, End, FetchKey, Input, Interpreter, Message, Order, Output, PrimitiveKey, Style, check,
+    read_message,
 };
 
 /// Longer than any conversation of a reasonable input; the rest of it is not heard.
@@ -33,6 +34,7 @@ struct Talk {
     interpreter: Interpreter,
     clock: Duration,
     running: VecDeque<PrimitiveKey>,
+    fetches: Vec<FetchKey>,
     started: usize,
     exited: usize,
 }
@@ -41,7 +43,8 @@ impl Talk {
     fn new(strict: bool) -> Self {
         let config = Config { strict, ..Config::default() };
         let interpreter = Interpreter::new(config, Mint::from_number(1));
-        Self { interpreter, clock: Duration::ZERO, running: VecDeque::new(), started: 0, exited: 0 }
+        let (clock, running, fetches) = (Duration::ZERO, VecDeque::new(), Vec::new());
+        Self { interpreter, clock, running, fetches, started: 0, exited: 0 }
     }
 
     fn converse(&mut self, documents: &[&[u8]]) {
@@ -55,6 +58,12 @@ impl Talk {
             self.clock += Duration::from_millis(700);
             self.tell(Input::Timeout);
             self.end("record.complete");
+            // A script that is elsewhere is the next document.
+            let next = documents.get(request as usize + 1);
+            for fetch in std::mem::take(&mut self.fetches) {
+                let result = next.map(|script| Bytes::copy_from_slice(script)).ok_or_else(|| "nothing".to_owned());
+                self.tell(Input::Fetched { fetch, result });
+            }
         }
         for conn in ["a", "TagOfAlice"] {
             self.tell(Input::Disconnected { conn: conn.to_owned() });
@@ -92,6 +101,7 @@ impl Talk {
                     assert_eq!((&event.name, &event.id), (&name, &id));
                     self.exited += usize::from(name == "msml.dialog.exit");
                 }
+                Output::Fetch { fetch, .. } => self.fetches.push(fetch),
                 Output::Start { primitive, .. } => self.running.push_back(primitive),
                 Output::Order { primitive, order } => {
                     assert!(self.running.contains(&primitive), "{order:?} for nobody");

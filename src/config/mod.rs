@@ -27,5 +27,5 @@ pub use load::Sources;
 pub use print::manual;
 pub use settings::{
     BoxClass, Certificate, Control, DialogId, Exit, FingerprintHash, Format, Http, Level, Log, Msrp, Node, Peer,
-    SessionMatch, Settings, Sip, Spool, Trunk, Unattended, Validation, Verify,
+    Policy, SessionMatch, Settings, Sip, Spool, Trunk, Unattended, Validation, Verify,
 };

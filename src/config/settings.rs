@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
 use super::value::Choice;
-use crate::model::{self, BoxPattern, Network, Quota};
+use crate::model::{self, BoxPattern, Network, Quota, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Settings {
     pub spool: Spool,
     /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
     pub boxes: Vec<BoxClass>,
+    /// `[policy]`
+    pub policy: Policy,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -182,6 +184,15 @@ impl BoxClass {
             ..model::BoxClass::default()
         }
     }
+}
+
+/// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Sites that scripts may be fetched from.
+    pub fetch: Vec<Site>,
+    /// Networks that their names may lead to besides the public internet.
+    pub fetch_networks: Vec<Network>,
 }
 
 /// `[http]`: the operator's door.

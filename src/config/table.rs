@@ -145,7 +145,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "tls.verify",
                 field: |s| &mut s.msrp.verify,
-                meaning: "How a peer proves who it is: by the \"fingerprint\" in its SDP, by a \"ca\" and the host name in its path (for signalling that nobody protects; a fingerprint has to fit as well), or \"either\": by the fingerprint if there is one, else as ca.",
+                meaning: "How a peer proves who it is: by the \"fingerprint\" in its SDP, by a \"ca\" and the host name in its path (for signalling that nobody protects; a fingerprint has to fit as well), or \"either\": by the fingerprint if there is one, else as ca. A peer behind a relay of its own is known by the relay's certificate, which a ca vouches for, whatever this says.",
             },
             Key {
                 name: "tls.hashes",
@@ -172,6 +172,22 @@ pub(super) const SECTIONS: &[Section] = &[
                 name: "reserve",
                 field: |s| &mut s.spool.reserve,
                 meaning: "Free space of the disk that is never used: a file that would eat into it is refused before its octets are read.",
+            },
+        ],
+    },
+    Section {
+        name: "policy",
+        meaning: "Whom the server may talk to of its own accord. Nobody, unless it is said here.",
+        keys: &[
+            Key {
+                name: "fetch",
+                field: |s| &mut s.policy.fetch,
+                meaning: "Sites that <dialogstart src=...> may fetch scripts from over http and https, redirects included: a host on its usual ports, a host and port, or a URL and what lies below it. spool: and file: names need no entry.",
+            },
+            Key {
+                name: "fetch_networks",
+                field: |s| &mut s.policy.fetch_networks,
+                meaning: "Networks that the names in fetch may lead to besides the public internet, like \"10.1.0.0/16\"; a site that is given by its address needs none.",
             },
         ],
     },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay};
-use crate::model::{BoxPattern, Network};
+use crate::model::{BoxPattern, Network, Site};
 
 /// A value as a file, a variable or a flag gave it, before a key gives it a meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -291,6 +291,20 @@ impl Scalar for BoxPattern {
 
     fn form() -> String {
         "name of boxes, * for any letters".to_owned()
+    }
+}
+
+impl Scalar for Site {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "HOST, HOST:PORT or https://HOST/PATH".to_owned()
     }
 }
 

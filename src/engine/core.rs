@@ -110,6 +110,11 @@ impl Engine {
                     self.resolved(now, call, names, out);
                 }
             }
+            Input::Fetched(ticket, result) => {
+                if let Some(Errand::Script(fetch)) = self.errands.remove(&ticket) {
+                    self.msml(now, msml::Input::Fetched { fetch, result }, out);
+                }
+            }
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Order(order) => self.order(now, order, out),
@@ -197,7 +202,7 @@ impl Engine {
                 self.play_found(now, primitive, object, out);
             }
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
-            Some(Errand::Commit(..) | Errand::Names(_)) | None => {}
+            Some(Errand::Commit(..) | Errand::Names(_) | Errand::Script(_)) | None => {}
         }
     }
 

@@ -51,5 +51,5 @@ pub use failure::ReceiveFailure;
 pub use link::{Bearer, Command, Grant, Link, LinkId, Notice, Source};
 pub use order::{CallMedia, Happening, LocalFile, Order, OrderId, Wanted};
 pub use policy::{Door, Doors, Peer, Policy, Trunk, Unattended, Verify};
-pub use port::{Census, Found, Input, Output, Query, Ticket};
+pub use port::{Census, Found, Input, Output, Query, ScriptSource, Ticket};
 pub use trust::{Demand, Distrust, HostName, PeerCertificate};

@@ -8,6 +8,7 @@ pub mod clock;
 mod connection;
 mod driver;
 pub mod entropy;
+mod fetch;
 pub mod files;
 mod guard;
 mod listen;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::admin::{self, Addresses, Admin, Readiness, Token};
 use super::clock::Clock;
 use super::driver::{Driver, Ears, Request};
+use super::fetch::Fetcher;
 use super::files::HostFiles;
 use super::listen;
 use super::places::Places;
@@ -132,7 +133,9 @@ impl Node {
             tokio::spawn(listen::Door { listener, carrier, tls, websocket, places, requests, stop }.serve());
         }
         let mut policy = terms::policy(settings, &bound.msrp).map_err(StartError::Settings)?;
-        policy.fingerprints = tls.fingerprints();
+        if bound.msrp.iter().any(|(carrier, _)| carrier.is_secure()) {
+            policy.fingerprints = tls.fingerprints()?; // only sessions of such a listener are described with one
+        }
         let endpoint = Endpoint::new(terms::sip_config(settings), mint.fork());
         let interpreter = Interpreter::new(terms::msml_config(settings), mint.fork());
         let tasks = tokio_util::task::TaskTracker::new();
@@ -144,6 +147,7 @@ impl Node {
             msrp: msrp::Config::default(),
             msrp_via: options.msrp_via,
             tls: tls.clone(),
+            fetcher: Arc::new(Fetcher::new(terms::sites(settings))),
             committed: options.committed,
             requests: requests.clone(),
             links: HashMap::new(),
@@ -235,7 +239,9 @@ impl Node {
         if let Some(earlier) = handover.take() {
             earlier.abort(); // its certificate was never shown
         }
-        let _ = self.engine.send(Input::Fingerprints(reload.both.clone())).await;
+        if let Some(fingerprints) = reload.fingerprints() {
+            let _ = self.engine.send(Input::Fingerprints(fingerprints)).await;
+        }
         *handover = Some(tokio::spawn(hand_over(reload, self.handover_after, self.engine.clone(), self.stop.clone())));
         Ok(())
     }
@@ -323,12 +329,12 @@ async fn bind(key: &'static str, listen: &Listen) -> Result<TcpListener, StartEr
 }
 
 async fn hand_over(reload: Reload, after: Duration, engine: mpsc::Sender<Input>, stop: CancellationToken) {
-    let wait = if reload.same { Duration::ZERO } else { after };
+    let wait = if reload.changes() { after } else { Duration::ZERO };
     tokio::select! {
         () = tokio::time::sleep(wait) => {}
         () = stop.cancelled() => return,
     }
-    let shown = reload.show();
+    let Some(shown) = reload.show() else { return };
     tracing::info!(fingerprint = ?shown.first(), "handshakes show the certificate that was read");
     let _ = engine.send(Input::Fingerprints(shown)).await; // a node that has stopped tells nobody
 }

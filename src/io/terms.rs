@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::config::{self, Settings};
 use crate::engine::{Door, Doors, Peer, Policy, Trunk, Unattended, Verify};
-use crate::model::Network;
 use crate::model::digest_auth::Credentials;
+use crate::model::{Network, Sites};
 use crate::msml::{self, DialogIdStyle, ExitStyle, Style};
 use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
 use crate::sdp::{Address, HashFunction};
@@ -125,6 +125,10 @@ fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
         config::SessionMatch::Id => msrp::SessionMatch::Id,
     };
     Some((entry.network?, Trunk { cema: entry.cema, session_match }))
+}
+
+pub(super) fn sites(settings: &Settings) -> Sites {
+    Sites { allowed: settings.policy.fetch.clone(), networks: settings.policy.fetch_networks.clone() }
 }
 
 pub(super) fn sip_config(settings: &Settings) -> sip::Config {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::document::{Deed, Kind, Primitive, Send, Step, is_target, primitives};
 use super::event::is_in_class;
+use super::fault::Code;
 use super::ledger::{DialogKey, Turn};
 use super::object::DialogId;
 use super::port::{ContextId, End, Output, PrimitiveKey};
@@ -35,6 +36,8 @@ pub(super) struct Identity {
 pub(super) struct Dialog {
     who: Identity,
     name: String,
+    /// Whether the script is still being fetched (RFC 5707 §9.6.1).
+    fetching: bool,
     steps: VecDeque<Step>,
     /// Class and id of every primitive in the script: what a `<send>` can mean (RFC 5707 §9.6.3).
     cast: Vec<(&'static str, Option<String>)>,
@@ -52,13 +55,16 @@ pub(super) struct Dialog {
 }
 
 impl Dialog {
-    pub(super) fn new(who: Identity, steps: Vec<Step>) -> Self {
-        let cast = steps.iter().flat_map(primitives).map(|member| (member.kind.class(), member.id.clone())).collect();
+    /// A dialog with its script, or one whose script is yet to be [fetched](Dialog::fetched).
+    pub(super) fn new(who: Identity, steps: Option<Vec<Step>>) -> Self {
+        let fetching = steps.is_none();
+        let steps = steps.unwrap_or_default();
         Self {
             name: who.id.to_string(),
             who,
+            fetching,
+            cast: cast(&steps),
             steps: steps.into(),
-            cast,
             crew: Vec::new(),
             group_exit: None,
             had_work: false,
@@ -74,6 +80,20 @@ impl Dialog {
         &self.who.id
     }
 
+    /// Its script is here, or will never be. A dialog that was terminated meanwhile has said so already.
+    pub(super) fn fetched(&mut self, script: Result<Vec<Step>, (Code, String)>, turn: &mut Turn<'_>) {
+        self.fetching = false;
+        match script {
+            Ok(steps) => {
+                self.cast = cast(&steps);
+                self.steps = steps.into();
+            }
+            Err((code, description)) => {
+                self.end_with(Ending::Failed { status: code.number(), description, results: Vec::new() }, turn);
+            }
+        }
+    }
+
     /// Whether an outside `<send>` can mean `target`.
     pub(super) fn has_target(&self, target: &str) -> bool {
         target == "group" || self.cast.iter().any(|(class, id)| is_target(target, class, id.as_deref()))
@@ -86,7 +106,7 @@ impl Dialog {
                 self.perform(deed, turn);
                 continue;
             }
-            if !self.crew_is_done(turn) {
+            if self.fetching && !self.terminated || !self.crew_is_done(turn) {
                 return false;
             }
             if let Some(exit) = self.group_exit.take() {
@@ -332,4 +352,9 @@ impl Dialog {
             }
         }
     }
+}
+
+/// Class and id of every primitive of a script.
+fn cast(steps: &[Step]) -> Vec<(&'static str, Option<String>)> {
+    steps.iter().flat_map(primitives).map(|member| (member.kind.class(), member.id.clone())).collect()
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
 use super::dialog::{Dialog, Identity};
@@ -10,8 +12,8 @@ use super::event::is_in_class;
 use super::fault::{Code, Fault, quoted};
 use super::ledger::{DialogKey, Ledger, Turn};
 use super::object::{DialogId, Identifier, Root};
-use super::parse::check;
-use super::port::{Config, ContextId, Input, Output, PrimitiveKey, Reason};
+use super::parse::{check, check_script};
+use super::port::{Config, ContextId, FetchKey, Input, Output, PrimitiveKey, Reason};
 use super::reply::{self, Style, Verdict};
 
 /// Letters of a name we give a dialog: it only has to be new on its connection.
@@ -75,6 +77,7 @@ impl Machine for Interpreter {
             Input::Ended { primitive, end } => {
                 self.on_primitive(now, primitive, out, |dialog, turn| dialog.ended(primitive, end, turn));
             }
+            Input::Fetched { fetch, result } => self.fetched(now, fetch, result, out),
             Input::Drain(draining) => self.draining = draining,
             Input::Timeout => self.timeout(now, out),
         }
@@ -135,7 +138,7 @@ impl Interpreter {
         let mut wanted: BTreeMap<&str, usize> = BTreeMap::new();
         let mut total = 0;
         for command in &document.commands {
-            if let Action::DialogStart { target, script: Script::Inline(_), .. } = &command.action {
+            if let Action::DialogStart { target, .. } = &command.action {
                 total += 1;
                 if let Some(conn) = self.resolve(target) {
                     *wanted.entry(conn).or_default() += 1;
@@ -204,28 +207,35 @@ impl Interpreter {
         });
         let id = DialogId { conn, name };
         let text = id.to_string();
-        match script {
+        self.last_dialog += 1;
+        let key = DialogKey(self.last_dialog);
+        let on_own_connection = connection.context == asker.context;
+        connection.dialogs.insert(id.name.clone(), key);
+        let (context, exit_style) = (asker.context, asker.style.exit);
+        let who = Identity { key, id, context, exit_style, on_own_connection };
+        let steps = match script {
+            Script::Inline(steps) => Some(steps),
             // RFC 5707 §9.6.1: the fetch is asynchronous, so its failure is an event.
-            Script::External => {
-                let values = [
-                    ("dialog.exit.status".to_owned(), Code::Fetch.number().to_string()),
-                    ("dialog.exit.description".to_owned(), "fetching scripts is not allowed by this server".to_owned()),
-                ];
-                let mut turn = Turn { now, ledger: &mut self.ledger, out };
-                turn.event(asker.context, "msml.dialog.exit", &text, &values);
+            Script::External(src) => {
+                out.push(Output::Fetch { fetch: FetchKey(key.0), src, dialog: text.clone() });
+                None
             }
-            Script::Inline(steps) => {
-                self.last_dialog += 1;
-                let key = DialogKey(self.last_dialog);
-                let on_own_connection = connection.context == asker.context;
-                connection.dialogs.insert(id.name.clone(), key);
-                let (context, exit_style) = (asker.context, asker.style.exit);
-                let who = Identity { key, id, context, exit_style, on_own_connection };
-                self.dialogs.insert(key, Dialog::new(who, steps));
-                self.on_dialog(now, key, out, |_, _| {});
-            }
-        }
+        };
+        self.dialogs.insert(key, Dialog::new(who, steps));
+        self.on_dialog(now, key, out, |_, _| {});
         Ok(text)
+    }
+
+    /// RFC 5707 §9.6.1 and §11: a script that can't be had is 423, one that can't be used has the code of its first fault.
+    fn fetched(&mut self, now: Instant, fetch: FetchKey, result: Result<Bytes, String>, out: &mut Outbox<Output>) {
+        let script = result.map_err(|why| (Code::Fetch, why)).and_then(|body| {
+            let first = |faults: Vec<Fault>| faults.into_iter().next();
+            check_script(&body, self.config.strict).map_err(|faults| match first(faults) {
+                Some(fault) => (fault.code, format!("in the script: {}", fault.description())),
+                None => (Code::BadRequest, "the script can't be used".to_owned()),
+            })
+        });
+        self.on_dialog(now, DialogKey(fetch.0), out, |dialog, turn| dialog.fetched(script, turn));
     }
 
     fn send(

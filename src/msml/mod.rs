@@ -17,7 +17,7 @@
 //!
 //! Limits: size, depth, elements, attributes, namespaces, namelists and dialogs as in [`limits`](crate::model::limits).
 //!
-//! It does not: fetch scripts (423), know conferences, tones, speech or fax (402), move a single octet of a file, or
+//! It does not: fetch scripts itself, know conferences, tones, speech or fax (402), move a single octet of a file, or
 //! decide whether a client may do what it asks.
 
 mod client;
@@ -46,5 +46,5 @@ pub use fault::{Code, Fault, Position};
 pub use interpreter::Interpreter;
 pub use object::{Identifier, ObjectError, Root};
 pub use parse::check;
-pub use port::{Config, ContextId, End, Input, Limits, Order, Output, Play, PrimitiveKey, Reason, Work};
+pub use port::{Config, ContextId, End, FetchKey, Input, Limits, Order, Output, Play, PrimitiveKey, Reason, Work};
 pub use reply::{DialogIdStyle, ExitStyle, Style};

@@ -1,6 +1,6 @@
 //! From the element tree to a typed request: RFC 5707 §7 and §9 as far as files can follow them.
 
-use super::document::{Action, Command, Document, Script};
+use super::document::{Action, Command, Document, Script, Step};
 use super::fault::{Code, Fault, Position, quoted};
 use super::value::Checker;
 use super::xml::{Element, Space, read};
@@ -18,6 +18,22 @@ pub fn check(body: &[u8], strict: bool) -> Result<Document, Vec<Fault>> {
     let document = checker.document(&root);
     if checker.faults.is_empty() {
         return Ok(document);
+    }
+    checker.faults.sort_by_key(|fault| Position { line: fault.line, column: fault.column });
+    Err(checker.faults)
+}
+
+/// Reads and validates a script that was fetched: the content of `<dialogstart>`, in the `<moml>` that RFC 5707 §9.7.6
+/// wants around it, or a single primitive or group.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_script(body: &[u8], strict: bool) -> Result<Vec<Step>, Vec<Fault>> {
+    let root = read(body).map_err(|fault| vec![fault])?;
+    let mut checker = Checker { strict, faults: Vec::new() };
+    let steps = checker.description(std::slice::from_ref(&root));
+    if checker.faults.is_empty() {
+        return Ok(steps);
     }
     checker.faults.sort_by_key(|fault| Position { line: fault.line, column: fault.column });
     Err(checker.faults)
@@ -108,13 +124,16 @@ impl Checker {
             if src.trim().is_empty() {
                 self.fault(element, Code::InvalidValue, "<dialogstart> has an empty src");
             }
-            return Script::External;
+            return Script::External(src.trim().to_owned());
         }
-        let steps = match &element.children[..] {
-            [] => {
-                self.fault(element, Code::MissingContent, "<dialogstart> has neither src nor an inline description");
-                Vec::new()
-            }
+        if element.children.is_empty() {
+            self.fault(element, Code::MissingContent, "<dialogstart> has neither src nor an inline description");
+        }
+        Script::Inline(self.description(&element.children))
+    }
+
+    fn description(&mut self, elements: &[Element]) -> Vec<Step> {
+        match elements {
             // RFC 5707 §9.7.6 demands this wrapper, its examples and schema do not have it.
             [moml] if moml.space == Space::Msml && moml.name == "moml" => {
                 self.shape(moml, &["version", "id"]);
@@ -123,8 +142,7 @@ impl Checker {
                 self.choice(moml, "version", &["1.0"]);
                 self.steps(&moml.children)
             }
-            children => self.steps(children),
-        };
-        Script::Inline(steps)
+            elements => self.steps(elements),
+        }
     }
 }

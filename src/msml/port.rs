@@ -17,6 +17,10 @@ pub struct ContextId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrimitiveKey(pub u64);
 
+/// One script that is being fetched, named by the interpreter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetchKey(pub u64);
+
 /// How many dialogs may be alive; one more is answered 520 and nothing of its request is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -89,6 +93,13 @@ pub enum Input {
         /// How.
         end: End,
     },
+    /// An [`Output::Fetch`] was performed: the script, or why there is none.
+    Fetched {
+        /// Which.
+        fetch: FetchKey,
+        /// What came of it.
+        result: Result<Bytes, String>,
+    },
     /// Whether new dialogs are refused with 510.
     Drain(bool),
     /// The [deadline](crate::model::Machine::deadline) has passed.
@@ -151,6 +162,15 @@ pub enum Output {
         dialog: String,
         /// What it does.
         work: Work,
+    },
+    /// A script has to be fetched (RFC 5707 §9.6.1); answered with [`Input::Fetched`].
+    Fetch {
+        /// Its key from now on.
+        fetch: FetchKey,
+        /// Where it lies, as the client wrote it.
+        src: String,
+        /// The whole identifier of its dialog.
+        dialog: String,
     },
     /// An event for a running primitive.
     Order {

@@ -72,6 +72,8 @@ fn every_promise_is_kept_in_two_hundred_worlds() {
     let sum = |of: fn(&Ending) -> u64| endings.iter().map(|(_, ending)| of(ending)).sum::<u64>();
     let (stored, crashes) = (sum(|ending| ending.stored as u64), sum(|ending| ending.crashes));
     assert!(stored > seeds / 2 && crashes > seeds / 10, "dull worlds: {stored} files stored, {crashes} crashes");
+    let drains = sum(|ending| ending.drains);
+    assert!(drains > seeds / 20, "dull worlds: {drains} drains");
 }
 
 #[test]
@@ -124,6 +126,17 @@ fn a_phone_that_vanishes_at_any_time_leaves_no_call_behind() {
 fn a_call_that_is_hung_up_at_any_time_leaves_nothing_behind() {
     at_any_time(|after| Plan::small_visit(Some(after), None));
     at_any_time(|after| Plan::small_visit(None, Some(after)));
+}
+
+#[test]
+fn a_drain_at_any_time_ends_and_breaks_no_promise() {
+    for plan in [|| Plan::small_visit(None, None), Plan::small_unattended_deposit] {
+        let drained = |after| World::run(Plan { blows: vec![(When::After(after), Blow::Drain)], ..plan() }, false);
+        for (moment, ending) in on_all_cores(0..250, |moment| drained(Duration::from_millis(4 * moment))) {
+            assert!(ending.faults.is_empty(), "after {} ms: {}", 4 * moment, ending.faults.join("; "));
+            assert_eq!(ending.drains, 1, "after {} ms", 4 * moment);
+        }
+    }
 }
 
 /// The fault that the observer finds first in a world with this bug.

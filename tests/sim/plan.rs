@@ -25,6 +25,8 @@ pub(crate) enum Crash {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Blow {
     Crash(Crash),
+    /// The server is asked to go when its work is done; another one takes its place.
+    Drain,
     /// Some TCP connection breaks.
     Reset,
     /// Some phone is gone without a word.
@@ -244,6 +246,9 @@ fn blows(dice: &mut Dice) -> Vec<(When, Blow)> {
     for _ in 0..=dice.below(4) {
         let blow = if dice.percent(10) { Blow::Vanish } else { Blow::Reset };
         blows.push((When::After(dice.between((MILLISECOND, 4000 * MILLISECOND))), blow));
+    }
+    if dice.percent(25) {
+        blows.push((When::After(dice.between((MILLISECOND, 5000 * MILLISECOND))), Blow::Drain));
     }
     blows
 }

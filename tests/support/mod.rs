@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod deposit;
+pub(crate) mod endpoint;
 pub(crate) mod msrp;
 pub(crate) mod server;
 pub(crate) mod sip;
