@@ -12,7 +12,7 @@ use restante::io::clock::Clock;
 use restante::io::entropy;
 use restante::io::files::HostFiles;
 use restante::model::{FileInfo, ObjectUri};
-use restante::spool::{EnvelopeDraft, File, Files, Index, Lock, Mode, Spool, StagePlan};
+use restante::spool::{EnvelopeDraft, File, Files, Index, Lock, Mode, Space, Spool, StagePlan};
 
 /// They are spread over so many boxes.
 const BOXES: u64 = 5000;
@@ -99,8 +99,12 @@ impl Files for Hasty {
         Ok(true)
     }
 
-    fn free_octets(&self) -> io::Result<u64> {
-        self.0.free_octets()
+    fn space(&self) -> io::Result<Space> {
+        self.0.space()
+    }
+
+    fn may_write(&self, dir: &str) -> io::Result<()> {
+        self.0.may_write(dir)
     }
 
     fn lock(&self, path: &str) -> io::Result<Box<dyn Lock>> {

@@ -13,6 +13,7 @@
 
 mod address;
 mod error;
+mod keys;
 mod load;
 mod print;
 mod settings;
@@ -23,6 +24,7 @@ mod value;
 
 pub use address::{Host, Listen, Relay, Transport};
 pub use error::{ConfigError, Fault, Origin};
+pub use keys::{KeyPlace, KeySource};
 pub use load::Sources;
 pub use print::manual;
 pub use settings::{

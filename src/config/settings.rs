@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
+use super::keys::KeySource;
 use super::value::Choice;
 use crate::model::{self, BoxPattern, Network, Quota, Site};
 
@@ -20,10 +21,10 @@ pub struct Settings {
     pub msrp: Msrp,
     /// `[spool]`
     pub spool: Spool,
-    /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
-    pub boxes: Vec<BoxClass>,
     /// `[policy]`
     pub policy: Policy,
+    /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
+    pub boxes: Vec<BoxClass>,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -156,6 +157,16 @@ pub struct Spool {
     pub path: PathBuf,
     /// Octets of the disk that are left free: below it new files are refused.
     pub reserve: u64,
+    /// From this share of the disk in use on new files are refused, in percent.
+    pub high_water: u8,
+    /// Below this share they are taken again, in percent.
+    pub low_water: u8,
+    /// How often everything is read again.
+    pub scrub: Duration,
+    /// How fast, in octets a second at most.
+    pub scrub_rate: u64,
+    /// Master keys of what is encrypted, the one for new files first.
+    pub keys: Vec<KeySource>,
 }
 
 /// `[[boxes]]`: what holds for a class of boxes.
@@ -169,6 +180,8 @@ pub struct BoxClass {
     pub quota_objects: Option<u32>,
     /// From this share of a quota on somebody is warned, in percent.
     pub warn: u8,
+    /// Whether what arrives there is encrypted on the disk.
+    pub encrypt: bool,
 }
 
 impl BoxClass {
@@ -181,6 +194,7 @@ impl BoxClass {
                 objects: self.quota_objects.map(u64::from),
                 warn_percent: Some(self.warn),
             },
+            encrypt: self.encrypt,
             ..model::BoxClass::default()
         }
     }
@@ -267,13 +281,21 @@ impl Default for Msrp {
 
 impl Default for Spool {
     fn default() -> Self {
-        Self { path: PathBuf::from("spool"), reserve: 1 << 30 }
+        Self {
+            path: PathBuf::from("spool"),
+            reserve: 1 << 30,
+            high_water: 98,
+            low_water: 96,
+            scrub: Duration::from_secs(7 * 86_400),
+            scrub_rate: 4 << 20,
+            keys: Vec::new(),
+        }
     }
 }
 
 impl Default for BoxClass {
     fn default() -> Self {
-        Self { matches: None, quota_octets: None, quota_objects: None, warn: 90 }
+        Self { matches: None, quota_octets: None, quota_objects: None, warn: 90, encrypt: false }
     }
 }
 

@@ -173,6 +173,31 @@ pub(super) const SECTIONS: &[Section] = &[
                 field: |s| &mut s.spool.reserve,
                 meaning: "Free space of the disk that is never used: a file that would eat into it is refused before its octets are read.",
             },
+            Key {
+                name: "keys",
+                field: |s| &mut s.spool.keys,
+                meaning: "Master keys of encrypted files, each by its name and where it is: the first line of a file or a variable, 64 hexadecimal digits. The first wraps the keys of new files, all of them open what they once wrapped; `restante spool rewrap` moves on to the first.",
+            },
+            Key {
+                name: "high_water",
+                field: |s| &mut s.spool.high_water,
+                meaning: "From this share of the disk's octets or inodes in use, or promised to files that are arriving, no new file is taken: calls that bring one get 503. What is arriving goes on, and so do retrieval and deletion. \"100%\" leaves it to the reserve.",
+            },
+            Key {
+                name: "low_water",
+                field: |s| &mut s.spool.low_water,
+                meaning: "Below this share new files are taken again.",
+            },
+            Key {
+                name: "scrub",
+                field: |s| &mut s.spool.scrub,
+                meaning: "How often everything in the spool is read again and compared with its digests, so that damage is found before it is asked for: from one beginning to the next, or as fast as scrub_rate allows. \"0s\" is never.",
+            },
+            Key {
+                name: "scrub_rate",
+                field: |s| &mut s.spool.scrub_rate,
+                meaning: "Octets a second that are read again at most.",
+            },
         ],
     },
     Section {
@@ -302,6 +327,11 @@ pub(super) const BOXES: Tables<BoxClass> = Tables {
             name: "warn",
             field: |b| &mut b.warn,
             meaning: "From this share of either quota on the log has a warning, and the box counts in restante_spool_boxes_nearly_full.",
+        },
+        Key {
+            name: "encrypt",
+            field: |b| &mut b.encrypt,
+            meaning: "Encrypt what arrives there from its first octet on, under the first of spool.keys. What is there already stays as it is.",
         },
     ],
     list: |settings| &mut settings.boxes,

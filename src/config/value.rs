@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay};
+use super::keys::KeySource;
 use crate::model::{BoxPattern, Network, Site};
 
 /// A value as a file, a variable or a flag gave it, before a key gives it a meaning.
@@ -305,6 +306,20 @@ impl Scalar for Site {
 
     fn form() -> String {
         "HOST, HOST:PORT or https://HOST/PATH".to_owned()
+    }
+}
+
+impl Scalar for KeySource {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "NAME:FILE or NAME:$VARIABLE".to_owned()
     }
 }
 

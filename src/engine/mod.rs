@@ -16,6 +16,7 @@
 //! Limits: those of the rooms below, and the messages that a session may begin. It does not retry deliveries (that is the
 //! queue's work) and it does not know what a socket, a file or the time is.
 
+mod admission;
 mod answering;
 mod call;
 mod client;

@@ -29,6 +29,12 @@ pub const SPOOL_BOXES_NEARLY_FULL: &str = "restante_spool_boxes_nearly_full";
 pub const SPOOL_QUOTA_REFUSALS: &str = "restante_spool_quota_refusals_total";
 /// Gauge: octets free on the spool's disk.
 pub const SPOOL_FREE_OCTETS: &str = "restante_spool_free_octets";
+/// Gauge: files set aside because they are damaged.
+pub const SPOOL_CORRUPT: &str = "restante_spool_corrupt";
+/// Counter: octets read again to see whether they are sound.
+pub const SCRUB_OCTETS: &str = "restante_scrub_octets_total";
+/// Counter: damage found by that.
+pub const SCRUB_CORRUPT: &str = "restante_scrub_corrupt_total";
 /// Counter: MSRP responses we sent; label `code`.
 pub const MSRP_RESPONSES: &str = "restante_msrp_responses_total";
 /// Counter: REPORTs we sent; label `kind` is `sent`, label `status` is `200` or `other`.
@@ -77,6 +83,9 @@ fn describe() {
     describe_gauge!(SPOOL_BOXES_NEARLY_FULL, "Boxes of a class that have nearly used a quota");
     describe_counter!(SPOOL_QUOTA_REFUSALS, "Files refused because of a quota by class");
     describe_gauge!(SPOOL_FREE_OCTETS, Unit::Bytes, "Octets free on the disk of the spool");
+    describe_gauge!(SPOOL_CORRUPT, "Files set aside because they are damaged");
+    describe_counter!(SCRUB_OCTETS, Unit::Bytes, "Octets read again to see whether they are sound");
+    describe_counter!(SCRUB_CORRUPT, "Damage found by reading again");
     describe_counter!(MSRP_RESPONSES, "MSRP responses sent by code");
     describe_counter!(REPORTS, "REPORTs sent by status");
     describe_counter!(SIP_RESPONSES, "Final SIP responses sent by method and code");
@@ -152,11 +161,18 @@ pub(super) fn committed(took: std::time::Duration) {
     metrics::histogram!(COMMIT_SECONDS).record(took.as_secs_f64());
 }
 
+/// So many octets were read again, and so much damage was found in them.
+pub(super) fn scrubbed(octets: u64, damaged: usize) {
+    metrics::counter!(SCRUB_OCTETS).increment(octets);
+    metrics::counter!(SCRUB_CORRUPT).increment(damaged as u64);
+}
+
 /// What the spool says of itself.
 pub(super) fn spool(status: &crate::spool::SpoolStatus) {
     metrics::gauge!(SPOOL_OBJECTS).set(status.objects as f64);
     metrics::gauge!(SPOOL_STAGES).set(status.stages as f64);
     metrics::gauge!(SPOOL_FREE_OCTETS).set(status.free_octets as f64);
+    metrics::gauge!(SPOOL_CORRUPT).set(status.corrupt as f64);
     metrics::counter!(FSYNC_ERRORS).absolute(status.sync_errors);
     for usage in &status.classes {
         let class = || usage.class.clone();

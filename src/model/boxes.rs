@@ -13,6 +13,8 @@ pub struct BoxClass {
     pub quota: Quota,
     /// How long what lies there is kept.
     pub keep: Retention,
+    /// Whether what arrives there is encrypted on the disk.
+    pub encrypt: bool,
 }
 
 impl BoxClass {

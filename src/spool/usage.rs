@@ -113,6 +113,11 @@ impl Usage {
         books.sort_in();
     }
 
+    /// Whether what arrives in a box is encrypted.
+    pub(super) fn is_encrypted(&self, mailbox: &str) -> bool {
+        BoxClass::of(mailbox, &self.books().classes).is_some_and(|class| class.encrypt)
+    }
+
     /// Forgets what was held and holds this: objects and octets by box.
     pub(super) fn recount(&self, held: Vec<(String, u64, u64)>) {
         let mut books = self.books();
