@@ -53,7 +53,7 @@ pub trait Files: Send + Sync {
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
 
     /// Makes everything of this tree durable that was written and named before the call, octets and names. Says no, and
-    /// has done nothing, where the disk can't do that or would take longer than for this many syncs one by one.
+    /// has done nothing, where the disk can't do that or it isn't worth it for this many syncs one by one.
     ///
     /// An error may be about anything that was written before the call ended. Of its kind it is told once, and then again
     /// to the next [`File::sync`] of each file that lost something.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 use crate::model::{Mint, ObjectUri};
@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) water: Arc<Water>,
     pub(super) trouble: Trouble,
     pub(super) calendar: Calendar,
+    /// The disk would not sync everything at once when it was asked last.
+    pub(super) one_by_one: AtomicBool,
     pub(super) sync_errors: AtomicU64,
     /// Names that are being committed, replaced or deleted right now.
     naming: Mutex<HashSet<ObjectUri>>,
@@ -42,8 +44,8 @@ pub(super) struct Job {
     pub(super) arrival: Arrival,
     /// Whether the body's octets still have to be synced.
     pub(super) unsynced: bool,
-    /// The draft of its envelope.
-    pub(super) draft: Box<dyn File>,
+    /// The draft of its envelope, if that still has to be synced.
+    pub(super) draft: Option<Box<dyn File>>,
 }
 
 /// Where stages are known by id and by resume key.
@@ -124,6 +126,7 @@ impl Shared {
             water: Arc::default(),
             trouble: Trouble::default(),
             calendar: Calendar::default(),
+            one_by_one: AtomicBool::new(false),
             sync_errors: AtomicU64::new(0),
             naming: Mutex::default(),
             named: Condvar::new(),
@@ -145,7 +148,9 @@ impl Shared {
 
     /// Syncs everything, as [`Files::sync_all`] has it, and as [`Shared::sync`] does a file.
     pub(super) fn sync_all(&self, syncs: usize) -> io::Result<bool> {
-        self.files.sync_all(syncs).inspect_err(|error| self.fail("everything", error))
+        let synced = self.files.sync_all(syncs).inspect_err(|error| self.fail("everything", error))?;
+        self.one_by_one.store(!synced, Ordering::Relaxed);
+        Ok(synced)
     }
 
     fn fail(&self, what: &str, error: &io::Error) {
