@@ -285,7 +285,7 @@ fn what_a_later_release_wrote_is_left_alone() {
     let id = deposit(&open(&files), "spool:/bob/x", b"abc").envelope().id.clone();
     let path = format!("queued/{id}");
     let json = b"{\"to be\":\"seen\"}\n";
-    let head = format!("envelope 3 {}", json.len());
+    let head = format!("envelope 99 {}", json.len());
     let sum = digest(&[format!("{head}\n").as_bytes(), json].concat()).hex();
     let record = [format!("restante {head} {sum}\n").as_bytes(), json].concat();
     files.overwrite(&path, &record);

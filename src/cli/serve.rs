@@ -92,6 +92,7 @@ fn refused(error: &StartError) -> Failure {
         StartError::Tls(_) => failure.next(
             "sip.tls.cert and sip.tls.key, or those of msrp.tls, name PEM files of a certificate and its key; without them one is made",
         ),
+        StartError::Bucket(_) => failure.next("spool.url names the bucket, and the AWS_ variables how to reach it"),
         StartError::Io(_) | StartError::Settings(_) => {
             failure.next("`restante config print` shows the settings in force")
         }

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
+use super::bucket::{BucketUrl, Tag};
+use super::keys::KeySource;
 use super::value::Choice;
-use crate::model::{Network, Site};
+use crate::model::{BoxPattern, Network, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,10 +24,20 @@ pub struct Settings {
     pub spool: Spool,
     /// `[policy]`
     pub policy: Policy,
+    /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
+    pub boxes: Vec<BoxClass>,
     /// `[http]`
     pub http: Http,
     /// `[log]`
     pub log: Log,
+}
+
+impl Settings {
+    /// Every way in which some box's objects are reported.
+    pub fn reports(&self) -> impl Iterator<Item = Report> {
+        let of_boxes = self.boxes.iter().filter_map(|class| class.report);
+        std::iter::once(self.spool.report()).chain(of_boxes)
+    }
 }
 
 /// `[node]`: who this process is.
@@ -154,6 +166,18 @@ pub struct Spool {
     pub path: PathBuf,
     /// Octets of the disk that are left free: below it new files are refused.
     pub reserve: u64,
+    /// The bucket, if there is one.
+    pub url: Option<BucketUrl>,
+    /// When an object is reported as committed; unset: in the bucket, if there is one.
+    pub report: Option<Report>,
+    /// Octets of a part of an upload.
+    pub part: u64,
+    /// Encryption by the bucket.
+    pub sse: Sse,
+    /// The key that KMS encrypts with.
+    pub sse_key: Option<String>,
+    /// Tags on every object, `KEY=VALUE`.
+    pub tags: Vec<Tag>,
     /// From this share of the disk in use on new files are refused, in percent.
     pub high_water: u8,
     /// Below this share they are taken again, in percent.
@@ -162,6 +186,15 @@ pub struct Spool {
     pub scrub: Duration,
     /// How fast, in octets a second at most.
     pub scrub_rate: u64,
+    /// Master keys of what is encrypted, the one for new files first.
+    pub keys: Vec<KeySource>,
+}
+
+impl Spool {
+    /// When an object is reported as committed.
+    pub fn report(&self) -> Report {
+        self.report.unwrap_or_else(|| if self.url.is_some() { Report::Bucket } else { Report::Disk })
+    }
 }
 
 /// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
@@ -171,6 +204,17 @@ pub struct Policy {
     pub fetch: Vec<Site>,
     /// Networks that their names may lead to besides the public internet.
     pub fetch_networks: Vec<Network>,
+}
+
+/// `[[boxes]]`: what holds for a class of boxes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoxClass {
+    /// The boxes it is for.
+    pub matches: Option<BoxPattern>,
+    /// Whether what arrives there is encrypted on the disk.
+    pub encrypt: bool,
+    /// When their objects are reported as committed; unset: as `spool.report` says.
+    pub report: Option<Report>,
 }
 
 /// `[http]`: the operator's door.
@@ -248,10 +292,17 @@ impl Default for Spool {
         Self {
             path: PathBuf::from("spool"),
             reserve: 1 << 30,
+            url: None,
+            report: None,
+            part: 8 << 20,
+            sse: Sse::default(),
+            sse_key: None,
+            tags: Vec::new(),
             high_water: 98,
             low_water: 96,
             scrub: Duration::from_secs(7 * 86_400),
             scrub_rate: 4 << 20,
+            keys: Vec::new(),
         }
     }
 }
@@ -362,6 +413,39 @@ impl Choice for FingerprintHash {
         ("sha-224", Self::Sha224),
         ("sha-1", Self::Sha1),
     ];
+}
+
+/// When an object is reported as committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// When it is durable on the disk.
+    Disk,
+    /// When it is in the bucket.
+    Bucket,
+    /// When it is durable on the disk; it follows into the bucket.
+    DiskThenBucket,
+}
+
+impl Choice for Report {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("disk", Self::Disk), ("bucket", Self::Bucket), ("disk+bucket", Self::DiskThenBucket)];
+}
+
+/// Encryption by the bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sse {
+    /// Whatever the bucket does by itself.
+    #[default]
+    None,
+    /// With a key of the bucket.
+    Aes256,
+    /// With a key of KMS.
+    Kms,
+}
+
+impl Choice for Sse {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("AES256", Self::Aes256), ("aws:kms", Self::Kms)];
 }
 
 /// Levels of log lines.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay};
-use crate::model::{Network, Site};
+use super::bucket::{BucketUrl, Tag};
+use super::keys::KeySource;
+use crate::model::{BoxPattern, Network, Site};
 
 /// A value as a file, a variable or a flag gave it, before a key gives it a meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,6 +278,62 @@ impl Scalar for Site {
 
     fn form() -> String {
         "HOST, HOST:PORT or https://HOST/PATH".to_owned()
+    }
+}
+
+impl Scalar for KeySource {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "NAME:FILE or NAME:$VARIABLE".to_owned()
+    }
+}
+
+impl Scalar for BoxPattern {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(|why| Misfit(format!("\"{text}\" is {why}")))
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "name of boxes, * for any letters".to_owned()
+    }
+}
+
+impl Scalar for BucketUrl {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "s3://BUCKET/PREFIX".to_owned()
+    }
+}
+
+impl Scalar for Tag {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "KEY=VALUE".to_owned()
     }
 }
 

@@ -17,6 +17,8 @@ pub const COMMIT_SECONDS: &str = "restante_commit_seconds";
 pub const SPOOL_OBJECTS: &str = "restante_spool_objects";
 /// Gauge: files still arriving or suspended.
 pub const SPOOL_STAGES: &str = "restante_spool_stages";
+/// Gauge: committed objects that still have to follow into the bucket.
+pub const SPOOL_FOLLOWING: &str = "restante_spool_following";
 /// Gauge: octets free on the spool's disk.
 pub const SPOOL_FREE_OCTETS: &str = "restante_spool_free_octets";
 /// Gauge: files set aside because they are damaged.
@@ -67,6 +69,7 @@ fn describe() {
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "One commit, from the sealed body to the published envelope");
     describe_gauge!(SPOOL_OBJECTS, "Committed objects in the spool");
     describe_gauge!(SPOOL_STAGES, "Files still arriving or suspended");
+    describe_gauge!(SPOOL_FOLLOWING, "Committed objects that still have to follow into the bucket");
     describe_gauge!(SPOOL_FREE_OCTETS, Unit::Bytes, "Octets free on the disk of the spool");
     describe_gauge!(SPOOL_CORRUPT, "Files set aside because they are damaged");
     describe_counter!(SCRUB_OCTETS, Unit::Bytes, "Octets read again to see whether they are sound");
@@ -156,6 +159,7 @@ pub(super) fn scrubbed(octets: u64, damaged: usize) {
 pub(super) fn spool(status: &crate::spool::SpoolStatus) {
     metrics::gauge!(SPOOL_OBJECTS).set(status.objects as f64);
     metrics::gauge!(SPOOL_STAGES).set(status.stages as f64);
+    metrics::gauge!(SPOOL_FOLLOWING).set(status.following as f64);
     metrics::gauge!(SPOOL_FREE_OCTETS).set(status.free_octets as f64);
     metrics::gauge!(SPOOL_CORRUPT).set(status.corrupt as f64);
     metrics::counter!(FSYNC_ERRORS).absolute(status.sync_errors);

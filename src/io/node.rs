@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Addresses, Admin, Readiness, Token};
+use super::bucket::OpenError;
 use super::clock::Clock;
 use super::driver::{Driver, Ears, Request};
 use super::fetch::Fetcher;
@@ -21,7 +22,7 @@ use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
 use super::watch::Watch;
-use super::{descriptors, entropy, metrics, scrub, terms, websocket};
+use super::{descriptors, entropy, keys, metrics, remote, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
 use crate::model::Mint;
@@ -69,6 +70,9 @@ pub enum StartError {
     /// A certificate, a key or the authorities can't be used.
     #[error("{0}")]
     Tls(#[from] TlsError),
+    /// The bucket can't be talked to.
+    #[error("{0}")]
+    Bucket(#[from] OpenError),
     /// A setting makes no sense together with the machine.
     #[error("{0}")]
     Settings(String),
@@ -108,7 +112,10 @@ impl Node {
         let clock = Clock::start();
         descriptors::raise();
         let mut mint = entropy::mint()?;
-        let (spool, recovery) = open_spool(settings, mint.fork(), clock)?;
+        let ((spool, recovery), refusal) = tokio::task::block_in_place(|| {
+            let refusal = remote::refusal(settings, mint.fork(), clock.now().wall)?;
+            Ok::<_, StartError>((open_spool(settings, mint.fork(), clock)?, refusal))
+        })?;
         let stop = CancellationToken::new();
         let scrub_mint = mint.fork();
         let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
@@ -159,6 +166,7 @@ impl Node {
         if options.http {
             bound.http = Some(open_door(settings, &readiness, stop.clone()).await?);
         }
+        remote::carry(&spool, refusal, &readiness, &tasks, &stop);
         let mut watch = Watch::new(&spool, &readiness, &engine, clock);
         watch.look().await;
         tasks.spawn(watch.run(stop.clone()));
@@ -345,7 +353,11 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     let files =
         HostFiles::new(path).map_err(|error| failed(SpoolError::Io { doing: "making its directory", error }))?;
     let index = Index::open(path.join("index.sqlite"));
-    let (spool, recovery) = Spool::open(Arc::new(files), index, mint, clock.now()).map_err(failed)?;
+    let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
+    let remote = remote::open(&settings.spool, &settings.boxes)?;
+    let opened = Spool::open_with_bucket(Arc::new(files), remote, index, keys, mint, clock.now());
+    let (spool, recovery) = opened.map_err(failed)?;
+    spool.set_classes(terms::box_classes(settings));
     spool.set_marks(terms::marks(settings));
     for (id, verdict) in &recovery.verdicts {
         tracing::warn!(%id, ?verdict, "found at start");

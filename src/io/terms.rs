@@ -6,7 +6,7 @@ use super::scrub;
 use crate::config::{self, Settings};
 use crate::engine::{Door, Doors, Peer, Policy, Trunk, Unattended, Verify};
 use crate::model::digest_auth::Credentials;
-use crate::model::{Network, Sites};
+use crate::model::{BoxClass, Network, Sites};
 use crate::msml::{self, DialogIdStyle, ExitStyle, Style};
 use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
 use crate::sdp::{Address, HashFunction};
@@ -131,6 +131,12 @@ fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
 
 pub(super) fn sites(settings: &Settings) -> Sites {
     Sites { allowed: settings.policy.fetch.clone(), networks: settings.policy.fetch_networks.clone() }
+}
+
+/// What the spool has to know of boxes.
+pub(super) fn box_classes(settings: &Settings) -> Vec<BoxClass> {
+    let class = |class: &config::BoxClass| Some(BoxClass { matches: class.matches.clone()?, encrypt: class.encrypt });
+    settings.boxes.iter().filter_map(class).collect()
 }
 
 pub(super) fn sip_config(settings: &Settings) -> sip::Config {

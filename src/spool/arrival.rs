@@ -1,16 +1,21 @@
 //! The octets of one file that is still arriving: where they are, which are there, and their running digests.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::model::limits::{CATCH_UP_OCTETS, HOLES_PER_MESSAGE};
-use crate::model::{Instant, Ranges};
+use crate::model::{Instant, Mint, Ranges};
 
 use super::error::{SpoolError, StageError, is_full};
 use super::files::{File, Files, Mode, read_exact_at};
 use super::hashes::Hashes;
 use super::journal::{Journal, Plan};
 use super::layout::Id;
+use super::vault::{DataKey, Keys, Vaulted, whole};
 use super::water::{Claim, NoRoom};
+
+/// Octets that are compared at once with what is there already.
+const COMPARED_OCTETS: usize = 16 * 1024;
 
 /// An arriving file with its handles open.
 pub(super) struct Arrival {
@@ -19,6 +24,8 @@ pub(super) struct Arrival {
     pub(super) file: Box<dyn File>,
     /// The room that is kept for it; none if it goes on where there is none left.
     pub(super) claim: Option<Claim>,
+    /// The key of its octets on the disk, if they are encrypted.
+    pub(super) key: Option<Arc<DataKey>>,
     pub(super) journal: Option<Journal>,
     pub(super) received: Ranges,
     pub(super) durable: Ranges,
@@ -31,6 +38,8 @@ pub(super) struct Arrival {
     pub(super) failures: u64,
     /// Octets that came twice and differed.
     pub(super) conflicts: u64,
+    /// Octets, from the first on, that may be uploaded already: whatever changes them is a conflict.
+    pub(super) offered: u64,
 }
 
 impl Arrival {
@@ -38,13 +47,21 @@ impl Arrival {
     ///
     /// # Errors
     /// As reported by the file system.
-    pub(super) fn begin(files: &dyn Files, id: Id, plan: Plan, failures: u64) -> io::Result<Self> {
+    pub(super) fn begin(
+        files: &dyn Files,
+        id: Id,
+        plan: Plan,
+        failures: u64,
+        key: Option<(Arc<DataKey>, Mint)>,
+    ) -> io::Result<Self> {
         let file = files.open(&id.stage(), Mode::Create)?;
+        let (file, key) = under(file, key, &Ranges::new());
         Ok(Self {
             id,
             plan,
             file,
             claim: None,
+            key,
             journal: None,
             received: Ranges::new(),
             durable: Ranges::new(),
@@ -53,6 +70,7 @@ impl Arrival {
             broken: false,
             failures,
             conflicts: 0,
+            offered: 0,
         })
     }
 
@@ -101,7 +119,8 @@ impl Arrival {
 
     fn place(&mut self, offset: u64, octets: &[u8]) -> io::Result<()> {
         let hashed = self.hashes.end();
-        let again = usize::try_from(hashed.saturating_sub(offset)).unwrap_or(usize::MAX).min(octets.len());
+        let seen = |end: u64| usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX).min(octets.len());
+        let again = seen(hashed.max(self.offered));
         if again > 0 && !self.holds(offset, &octets[..again])? {
             // RFC 4975 §7.3.1: the last chunk wins. The digests start again, once, when nothing can change any more.
             self.conflicts += again as u64;
@@ -113,7 +132,7 @@ impl Arrival {
             return Ok(());
         }
         if offset <= hashed {
-            self.hashes.update(&octets[again..]);
+            self.hashes.update(&octets[seen(hashed)..]);
         }
         let end = self.received.prefix().min(self.hashes.end() + CATCH_UP_OCTETS);
         self.hashes.catch_up(self.file.as_ref(), end)
@@ -144,6 +163,34 @@ impl Arrival {
         Ok(there == octets)
     }
 
+    /// What may be called durable after a sync: of an encrypted file whole frames, since others are written again.
+    pub(super) fn claimable(&self) -> Ranges {
+        if self.key.is_some() { whole(&self.received, self.plan.size()) } else { self.received.clone() }
+    }
+
+    /// Which of these octets are durable under a key and are others there: then the frames they lie in are written again.
+    ///
+    /// # Errors
+    /// As reported by the file system.
+    pub(super) fn contradicts(&self, offset: u64, octets: &[u8]) -> io::Result<Option<Ranges>> {
+        let end = offset.saturating_add(octets.len() as u64);
+        if self.key.is_none() || !self.durable.overlaps(offset, end) || self.broken {
+            return Ok(None);
+        }
+        let (mut at, mut there) = (0, vec![0; octets.len().min(COMPARED_OCTETS)]);
+        while at < octets.len() {
+            let piece = &octets[at..octets.len().min(at + COMPARED_OCTETS)];
+            let from = offset + at as u64;
+            let is_durable = self.durable.overlaps(from, from + piece.len() as u64);
+            at += piece.len();
+            let read = if is_durable { self.file.read_at(&mut there[..piece.len()], from)? } else { 0 };
+            if there[..read] != piece[..read] {
+                return Ok(Some(whole(&self.durable.without(offset, end), self.plan.size())));
+            }
+        }
+        Ok(None)
+    }
+
     /// Closes the file and keeps what is known. Of a broken arrival that is what its journal has.
     pub(super) fn park(self) -> Parked {
         let (received, hashes) =
@@ -171,18 +218,29 @@ pub(super) struct Parked {
 }
 
 impl Parked {
+    /// The key of its octets, if they are encrypted.
+    ///
+    /// # Errors
+    /// [`SpoolError::KeyMissing`].
+    pub(super) fn key(&self, keys: &Keys) -> Result<Option<Arc<DataKey>>, SpoolError> {
+        let unwrap = |wrapped| keys.unwrap(self.id, wrapped).map(Arc::new);
+        self.plan.key.as_ref().map(unwrap).transpose().map_err(|locked| locked.of(self.id))
+    }
+
     /// Opens the files again.
     ///
     /// # Errors
     /// As reported by the file system.
-    pub(super) fn resume(self, files: &dyn Files) -> io::Result<Arrival> {
+    pub(super) fn resume(self, files: &dyn Files, key: Option<(Arc<DataKey>, Mint)>) -> io::Result<Arrival> {
         let file = files.open(&self.id.stage(), Mode::Write)?;
+        let (file, key) = under(file, key, &self.received);
         let journal = self.turn.map(|turn| Journal::reopen(files, self.id, turn)).transpose()?;
         Ok(Arrival {
             id: self.id,
             plan: self.plan,
             file,
             claim: None,
+            key,
             journal,
             received: self.received,
             durable: self.durable,
@@ -191,6 +249,17 @@ impl Parked {
             broken: false,
             failures: self.failures,
             conflicts: 0,
+            offered: 0,
         })
     }
+}
+
+/// The file as the spool sees it.
+fn under(
+    file: Box<dyn File>,
+    key: Option<(Arc<DataKey>, Mint)>,
+    there: &Ranges,
+) -> (Box<dyn File>, Option<Arc<DataKey>>) {
+    let Some((key, mint)) = key else { return (file, None) };
+    (Box::new(Vaulted::new(file, Arc::clone(&key), there, Some(mint))), Some(key))
 }

@@ -44,5 +44,5 @@ fn look(shared: &Shared, name: &str) -> Option<Aside> {
 
 fn envelope(shared: &Shared, id: Id) -> io::Result<Option<Envelope>> {
     let octets = read_small(shared.files.as_ref(), &id.corrupt("envelope"), ENVELOPE_OCTETS)?;
-    Ok(Envelope::decode(id, &octets).ok())
+    Ok(Envelope::decode(id, &octets, &shared.keys).ok())
 }

@@ -88,6 +88,11 @@ impl Id {
         format!("{STAGE}/{self}{JOURNAL}")
     }
 
+    /// `stage/<id>.upload`.
+    pub(super) fn upload(self) -> String {
+        format!("{STAGE}/{self}{UPLOAD}")
+    }
+
     /// `stage/<id>.envelope`, before it is published.
     pub(super) fn envelope_draft(self) -> String {
         format!("{STAGE}/{self}.envelope")
@@ -96,6 +101,11 @@ impl Id {
     /// `stage/<id>.state`, before it is put in force.
     pub(super) fn state_draft(self) -> String {
         format!("{STAGE}/{self}.state")
+    }
+
+    /// `stage/<id>.gone`: what is overwritten before it is removed.
+    pub(super) fn gone(self) -> String {
+        format!("{STAGE}/{self}.gone")
     }
 
     /// `corrupt/<id>.KIND`.
@@ -119,8 +129,16 @@ impl Id {
 /// Suffix of a body that was found without an envelope.
 pub(super) const ORPHAN: &str = ".orphan";
 
+/// Suffix of the record of an upload to a bucket.
+pub(super) const UPLOAD: &str = ".upload";
+
 /// Suffix of a stage's journal.
 pub(super) const JOURNAL: &str = ".ranges";
+
+/// What [`VERSION_FILE`] says.
+pub(super) fn version_line() -> String {
+    format!("restante-spool {VERSION}\n")
+}
 
 /// The directory of a shard.
 pub(super) fn shard(letter: u8) -> String {

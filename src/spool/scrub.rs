@@ -6,11 +6,12 @@ use crate::model::Digest;
 
 use super::catalog::{ask, load, open_body, quarantine};
 use super::commit::State;
-use super::error::SpoolError;
+use super::envelope::Envelope;
+use super::error::{BROKEN_FRAME, SpoolError};
+use super::file_store;
 use super::hashes::Hashes;
 use super::journal;
 use super::layout::{Id, JOURNAL, STAGE, split};
-use super::objects;
 use super::receipt::Committed;
 use super::record::Unreadable;
 use super::shared::{Shared, locked};
@@ -57,8 +58,8 @@ impl Scrub {
     pub fn new(spool: &Spool, begin: u64) -> Result<Self, SpoolError> {
         let shared = spool.shared();
         let list = |listed: io::Result<Vec<Id>>| listed.map_err(SpoolError::io("listing what is to be read again"));
-        let mut left: Vec<Item> = list(objects::published(shared))?.into_iter().map(Item::Object).collect();
-        left.extend(list(objects::states(shared))?.into_iter().map(Item::State));
+        let mut left: Vec<Item> = list(file_store::published(shared))?.into_iter().map(Item::Object).collect();
+        left.extend(list(file_store::states(shared))?.into_iter().map(Item::State));
         left.extend(
             locked(&shared.desk).parked().filter(|parked| parked.turn.is_some()).map(|parked| Item::Journal(parked.id)),
         );
@@ -108,32 +109,41 @@ impl Scrub {
     }
 
     fn read_on(&mut self, mut reading: Reading, octets: u64) -> Result<u64, SpoolError> {
-        let read = reading.body.hash_on(&mut reading.hashes, octets)?;
+        let read = match reading.body.hash_on(&mut reading.hashes, octets) {
+            Err(error) if error.is_broken_frame() => {
+                self.damaged(reading.object.envelope(), BROKEN_FRAME)?;
+                return Ok(octets);
+            }
+            read => read?,
+        };
         if !reading.body.is_hashed(&reading.hashes) {
             self.reading = Some(reading);
             return Ok(read);
         }
         let envelope = reading.object.envelope();
         let (sha1, sha256) = reading.hashes.finish();
-        if (&Digest::sha1(sha1), &Digest::sha256(sha256)) != (envelope.sha1(), envelope.sha256())
-            && let Some(id) = Id::parse(&envelope.id)
-        {
-            // It may have been deleted or replaced meanwhile, and its room used for something else.
-            let shared = self.spool.shared();
-            let error = match open_body(shared, id, envelope.stored_octets()) {
-                Ok(_) => quarantine(shared, id, "the body does not have the digests its envelope says"),
-                Err(error) => error,
-            };
-            self.conclude(id, error)?;
+        if (&Digest::sha1(sha1), &Digest::sha256(sha256)) != (envelope.sha1(), envelope.sha256()) {
+            self.damaged(envelope, "the body does not have the digests its envelope says")?;
         }
         Ok(read)
     }
 
-    /// Takes note of damage. What has gone is none, and neither is what a later release wrote.
+    /// A body is not what it was. It may have been deleted or replaced meanwhile, and its room used for something else.
+    fn damaged(&mut self, envelope: &Envelope, what: &'static str) -> Result<(), SpoolError> {
+        let Some(id) = Id::parse(&envelope.id) else { return Ok(()) };
+        let shared = self.spool.shared();
+        let error = match open_body(shared, id, envelope) {
+            Ok(_) => quarantine(shared, id, what),
+            Err(error) => error,
+        };
+        self.conclude(id, error)
+    }
+
+    /// Takes note of damage. What has gone is none, and neither is what a later release wrote; what waits for its key is not looked at.
     fn conclude(&mut self, id: Id, error: SpoolError) -> Result<(), SpoolError> {
         match error {
             SpoolError::Corrupt { what, .. } => self.damaged.push(Damage { path: id.envelope(), what }),
-            SpoolError::Gone { .. } | SpoolError::Newer { .. } => {}
+            SpoolError::Gone { .. } | SpoolError::Newer { .. } | SpoolError::KeyMissing { .. } => {}
             error => return Err(error),
         }
         Ok(())
@@ -149,7 +159,7 @@ pub fn damaged_records(spool: &Spool) -> Result<Vec<Damage>, SpoolError> {
     let shared = spool.shared();
     let records = || {
         let mut damaged = Vec::new();
-        for id in objects::states(shared)? {
+        for id in file_store::states(shared)? {
             damaged.extend(state(shared, id)?);
         }
         for name in shared.files.list(STAGE)? {
@@ -184,7 +194,7 @@ fn enter_again(shared: &Shared, object: &Committed) -> Result<(), SpoolError> {
 
 /// The record of what has become of an object.
 fn state(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
-    let damaged = match objects::state(shared, id) {
+    let damaged = match file_store::state(shared, id) {
         Ok(octets) => matches!(State::decode(&octets), Err(Unreadable::Damaged)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) if matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::UnexpectedEof) => true,
@@ -196,21 +206,21 @@ fn state(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
     let damage = Damage { path: id.state(), what: "the state does not pass its checksum" };
     if shared.writable().is_ok() {
         tracing::error!(object = %id, what = damage.what, "a state is damaged");
-        objects::set_state_aside(shared, id)?;
+        file_store::set_state_aside(shared, id)?;
     }
     Ok(Some(damage))
 }
 
 /// The journal of a stage. Of its two slots one may be torn, as a power cut leaves it.
 fn journal(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
-    let damaged = matches!(journal::read(shared.files.as_ref(), id)?, Err(Unreadable::Damaged));
+    let damaged = matches!(journal::read(shared.files.as_ref(), id, &shared.keys)?, Err(Unreadable::Damaged));
     let what = "the journal does not pass its checksum: its sender has to begin again";
     Ok((damaged && journal::is_there(shared.files.as_ref(), id)).then(|| Damage { path: id.journal(), what }))
 }
 
 /// As [`journal`], of a stage that waits: what it claimed is known.
 fn parked_journal(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
-    let claim = journal::read(shared.files.as_ref(), id)?;
+    let claim = journal::read(shared.files.as_ref(), id, &shared.keys)?;
     let desk = locked(&shared.desk);
     // One that was taken up meanwhile is written to.
     let Some(parked) = desk.parked().find(|parked| parked.id == id) else { return Ok(None) };

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
-use crate::model::{Mint, ObjectUri};
+use crate::model::{BoxClass, Mint, ObjectUri};
 
 use super::arrival::{Arrival, Parked};
 use super::calendar::Calendar;
@@ -15,14 +15,23 @@ use super::group::Group;
 use super::index::Index;
 use super::layout::Id;
 pub(super) use super::locked::locked;
+use super::remote::Remote;
 use super::trouble::Trouble;
+use super::vault::{DataKey, Keys};
 use super::water::Water;
+
+/// More than an envelope or a journal ever has.
+const SHREDDED_OCTETS: usize = 1024 * 1024;
 
 pub(super) struct Shared {
     pub(super) files: Arc<dyn Files>,
+    /// The bucket, if there is one.
+    pub(super) remote: Option<Remote>,
     pub(super) index: Mutex<Index>,
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
+    pub(super) keys: Keys,
+    pub(super) classes: Mutex<Vec<BoxClass>>,
     /// Commits that wait for the disk.
     pub(super) commits: Group<Job>,
     pub(super) water: Arc<Water>,
@@ -116,12 +125,22 @@ impl Desk {
 }
 
 impl Shared {
-    pub(super) fn new(files: Arc<dyn Files>, index: Index, mint: Mint, lock: Option<Box<dyn Lock>>) -> Self {
+    pub(super) fn new(
+        files: Arc<dyn Files>,
+        remote: Option<Remote>,
+        index: Index,
+        keys: Keys,
+        mint: Mint,
+        lock: Option<Box<dyn Lock>>,
+    ) -> Self {
         Self {
             files,
+            remote,
             index: Mutex::new(index),
             mint: Mutex::new(mint),
             desk: Mutex::default(),
+            keys,
+            classes: Mutex::default(),
             commits: Group::new(),
             water: Arc::default(),
             trouble: Trouble::default(),
@@ -160,6 +179,11 @@ impl Shared {
         }
         let why = format!("sync of {what}: {error}");
         tracing::error!(why, "the spool takes nothing more until it is opened again");
+        locked(&self.failure).get_or_insert(why);
+    }
+
+    /// Nothing is written any more, for this reason or for an earlier one.
+    pub(super) fn refuse(&self, why: String) {
         locked(&self.failure).get_or_insert(why);
     }
 
@@ -213,14 +237,45 @@ impl Shared {
         }
     }
 
+    /// A key for the body of this id, if what arrives in its box is encrypted.
+    ///
+    /// # Errors
+    /// [`SpoolError::NoKey`].
+    pub(super) fn data_key(&self, id: Id, mailbox: &str) -> Result<Option<Arc<DataKey>>, SpoolError> {
+        if !BoxClass::of(mailbox, &locked(&self.classes)).is_some_and(|class| class.encrypt) {
+            return Ok(None);
+        }
+        let key = self.keys.data_key(id, &mut locked(&self.mint));
+        key.map(|key| Some(Arc::new(key))).ok_or_else(|| SpoolError::NoKey { mailbox: mailbox.to_owned() })
+    }
+
+    /// Removes a file that may have a wrapped key in it. Its octets are overwritten first, under another name: on a disk that
+    /// writes in place the key is gone then. Where nothing is encrypted there is nothing to overwrite.
+    pub(super) fn shred(&self, id: Id, path: &str) {
+        if self.keys.current().is_none() || self.files.rename(path, &id.gone()).is_err() {
+            return self.remove_quietly(path);
+        }
+        let overwrite = || {
+            let file = self.files.open(&id.gone(), Mode::Write)?;
+            let length = usize::try_from(file.size()?).unwrap_or(usize::MAX).min(SHREDDED_OCTETS);
+            file.write_at(&vec![0; length], 0)?;
+            self.sync(file.as_ref())
+        };
+        overwrite().unwrap_or_else(|error| tracing::warn!(object = %id, %error, "removed, but not overwritten"));
+        self.remove_quietly(&id.gone());
+    }
+
     /// Removes everything a stage has left.
     pub(super) fn remove_stage(&self, id: Id) {
-        self.remove_quietly(&id.journal()); // first: octets without a journal claim nothing
+        self.shred(id, &id.journal()); // first: octets without a journal claim nothing
         self.remove_quietly(&id.stage());
+        if let Some(remote) = &self.remote {
+            remote.carriage.forget(id); // what the bucket has of it is swept
+        }
     }
 
     /// Lets a stage wait for its sender, or removes it if no sender could ever name it.
-    pub(super) fn park(&self, arrival: Arrival) {
+    pub(super) fn park(&self, mut arrival: Arrival) {
         let Some(key) = arrival.plan.resume.clone() else {
             return self.remove_stage(arrival.id);
         };
@@ -228,6 +283,7 @@ impl Shared {
         // A sender that never comes back holds what it sent, not what it announced.
         if let Err(error) = arrival.file.release() {
             tracing::warn!(object = %id, %error, "reserved room not given back");
+            arrival.broken |= arrival.key.is_some(); // octets that were in hand are lost
         }
         let holder = Holder::Parked(Box::new(arrival.park()));
         let before = locked(&self.desk).holders.insert(key, holder);

@@ -184,7 +184,14 @@ pub(crate) fn serve(dir: &Path, variables: &[(&str, &str)]) -> Command {
 
 /// Runs another command of the program in `dir`.
 pub(crate) fn run(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_restante")).current_dir(dir).args(arguments).output().expect("the command runs")
+    run_with(dir, &[], arguments)
+}
+
+/// As [`run`], with more variables.
+pub(crate) fn run_with(dir: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_restante"));
+    command.current_dir(dir).envs(variables.iter().copied()).args(arguments);
+    command.output().expect("the command runs")
 }
 
 /// The lines of a command that must end well, as JSON.

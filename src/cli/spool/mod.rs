@@ -1,10 +1,12 @@
-//! `restante spool`: looks into a spool, also while a server runs on it. Nothing in it changes, but by `drop` and
-//! `rebuild`.
+//! `restante spool`: looks into a spool, also while a server runs on it. Nothing in it changes, but by `drop`, `rebuild`
+//! and `rewrap`.
 
+mod alone;
 mod aside;
 mod export;
 mod object;
 mod rebuild;
+mod rewrap;
 mod stages;
 mod store;
 mod verify;
@@ -55,6 +57,11 @@ enum Action {
         #[command(flatten)]
         place: Place,
     },
+    /// Wrap the keys of all encrypted objects with the first of spool.keys; no server may run on the spool
+    Rewrap {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Give up files of which not everything has come; no server may run on the spool
     Drop {
         /// Ids of `restante spool stages`
@@ -74,6 +81,7 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
         Action::Export(args) => export::run(args, voice).await,
         Action::Rebuild { place } => rebuild::run(place, voice),
         Action::Stages { place } => stages::list(place, voice),
+        Action::Rewrap { place } => rewrap::run(place, voice),
         Action::Drop { ids, place } => stages::remove(place, ids, voice),
     }
 }
@@ -81,13 +89,15 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
 fn list(store: &Store, mailbox: Option<&str>, voice: Voice) -> Result<(), Failure> {
     let all = store.all(mailbox)?;
     if voice.json {
-        return voice.result(&all.iter().map(|envelope| format!("{}\n", object::json(envelope))).collect::<String>());
+        voice.result(&all.iter().map(|envelope| format!("{}\n", object::json(envelope))).collect::<String>())?;
+        return store.is_open();
     }
     if all.is_empty() && !voice.quiet {
         let place = mailbox.map_or_else(|| "the spool".to_owned(), |mailbox| format!("box {mailbox}"));
         eprintln!("{place} is empty");
     }
-    voice.result(&object::table(&all))
+    voice.result(&object::table(&all))?;
+    store.is_open()
 }
 
 fn show(store: &Store, name: &str, voice: Voice) -> Result<(), Failure> {

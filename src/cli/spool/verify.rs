@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::progress::Progress;
 use super::super::settings::Place;
 use super::super::voice::{Failure, Voice};
-use super::store::{Store, failure};
+use super::store::{KEYS_WANTED, Store, failure};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -25,12 +25,17 @@ pub(super) fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     let ids = ids(&store, args)?;
     let total = ids.iter().filter_map(|id| sizes.get(id)).sum();
     let mut progress = Progress::new(voice, "verify", total);
-    let (mut lines, mut checked, mut damaged) = (String::new(), 0, 0);
+    let (mut lines, mut checked, mut damaged, mut closed) = (String::new(), 0, 0, 0);
     for id in &ids {
         let check = match store.spool.verify(id) {
             Ok(check) => check,
             // The running server may delete what was listed a moment ago; what was asked for by name has to be there.
             Err(SpoolError::Gone { .. }) if args.objects.is_empty() => continue,
+            Err(SpoolError::KeyMissing { key, .. }) => {
+                closed += 1;
+                lines += &closed_line(id, &key, voice);
+                continue;
+            }
             Err(error) => return Err(failure(&error)),
         };
         checked += 1;
@@ -51,6 +56,9 @@ pub(super) fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
         return Err(Failure::new(format!("{damaged} of {checked} objects are damaged")).next(
             "a server sets them aside under corrupt/ when it is asked to send them; bring them back from a backup",
         ));
+    }
+    if closed > 0 {
+        return Err(Failure::new(format!("{closed} objects are encrypted and were not checked")).next(KEYS_WANTED));
     }
     if voice.quiet || voice.json {
         return Ok(());
@@ -95,4 +103,8 @@ fn line(id: &str, check: &Check, voice: Voice) -> String {
         (Check::Sound, false) => String::new(),
         (Check::Damaged { what }, false) => format!("damaged  {id}  {what}\n"),
     }
+}
+
+fn closed_line(id: &str, key: &str, voice: Voice) -> String {
+    if voice.json { format!("{}\n", json!({ "id": id, "key": key })) } else { format!("closed   {id}  key {key}\n") }
 }
