@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use restante::model::{Instant, Machine as _, Mint, Now, Outbox};
 use restante::msml::{
-    Config, ContextId, End, Input, Interpreter, Message, Order, Output, PrimitiveKey, Style, check, read_message,
+    Answer, ContextId, End, Input, Interpreter, Limits, Message, Order, Output, PrimitiveKey, Style, check,
+    read_message,
 };
 
 /// Longer than any conversation of a reasonable input; the rest of it is not heard.
@@ -31,6 +32,7 @@ pub(crate) fn run(data: &[u8]) {
 /// An interpreter, who owns its primitives, and what must hold at every moment.
 struct Talk {
     interpreter: Interpreter,
+    style: Style,
     clock: Duration,
     running: VecDeque<PrimitiveKey>,
     started: usize,
@@ -39,9 +41,15 @@ struct Talk {
 
 impl Talk {
     fn new(strict: bool) -> Self {
-        let config = Config { strict, ..Config::default() };
-        let interpreter = Interpreter::new(config, Mint::from_number(1));
-        Self { interpreter, clock: Duration::ZERO, running: VecDeque::new(), started: 0, exited: 0 }
+        let interpreter = Interpreter::new(Limits::default(), Mint::from_number(1));
+        Self {
+            interpreter,
+            style: Style { strict, ..Style::default() },
+            clock: Duration::ZERO,
+            running: VecDeque::new(),
+            started: 0,
+            exited: 0,
+        }
     }
 
     fn converse(&mut self, documents: &[&[u8]]) {
@@ -50,7 +58,7 @@ impl Talk {
         }
         for (request, document) in documents.iter().enumerate() {
             let (body, request) = (Bytes::copy_from_slice(document), request as u64);
-            self.tell(Input::Request { context: ContextId(9), request, style: Style::default(), body });
+            self.tell(Input::Request { context: ContextId(9), request, style: self.style, body });
             // Between two documents a moment passes and the oldest transfer comes to its end.
             self.clock += Duration::from_millis(700);
             self.tell(Input::Timeout);
@@ -81,8 +89,9 @@ impl Talk {
         self.interpreter.handle(now, input, &mut out);
         for output in out.drain() {
             match output {
-                Output::Reply { response, body, .. } => {
+                Output::Reply { reply, .. } => {
                     replies += 1;
+                    let Answer { response, body } = reply.answer(|_| None);
                     let Ok(Message::Result(result)) = read_message(body.as_bytes()) else { panic!("{body}") };
                     assert_eq!(result.response, response);
                     self.started += result.dialogids.len();

@@ -26,6 +26,6 @@ pub use error::{ConfigError, Fault, Origin};
 pub use load::Sources;
 pub use print::manual;
 pub use settings::{
-    Certificate, Control, DialogId, Exit, FingerprintHash, Format, Http, Level, Log, Msrp, Node, Peer, SessionMatch,
-    Settings, Sip, Spool, Trunk, Unattended, Validation, Verify,
+    Certificate, Control, DialogId, ErrorStyle, Exit, FingerprintHash, Format, Http, Level, Log, MsmlType, Msrp, Node,
+    Peer, SessionMatch, Settings, Sip, Spool, Trunk, Unattended, Validation, Verify,
 };

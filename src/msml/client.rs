@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::model::ObjectUri;
 
 use super::fault::{Code, Fault, Position};
-use super::reply::{document, escape};
+use super::markup::escape;
+use super::reply::document;
 use super::xml::{Element, Space, read};
 
 /// What a server sent.

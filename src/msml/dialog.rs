@@ -1,12 +1,17 @@
 //! One MSML dialog: its steps one after the other, a group's primitives side by side, and how it ends.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use crate::model::Instant;
+
+use super::audit::DialogReport;
 use super::document::{Deed, Kind, Primitive, Send, Step, is_target, primitives};
 use super::event::is_in_class;
+use super::keys::{ContextId, PrimitiveKey};
 use super::ledger::{DialogKey, Turn};
 use super::object::DialogId;
-use super::port::{ContextId, End, Output, PrimitiveKey};
+use super::port::{End, Output};
 use super::primitive::{Reaction, Running};
 use super::reply::{self, ExitStyle};
 use super::variables::Variables;
@@ -26,6 +31,8 @@ pub(super) struct Identity {
     pub(super) id: DialogId,
     pub(super) context: ContextId,
     pub(super) exit_style: ExitStyle,
+    /// `maxtime` of a `<record>` that gives none.
+    pub(super) maxtime: Duration,
     /// Whether the request came on the very SIP dialog of the connection, so that its BYE can carry the last event.
     pub(super) on_own_connection: bool,
 }
@@ -35,6 +42,7 @@ pub(super) struct Identity {
 pub(super) struct Dialog {
     who: Identity,
     name: String,
+    since: Instant,
     steps: VecDeque<Step>,
     /// Class and id of every primitive in the script: what a `<send>` can mean (RFC 5707 §9.6.3).
     cast: Vec<(&'static str, Option<String>)>,
@@ -52,11 +60,12 @@ pub(super) struct Dialog {
 }
 
 impl Dialog {
-    pub(super) fn new(who: Identity, steps: Vec<Step>) -> Self {
+    pub(super) fn new(who: Identity, steps: Vec<Step>, since: Instant) -> Self {
         let cast = steps.iter().flat_map(primitives).map(|member| (member.kind.class(), member.id.clone())).collect();
         Self {
             name: who.id.to_string(),
             who,
+            since,
             steps: steps.into(),
             cast,
             crew: Vec::new(),
@@ -72,6 +81,19 @@ impl Dialog {
 
     pub(super) fn id(&self) -> &DialogId {
         &self.who.id
+    }
+
+    /// The SIP dialog that started it.
+    pub(super) const fn context(&self) -> ContextId {
+        self.who.context
+    }
+
+    /// What an audit is told (RFC 5707 §10.4). Who works comes first.
+    pub(super) fn report(&self, now: Instant, controller: Option<String>) -> DialogReport {
+        let (inert, working): (Vec<_>, Vec<_>) = self.crew.iter().partition(|running| running.is_inert());
+        let crew = working.into_iter().chain(inert);
+        let crew = crew.map(|running| (running.key, running.primitive.kind.class())).collect();
+        DialogReport { name: self.who.id.name.clone(), runs: now.since(self.since), crew, controller }
     }
 
     /// Whether an outside `<send>` can mean `target`.
@@ -179,12 +201,7 @@ impl Dialog {
     }
 
     /// Does something to one primitive and takes the consequences.
-    fn react(
-        &mut self,
-        key: PrimitiveKey,
-        turn: &mut Turn<'_>,
-        act: impl FnOnce(&mut Running, crate::model::Instant) -> Reaction,
-    ) {
+    fn react(&mut self, key: PrimitiveKey, turn: &mut Turn<'_>, act: impl FnOnce(&mut Running, Instant) -> Reaction) {
         let Some(running) = self.crew.iter_mut().find(|running| running.key == key) else { return };
         let reaction = act(running, turn.now);
         turn.ledger.arm(key, running.deadline);
@@ -283,7 +300,7 @@ impl Dialog {
         self.had_work = false;
         for primitive in members {
             let key = turn.ledger.open(self.who.key);
-            let running = Running::new(key, primitive, turn.ledger.default_maxtime, turn.now);
+            let running = Running::new(key, primitive, self.who.maxtime, turn.now);
             turn.ledger.arm(key, running.deadline);
             if let Some(work) = running.work() {
                 self.had_work = true;

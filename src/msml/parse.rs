@@ -2,10 +2,11 @@
 
 use super::document::{Action, Command, Document, Script};
 use super::fault::{Code, Fault, Position, quoted};
+use super::object::{Query, Root};
+use super::state::{self, Wanted};
 use super::value::Checker;
+use super::vocabulary::{AUDIT, DIALOGEND, DIALOGSTART, MOML, MSML, SEND};
 use super::xml::{Element, Space, read};
-
-const COMMANDS: &[&str] = &["dialogstart", "dialogend", "send"];
 
 /// Reads and validates a request.
 ///
@@ -27,86 +28,61 @@ impl Checker {
     fn document(&mut self, root: &Element) -> Document {
         if root.space != Space::Msml || root.name != "msml" {
             let message = format!("the root element is {}", quoted(&root.name));
-            self.note(Fault::new(root.position, Code::BadRequest, message).hint("expected <msml version=\"1.1\">"));
+            let fault = Fault::new(root.position, Code::BadRequest, message).by(MSML.rule);
+            self.note(fault.hint("expected <msml version=\"1.1\">"));
             return Document { commands: Vec::new() };
         }
-        self.shape(root, &["version"]);
-        // RFC 5707 §7.1 says 1.1; its own §13.6 and older clients say 1.0.
-        match self.required(root, "version") {
-            None | Some("1.1") => {}
-            Some("1.0") if !self.strict => {}
-            Some(other) => {
-                let message = format!("<msml> has version={}", quoted(other));
-                self.note(Fault::new(root.position, Code::InvalidValue, message).hint("expected 1.1"));
-            }
-        }
-        if self.strict && root.children.is_empty() {
-            self.fault(root, Code::MissingContent, "<msml> without a command");
-        }
+        self.attributes(root, &MSML);
+        self.content(root, &MSML);
         Document { commands: root.children.iter().filter_map(|element| self.command(element)).collect() }
     }
 
     fn command(&mut self, element: &Element) -> Option<Command> {
         let action = match (element.space, element.name.as_str()) {
             (Space::Msml, "dialogstart") => self.dialogstart(element),
-            (Space::Msml, "dialogend") => self.dialogend(element),
-            (Space::Msml, "send") => self.msml_send(element),
-            _ => {
-                self.misplaced(element, "msml", COMMANDS);
-                None
+            (Space::Msml, "dialogend") => {
+                self.leaf(element, &DIALOGEND);
+                Self::identifier(element, "id").map(|id| Action::DialogEnd { id })
             }
+            (Space::Msml, "send") => {
+                self.leaf(element, &SEND);
+                let event = Self::text(element, "event");
+                let target = Self::identifier(element, "target");
+                event.zip(target).map(|(event, target)| Action::Send { event, target })
+            }
+            (Space::Msml, "audit") => self.audit(element),
+            _ => None,
         };
-        let mark = self.mark(element);
+        let mark = Self::text(element, "mark");
         action.map(|action| Command { mark, position: element.position, action })
     }
 
-    fn msml_send(&mut self, element: &Element) -> Option<Action> {
-        self.leaf(element, &["event", "target", "valuelist", "mark"]);
-        let event = self.required(element, "event").map(str::to_owned);
-        let target = self.target(element, "target");
-        Some(Action::Send { event: event?, target: target? })
-    }
-
-    fn dialogend(&mut self, element: &Element) -> Option<Action> {
-        self.leaf(element, &["id", "mark"]);
-        let id = self.target(element, "id")?;
-        if id.dialog.is_none() || id.inner.is_some() {
-            self.fault(element, Code::InvalidValue, "<dialogend> needs the identifier of a dialog");
+    fn audit(&mut self, element: &Element) -> Option<Action> {
+        self.leaf(element, &AUDIT);
+        let query = Self::query(element, "queryid")?;
+        let Wanted { of_connections, states } =
+            state::parse(element.attribute("statelist").unwrap_or_default()).ok()?;
+        let asks_connections = matches!(query, Query::Connections | Query::One(Root::Connection(_)));
+        // RFC 5707 §10.1.1: a state of another class than the object's.
+        if of_connections.is_some_and(|of_connections| of_connections != asks_connections) {
+            let fault = Fault::new(element.position, Code::InvalidValue, "<audit> asks for states of another class");
+            let class = if asks_connections { "audit.conn" } else { "audit.conf" };
+            self.note(fault.by(AUDIT.rule).hint(format!("expected states of {class}, as the queryid is")));
         }
-        Some(Action::DialogEnd { id })
+        Some(Action::Audit { query, states })
     }
 
     fn dialogstart(&mut self, element: &Element) -> Option<Action> {
-        self.shape(element, &["target", "type", "name", "src", "mark"]);
-        let target = self.target(element, "target");
-        if target.as_ref().is_some_and(|target| target.dialog.is_some()) {
-            self.fault(element, Code::InvalidValue, "<dialogstart> needs a connection as target");
-        }
-        self.language(element);
-        let name = self.instance(element, "name");
+        self.attributes(element, &DIALOGSTART);
         let script = self.script(element);
-        Some(Action::DialogStart { target: target?, name, script })
-    }
-
-    /// RFC 5707 §9.6.1 says vxml+xml, its schema voicexml+xml.
-    fn language(&mut self, element: &Element) {
-        let Some(language) = self.required_if_strict(element, "type") else { return };
-        let (code, what) = match language.trim().to_ascii_lowercase().as_str() {
-            "application/moml+xml" => return,
-            "application/vxml+xml" | "application/voicexml+xml" => (Code::UnsupportedLanguage, "not supported"),
-            _ => (Code::UnknownLanguage, "unknown"),
-        };
-        let message = format!("the dialog language {} is {what}", quoted(language));
-        self.note(Fault::new(element.position, code, message).hint("expected application/moml+xml"));
+        let target = Self::identifier(element, "target")?;
+        Some(Action::DialogStart { target, name: Self::text(element, "name"), script })
     }
 
     fn script(&mut self, element: &Element) -> Script {
-        if let Some(src) = element.attribute("src") {
+        if element.attribute("src").is_some() {
             if !element.children.is_empty() {
                 self.fault(element, Code::Ambiguous, "<dialogstart> has both src and an inline description");
-            }
-            if src.trim().is_empty() {
-                self.fault(element, Code::InvalidValue, "<dialogstart> has an empty src");
             }
             return Script::External;
         }
@@ -117,13 +93,10 @@ impl Checker {
             }
             // RFC 5707 §9.7.6 demands this wrapper, its examples and schema do not have it.
             [moml] if moml.space == Space::Msml && moml.name == "moml" => {
-                self.shape(moml, &["version", "id"]);
-                self.required_if_strict(moml, "id");
-                self.required_if_strict(moml, "version");
-                self.choice(moml, "version", &["1.0"]);
-                self.steps(&moml.children)
+                self.attributes(moml, &MOML);
+                self.steps(moml, &MOML)
             }
-            children => self.steps(children),
+            _ => self.steps(element, &DIALOGSTART),
         };
         Script::Inline(steps)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use restante::engine::link::Bearer;
 use restante::engine::policy::{Door, Doors};
-use restante::engine::{Command, Engine, Input, LinkId, Notice, Output, Policy, Unattended};
+use restante::engine::{Command, Engine, Input, LinkId, Manners, Notice, Output, Policy, Unattended};
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
 use restante::msrp::{Arrival, Carrier, FailureReport, InboundKey, KnockId, MsrpUri, SessionKey};
@@ -63,13 +63,14 @@ impl Board {
             accept_wrapped_types: Vec::new(),
             trusted: vec!["192.0.2.0/24".parse().expect("a network")],
             unattended,
+            manners: Manners::default(),
             peers: Vec::new(),
             relay: None,
             trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
         };
         let endpoint = Endpoint::new(sip::Config::default(), mint.fork());
-        let interpreter = Interpreter::new(msml::Config::default(), mint.fork());
+        let interpreter = Interpreter::new(msml::Limits::default(), mint.fork());
         let address = |host: Ipv4Addr| SocketAddr::from((host, 5060));
         Self {
             engine: Engine::new(policy, endpoint, interpreter, mint),
