@@ -42,9 +42,10 @@ bless:
 golden:
     RESTANTE_BLESS=1 cargo nextest run --locked --test spool_golden -E 'test(the_format)'
 
-# How fast MSRP is decoded, beside memmem and memcpy; what finding a session costs among few and among many
-bench:
-    cargo bench --locked --bench decode --bench lookup
+# How fast MSRP is decoded, beside memmem and memcpy; what finding a session costs among few and among many; what
+# durability costs, beside doing it by hand; and how long a spool with so many objects takes to start
+bench objects="10000":
+    START_OBJECTS={{ objects }} cargo bench --locked --bench decode --bench lookup --bench spool --bench start
 
 # The API's documentation, private items included
 doc:

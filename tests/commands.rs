@@ -162,6 +162,34 @@ fn a_damaged_envelope_is_found_too_though_no_list_has_it() {
 }
 
 #[test]
+fn the_index_is_made_anew_from_what_lies_there_and_damage_is_told() {
+    let house = House::new();
+    let refused = house.run(&["spool", "rebuild"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("a server runs on this spool"), "{}", text(&refused.stderr));
+    let torn = house.deposit("bob", "torn", b"octets");
+    let House { dir, spool } = house;
+    drop(spool);
+    let rebuild = |flags: &[&str]| run(dir.path(), &[&["spool", "rebuild"], flags].concat(), &[]);
+    fs::write(dir.path().join("spool/index.sqlite"), b"what an old release may have left").expect("an index");
+    let told = rebuild(&[]);
+    assert!(good(&told).ends_with("4 objects are in the index\n"), "{}", text(&told.stdout));
+    assert!(text(&told.stderr).contains("rebuild: 4 of 4 objects (100 %)"), "{}", text(&told.stderr));
+    let envelope = dir.path().join("spool/queued").join(&torn);
+    let octets = fs::read(&envelope).expect("an envelope");
+    fs::write(&envelope, &octets[..octets.len() / 2]).expect("a torn envelope");
+    let told = rebuild(&["--json"]);
+    assert_eq!(told.status.code(), Some(1));
+    let result: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    assert_eq!((&result["objects"], &result["damaged"]), (&3.into(), &1.into()));
+    assert_eq!(result["found"][0]["id"], *torn);
+    assert!(text(&told.stderr).contains(r#""progress":"rebuild""#), "{}", text(&told.stderr));
+    assert!(dir.path().join("spool/corrupt").join(format!("{torn}.envelope")).exists());
+    let nowhere = run(dir.path(), &["spool", "rebuild", "--spool", "."], &[]);
+    assert!(text(&nowhere.stderr).contains("no spool at ."), "{}", text(&nowhere.stderr));
+}
+
+#[test]
 fn looking_into_a_spool_changes_nothing_in_it() {
     let house = House::new();
     let tree = || {

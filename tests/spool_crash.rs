@@ -137,9 +137,13 @@ fn resume(spool: &Spool, generation: u8, prefix: u64) -> Outcome<()> {
     if body(spool, &committed)? == octets { Ok(()) } else { Err("I1: a resumed file differs".into()) }
 }
 
+/// A disk that syncs everything at once, and one that syncs file by file.
+fn disks() -> [SimFiles; 2] {
+    [SimFiles::new(), SimFiles::one_by_one()]
+}
+
 /// A fresh spool, and the number of file-system calls the story makes on it.
-fn rehearsal() -> (SimFiles, usize) {
-    let fresh = SimFiles::new();
+fn rehearsal(fresh: SimFiles) -> (SimFiles, usize) {
     drop(open(&fresh, 1).expect("a new spool"));
     let (disk, mut ledger) = (fresh.kill(), Ledger::default());
     story(&open(&disk, 2).expect("the spool again"), &mut ledger).expect("a story without faults");
@@ -157,12 +161,13 @@ fn run(fresh: &SimFiles, at: usize, fault: Fault) -> (SimFiles, Ledger) {
 
 #[test]
 fn nothing_reported_is_lost_and_nothing_half_written_is_seen_after_a_power_cut_at_any_call() {
-    let (fresh, calls) = rehearsal();
-    for at in 0..=calls {
-        let (disk, ledger) = run(&fresh, at, Fault::Crash);
-        for seed in 0..SEEDS {
-            audit(&disk.crash(seed), &ledger)
-                .unwrap_or_else(|why| panic!("call {at} {:?}, seed {seed}: {why}", disk.calls().get(at)));
+    for (fresh, calls) in disks().map(rehearsal) {
+        for at in 0..=calls {
+            let (disk, ledger) = run(&fresh, at, Fault::Crash);
+            for seed in 0..SEEDS {
+                audit(&disk.crash(seed), &ledger)
+                    .unwrap_or_else(|why| panic!("call {at} {:?}, seed {seed}: {why}", disk.calls().get(at)));
+            }
         }
     }
 }
@@ -170,26 +175,28 @@ fn nothing_reported_is_lost_and_nothing_half_written_is_seen_after_a_power_cut_a
 // M4975-5.4-24: what was reported before the kill is not sent again, and the file is complete.
 #[test]
 fn nothing_reported_is_lost_after_a_kill_at_any_call() {
-    let (fresh, calls) = rehearsal();
-    for at in 0..=calls {
-        let (disk, ledger) = run(&fresh, at, Fault::Crash);
-        audit(&disk.kill(), &ledger).unwrap_or_else(|why| panic!("call {at} {:?}: {why}", disk.calls().get(at)));
+    for (fresh, calls) in disks().map(rehearsal) {
+        for at in 0..=calls {
+            let (disk, ledger) = run(&fresh, at, Fault::Crash);
+            audit(&disk.kill(), &ledger).unwrap_or_else(|why| panic!("call {at} {:?}: {why}", disk.calls().get(at)));
+        }
     }
 }
 
 #[test]
 fn a_second_power_cut_at_any_call_of_the_recovery_changes_nothing() {
-    let (fresh, calls) = rehearsal();
-    for at in (0..calls).step_by(7) {
-        let (disk, ledger) = run(&fresh, at, Fault::Crash);
-        let once = disk.crash(at as u64);
-        let restart = once.kill();
-        drop(open(&restart, 3).expect("a recovery without faults"));
-        for again in 0..restart.calls().len() {
-            let twice = once.kill();
-            twice.inject(again, Fault::Crash);
-            drop(open(&twice, 3));
-            audit(&twice.crash(again as u64), &ledger).unwrap_or_else(|why| panic!("calls {at}, {again}: {why}"));
+    for (fresh, calls) in disks().map(rehearsal) {
+        for at in (0..calls).step_by(7) {
+            let (disk, ledger) = run(&fresh, at, Fault::Crash);
+            let once = disk.crash(at as u64);
+            let restart = once.kill();
+            drop(open(&restart, 3).expect("a recovery without faults"));
+            for again in 0..restart.calls().len() {
+                let twice = once.kill();
+                twice.inject(again, Fault::Crash);
+                drop(open(&twice, 3));
+                audit(&twice.crash(again as u64), &ledger).unwrap_or_else(|why| panic!("calls {at}, {again}: {why}"));
+            }
         }
     }
 }
@@ -211,13 +218,15 @@ fn a_power_cut_while_a_new_spool_is_made_leaves_something_that_can_be_opened() {
 
 #[test]
 fn a_failed_call_is_never_reported_as_success_and_a_failed_sync_never_tried_again() {
-    let (fresh, calls) = rehearsal();
-    for at in 0..calls {
-        for fault in [Fault::Eio, Fault::Enospc] {
-            let (disk, ledger) = run(&fresh, at, fault);
-            for seed in 0..3 {
-                audit(&disk.crash(seed), &ledger)
-                    .unwrap_or_else(|why| panic!("{fault:?} at {at} {:?}, seed {seed}: {why}", disk.calls().get(at)));
+    for (fresh, calls) in disks().map(rehearsal) {
+        for at in 0..calls {
+            for fault in [Fault::Eio, Fault::Enospc] {
+                let (disk, ledger) = run(&fresh, at, fault);
+                for seed in 0..3 {
+                    audit(&disk.crash(seed), &ledger).unwrap_or_else(|why| {
+                        panic!("{fault:?} at {at} {:?}, seed {seed}: {why}", disk.calls().get(at))
+                    });
+                }
             }
         }
     }
@@ -225,7 +234,7 @@ fn a_failed_call_is_never_reported_as_success_and_a_failed_sync_never_tried_agai
 
 #[test]
 fn after_a_failed_sync_the_spool_takes_nothing_until_it_is_opened_again() {
-    let (fresh, _) = rehearsal();
+    let (fresh, _) = rehearsal(SimFiles::new());
     let disk = fresh.kill();
     let spool = open(&disk, 2).expect("the spool");
     let octets = content(1);
@@ -244,7 +253,7 @@ fn after_a_failed_sync_the_spool_takes_nothing_until_it_is_opened_again() {
 
 #[test]
 fn a_disk_that_was_full_is_used_again_when_it_has_room() {
-    let (fresh, _) = rehearsal();
+    let (fresh, _) = rehearsal(SimFiles::new());
     let disk = fresh.kill();
     let spool = open(&disk, 2).expect("the spool");
     disk.set_capacity(3000);
@@ -260,28 +269,34 @@ fn a_disk_that_was_full_is_used_again_when_it_has_room() {
 /// The auditor is worth something: leave out any sync of the commit, and some power cut shows it.
 #[test]
 fn a_commit_that_leaves_out_one_of_its_syncs_is_caught() {
-    let (fresh, _) = rehearsal();
-    let rehearsed = fresh.kill();
-    let spool = open(&rehearsed, 2).expect("the spool");
-    let before = rehearsed.calls().len();
-    deposit(&spool, &mut Ledger::default(), 1, false).expect("a deposit");
-    let calls = rehearsed.calls();
-    let syncs: Vec<usize> = (before..calls.len()).filter(|at| calls[*at].starts_with("sync")).collect();
-    assert_eq!(syncs.len(), 4, "body, its directory, envelope, its directory: {calls:?}");
-    for at in syncs {
-        let (disk, mut ledger) = (fresh.kill(), Ledger { allowed: vec![None], ..Ledger::default() });
-        disk.inject(at, Fault::Skip);
-        let spool = open(&disk, 2).expect("the spool");
-        deposit(&spool, &mut ledger, 1, false).expect("a deposit that believes in itself");
-        let caught = (0..40).any(|seed| audit(&disk.crash(seed), &ledger).is_err());
-        assert!(caught, "nobody missed `{}`", calls[at]);
+    let ways = ["body, its directory, envelope, its directory", "both files, both names"];
+    for ((fresh, _), way) in disks().map(rehearsal).into_iter().rev().zip(ways) {
+        let rehearsed = fresh.kill();
+        let spool = open(&rehearsed, 2).expect("the spool");
+        let before = rehearsed.calls().len();
+        deposit(&spool, &mut Ledger::default(), 1, false).expect("a deposit");
+        let calls = rehearsed.calls();
+        let syncs: Vec<usize> = (before..calls.len()).filter(|at| calls[*at].starts_with("sync")).collect();
+        assert_eq!(syncs.len(), way.split(',').count(), "{way}: {calls:?}");
+        for at in syncs {
+            // The power goes right after the commit, or somewhere on its way.
+            let caught = (at + 1..=calls.len()).any(|cut| {
+                let (disk, mut ledger) = (fresh.kill(), Ledger { allowed: vec![None], ..Ledger::default() });
+                disk.inject(at, Fault::Skip);
+                disk.inject(cut, Fault::Crash);
+                let spool = open(&disk, 2).expect("the spool");
+                let _ = deposit(&spool, &mut ledger, 1, false);
+                (0..40).any(|seed| audit(&disk.crash(seed), &ledger).is_err())
+            });
+            assert!(caught, "nobody missed `{}` of {way}", calls[at]);
+        }
     }
 }
 
 /// The same for the incremental report: its octets, its claim, and the names of both.
 #[test]
 fn a_report_that_leaves_out_one_of_its_syncs_is_caught() {
-    let (fresh, _) = rehearsal();
+    let (fresh, _) = rehearsal(SimFiles::new());
     let octets = content(1);
     let report = |disk: &SimFiles| {
         let spool = open(disk, 2).expect("the spool");

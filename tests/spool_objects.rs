@@ -1,4 +1,4 @@
-//! Objects from stage to deletion: assembly, refusals, replacement, take-over, damage, and the index that may go.
+//! Objects from stage to deletion: assembly, refusals, replacement, take-over, damage.
 
 #[path = "sim/disk.rs"]
 mod disk;
@@ -422,40 +422,6 @@ fn one_process_writes_and_others_may_read() {
     assert!(reader.stage(StagePlan::new(uri("spool:/bob/y")), now()).is_err());
     assert!(reader.delete(&object, "a reader", now()).is_err());
     assert!(reader.sweep(now()).is_err());
-}
-
-#[test]
-fn the_index_may_be_deleted_damaged_or_old_and_the_same_objects_are_there() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("index.sqlite");
-    let mut mint = Mint::from_number(1); // one mint for all starts: ids never come again
-    let mut start = || {
-        let files = Arc::new(HostFiles::new(dir.path()).expect("the directory"));
-        Spool::open(files, Index::open(&path), mint.fork(), now()).expect("a spool").0
-    };
-    let list = |spool: &Spool| spool.list(&Query::default()).expect("a page");
-    let forget = || ["", "-wal", "-shm"].map(|end| std::fs::remove_file(format!("{}{end}", path.display())));
-    let spool = start();
-    let kept = deposit(&spool, "spool:/bob/kept", b"one");
-    let replaced = deposit(&spool, "spool:/bob/replaced", b"two");
-    drop(spool);
-    let yesterday = std::fs::read(&path).expect("the index");
-    let spool = start();
-    deposit(&spool, "spool:/bob/replaced", b"three");
-    spool.delete(&kept, "a test", now()).expect("a deletion");
-    let all = list(&spool);
-    assert_eq!(all.len(), 1);
-    drop(spool);
-    let _ = forget();
-    assert_eq!(list(&start()), all);
-    for content in [yesterday.as_slice(), b"this is not a database, and long enough to look like one".as_slice()] {
-        let _ = forget();
-        std::fs::write(&path, content).expect("an index");
-        let spool = start();
-        assert_eq!(list(&spool), all);
-        assert_eq!(spool.find_id(&replaced.envelope().id).expect("an answer"), None);
-        assert_eq!(spool.status().objects, 1);
-    }
 }
 
 #[test]

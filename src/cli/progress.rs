@@ -13,13 +13,22 @@ const LINE_EVERY: Duration = Duration::from_secs(2);
 const LINE_EVERY_PERCENT: u64 = 5;
 
 const STYLE: &str = "{msg:<28!} [{bar:32}] {bytes:>11} of {total_bytes:<11} {bytes_per_sec:>13} {eta:>4}";
+const COUNTED: &str = "{msg:<28!} [{bar:32}] {human_pos:>11} of {human_len:<11} {per_sec:>13} {eta:>4}";
 
-/// The progress of one thing that moves octets. It goes to standard error; results stay alone on standard output.
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Octets,
+    Objects,
+}
+
+/// The progress of one thing that moves octets, or goes through objects. It goes to standard error; results stay alone on standard output.
 pub(crate) struct Progress {
     label: String,
     total: u64,
     done: u64,
     began: Instant,
+    unit: Unit,
     face: Face,
 }
 
@@ -32,14 +41,23 @@ enum Face {
 impl Progress {
     /// Something called `label` begins to move `total` octets.
     pub(crate) fn new(voice: Voice, label: impl Into<String>, total: u64) -> Self {
+        Self::of(voice, label, total, Unit::Octets)
+    }
+
+    /// Something called `label` begins to go through `total` objects.
+    pub(crate) fn objects(voice: Voice, label: impl Into<String>, total: u64) -> Self {
+        Self::of(voice, label, total, Unit::Objects)
+    }
+
+    fn of(voice: Voice, label: impl Into<String>, total: u64, unit: Unit) -> Self {
         let (label, now) = (label.into(), Instant::now());
         let face = match voice {
             Voice { quiet: true, .. } => Face::Silent,
             Voice { json: true, .. } => Face::Lines { json: true, told: now, told_percent: 0 },
-            _ if stderr().is_terminal() => Face::Bar(bar(&label, total)),
+            _ if stderr().is_terminal() => Face::Bar(bar(&label, total, unit)),
             _ => Face::Lines { json: false, told: now, told_percent: 0 },
         };
-        Self { label, total, done: 0, began: now, face }
+        Self { label, total, done: 0, began: now, unit, face }
     }
 
     /// `done` octets are there by now.
@@ -91,8 +109,11 @@ impl Progress {
     fn line(&self, json: bool, end: bool) {
         let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let text = if json {
-            let (label, octets, total) = (&self.label, self.done, self.total);
-            json!({ "progress": label, "octets": octets, "total": total, "millis": millis, "end": end }).to_string()
+            let (label, done, total) = (&self.label, self.done, self.total);
+            let unit = if self.unit == Unit::Octets { "octets" } else { "objects" };
+            json!({ "progress": label, unit: done, "total": total, "millis": millis, "end": end }).to_string()
+        } else if self.unit == Unit::Objects {
+            format!("{}: {} of {} objects ({} %)", self.label, self.done, self.total, self.percent())
         } else {
             let (done, total) = (indicatif::BinaryBytes(self.done), indicatif::BinaryBytes(self.total));
             format!("{}: {done} of {total} ({} %)", self.label, self.percent())
@@ -101,8 +122,9 @@ impl Progress {
     }
 }
 
-fn bar(label: &str, total: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template(STYLE).unwrap_or_else(|_| ProgressStyle::default_bar());
+fn bar(label: &str, total: u64, unit: Unit) -> ProgressBar {
+    let template = if unit == Unit::Octets { STYLE } else { COUNTED };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(total).with_style(style.progress_chars("=> ")).with_message(label.to_owned())
 }
 

@@ -247,7 +247,7 @@ impl Driver {
         let engine = self.shared.engine.clone();
         tokio::spawn(async move {
             // All at once: the call waits for the slowest, not for their sum.
-            let lookups = names.into_iter().map(async |name| {
+            let lookups = names.into_iter().map(|name| async move {
                 let found = tokio::time::timeout(RESOLVE_TIMEOUT, lookup_host((name.clone(), 0))).await;
                 let addresses = match found {
                     Ok(Ok(addresses)) => addresses.map(|address| address.ip()).collect(),

@@ -5,15 +5,18 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
 
+use super::whole_disk::WholeDisk;
 use crate::spool::{File, Files, Lock, Mode};
 
 /// A directory of the host, and nothing outside it: paths come from the spool's layout, which has no `..`.
 #[derive(Clone, Debug)]
 pub struct HostFiles {
     root: PathBuf,
+    whole: Arc<WholeDisk>,
 }
 
 impl HostFiles {
@@ -40,7 +43,7 @@ impl HostFiles {
                 break;
             }
         }
-        Ok(Self { root })
+        Self::existing(root)
     }
 
     /// The tree under a directory that must be there.
@@ -50,7 +53,8 @@ impl HostFiles {
     pub fn existing(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
         fs::read_dir(&root)?;
-        Ok(Self { root })
+        let whole = Arc::new(WholeDisk::of(&root)?);
+        Ok(Self { root, whole })
     }
 
     /// Where the tree begins.
@@ -97,6 +101,10 @@ impl Files for HostFiles {
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         fs::File::open(self.path(dir))?.sync_all()
+    }
+
+    fn sync_all(&self, syncs: usize) -> io::Result<bool> {
+        self.whole.sync(syncs)
     }
 
     fn free_octets(&self) -> io::Result<u64> {

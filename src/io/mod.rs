@@ -20,3 +20,4 @@ mod stream;
 mod terms;
 pub mod tls;
 mod websocket;
+mod whole_disk;

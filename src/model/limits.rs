@@ -247,5 +247,8 @@ pub const CATCH_UP_OCTETS: u64 = 1024 * 1024;
 /// Objects one file selector may pick; a caller wants one.
 pub const SELECTED_OBJECTS: usize = 64;
 
+/// Changes of the index that wait in memory for a transaction of their own: past a few hundred, more of them save nothing.
+pub const ENTRIES_BEHIND: usize = 256;
+
 /// Objects in one page of a listing.
 pub const LISTED_OBJECTS: usize = 1000;

@@ -24,6 +24,8 @@ pub(super) struct Arrival {
     pub(super) dirty: bool,
     /// Only what is durable is still known.
     pub(super) broken: bool,
+    /// How many syncs for all had failed when its first octet came.
+    pub(super) failures: u64,
     /// Octets that came twice and differed.
     pub(super) conflicts: u64,
 }
@@ -33,7 +35,7 @@ impl Arrival {
     ///
     /// # Errors
     /// As reported by the file system.
-    pub(super) fn begin(files: &dyn Files, id: Id, plan: Plan) -> io::Result<Self> {
+    pub(super) fn begin(files: &dyn Files, id: Id, plan: Plan, failures: u64) -> io::Result<Self> {
         let file = files.open(&id.stage(), Mode::Create)?;
         Ok(Self {
             id,
@@ -45,6 +47,7 @@ impl Arrival {
             hashes: Hashes::default(),
             dirty: true,
             broken: false,
+            failures,
             conflicts: 0,
         })
     }
@@ -128,7 +131,8 @@ impl Arrival {
             if self.broken { (self.durable.clone(), Hashes::default()) } else { (self.received, self.hashes) };
         let hashes = if self.conflicts > 0 { Hashes::default() } else { hashes };
         let turn = self.journal.as_ref().map(Journal::turn);
-        Parked { id: self.id, plan: self.plan, received, durable: self.durable, hashes, turn, since: None }
+        let Self { id, plan, durable, failures, .. } = self;
+        Parked { id, plan, received, durable, hashes, turn, failures, since: None }
     }
 }
 
@@ -141,6 +145,8 @@ pub(super) struct Parked {
     pub(super) hashes: Hashes,
     /// Slots written to its journal; `None` if it has no journal.
     pub(super) turn: Option<u64>,
+    /// As those of its [`Arrival`].
+    pub(super) failures: u64,
     /// When the sweep first saw it waiting.
     pub(super) since: Option<Instant>,
 }
@@ -163,6 +169,7 @@ impl Parked {
             hashes: self.hashes,
             dirty: true,
             broken: false,
+            failures: self.failures,
             conflicts: 0,
         })
     }

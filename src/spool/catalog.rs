@@ -57,18 +57,27 @@ pub(super) fn rebuilt(shared: &Shared) -> Result<Index, SpoolError> {
     Ok(index)
 }
 
-/// Opens the index the spool was given; one that can't be used is removed and made anew.
-pub(super) fn connect(files: &dyn Files, mut index: Index) -> Result<Index, SpoolError> {
-    let Err(error) = index.connect() else { return Ok(index) };
-    tracing::warn!(%error, "the index can't be used and is made anew");
+/// Removes the index, which nobody may have open.
+pub(super) fn remove_index(files: &dyn Files) {
     for name in INDEX_FILES {
         let _ = files.remove(name); // what is not there need not go
     }
+}
+
+/// Opens the index the spool was given; one that can't be used is removed and made anew. Returns what it knows, in the
+/// order of ids.
+pub(super) fn connect(files: &dyn Files, mut index: Index) -> Result<(Index, Vec<Id>), SpoolError> {
+    let error = match index.connect() {
+        Ok(known) => return Ok((index, known)),
+        Err(error) => error,
+    };
+    tracing::warn!(%error, "the index can't be used and is made anew");
+    remove_index(files);
     if index.connect().is_err() {
         index = Index::in_memory();
         index.connect()?;
     }
-    Ok(index)
+    Ok((index, Vec::new()))
 }
 
 /// The object of this id.

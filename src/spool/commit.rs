@@ -10,11 +10,11 @@ use crate::model::{Now, Wall};
 use super::catalog::{ask, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
-use super::files::File;
-use super::layout::{Id, QUEUED};
+use super::layout::Id;
 use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::record::{self, Kind, Unreadable};
+use super::settle::settle;
 use super::shared::Shared;
 
 /// Publishes a sealed file.
@@ -45,16 +45,17 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         discard(shared, &mut sealed);
         return Err(CommitError::EnvelopeTooLarge { limit: ENVELOPE_OCTETS });
     };
-    let arrival = sealed.arrival.as_mut().expect("a sealed file has its octets");
-    if let Err(error) = settle(shared, id, arrival.dirty.then_some(arrival.file.as_ref()), &envelope) {
+    let arrival = sealed.arrival.take().expect("a sealed file has its octets");
+    let (mut arrival, settled) = settle(shared, arrival, &envelope.encode());
+    if let Err(error) = settled {
         undo(shared, id);
         arrival.broken = is_full(&error);
+        sealed.arrival = Some(arrival); // it waits for its sender
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
         tracing::warn!(object = %id, call_id, message_id, %error, "not committed");
         return Err(if is_full(&error) { CommitError::Full } else { SpoolError::io("committing")(error).into() });
     }
-    let journal = sealed.arrival.take().and_then(|arrival| arrival.journal);
-    if journal.is_some() {
+    if arrival.journal.is_some() {
         shared.remove_quietly(&id.journal());
     }
     // It is committed: from here on nothing may fail any more, only be left to the next start.
@@ -68,18 +69,6 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
     }
     drop(name);
     Ok(Committed::published(envelope))
-}
-
-/// The order of design section 6. The last line is the commit point.
-fn settle(shared: &Shared, id: Id, unsynced: Option<&dyn File>, envelope: &Envelope) -> io::Result<()> {
-    if let Some(body) = unsynced {
-        shared.sync(body)?;
-    }
-    shared.files.rename(&id.stage(), &id.body())?;
-    shared.sync_dir(&id.shard())?;
-    shared.write_small(&id.envelope_draft(), &envelope.encode())?;
-    shared.files.rename(&id.envelope_draft(), &id.envelope())?;
-    shared.sync_dir(QUEUED)
 }
 
 /// Takes back what an unfinished commit has done, as far as the disk lets us; recovery does the rest.

@@ -39,6 +39,13 @@ pub trait Files: Send + Sync {
     /// Makes the names in a directory durable; `""` is the root.
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
 
+    /// Makes everything of this tree durable that was written and named before the call, octets and names. Says no, and
+    /// has done nothing, where the disk can't do that or would take longer than for this many syncs one by one.
+    ///
+    /// An error may be about anything that was written before the call ended. Of its kind it is told once, and then again
+    /// to the next [`File::sync`] of each file that lost something.
+    fn sync_all(&self, syncs: usize) -> io::Result<bool>;
+
     /// Octets that may still be written to this tree.
     fn free_octets(&self) -> io::Result<u64>;
 

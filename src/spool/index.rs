@@ -1,25 +1,46 @@
 //! A cache of the published envelopes that can be asked by name, size and hash. Nothing durable depends on it.
+//!
+//! Commits do not wait for SQLite: what they enter lies in memory until so much has come together, or until somebody
+//! asks for something that is not answered from there, and then goes in as one transaction.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use sha2::{Digest as _, Sha256};
 
+use crate::model::limits::ENTRIES_BEHIND;
 use crate::model::{DigestAlgorithm, FileInfo, ObjectUri};
 
 use super::envelope::Envelope;
 use super::layout::Id;
 
 /// Version of the tables; another one means that the cache is made anew.
-const TABLES: u32 = 1;
+const TABLES: u32 = 2;
 
+/// The last column is the checksum of those before it.
 const SCHEMA: &str = "
     CREATE TABLE objects (
         id TEXT PRIMARY KEY, box TEXT NOT NULL, name TEXT NOT NULL, stored INTEGER NOT NULL, replaces TEXT,
-        size INTEGER NOT NULL, sha1 TEXT NOT NULL, sha256 TEXT NOT NULL, file_name TEXT, envelope TEXT NOT NULL
+        size INTEGER NOT NULL, sha1 TEXT NOT NULL, sha256 TEXT NOT NULL, file_name TEXT, envelope TEXT NOT NULL,
+        sum INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX objects_by_name ON objects (box, name);
     CREATE INDEX objects_by_replaced ON objects (replaces) WHERE replaces IS NOT NULL;
-    PRAGMA user_version = 1;";
+    PRAGMA user_version = 2;";
+
+const ENTER: &str = "INSERT OR IGNORE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+/// What is found through an index of SQLite's has to be in the table, and the other way round. Both give the same columns.
+const TWICE: [[&str; 2]; 2] = [
+    ["SELECT box, name, id FROM objects NOT INDEXED", "SELECT box, name, id FROM objects INDEXED BY objects_by_name"],
+    [
+        "SELECT replaces, id FROM objects NOT INDEXED WHERE replaces IS NOT NULL",
+        "SELECT replaces, id FROM objects INDEXED BY objects_by_replaced WHERE replaces IS NOT NULL",
+    ],
+];
 
 /// The SQLite index of a spool. It is opened by the spool, and made anew whenever it is missing, damaged or strange.
 #[derive(Debug)]
@@ -27,21 +48,37 @@ pub struct Index {
     path: Option<PathBuf>,
     connection: Option<Connection>,
     objects: u64,
+    behind: Behind,
+}
+
+/// What has not reached SQLite yet.
+#[derive(Debug, Default)]
+struct Behind {
+    changes: Vec<Change>,
+    /// The object that has a name now, for the names among the changes.
+    names: HashMap<ObjectUri, Id>,
+}
+
+#[derive(Debug)]
+enum Change {
+    Enter(Vec<Value>),
+    Forget(String),
 }
 
 impl Index {
     /// An index in a file; in a spool directory that is `index.sqlite`.
     pub fn open(path: impl Into<PathBuf>) -> Self {
-        Self { path: Some(path.into()), connection: None, objects: 0 }
+        Self { path: Some(path.into()), connection: None, objects: 0, behind: Behind::default() }
     }
 
     /// An index that lasts as long as the process, for simulations and for readers.
-    pub const fn in_memory() -> Self {
-        Self { path: None, connection: None, objects: 0 }
+    pub fn in_memory() -> Self {
+        Self { path: None, connection: None, objects: 0, behind: Behind::default() }
     }
 
-    /// Opens the file, or memory.
-    pub(super) fn connect(&mut self) -> rusqlite::Result<()> {
+    /// Opens the file, or memory, and reads all of it once: a flipped bit must not hide an object. Returns what is in
+    /// it, in the order of ids.
+    pub(super) fn connect(&mut self) -> rusqlite::Result<Vec<Id>> {
         let connection = match &self.path {
             Some(path) => Connection::open(path)?,
             None => Connection::open_in_memory()?,
@@ -54,67 +91,93 @@ impl Index {
         } else if version != TABLES {
             return Err(rusqlite::Error::InvalidQuery);
         }
-        let objects: i64 = connection.query_row("SELECT count(*) FROM objects", [], |row| row.get(0))?;
-        self.objects = objects.unsigned_abs();
+        let known = known(&connection)?;
+        for [table, index] in TWICE {
+            if digest(&connection, table)? != digest(&connection, index)? {
+                return Err(rusqlite::Error::InvalidQuery);
+            }
+        }
+        self.objects = known.len() as u64;
         self.connection = Some(connection);
-        Ok(())
+        Ok(known)
     }
 
     /// How many objects it knows.
-    pub(super) const fn objects(&self) -> u64 {
-        self.objects
+    pub(super) fn objects(&mut self) -> rusqlite::Result<u64> {
+        self.settled()?;
+        Ok(self.objects)
     }
 
     fn connection(&self) -> rusqlite::Result<&Connection> {
         self.connection.as_ref().ok_or(rusqlite::Error::InvalidQuery)
     }
 
+    /// SQLite, when it knows everything.
+    fn settled(&mut self) -> rusqlite::Result<&Connection> {
+        self.settle()?;
+        self.connection()
+    }
+
+    /// Carries what is behind to SQLite, all or nothing.
+    fn settle(&mut self) -> rusqlite::Result<()> {
+        if self.behind.changes.is_empty() {
+            return Ok(());
+        }
+        let connection = self.connection()?;
+        let alone = connection.is_autocommit(); // else it is part of a batch
+        if alone {
+            connection.execute_batch("BEGIN")?;
+        }
+        let (mut entered, mut gone) = (0, 0);
+        for change in &self.behind.changes {
+            match change {
+                Change::Enter(row) => entered += connection.prepare_cached(ENTER)?.execute(params_from_iter(row))?,
+                Change::Forget(id) => {
+                    gone += connection.prepare_cached("DELETE FROM objects WHERE id = ?1")?.execute([id])?;
+                }
+            }
+        }
+        if alone {
+            connection.execute_batch("COMMIT")?;
+        }
+        self.objects = (self.objects + entered as u64).saturating_sub(gone as u64);
+        self.behind = Behind::default();
+        Ok(())
+    }
+
     /// Everything until [`Index::end_batch`] is one transaction.
-    pub(super) fn begin_batch(&self) -> rusqlite::Result<()> {
-        self.connection()?.execute_batch("BEGIN")
+    pub(super) fn begin_batch(&mut self) -> rusqlite::Result<()> {
+        self.settled()?.execute_batch("BEGIN")
     }
 
     /// Ends the transaction; an index that was made anew meanwhile has none.
-    pub(super) fn end_batch(&self) -> rusqlite::Result<()> {
-        let connection = self.connection()?;
+    pub(super) fn end_batch(&mut self) -> rusqlite::Result<()> {
+        let connection = self.settled()?;
         if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("COMMIT") }
     }
 
     /// Enters an object, and forgets the one it replaces.
     pub(super) fn publish(&mut self, envelope: &Envelope) -> rusqlite::Result<()> {
-        let known = self.contains(&envelope.id)?;
-        let lean = Envelope { icon: None, ..envelope.clone() };
-        self.connection()?
-            .prepare_cached("INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
-            .execute(params![
-                envelope.id,
-                envelope.uri.box_name(),
-                envelope.uri.name(),
-                clamp(envelope.stored.micros()),
-                envelope.replaces,
-                clamp(envelope.size()),
-                envelope.sha1().hex(),
-                envelope.sha256().hex(),
-                envelope.file.name,
-                lean.json(),
-            ])?;
-        self.objects += u64::from(!known);
-        envelope.replaces.as_deref().map_or(Ok(()), |replaced| self.forget(replaced))
+        if let Some(id) = Id::parse(&envelope.id) {
+            self.behind.names.insert(envelope.uri.clone(), id);
+        }
+        self.behind.changes.push(Change::Enter(row(envelope)));
+        self.behind.changes.extend(envelope.replaces.clone().map(Change::Forget));
+        if self.behind.changes.len() < ENTRIES_BEHIND { Ok(()) } else { self.settle() }
     }
 
     /// Forgets an object.
     pub(super) fn forget(&mut self, id: &str) -> rusqlite::Result<()> {
-        let gone = self.connection()?.prepare_cached("DELETE FROM objects WHERE id = ?1")?.execute([id])?;
-        self.objects = self.objects.saturating_sub(gone as u64);
-        Ok(())
-    }
-
-    fn contains(&self, id: &str) -> rusqlite::Result<bool> {
-        self.connection()?.prepare_cached("SELECT 1 FROM objects WHERE id = ?1")?.exists([id])
+        self.behind.changes.push(Change::Forget(id.to_owned()));
+        self.settle()
     }
 
     /// The object that has this name now.
-    pub(super) fn find(&self, uri: &ObjectUri) -> rusqlite::Result<Option<Id>> {
+    pub(super) fn find(&mut self, uri: &ObjectUri) -> rusqlite::Result<Option<Id>> {
+        if let Some(id) = self.behind.names.get(uri) {
+            return Ok(Some(*id));
+        }
+        // What is behind is of other names, and those it replaced had the same.
         self.connection()?
             .prepare_cached("SELECT id FROM objects WHERE box = ?1 AND name = ?2 ORDER BY stored DESC LIMIT 1")?
             .query_row(params![uri.box_name(), uri.name()], id)
@@ -123,21 +186,15 @@ impl Index {
     }
 
     /// Whether a known object has taken this one's place.
-    pub(super) fn is_replaced(&self, id: Id) -> rusqlite::Result<bool> {
-        self.connection()?.prepare_cached("SELECT 1 FROM objects WHERE replaces = ?1")?.exists([id.as_str()])
-    }
-
-    /// The ids of all objects it knows.
-    pub(super) fn ids(&self) -> rusqlite::Result<Vec<Id>> {
-        let mut select = self.connection()?.prepare("SELECT id FROM objects")?;
-        select.query_map([], id)?.filter_map(Result::transpose).collect()
+    pub(super) fn is_replaced(&mut self, id: Id) -> rusqlite::Result<bool> {
+        self.settled()?.prepare_cached("SELECT 1 FROM objects WHERE replaces = ?1")?.exists([id.as_str()])
     }
 
     /// The objects of a box that have the name, size and digests of a selector, the youngest first. An object's own name is
     /// as good as its file's.
-    pub(super) fn select(&self, mailbox: &str, wanted: &FileInfo, limit: usize) -> rusqlite::Result<Vec<Id>> {
+    pub(super) fn select(&mut self, mailbox: &str, wanted: &FileInfo, limit: usize) -> rusqlite::Result<Vec<Id>> {
         let hex = |algorithm| wanted.digest(algorithm).map(crate::model::Digest::hex);
-        let mut select = self.connection()?.prepare_cached(
+        let mut select = self.settled()?.prepare_cached(
             "SELECT id FROM objects WHERE box = ?1 AND (?2 IS NULL OR file_name = ?2 OR name = ?2) AND (?3 IS NULL OR size = ?3)
              AND (?4 IS NULL OR sha1 = ?4) AND (?5 IS NULL OR sha256 = ?5) ORDER BY stored DESC LIMIT ?6",
         )?;
@@ -150,8 +207,13 @@ impl Index {
     }
 
     /// Envelopes in the order of their ids, after `cursor`, without icons.
-    pub(super) fn list(&self, mailbox: Option<&str>, cursor: &str, limit: usize) -> rusqlite::Result<Vec<Envelope>> {
-        let mut select = self.connection()?.prepare_cached(
+    pub(super) fn list(
+        &mut self,
+        mailbox: Option<&str>,
+        cursor: &str,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Envelope>> {
+        let mut select = self.settled()?.prepare_cached(
             "SELECT envelope FROM objects WHERE id > ?1 AND (?2 IS NULL OR box = ?2) ORDER BY id LIMIT ?3",
         )?;
         let envelope = |row: &Row<'_>| -> rusqlite::Result<Option<Envelope>> {
@@ -159,6 +221,92 @@ impl Index {
         };
         select.query_map(params![cursor, mailbox, limit as i64], envelope)?.filter_map(Result::transpose).collect()
     }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        if let Err(error) = self.settle() {
+            tracing::warn!(%error, "the index lacks the last objects; the next start enters them");
+        }
+    }
+}
+
+/// The columns of an object, and their checksum.
+fn row(envelope: &Envelope) -> Vec<Value> {
+    let lean = Envelope { icon: None, ..envelope.clone() };
+    let text = |text: Option<&String>| text.map_or(Value::Null, |text| Value::Text(text.clone()));
+    let mut row = vec![
+        Value::Text(envelope.id.clone()),
+        Value::Text(envelope.uri.box_name().to_owned()),
+        Value::Text(envelope.uri.name().unwrap_or_default().to_owned()),
+        Value::Integer(clamp(envelope.stored.micros())),
+        text(envelope.replaces.as_ref()),
+        Value::Integer(clamp(envelope.size())),
+        Value::Text(envelope.sha1().hex()),
+        Value::Text(envelope.sha256().hex()),
+        text(envelope.file.name.as_ref()),
+        Value::Text(lean.json()),
+    ];
+    row.push(Value::Integer(checksum(row.iter().map(ValueRef::from))));
+    row
+}
+
+/// Over kinds, lengths and octets of all columns.
+fn checksum<'a>(columns: impl Iterator<Item = ValueRef<'a>>) -> i64 {
+    let mut hash = Sha256::new();
+    for column in columns {
+        match column {
+            ValueRef::Null => hash.update([0]),
+            ValueRef::Integer(number) => {
+                hash.update([1]);
+                hash.update(number.to_le_bytes());
+            }
+            ValueRef::Real(number) => {
+                hash.update([2]);
+                hash.update(number.to_le_bytes());
+            }
+            ValueRef::Text(octets) | ValueRef::Blob(octets) => {
+                hash.update([3]);
+                hash.update((octets.len() as u64).to_le_bytes());
+                hash.update(octets);
+            }
+        }
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    i64::from_le_bytes(digest[..8].try_into().expect("eight of 32 octets"))
+}
+
+/// The ids of all rows in their order, if every row is what was entered.
+fn known(connection: &Connection) -> rusqlite::Result<Vec<Id>> {
+    let mut select = connection.prepare("SELECT * FROM objects ORDER BY id")?;
+    let last = select.column_count() - 1;
+    let mut rows = select.query([])?;
+    let mut known = Vec::new();
+    while let Some(row) = rows.next()? {
+        let columns = (0..last).map(|column| row.get_ref(column)).collect::<rusqlite::Result<Vec<_>>>()?;
+        if row.get_ref(last)? != ValueRef::Integer(checksum(columns.into_iter())) {
+            return Err(rusqlite::Error::InvalidQuery);
+        }
+        known.extend(id(row)?);
+    }
+    Ok(known)
+}
+
+/// Says the same of the same rows, in whatever order they come.
+fn digest(connection: &Connection, query: &str) -> rusqlite::Result<(u64, u64)> {
+    let mut select = connection.prepare(query)?;
+    let columns = select.column_count();
+    let mut rows = select.query([])?;
+    let (mut count, mut sum) = (0, 0u64);
+    while let Some(row) = rows.next()? {
+        let mut hash = DefaultHasher::new();
+        for column in 0..columns {
+            row.get_ref(column)?.as_str()?.hash(&mut hash);
+        }
+        count += 1;
+        sum = sum.wrapping_add(hash.finish());
+    }
+    Ok((count, sum))
 }
 
 /// SQLite counts to 2^63; no file and no date is past that.

@@ -1,6 +1,5 @@
 //! What a start finds: every id is judged by what there is of it, and nothing is guessed.
 
-use std::collections::HashMap;
 use std::io;
 
 use crate::model::Now;
@@ -12,11 +11,13 @@ use super::envelope::Envelope;
 use super::error::SpoolError;
 use super::files::Mode;
 use super::hashes::Hashes;
+use super::index::Index;
 use super::journal;
-use super::layout::{CORRUPT, Id, JOURNAL, QUEUED, STAGE, split};
+use super::layout::{CORRUPT, Id, QUEUED, STAGE};
 use super::objects;
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
+use super::survey::{Survey, Traces};
 
 /// What a published envelope turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,34 +126,45 @@ pub struct Recovery {
     pub verdicts: Vec<(String, Verdict)>,
 }
 
-/// What the directories say of one id.
-#[derive(Clone, Copy, Default)]
-struct Traces {
-    envelope: bool,
-    known: bool,
-    body: bool,
-    stage: bool,
-    journal: bool,
-    state: bool,
-}
+/// Envelopes entered in one transaction: with more of them it gets no faster, and what SQLite has to keep grows.
+const ENTERED_AT_ONCE: u64 = 16 * 1024;
 
-/// Judges every id and does what follows from it. The index agrees with `queued/` afterwards.
+/// Judges every id and does what follows from it. The index agrees with `queued/` afterwards. `told` hears how many of
+/// the published envelopes have been judged, and how many there are.
 ///
 /// # Errors
 /// [`SpoolError::Io`] if the disk can't be read; nothing that is unreadable for that reason is judged.
-pub(super) fn recover(shared: &Shared, now: Now) -> Result<Recovery, SpoolError> {
+pub(super) fn recover(
+    shared: &Shared,
+    known: Vec<Id>,
+    now: Now,
+    told: &mut dyn FnMut(u64, u64),
+) -> Result<Recovery, SpoolError> {
     let mut recovery = Recovery::default();
-    let traces = survey(shared, &mut recovery)?;
-    ask(shared, |index| index.begin_batch())?;
-    let mut replaced = Vec::new();
-    for (id, traces) in &traces {
-        let (facts, envelope) = inspect(shared, *id, *traces)?;
-        let mut verdict = judge(&facts);
-        if verdict == Verdict::Keep && envelope.is_some() && ask(shared, |index| index.is_replaced(*id))? {
-            verdict = Verdict::Bury;
-            bury(shared, *id, REPLACED, now.wall)?;
+    let survey = Survey::of(shared, known)?;
+    recovery.swept += survey.drafts;
+    ask(shared, Index::begin_batch)?;
+    // First of all: an index from a later moment than the directory must not say that something has been replaced.
+    for (id, _) in survey.ids().filter(|(_, traces)| traces.known && !traces.envelope) {
+        ask(shared, |index| index.forget(id.as_str()))?;
+    }
+    let (mut replaced, mut judged) = (Vec::new(), 0);
+    for (id, traces) in survey.ids() {
+        if traces.envelope {
+            told(judged, survey.published.len() as u64);
+            judged += 1;
+            if judged % ENTERED_AT_ONCE == 0 {
+                ask(shared, Index::end_batch)?;
+                ask(shared, Index::begin_batch)?;
+            }
         }
-        carry_out(shared, *id, verdict, *traces, envelope.as_ref())?;
+        let (facts, envelope) = inspect(shared, id, traces)?;
+        let mut verdict = judge(&facts);
+        if verdict == Verdict::Keep && envelope.is_some() && ask(shared, |index| index.is_replaced(id))? {
+            verdict = Verdict::Bury;
+            bury(shared, id, REPLACED, now.wall)?;
+        }
+        carry_out(shared, id, verdict, traces, envelope.as_ref())?;
         match verdict {
             Verdict::Keep => {
                 replaced.extend(envelope.and_then(|envelope| Id::parse(envelope.replaces.as_deref()?)));
@@ -167,48 +179,16 @@ pub(super) fn recover(shared: &Shared, now: Now) -> Result<Recovery, SpoolError>
     }
     // A commit replaced an object and was interrupted before it could remove it.
     for id in replaced {
-        if traces.get(&id).is_some_and(|traces| traces.envelope) && !is_buried(shared, id)? {
+        if survey.published.binary_search(&id).is_ok() && !is_buried(shared, id)? {
             bury(shared, id, REPLACED, now.wall)?;
             recovery.verdicts.push((id.to_string(), Verdict::Bury));
         }
     }
-    ask(shared, |index| index.end_batch())?;
-    recovery.objects = ask(shared, |index| Ok(index.objects()))?;
+    ask(shared, Index::end_batch)?;
+    told(judged, judged);
+    recovery.objects = ask(shared, Index::objects)?;
     recovery.verdicts.sort();
     Ok(recovery)
-}
-
-/// Lists all directories once, and removes what is never more than a draft.
-fn survey(shared: &Shared, recovery: &mut Recovery) -> Result<HashMap<Id, Traces>, SpoolError> {
-    let listing = || SpoolError::io("listing the spool");
-    let mut traces: HashMap<Id, Traces> = HashMap::new();
-    for id in objects::published(shared).map_err(listing())? {
-        traces.entry(id).or_default().envelope = true;
-    }
-    for id in objects::bodies(shared).map_err(listing())? {
-        traces.entry(id).or_default().body = true;
-    }
-    for id in objects::states(shared).map_err(listing())? {
-        traces.entry(id).or_default().state = true;
-    }
-    for name in shared.files.list(STAGE).map_err(listing())? {
-        match split(&name) {
-            Some((id, "")) => traces.entry(id).or_default().stage = true,
-            Some((id, JOURNAL)) => traces.entry(id).or_default().journal = true,
-            Some(_) => {
-                shared.remove_quietly(&format!("{STAGE}/{name}"));
-                recovery.swept += 1;
-            }
-            None => {} // not ours, and not under a name we would ever use
-        }
-    }
-    for id in ask(shared, |index| index.ids())? {
-        match traces.get_mut(&id).filter(|traces| traces.envelope) {
-            Some(traces) => traces.known = true,
-            None => ask(shared, |index| index.forget(id.as_str()))?,
-        }
-    }
-    Ok(traces)
 }
 
 /// Looks closer where the names alone don't decide.
@@ -325,6 +305,7 @@ fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
         durable: claim.durable,
         hashes: Hashes::default(),
         turn: Some(claim.turn),
+        failures: 0,
         since: None,
     };
     let mut desk = locked(&shared.desk);

@@ -10,6 +10,7 @@ use crate::model::{Mint, ObjectUri};
 use super::arrival::{Arrival, Parked};
 use super::error::{SpoolError, is_full};
 use super::files::{File, Files, Lock, Mode};
+use super::group::Group;
 use super::index::Index;
 use super::layout::Id;
 
@@ -18,6 +19,8 @@ pub(super) struct Shared {
     pub(super) index: Mutex<Index>,
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
+    /// Commits that wait for the disk.
+    pub(super) commits: Group<Job>,
     pub(super) reserve_octets: AtomicU64,
     pub(super) sync_errors: AtomicU64,
     /// Names that are being committed, replaced or deleted right now.
@@ -26,6 +29,15 @@ pub(super) struct Shared {
     failure: Mutex<Option<String>>,
     /// Held by the one process that writes; `None` if this handle only reads.
     lock: Option<Box<dyn Lock>>,
+}
+
+/// A commit that waits for the disk.
+pub(super) struct Job {
+    pub(super) arrival: Arrival,
+    /// Whether the body's octets still have to be synced.
+    pub(super) unsynced: bool,
+    /// The draft of its envelope.
+    pub(super) draft: Box<dyn File>,
 }
 
 /// Where stages are known by id and by resume key.
@@ -102,6 +114,7 @@ impl Shared {
             index: Mutex::new(index),
             mint: Mutex::new(mint),
             desk: Mutex::default(),
+            commits: Group::new(),
             reserve_octets: AtomicU64::new(0),
             sync_errors: AtomicU64::new(0),
             naming: Mutex::default(),
@@ -120,6 +133,11 @@ impl Shared {
     /// Syncs a directory, as [`Shared::sync`] does a file.
     pub(super) fn sync_dir(&self, dir: &str) -> io::Result<()> {
         self.files.sync_dir(dir).inspect_err(|error| self.fail(dir, error))
+    }
+
+    /// Syncs everything, as [`Files::sync_all`] has it, and as [`Shared::sync`] does a file.
+    pub(super) fn sync_all(&self, syncs: usize) -> io::Result<bool> {
+        self.files.sync_all(syncs).inspect_err(|error| self.fail("everything", error))
     }
 
     fn fail(&self, what: &str, error: &io::Error) {

@@ -181,7 +181,7 @@ fn begun(shared: &Arc<Shared>, wanted: &Plan, now: Now) -> Result<(Live, Arrival
         return Err(StageError::Full { octets });
     }
     let live = Live::new(shared, Id::mint(&mut locked(&shared.mint), now.wall));
-    let begun = Arrival::begin(shared.files.as_ref(), live.id(), wanted.clone());
+    let begun = Arrival::begin(shared.files.as_ref(), live.id(), wanted.clone(), shared.commits.failures());
     let reserved = begun.and_then(|arrival| match octets {
         RESERVED_FROM_OCTETS.. => reserve(arrival, octets),
         _ => Ok(arrival),

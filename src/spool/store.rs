@@ -8,11 +8,11 @@ use crate::model::limits::{LISTED_OBJECTS, SELECTED_OBJECTS};
 use crate::model::{Digest, FileInfo, Mint, Now, ObjectUri};
 
 use super::arriving::{self, Arriving};
-use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt};
+use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt, remove_index};
 use super::commit;
 use super::envelope::{Envelope, EnvelopeDraft};
 use super::error::{CommitError, SpoolError, StageError};
-use super::files::{File, Files};
+use super::files::{File, Files, Lock};
 use super::hashes::Hashes;
 use super::index::Index;
 use super::layout::{CORRUPT, Id, LOCK_FILE, ORPHAN};
@@ -81,14 +81,42 @@ impl Spool {
     /// [`SpoolError::Locked`], [`SpoolError::NotASpool`], [`SpoolError::Version`], [`SpoolError::Io`].
     pub fn open(files: Arc<dyn Files>, index: Index, mint: Mint, now: Now) -> Result<(Self, Recovery), SpoolError> {
         recognise(files.as_ref())?; // before anything is written
-        let lock = files.lock(LOCK_FILE).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => SpoolError::Locked,
-            _ => SpoolError::io("taking the lock")(error),
-        })?;
-        let index = connect(files.as_ref(), index)?;
+        let lock = take_lock(files.as_ref())?;
+        Self::start(files, lock, index, mint, now, &mut |_, _| {})
+    }
+
+    /// As [`Spool::open`] for a spool that is there, with an index that is made anew: every envelope is read and checked.
+    /// `told` hears how many of how many have been.
+    ///
+    /// # Errors
+    /// Those of [`Spool::open`]; [`SpoolError::NotASpool`] also for an empty directory.
+    pub fn rebuild(
+        files: Arc<dyn Files>,
+        index: Index,
+        mint: Mint,
+        now: Now,
+        told: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Self, Recovery), SpoolError> {
+        if !recognise(files.as_ref())? {
+            return Err(SpoolError::NotASpool);
+        }
+        let lock = take_lock(files.as_ref())?;
+        remove_index(files.as_ref());
+        Self::start(files, lock, index, mint, now, told)
+    }
+
+    fn start(
+        files: Arc<dyn Files>,
+        lock: Box<dyn Lock>,
+        index: Index,
+        mint: Mint,
+        now: Now,
+        told: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Self, Recovery), SpoolError> {
+        let (index, known) = connect(files.as_ref(), index)?;
         let shared = Arc::new(Shared::new(files, index, mint, Some(lock)));
         prepare(&shared)?;
-        let recovery = recover(&shared, now)?;
+        let recovery = recover(&shared, known, now, told)?;
         Ok((Self { shared }, recovery))
     }
 
@@ -263,7 +291,7 @@ impl Spool {
         let reason = shared.failure().or(unknown).or_else(low);
         SpoolStatus {
             free_octets: free,
-            objects: locked(&shared.index).objects(),
+            objects: ask(shared, Index::objects).unwrap_or(0),
             stages: locked(&shared.desk).stages() as u64,
             corrupt: shared.files.list(CORRUPT).map_or(0, |names| damaged(&names)),
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
@@ -322,6 +350,13 @@ impl Body {
             .read_at(&mut buffer[..want], self.offset.saturating_add(offset))
             .map_err(SpoolError::io("reading a body"))
     }
+}
+
+fn take_lock(files: &dyn Files) -> Result<Box<dyn Lock>, SpoolError> {
+    files.lock(LOCK_FILE).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => SpoolError::Locked,
+        _ => SpoolError::io("taking the lock")(error),
+    })
 }
 
 /// Orphans of interrupted commits lie there too, and are no damage.

@@ -50,6 +50,8 @@ struct Inode {
     live: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<(usize, Vec<u8>)>,
+    /// A sync of everything has lost something of this file; the next sync of the file says so.
+    lost: Option<Fault>,
 }
 
 #[derive(Clone, Default)]
@@ -63,12 +65,19 @@ struct Disk {
     faults: HashMap<usize, Fault>,
     off: bool,
     locked: bool,
+    /// It can't sync everything at once.
+    one_by_one: bool,
 }
 
 impl SimFiles {
     /// An empty disk.
     pub(crate) fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty disk on which files and directories are synced one by one.
+    pub(crate) fn one_by_one() -> Self {
+        Self::of(Disk { one_by_one: true, ..Disk::default() })
     }
 
     /// The calls so far, each as `NAME PATH`. The next one has the number `calls().len()`.
@@ -112,7 +121,7 @@ impl SimFiles {
             disk.durable.insert(path.to_owned(), Entry::File(inode));
             inode
         });
-        disk.inodes[inode] = Inode { live: octets.to_vec(), durable: octets.to_vec(), unsynced: Vec::new() };
+        disk.inodes[inode] = Inode { live: octets.to_vec(), durable: octets.to_vec(), ..Inode::default() };
     }
 
     /// Removes a file behind everybody's back, durably.
@@ -141,7 +150,14 @@ impl SimFiles {
         let whole = names.clone();
         names.retain(|path, _| parent(path).is_empty() || whole.contains_key(parent(path)));
         let inodes = disk.inodes.iter().map(|inode| inode.after_crash(&mut mint)).collect();
-        Self::of(Disk { live: names.clone(), durable: names, inodes, capacity: disk.capacity, ..Disk::default() })
+        Self::of(Disk {
+            live: names.clone(),
+            durable: names,
+            inodes,
+            capacity: disk.capacity,
+            one_by_one: disk.one_by_one,
+            ..Disk::default()
+        })
     }
 
     fn of(disk: Disk) -> Self {
@@ -206,7 +222,7 @@ impl Inode {
                 }
             }
         }
-        Self { live: octets.clone(), durable: octets, unsynced: Vec::new() }
+        Self { live: octets.clone(), durable: octets, ..Self::default() }
     }
 }
 
@@ -253,6 +269,13 @@ impl Disk {
                 self.pending.retain(|earlier| !earlier.names(from));
             }
         }
+    }
+
+    fn sync_all(&mut self) {
+        for change in std::mem::take(&mut self.pending) {
+            change.apply(&mut self.durable);
+        }
+        self.inodes.iter_mut().for_each(Inode::sync);
     }
 
     fn free(&self) -> u64 {
@@ -332,6 +355,25 @@ impl Files for SimFiles {
         Ok(())
     }
 
+    fn sync_all(&self, _syncs: usize) -> io::Result<bool> {
+        let mut disk = self.disk();
+        if disk.one_by_one {
+            return Ok(false);
+        }
+        match disk.step("sync_all", "")? {
+            None => disk.sync_all(),
+            Some(Fault::Skip) => {}
+            Some(fault) => {
+                for inode in disk.inodes.iter_mut().filter(|inode| !inode.unsynced.is_empty()) {
+                    inode.unsynced.clear(); // as for one file
+                    inode.lost = Some(fault);
+                }
+                return Err(fault.error());
+            }
+        }
+        Ok(true)
+    }
+
     fn free_octets(&self) -> io::Result<u64> {
         let mut disk = self.disk();
         disk.plain("free_octets", "")?;
@@ -396,7 +438,8 @@ impl File for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.files.disk();
-        match disk.step("sync", &self.path)? {
+        let fault = disk.step("sync", &self.path)?;
+        match fault.or_else(|| disk.inodes[self.inode].lost.take()) {
             None => disk.inodes[self.inode].sync(),
             Some(Fault::Skip) => {}
             Some(fault) => {

@@ -1,7 +1,9 @@
-//! `restante spool`: looks into a spool, also while a server runs on it. Nothing in it changes, but by `drop`.
+//! `restante spool`: looks into a spool, also while a server runs on it. Nothing in it changes, but by `drop` and
+//! `rebuild`.
 
 mod export;
 mod object;
+mod rebuild;
 mod stages;
 mod store;
 mod verify;
@@ -39,6 +41,11 @@ enum Action {
     Verify(verify::Args),
     /// Copy objects into a directory
     Export(export::Args),
+    /// Make the index anew from the envelopes, each read and checked; no server may run on the spool
+    Rebuild {
+        #[command(flatten)]
+        place: Place,
+    },
     /// List the files of which not everything has come yet, and how much of each is durable
     Stages {
         #[command(flatten)]
@@ -60,6 +67,7 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
         Action::Show { object, place } => show(&Store::open(place)?, object, voice),
         Action::Verify(args) => verify::run(args, voice),
         Action::Export(args) => export::run(args, voice).await,
+        Action::Rebuild { place } => rebuild::run(place, voice),
         Action::Stages { place } => stages::list(place, voice),
         Action::Drop { ids, place } => stages::remove(place, ids, voice),
     }

@@ -65,7 +65,7 @@ impl Store {
     }
 }
 
-fn missing(path: &Path, why: &str) -> Failure {
+pub(super) fn missing(path: &Path, why: &str) -> Failure {
     Failure::new(format!("no spool at {}: {why}", path.display()))
         .next("name it with --spool DIR, or make one with `restante serve`")
 }

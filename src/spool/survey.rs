@@ -1,0 +1,80 @@
+//! What the directories and the index say of every id: each listed once, sorted, and walked through side by side.
+
+use super::error::SpoolError;
+use super::layout::{Id, JOURNAL, STAGE, split};
+use super::objects;
+use super::shared::Shared;
+
+/// What there is of one id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Traces {
+    pub(super) envelope: bool,
+    /// The index has it.
+    pub(super) known: bool,
+    pub(super) body: bool,
+    pub(super) stage: bool,
+    pub(super) journal: bool,
+    pub(super) state: bool,
+}
+
+/// All ids that are anywhere. A spool may have millions, so they are kept as lists and in no table.
+pub(super) struct Survey {
+    pub(super) published: Vec<Id>,
+    known: Vec<Id>,
+    bodies: Vec<Id>,
+    stages: Vec<Id>,
+    journals: Vec<Id>,
+    states: Vec<Id>,
+    /// How many files were removed because they are never more than drafts.
+    pub(super) drafts: u64,
+}
+
+impl Survey {
+    /// Lists all directories once, and removes drafts.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`] if one can't be listed.
+    pub(super) fn of(shared: &Shared, known: Vec<Id>) -> Result<Self, SpoolError> {
+        let listing = || SpoolError::io("listing the spool");
+        let mut survey = Self {
+            published: objects::published(shared).map_err(listing())?,
+            known,
+            bodies: objects::bodies(shared).map_err(listing())?,
+            stages: Vec::new(),
+            journals: Vec::new(),
+            states: objects::states(shared).map_err(listing())?,
+            drafts: 0,
+        };
+        for name in shared.files.list(STAGE).map_err(listing())? {
+            match split(&name) {
+                Some((id, "")) => survey.stages.push(id),
+                Some((id, JOURNAL)) => survey.journals.push(id),
+                Some(_) => {
+                    shared.remove_quietly(&format!("{STAGE}/{name}"));
+                    survey.drafts += 1;
+                }
+                None => {} // not ours, and not under a name we would ever use
+            }
+        }
+        let Self { published, known, bodies, stages, journals, states, .. } = &mut survey;
+        for ids in [published, known, bodies, stages, journals, states] {
+            ids.sort_unstable();
+        }
+        Ok(survey)
+    }
+
+    /// Every id once, the oldest first.
+    pub(super) fn ids(&self) -> impl Iterator<Item = (Id, Traces)> {
+        let Self { published, known, bodies, stages, journals, states, .. } = self;
+        let mut lists = [published, known, bodies, stages, journals, states].map(Vec::as_slice);
+        std::iter::from_fn(move || {
+            let id = lists.iter().filter_map(|list| list.first()).min().copied()?;
+            let [envelope, known, body, stage, journal, state] = lists.each_mut().map(|list| {
+                let is_here = list.first() == Some(&id);
+                *list = &list[usize::from(is_here)..];
+                is_here
+            });
+            Some((id, Traces { envelope, known, body, stage, journal, state }))
+        })
+    }
+}
