@@ -111,6 +111,7 @@ impl Engine {
                 }
             }
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
+            Input::Storage(lack) => self.msml(now, msml::Input::Storage(lack), out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Order(order) => self.order(now, order, out),
             Input::Drain => self.begin_drain(now, out),

@@ -56,6 +56,8 @@ pub enum Input {
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
+    /// Why the spool takes no files now, if it takes none.
+    Storage(Option<String>),
     /// The certificates that we may show from now on have these fingerprints.
     Fingerprints(Vec<Fingerprint>),
     /// A client command.

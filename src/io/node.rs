@@ -158,7 +158,7 @@ impl Node {
         if options.http {
             bound.http = Some(open_door(settings, &readiness, stop.clone()).await?);
         }
-        tasks.spawn(watch(spool.clone(), readiness.clone(), clock, stop.clone()));
+        tasks.spawn(watch(spool.clone(), readiness.clone(), clock, engine.clone(), stop.clone()));
         let addresses = bound.addresses();
         readiness.listening(addresses.clone());
         tracing::info!(sip = ?addresses.sip, msrp = ?addresses.msrp, http = %addresses.http, "listening");
@@ -367,7 +367,14 @@ async fn open_door(
 }
 
 /// Keeps readiness and gauges true, and sweeps.
-async fn watch(spool: Spool, readiness: Readiness, clock: Clock, stop: CancellationToken) {
+async fn watch(
+    spool: Spool,
+    readiness: Readiness,
+    clock: Clock,
+    engine: mpsc::Sender<Input>,
+    stop: CancellationToken,
+) {
+    let mut told = None;
     let (mut look, mut sweep) = (tokio::time::interval(LOOK), tokio::time::interval(SWEEP));
     loop {
         tokio::select! {
@@ -377,6 +384,10 @@ async fn watch(spool: Spool, readiness: Readiness, clock: Clock, stop: Cancellat
                 match &status.reason {
                     Some(why) => readiness.object("spool", why.clone()),
                     None => readiness.clear("spool"),
+                }
+                if told != status.reason {
+                    told.clone_from(&status.reason);
+                    let _ = engine.send(Input::Storage(status.reason)).await; // a node that has stopped tells nobody
                 }
             }
             _ = sweep.tick() => {

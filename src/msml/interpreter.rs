@@ -44,6 +44,8 @@ pub struct Interpreter {
     limits: Limits,
     mint: Mint,
     draining: bool,
+    /// Why nothing can be received.
+    lack: Option<String>,
     connections: BTreeMap<String, Connection>,
     /// Tags by their lower-case form, for clients that lose the case (checklist F-2).
     lowered: BTreeMap<String, Vec<String>>,
@@ -81,6 +83,7 @@ impl Machine for Interpreter {
                 self.on_primitive(now, primitive, out, |dialog, turn| dialog.ended(primitive, end, turn));
             }
             Input::Drain(draining) => self.draining = draining,
+            Input::Storage(lack) => self.lack = lack,
             Input::Timeout => self.timeout(now, out),
         }
     }
@@ -97,6 +100,7 @@ impl Interpreter {
             limits,
             mint,
             draining: false,
+            lack: None,
             connections: BTreeMap::new(),
             lowered: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -154,6 +158,9 @@ impl Interpreter {
         }
         if total > 0 && self.draining {
             return Err((Code::NotInService, "the server is going out of service and starts no dialogs".to_owned()));
+        }
+        if let Some(lack) = self.lack.as_ref().filter(|_| document.records()) {
+            return Err((Code::NoResource, format!("nothing can be recorded now: {lack}")));
         }
         let limits = self.limits;
         if self.dialogs.len() + total > limits.dialogs {

@@ -6,7 +6,7 @@ use super::object::{Query, Root};
 use super::state::{self, Wanted};
 use super::value::Checker;
 use super::vocabulary::{AUDIT, DIALOGEND, DIALOGSTART, MOML, MSML, SEND};
-use super::xml::{Element, Space, read};
+use super::xml::{Element, read};
 
 /// Reads and validates a request.
 ///
@@ -14,9 +14,9 @@ use super::xml::{Element, Space, read};
 /// Every fault found, in document order: one if the document is not well-formed, else at most
 /// [`MSML_FAULTS`](crate::model::limits::MSML_FAULTS).
 pub fn check(body: &[u8], strict: bool) -> Result<Document, Vec<Fault>> {
-    let root = read(body).map_err(|fault| vec![fault])?;
+    let tree = read(body).map_err(|fault| vec![fault])?;
     let mut checker = Checker { strict, faults: Vec::new() };
-    let document = checker.document(&root);
+    let document = checker.document(tree.root());
     if checker.faults.is_empty() {
         return Ok(document);
     }
@@ -25,39 +25,39 @@ pub fn check(body: &[u8], strict: bool) -> Result<Document, Vec<Fault>> {
 }
 
 impl Checker {
-    fn document(&mut self, root: &Element) -> Document {
-        if root.space != Space::Msml || root.name != "msml" {
-            let message = format!("the root element is {}", quoted(&root.name));
-            let fault = Fault::new(root.position, Code::BadRequest, message).by(MSML.rule);
+    fn document(&mut self, root: Element<'_>) -> Document {
+        if root.own_name() != "msml" {
+            let message = format!("the root element is {}", quoted(root.name()));
+            let fault = Fault::new(root.position(), Code::BadRequest, message).by(MSML.rule);
             self.note(fault.hint("expected <msml version=\"1.1\">"));
             return Document { commands: Vec::new() };
         }
         self.attributes(root, &MSML);
         self.content(root, &MSML);
-        Document { commands: root.children.iter().filter_map(|element| self.command(element)).collect() }
+        Document { commands: root.children().filter_map(|element| self.command(element)).collect() }
     }
 
-    fn command(&mut self, element: &Element) -> Option<Command> {
-        let action = match (element.space, element.name.as_str()) {
-            (Space::Msml, "dialogstart") => self.dialogstart(element),
-            (Space::Msml, "dialogend") => {
+    fn command(&mut self, element: Element<'_>) -> Option<Command> {
+        let action = match element.own_name() {
+            "dialogstart" => self.dialogstart(element),
+            "dialogend" => {
                 self.leaf(element, &DIALOGEND);
                 Self::identifier(element, "id").map(|id| Action::DialogEnd { id })
             }
-            (Space::Msml, "send") => {
+            "send" => {
                 self.leaf(element, &SEND);
                 let event = Self::text(element, "event");
                 let target = Self::identifier(element, "target");
                 event.zip(target).map(|(event, target)| Action::Send { event, target })
             }
-            (Space::Msml, "audit") => self.audit(element),
+            "audit" => self.audit(element),
             _ => None,
         };
         let mark = Self::text(element, "mark");
-        action.map(|action| Command { mark, position: element.position, action })
+        action.map(|action| Command { mark, position: element.position(), action })
     }
 
-    fn audit(&mut self, element: &Element) -> Option<Action> {
+    fn audit(&mut self, element: Element<'_>) -> Option<Action> {
         self.leaf(element, &AUDIT);
         let query = Self::query(element, "queryid")?;
         let Wanted { of_connections, states } =
@@ -65,34 +65,35 @@ impl Checker {
         let asks_connections = matches!(query, Query::Connections | Query::One(Root::Connection(_)));
         // RFC 5707 §10.1.1: a state of another class than the object's.
         if of_connections.is_some_and(|of_connections| of_connections != asks_connections) {
-            let fault = Fault::new(element.position, Code::InvalidValue, "<audit> asks for states of another class");
+            let fault = Fault::new(element.position(), Code::InvalidValue, "<audit> asks for states of another class");
             let class = if asks_connections { "audit.conn" } else { "audit.conf" };
             self.note(fault.by(AUDIT.rule).hint(format!("expected states of {class}, as the queryid is")));
         }
         Some(Action::Audit { query, states })
     }
 
-    fn dialogstart(&mut self, element: &Element) -> Option<Action> {
+    fn dialogstart(&mut self, element: Element<'_>) -> Option<Action> {
         self.attributes(element, &DIALOGSTART);
         let script = self.script(element);
         let target = Self::identifier(element, "target")?;
         Some(Action::DialogStart { target, name: Self::text(element, "name"), script })
     }
 
-    fn script(&mut self, element: &Element) -> Script {
+    fn script(&mut self, element: Element<'_>) -> Script {
         if element.attribute("src").is_some() {
-            if !element.children.is_empty() {
+            if element.children().next().is_some() {
                 self.fault(element, Code::Ambiguous, "<dialogstart> has both src and an inline description");
             }
             return Script::External;
         }
-        let steps = match &element.children[..] {
-            [] => {
+        let mut children = element.children();
+        let steps = match (children.next(), children.next()) {
+            (None, _) => {
                 self.fault(element, Code::MissingContent, "<dialogstart> has neither src nor an inline description");
                 Vec::new()
             }
             // RFC 5707 §9.7.6 demands this wrapper, its examples and schema do not have it.
-            [moml] if moml.space == Space::Msml && moml.name == "moml" => {
+            (Some(moml), None) if moml.own_name() == "moml" => {
                 self.attributes(moml, &MOML);
                 self.steps(moml, &MOML)
             }

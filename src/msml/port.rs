@@ -70,6 +70,8 @@ pub enum Input {
     },
     /// Whether new dialogs are refused with 510.
     Drain(bool),
+    /// Why nothing can be received now, if nothing can: a `<record>` is then refused with 520.
+    Storage(Option<String>),
     /// The [deadline](crate::model::Machine::deadline) has passed.
     Timeout,
 }

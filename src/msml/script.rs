@@ -7,25 +7,25 @@ use super::vocabulary::{
     AUDIO, COLLECT, DETECT, DISCONNECT, DTMF, DTMFEXIT, EXIT, GROUP, GROUPEXIT, INNER_SEND, MEDIA, NOINPUT, NOMATCH,
     PATTERN, PLAY, PLAYEXIT, RECORD, RECORDEXIT, VIDEO, Word,
 };
-use super::xml::{Element, Space};
+use super::xml::Element;
 
 impl Checker {
     /// The steps in a `<dialogstart>` or `<moml>`.
-    pub(super) fn steps(&mut self, element: &Element, word: &Word) -> Vec<Step> {
+    pub(super) fn steps(&mut self, element: Element<'_>, word: &Word) -> Vec<Step> {
         self.content(element, word);
-        element.children.iter().filter_map(|child| self.step(child)).collect()
+        element.children().filter_map(|child| self.step(child)).collect()
     }
 
-    fn step(&mut self, element: &Element) -> Option<Step> {
-        match own_name(element) {
+    fn step(&mut self, element: Element<'_>) -> Option<Step> {
+        match element.own_name() {
             "group" => Some(Step::Group(self.group(element))),
             "send" | "exit" | "disconnect" => self.deed(element).map(Step::Deed),
             _ => self.primitive(element).map(Step::Primitive),
         }
     }
 
-    fn primitive(&mut self, element: &Element) -> Option<Primitive> {
-        match own_name(element) {
+    fn primitive(&mut self, element: Element<'_>) -> Option<Primitive> {
+        match element.own_name() {
             "play" => Some(self.play(element)),
             "record" => Some(self.record(element)),
             "collect" => Some(self.collect(element, &COLLECT)),
@@ -34,8 +34,8 @@ impl Checker {
         }
     }
 
-    fn deed(&mut self, element: &Element) -> Option<Deed> {
-        let word = match own_name(element) {
+    fn deed(&mut self, element: Element<'_>) -> Option<Deed> {
+        let word = match element.own_name() {
             "send" => &INNER_SEND,
             "exit" => &EXIT,
             "disconnect" => &DISCONNECT,
@@ -54,21 +54,21 @@ impl Checker {
     }
 
     /// RFC 5707 §16.3.2 `sendType`: what stands in `<playexit>` and its like.
-    fn deeds(&mut self, element: &Element, word: &Word) -> Vec<Deed> {
+    fn deeds(&mut self, element: Element<'_>, word: &Word) -> Vec<Deed> {
         self.attributes(element, word);
         self.content(element, word);
-        element.children.iter().filter_map(|child| self.deed(child)).collect()
+        element.children().filter_map(|child| self.deed(child)).collect()
     }
 
-    fn group(&mut self, element: &Element) -> Group {
+    fn group(&mut self, element: Element<'_>) -> Group {
         self.attributes(element, &GROUP);
         self.content(element, &GROUP);
         if matches!(element.attribute("topology"), Some("serial" | "fullduplex")) {
             self.fault(element, Code::UnsupportedAttribute, "<group> can only have topology=\"parallel\" here");
         }
         let mut group = Group { primitives: Vec::new(), exit: Vec::new() };
-        for child in &element.children {
-            match own_name(child) {
+        for child in element.children() {
+            match child.own_name() {
                 "groupexit" => group.exit = self.deeds(child, &GROUPEXIT),
                 _ => group.primitives.extend(self.primitive(child)),
             }
@@ -76,16 +76,16 @@ impl Checker {
         group
     }
 
-    fn play(&mut self, element: &Element) -> Primitive {
+    fn play(&mut self, element: Element<'_>) -> Primitive {
         self.attributes(element, &PLAY);
         self.content(element, &PLAY);
         let (mut files, mut exit) = (Vec::new(), Vec::new());
-        for child in &element.children {
-            match own_name(child) {
+        for child in element.children() {
+            match child.own_name() {
                 "media" => {
                     self.attributes(child, &MEDIA);
                     self.content(child, &MEDIA);
-                    files.extend(child.children.iter().filter_map(|file| self.file(file)));
+                    files.extend(child.children().filter_map(|file| self.file(file)));
                 }
                 "playexit" => exit = self.deeds(child, &PLAYEXIT),
                 _ => files.extend(self.file(child)),
@@ -96,8 +96,8 @@ impl Checker {
         Primitive { id: Self::text(element, "id"), kind, exit }
     }
 
-    fn file(&mut self, element: &Element) -> Option<PlayFile> {
-        let word = match own_name(element) {
+    fn file(&mut self, element: Element<'_>) -> Option<PlayFile> {
+        let word = match element.own_name() {
             "audio" => &AUDIO,
             "video" => &VIDEO,
             _ => return None,
@@ -107,7 +107,7 @@ impl Checker {
         Some(PlayFile { uri: Self::uri(element, "uri")?, media_type })
     }
 
-    fn record(&mut self, element: &Element) -> Primitive {
+    fn record(&mut self, element: Element<'_>) -> Primitive {
         self.attributes(element, &RECORD);
         self.content(element, &RECORD);
         if Self::flag(element, "append") {
@@ -119,7 +119,7 @@ impl Checker {
             self.missing(element, &RECORD, "dest");
         }
         let mut exit = Vec::new();
-        for child in element.children.iter().filter(|child| own_name(child) == "recordexit") {
+        for child in element.children().filter(|child| child.own_name() == "recordexit") {
             exit = self.deeds(child, &RECORDEXIT);
         }
         let [dest, audiodest, videodest] = destinations.map(|name| Self::uri(element, name));
@@ -136,13 +136,13 @@ impl Checker {
         Primitive { id: Self::text(element, "id"), kind, exit }
     }
 
-    fn collect(&mut self, element: &Element, word: &Word) -> Primitive {
+    fn collect(&mut self, element: Element<'_>, word: &Word) -> Primitive {
         self.attributes(element, word);
         self.content(element, word);
         let mut noinput_times = Self::times(element);
         let (mut noinput, mut exit) = (Vec::new(), Vec::new());
-        for child in &element.children {
-            match own_name(child) {
+        for child in element.children() {
+            match child.own_name() {
                 "pattern" => drop(self.deeds(child, &PATTERN)),
                 "detect" => drop(self.deeds(child, &DETECT)),
                 "nomatch" => drop(self.deeds(child, &NOMATCH)),
@@ -161,11 +161,6 @@ impl Checker {
         let collect = Collect { first_digit, timer_runs, noinput, noinput_times };
         Primitive { id: Self::text(element, "id"), kind: Kind::Collect(collect), exit }
     }
-}
-
-/// The name of an element of MSML's vocabulary; of others, none.
-fn own_name(element: &Element) -> &str {
-    if element.space == Space::Msml { &element.name } else { "" }
 }
 
 /// The MIME type in `audio/wav;codecs=mulaw`; voice clients also write `g729`, which is none.
