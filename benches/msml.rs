@@ -70,7 +70,11 @@ fn executed() -> f64 {
     let body = Bytes::from_static(DOCUMENT.as_bytes());
     let mut started = 0;
     rate(|| {
-        interpreter.handle(now, Input::Request { context, request: 1, style: Style::default(), body: body.clone() }, &mut out);
+        interpreter.handle(
+            now,
+            Input::Request { context, request: 1, style: Style::default(), body: body.clone() },
+            &mut out,
+        );
         let mut running = None;
         for output in out.drain() {
             match output {
@@ -92,7 +96,9 @@ fn attack(name: &str) -> Vec<u8> {
     let head = "<msml version=\"1.1\">";
     let filled = |piece: &str| piece.repeat((MSML_OCTETS - 100) / piece.len());
     let text = match name {
-        "billion laughs" => format!("<!DOCTYPE l [<!ENTITY a \"ha\"><!ENTITY b \"{}\">]>{head}&b;</msml>", filled("&a;")),
+        "billion laughs" => {
+            format!("<!DOCTYPE l [<!ENTITY a \"ha\"><!ENTITY b \"{}\">]>{head}&b;</msml>", filled("&a;"))
+        }
         "external entity" => format!("<!DOCTYPE m SYSTEM \"file:///etc/passwd\">{head}{}", filled(" ")),
         "deep nesting" => format!("{head}{}", filled("<a>")),
         "many elements" => format!("{head}{}", filled("<a/>")),
@@ -107,17 +113,35 @@ fn attack(name: &str) -> Vec<u8> {
         "character data sections" => format!("{head}{}</msml>", filled("<![CDATA[a]]>")),
         "one long comment" => format!("{head}<!--{}", filled("a")),
         "many comments" => format!("{head}{}", filled("<!---->")),
-        "another encoding" => format!("\u{feff}{head}{}", filled("\u{e9}")).encode_utf16().map(|unit| unit as u8 as char).collect(),
-        "many wrong values" => format!("{head}{}</msml>", filled("<send event='' target='conn:*' mark='/'/>").split_at(200_000).0),
+        "another encoding" => {
+            format!("\u{feff}{head}{}", filled("\u{e9}")).encode_utf16().map(|unit| unit as u8 as char).collect()
+        }
+        "many wrong values" => {
+            format!("{head}{}</msml>", filled("<send event='' target='conn:*' mark='/'/>").split_at(200_000).0)
+        }
         other => panic!("no attack {other}"),
     };
     text.into_bytes()
 }
 
 const ATTACKS: &[&str] = &[
-    "billion laughs", "external entity", "deep nesting", "many elements", "many known elements", "few octets, many elements",
-    "many attributes", "many namespaces", "one long name", "one long value", "one long text", "character references",
-    "character data sections", "one long comment", "many comments", "another encoding", "many wrong values",
+    "billion laughs",
+    "external entity",
+    "deep nesting",
+    "many elements",
+    "many known elements",
+    "few octets, many elements",
+    "many attributes",
+    "many namespaces",
+    "one long name",
+    "one long value",
+    "one long text",
+    "character references",
+    "character data sections",
+    "one long comment",
+    "many comments",
+    "another encoding",
+    "many wrong values",
 ];
 
 fn attacks() {

@@ -1,4 +1,5 @@
 //! A sender that never marks the end of its message (pitfall P13) and leaves: what is whole is committed all the same.
+//! And one that is slow, and not gone.
 
 #[path = "sim/disk.rs"]
 mod disk;
@@ -17,9 +18,43 @@ use restante::spool::{Index, Spool, StagePlan};
 
 /// The names of what a link wants after this input; chunks are answered by the way.
 fn give(link: &mut Link, input: Input) -> Vec<Output> {
+    give_at(link, Now::default(), input)
+}
+
+fn give_at(link: &mut Link, now: Now, input: Input) -> Vec<Output> {
     let mut out = Outbox::new();
-    link.handle(Now::default(), input, &mut out);
-    out.drain().filter(|output| !matches!(output, Output::Transmit(_))).collect()
+    link.handle(now, input, &mut out);
+    let mut others = Vec::new();
+    while let Some(output) = out.pop() {
+        match output {
+            Output::Transmit(octets) => link.handle(now, Input::Sent(octets.len()), &mut out),
+            other => others.push(other),
+        }
+    }
+    others
+}
+
+/// How long a sender may be silent.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// A link that has been granted its first message, of which one chunk is written.
+fn receiving(range: &str, body: &str, plan: &StagePlan) -> Link {
+    let message = InboundKey(1);
+    let mut link = Link::new(Connection::new(Config::default(), Mint::from_number(2)), Now::default());
+    give(&mut link, Input::Command(Command::Bind(spec(STORE, PHONE))));
+    give(&mut link, Input::Octets(chunk("n0End", "m0001", range, "", body, '+').into()));
+    let grant = Grant {
+        message,
+        plan: plan.clone(),
+        limit: u64::MAX,
+        declared: FileInfo::default(),
+        wrapped_types: None,
+        idle: IDLE,
+    };
+    give(&mut link, Input::Command(Command::Receive(Box::new(grant))));
+    give(&mut link, Input::Staged(message, Ok(Ranges::new())));
+    give(&mut link, Input::Written(message, body.len(), Ok(())));
+    link
 }
 
 #[test]
@@ -27,23 +62,9 @@ fn the_engine_hears_that_a_file_is_whole_before_it_hears_that_the_stream_is_gone
     let (spool, _) = Spool::open(Arc::new(SimFiles::new()), Index::in_memory(), Mint::from_number(1), Now::default())
         .expect("a spool");
     let plan = StagePlan::new(ObjectUri::mailbox("bob").expect("a box"));
-    let message = InboundKey(1);
-    let mut link = Link::new(Connection::new(Config::default(), Mint::from_number(2)), Now::default());
 
     // given: all ten octets have come, and no `$`
-    give(&mut link, Input::Command(Command::Bind(spec(STORE, PHONE))));
-    give(&mut link, Input::Octets(chunk("n0End", "m0001", "1-*/10", "", "1234567890", '+').into()));
-    let grant = Grant {
-        message,
-        plan: plan.clone(),
-        limit: u64::MAX,
-        declared: FileInfo::default(),
-        wrapped_types: None,
-        idle: Duration::from_secs(60),
-    };
-    give(&mut link, Input::Command(Command::Receive(Box::new(grant))));
-    give(&mut link, Input::Staged(message, Ok(Ranges::new())));
-    give(&mut link, Input::Written(message, 10, Ok(())));
+    let mut link = receiving("1-*/10", "1234567890", &plan);
 
     // when: the stream ends
     let said = give(&mut link, Input::Closed);
@@ -60,4 +81,27 @@ fn the_engine_hears_that_a_file_is_whole_before_it_hears_that_the_stream_is_gone
         matches!(said[..], [Output::Notice(Notice::Sealed(..)), Output::Notice(Notice::Closed)]),
         "the engine would take the file for lost: {said:?}"
     );
+}
+
+#[test]
+fn a_sender_whose_next_chunk_is_on_its_way_is_not_silent_and_one_that_stops_is() {
+    let plan = StagePlan::new(ObjectUri::mailbox("bob").expect("a box"));
+    let mut link = receiving("1-*/*", "1234", &plan);
+    let mut now = Now::default();
+    let lost = |said: &[Output]| said.iter().any(|output| matches!(output, Output::Notice(Notice::Lost(..))));
+
+    // given: a transport that hands out whole messages only, and one that takes three times as long as a silence may
+    for _ in 0..3 {
+        now.instant = link.deadline().expect("a sender is awaited");
+        assert!(give_at(&mut link, now, Input::Heard).is_empty());
+        let said = give_at(&mut link, now, Input::Timeout);
+        assert!(!lost(&said), "{said:?}");
+        assert_eq!(link.deadline(), Some(now.instant + IDLE));
+    }
+
+    // when, then: nothing comes any more
+    now.instant = link.deadline().expect("a sender is awaited");
+    let said = give_at(&mut link, now, Input::Timeout);
+    assert!(lost(&said), "{said:?}");
+    assert_eq!(link.deadline(), None, "nobody else is awaited");
 }

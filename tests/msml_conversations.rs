@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use restante::model::Machine;
 use restante::msml::{
-    Action, ConnectionReport, ContextId, DialogIdStyle, ExitStyle, Input, Kind, Limits, Motion, Primitive,
+    Action, ConnectionReport, ContextId, DialogIdStyle, ExitStyle, FetchKey, Input, Kind, Limits, Motion, Primitive,
     PrimitiveKey, Script, SipReport, Step, StreamReport, Style, TransferReport, check,
 };
 
@@ -145,20 +145,57 @@ fn a_draining_server_starts_no_dialogs_and_finishes_those_it_has() {
     assert_eq!(talk.ended(1, "record.aborted", &[]), [gone(9)]);
 }
 
+const SRC: &str = "http://scripts.example.org/a.moml";
+
+/// A dialog whose script is elsewhere.
+fn fetching() -> String {
+    dialog("").replace(" name", &format!(" src=\"{SRC}\" name"))
+}
+
+fn fetched(talk: &mut Talk, fetch: u64, result: Result<&str, &str>) -> Vec<String> {
+    let result = result.map(|script| script.to_owned().into()).map_err(str::to_owned);
+    talk.tell(Input::Fetched { fetch: FetchKey(fetch), result })
+}
+
 // DC-4, F-8
 #[test]
-fn a_script_by_url_is_accepted_and_then_fails_as_an_event() {
+fn a_script_by_url_is_accepted_and_a_fetch_that_fails_is_an_event() {
     let mut talk = Talk::new();
+    assert_eq!(talk.ask(&fetching()), [STARTED, &format!("fetch 1: {SRC}")]);
     assert_eq!(
-        talk.ask(&dialog("").replace(" name", " src=\"http://scripts.example.org/a.moml\" name")),
-        [
-            STARTED.to_owned(),
-            format!(
-                "to 9: <event name=\"msml.dialog.exit\" id=\"{ID}\"><name>dialog.exit.status</name><value>423</value>\
-                <name>dialog.exit.description</name><value>fetching scripts is not allowed by this server</value></event>"
-            )
-        ]
+        fetched(&mut talk, 1, Err("it answered 404")),
+        [format!(
+            "to 9: <event name=\"msml.dialog.exit\" id=\"{ID}\"><name>dialog.exit.status</name><value>423</value>\
+            <name>dialog.exit.description</name><value>it answered 404</value></event>"
+        )]
     );
+    assert!(fetched(&mut talk, 1, Ok("<moml/>")).is_empty(), "it is over");
+}
+
+// DC-4, DC-5, DC-3
+#[test]
+fn a_script_by_url_runs_when_it_is_there_and_holds_its_name_until_then() {
+    let mut talk = Talk::new();
+    talk.ask(&fetching());
+    assert!(talk.ask(&fetching())[0].starts_with("<result response=\"431\">"));
+    let script = format!("<moml version=\"1.0\" id=\"s\">{RECORD}<exit namelist=\"record.end\"/></moml>");
+    assert!(fetched(&mut talk, 1, Ok(&script))[0].starts_with("start 1: record"));
+    assert!(talk.ended(1, "record.complete", &[])[0].contains("<value>record.complete</value>"));
+    // Without the wrapper that nobody writes.
+    talk.ask(&fetching());
+    assert!(fetched(&mut talk, 2, Ok(RECORD))[0].starts_with("start 2: record"));
+}
+
+// DC-4, DC-8
+#[test]
+fn a_dialog_that_is_ended_while_its_script_is_fetched_never_runs_it() {
+    let mut talk = Talk::new();
+    talk.ask(&fetching());
+    assert_eq!(talk.ask(&format!("<dialogend id=\"{ID}\"/>")), [OK, &gone(9)]);
+    assert!(fetched(&mut talk, 1, Ok(RECORD)).is_empty());
+    talk.ask(&fetching());
+    assert_eq!(talk.tell(Input::Disconnected { conn: "TagOfAlice".to_owned() }), [gone(9)]);
+    assert!(fetched(&mut talk, 2, Ok(RECORD)).is_empty());
 }
 
 // DC-8, DC-13, TX-8

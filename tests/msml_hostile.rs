@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use restante::model::{Instant, Machine, Mint, Now, Outbox};
-use restante::msml::{ContextId, End, Input, Interpreter, Limits, Output, PrimitiveKey, Style, check, read_message};
+use restante::msml::{
+    ContextId, End, FetchKey, Input, Interpreter, Limits, Output, PrimitiveKey, Style, check, read_message,
+};
 
 /// The first fault's message, which must be a 400.
 fn refusal(body: &[u8]) -> String {
@@ -220,6 +222,7 @@ struct World {
     interpreter: Interpreter,
     clock: Duration,
     running: Vec<PrimitiveKey>,
+    fetches: Vec<FetchKey>,
     started: usize,
     exited: usize,
 }
@@ -237,6 +240,7 @@ impl World {
         for output in outputs {
             match output {
                 Output::Start { primitive, .. } => self.running.push(primitive),
+                Output::Fetch { fetch, .. } => self.fetches.push(fetch),
                 Output::Order { primitive, .. } => assert!(self.running.contains(&primitive)),
                 Output::Reply { reply, .. } => {
                     self.started += reply.answer(|_| None).body.matches("<dialogid>").count()
@@ -277,6 +281,11 @@ impl World {
             25 => self.tell(Input::Disconnected { conn: dice.pick(&["a", "b"]).to_owned() }),
             26 => self.tell(Input::Connected { conn: "c".to_owned(), context }),
             27 => self.tell(Input::ContextGone(context)),
+            29 => {
+                let result = Ok(dice.document().into());
+                let fetch = self.fetches.pop().unwrap_or(FetchKey(0)); // or one that nobody waits for
+                self.tell(Input::Fetched { fetch, result });
+            }
             28 => self.tell(Input::Started { primitive: PrimitiveKey(choice.into()) }),
             _ => self.tell(Input::Progress { primitive: PrimitiveKey(choice.into()) }),
         }
@@ -289,7 +298,7 @@ proptest! {
     fn every_request_is_answered_and_every_dialog_ends_once(seed: u64, choices in prop::collection::vec(any::<u8>(), 1..60)) {
         let mut dice = Dice(Mint::from_number(seed));
         let interpreter = Interpreter::new(Limits::default(), Mint::from_number(seed));
-        let mut world = World { interpreter, clock: Duration::ZERO, running: vec![], started: 0, exited: 0 };
+        let mut world = World { interpreter, clock: Duration::ZERO, running: vec![], fetches: vec![], started: 0, exited: 0 };
         for (conn, context) in [("a", 0), ("b", 1)] {
             world.tell(Input::Connected { conn: conn.to_owned(), context: ContextId(context) });
         }

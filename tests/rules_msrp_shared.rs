@@ -4,9 +4,12 @@ mod msrp;
 
 use msrp::{PHONE, STORE, Side, chunk, spec};
 use restante::model::Ranges;
-use restante::model::limits::{COMMITS_PER_CONNECTION, MSRP_HEAD_TIMEOUT, MSRP_STUCK, PARKED_OCTETS, PARKED_PATIENCE};
+use restante::model::limits::{
+    COMMITS_PER_CONNECTION, MSRP_HEAD_TIMEOUT, MSRP_STUCK, PARKED_OCTETS, PARKED_PATIENCE, SESSIONS_PER_CONNECTION,
+    SESSIONS_PER_TRUNK,
+};
 use restante::msrp::{
-    AbortReason, CloseReason, Config, InboundKey, Input, Output, SessionKey, SessionSpec, StatusCode,
+    AbortReason, CloseReason, Config, InboundKey, Input, Output, SendFailure, SessionKey, SessionSpec, StatusCode,
 };
 
 const OTHER: &str = "msrp://store.example.org:2855/t5Bn7cRw;tcp";
@@ -38,6 +41,42 @@ fn grant(store: &mut Side, message: u64) {
 /// A body that is more than may be parked.
 fn large() -> Vec<u8> {
     (0..PARKED_OCTETS + 50_000).map(|at| (at % 251) as u8).collect()
+}
+
+// ---- As many as there may be ----
+
+#[test]
+fn a_session_too_many_is_told_to_its_owner_and_a_trunk_has_room_for_all() {
+    for (trunk, most) in [(false, SESSIONS_PER_CONNECTION), (true, SESSIONS_PER_TRUNK)] {
+        let mut store = Side::with(Config { trunk, ..Config::default() }, 1);
+        let session = |number: usize| {
+            let local = format!("msrp://store.example.org:2855/s{number};tcp");
+            SessionSpec { key: SessionKey(number as u64), ..spec(&local, PHONE) }
+        };
+        (0..most).for_each(|number| store.give(Input::Bind(session(number))));
+        assert!(store.events.is_empty(), "{:?}", store.events);
+        store.give(Input::Bind(session(most)));
+        let key = SessionKey(most as u64);
+        assert_eq!(store.events, [Output::SessionFailed { session: key, why: SendFailure::TooManySessions }]);
+        // One that is there may change, and one that goes makes room.
+        store.give(Input::Bind(session(0)));
+        store.give(Input::Unbind(SessionKey(1)));
+        store.give(Input::Bind(session(most)));
+        assert_eq!((store.events.len(), store.connection.sessions()), (1, most));
+    }
+}
+
+#[test]
+fn the_only_session_of_a_trunk_does_not_keep_the_next_one_out() {
+    for trunk in [false, true] {
+        let mut store = Side::with(Config { trunk, ..Config::default() }, 1);
+        store.give(Input::Bind(spec(STORE, PHONE)));
+        store.habits.grants = false;
+        store.hear(chunk("w4its", "m0001", "1-*/8", "", "1234", '+'));
+        store.hear(to_other("kn0cks", "m0002", "1-4/4", "data", '$'));
+        let knocks = store.events.iter().any(|event| matches!(event, Output::Knock { .. }));
+        assert_eq!((store.connection.wants_octets(), knocks), (false, trunk), "a knock is waited for, too");
+    }
 }
 
 // ---- Two sessions ----

@@ -178,6 +178,30 @@ fn under_an_authority_the_certificate_has_to_name_the_host_in_the_peers_path() {
     assert_eq!(stored(&dir), 2);
 }
 
+// M4975-5.4-11 M4976-9.2-05
+#[test]
+fn a_peer_behind_a_relay_is_vouched_for_by_an_authority_also_where_endpoints_need_fingerprints() {
+    let dir = TempDir::new().expect("a directory");
+    let authority = Authority::new();
+    let ca = authority.write(dir.path());
+    let ca = ca.to_str().expect("a plain path");
+    let variables = [("RESTANTE_MSRP__TLS__VERIFY", "fingerprint"), ("RESTANTE_MSRP__TLS__CLIENT_CA", ca)];
+    let server = serve(dir.path(), &variables);
+    let endpoint = Card::own("phone.example.net").line();
+    for (id, relay, taken) in [
+        ("good", authority.certify("127.0.0.1", 2999), true),
+        ("name", authority.certify("127.0.0.2", 2999), false),
+        ("who", Card::own("127.0.0.1"), false),
+    ] {
+        let path = format!("msrps://127.0.0.1:9/relay{id};tcp msrps://phone.example.net:9/s{id};tcp");
+        let deposit = Deposit::offer(&server, &plan(id), &path, "active", &[&endpoint]);
+        let outcome = deposit.try_with(&server, Some(&relay), &TLS13);
+        assert_eq!(outcome.is_ok(), taken, "{id}: {:?}", outcome.err());
+        outcome.into_iter().for_each(finish);
+    }
+    assert_eq!(stored(&dir), 1);
+}
+
 // M8122-6.2-05 M8122-6.2-06
 #[test]
 fn a_connection_that_outraces_the_answer_waits_for_its_fingerprint() {
@@ -207,7 +231,7 @@ fn a_connection_that_outraces_the_answer_waits_for_its_fingerprint() {
     let (to, from) = (offer.attribute("path").to_owned(), "msrps://127.0.0.1:9/snever;tcp".to_owned());
     let message = Message { to: to.clone(), from: from.clone(), id: "never".to_owned(), total: 3 };
     first.write(&message.chunk(0, b"abc").1).expect("octets leave");
-    server.logged(&["it waits", &to]);
+    server.logged(&["it waits", &call.id]);
     assert_eq!(second.greet(&to, &from).expect("a frame").status(), 481, "one may wait for a session");
     call.acknowledge(&offer, "").expect("octets leave");
     assert_eq!(first.read().expect("a frame").status(), 481, "no answer came, so there is no session");

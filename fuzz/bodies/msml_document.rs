@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use restante::model::{Instant, Machine as _, Mint, Now, Outbox};
 use restante::msml::{
-    Answer, ContextId, End, Input, Interpreter, Limits, Message, Order, Output, PrimitiveKey, Style, check,
+    Answer, ContextId, End, FetchKey, Input, Interpreter, Limits, Message, Order, Output, PrimitiveKey, Style, check,
     read_message,
 };
 
@@ -35,6 +35,7 @@ struct Talk {
     style: Style,
     clock: Duration,
     running: VecDeque<PrimitiveKey>,
+    fetches: Vec<FetchKey>,
     started: usize,
     exited: usize,
 }
@@ -42,14 +43,9 @@ struct Talk {
 impl Talk {
     fn new(strict: bool) -> Self {
         let interpreter = Interpreter::new(Limits::default(), Mint::from_number(1));
-        Self {
-            interpreter,
-            style: Style { strict, ..Style::default() },
-            clock: Duration::ZERO,
-            running: VecDeque::new(),
-            started: 0,
-            exited: 0,
-        }
+        let style = Style { strict, ..Style::default() };
+        let (clock, running, fetches) = (Duration::ZERO, VecDeque::new(), Vec::new());
+        Self { interpreter, style, clock, running, fetches, started: 0, exited: 0 }
     }
 
     fn converse(&mut self, documents: &[&[u8]]) {
@@ -63,6 +59,12 @@ impl Talk {
             self.clock += Duration::from_millis(700);
             self.tell(Input::Timeout);
             self.end("record.complete");
+            // A script that is elsewhere is the next document.
+            let next = documents.get(request as usize + 1);
+            for fetch in std::mem::take(&mut self.fetches) {
+                let result = next.map(|script| Bytes::copy_from_slice(script)).ok_or_else(|| "nothing".to_owned());
+                self.tell(Input::Fetched { fetch, result });
+            }
         }
         for conn in ["a", "TagOfAlice"] {
             self.tell(Input::Disconnected { conn: conn.to_owned() });
@@ -101,6 +103,7 @@ impl Talk {
                     assert_eq!((&event.name, &event.id), (&name, &id));
                     self.exited += usize::from(name == "msml.dialog.exit");
                 }
+                Output::Fetch { fetch, .. } => self.fetches.push(fetch),
                 Output::Start { primitive, .. } => self.running.push_back(primitive),
                 Output::Order { primitive, order } => {
                     assert!(self.running.contains(&primitive), "{order:?} for nobody");

@@ -82,6 +82,7 @@ fn settings(args: &Args) -> Settings {
     settings.control.unattended = Unattended::Deposit;
     settings.spool.path = args.dir.join(SPOOL);
     settings.spool.reserve = 0;
+    settings.spool.high_water = 100;
     settings
 }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use restante::config::{ConfigError, Host, Listen, Origin, Settings, Sources};
+use restante::io::keys;
+use restante::spool::Keys;
 
 use super::voice::Failure;
 
@@ -30,8 +32,20 @@ impl Place {
     /// # Errors
     /// As [`SettingsArgs::load`].
     pub(crate) fn spool_path(&self) -> Result<PathBuf, Failure> {
-        let args = SettingsArgs { place: self.clone(), ..SettingsArgs::default() };
-        Ok(args.load()?.spool.path)
+        Ok(self.settings()?.spool.path)
+    }
+
+    /// The master keys that the settings name.
+    ///
+    /// # Errors
+    /// As [`SettingsArgs::load`], or a key can't be read.
+    pub(crate) fn keys(&self) -> Result<Keys, Failure> {
+        let next = "the same spool.keys as the server's are needed: --config FILE, or RESTANTE_SPOOL__KEYS";
+        keys::read(&self.settings()?.spool.keys).map_err(|why| Failure::new(why).next(next))
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        SettingsArgs { place: self.clone(), ..SettingsArgs::default() }.load()
     }
 }
 

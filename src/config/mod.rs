@@ -13,6 +13,7 @@
 
 mod address;
 mod error;
+mod keys;
 mod load;
 mod print;
 mod settings;
@@ -23,9 +24,10 @@ mod value;
 
 pub use address::{Host, Listen, Relay, Transport};
 pub use error::{ConfigError, Fault, Origin};
+pub use keys::{KeyPlace, KeySource};
 pub use load::Sources;
 pub use print::manual;
 pub use settings::{
-    Certificate, Control, DialogId, ErrorStyle, Exit, FingerprintHash, Format, Http, Level, Log, MsmlType, Msrp, Node,
-    Peer, SessionMatch, Settings, Sip, Spool, Trunk, Unattended, Validation, Verify,
+    BoxClass, Certificate, Control, DialogId, ErrorStyle, Exit, FingerprintHash, Format, Http, Level, Log, MsmlType,
+    Msrp, Node, Peer, Policy, SessionMatch, Settings, Sip, Spool, Trunk, Unattended, Validation, Verify,
 };

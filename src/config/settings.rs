@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
+use super::keys::KeySource;
 use super::value::Choice;
-use crate::model::Network;
+use crate::model::{BoxPattern, Network, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub struct Settings {
     pub msrp: Msrp,
     /// `[spool]`
     pub spool: Spool,
+    /// `[policy]`
+    pub policy: Policy,
+    /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
+    pub boxes: Vec<BoxClass>,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -164,6 +169,34 @@ pub struct Spool {
     pub path: PathBuf,
     /// Octets of the disk that are left free: below it new files are refused.
     pub reserve: u64,
+    /// From this share of the disk in use on new files are refused, in percent.
+    pub high_water: u8,
+    /// Below this share they are taken again, in percent.
+    pub low_water: u8,
+    /// How often everything is read again.
+    pub scrub: Duration,
+    /// How fast, in octets a second at most.
+    pub scrub_rate: u64,
+    /// Master keys of what is encrypted, the one for new files first.
+    pub keys: Vec<KeySource>,
+}
+
+/// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Sites that scripts may be fetched from.
+    pub fetch: Vec<Site>,
+    /// Networks that their names may lead to besides the public internet.
+    pub fetch_networks: Vec<Network>,
+}
+
+/// `[[boxes]]`: what holds for a class of boxes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoxClass {
+    /// The boxes it is for.
+    pub matches: Option<BoxPattern>,
+    /// Whether what arrives there is encrypted on the disk.
+    pub encrypt: bool,
 }
 
 /// `[http]`: the operator's door.
@@ -240,7 +273,15 @@ impl Default for Msrp {
 
 impl Default for Spool {
     fn default() -> Self {
-        Self { path: PathBuf::from("spool"), reserve: 1 << 30 }
+        Self {
+            path: PathBuf::from("spool"),
+            reserve: 1 << 30,
+            high_water: 98,
+            low_water: 96,
+            scrub: Duration::from_secs(7 * 86_400),
+            scrub_rate: 4 << 20,
+            keys: Vec::new(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one table of keys: from it come reading, `config print` and the manual.
 
-use super::settings::{Peer, Settings, Trunk};
+use super::settings::{BoxClass, Peer, Settings, Trunk};
 use super::value::Setting;
 
 /// One key of a section: its name, the field it sets, and what it's for. Type and default are the field's own.
@@ -155,7 +155,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "tls.verify",
                 field: |s| &mut s.msrp.verify,
-                meaning: "How a peer proves who it is: by the \"fingerprint\" in its SDP, by a \"ca\" and the host name in its path (for signalling that nobody protects; a fingerprint has to fit as well), or \"either\": by the fingerprint if there is one, else as ca.",
+                meaning: "How a peer proves who it is: by the \"fingerprint\" in its SDP, by a \"ca\" and the host name in its path (for signalling that nobody protects; a fingerprint has to fit as well), or \"either\": by the fingerprint if there is one, else as ca. A peer behind a relay of its own is known by the relay's certificate, which a ca vouches for, whatever this says.",
             },
             Key {
                 name: "tls.hashes",
@@ -182,6 +182,47 @@ pub(super) const SECTIONS: &[Section] = &[
                 name: "reserve",
                 field: |s| &mut s.spool.reserve,
                 meaning: "Free space of the disk that is never used: a file that would eat into it is refused before its octets are read.",
+            },
+            Key {
+                name: "keys",
+                field: |s| &mut s.spool.keys,
+                meaning: "Master keys of encrypted files, each by its name and where it is: the first line of a file or a variable, 64 hexadecimal digits. The first wraps the keys of new files, all of them open what they once wrapped; `restante spool rewrap` moves on to the first.",
+            },
+            Key {
+                name: "high_water",
+                field: |s| &mut s.spool.high_water,
+                meaning: "From this share of the disk's octets or inodes in use, or promised to files that are arriving, no new file is taken: calls that bring one get 503. What is arriving goes on, and so do retrieval and deletion. \"100%\" leaves it to the reserve.",
+            },
+            Key {
+                name: "low_water",
+                field: |s| &mut s.spool.low_water,
+                meaning: "Below this share new files are taken again.",
+            },
+            Key {
+                name: "scrub",
+                field: |s| &mut s.spool.scrub,
+                meaning: "How often everything in the spool is read again and compared with its digests, so that damage is found before it is asked for: from one beginning to the next, or as fast as scrub_rate allows. \"0s\" is never.",
+            },
+            Key {
+                name: "scrub_rate",
+                field: |s| &mut s.spool.scrub_rate,
+                meaning: "Octets a second that are read again at most.",
+            },
+        ],
+    },
+    Section {
+        name: "policy",
+        meaning: "Whom the server may talk to of its own accord. Nobody, unless it is said here.",
+        keys: &[
+            Key {
+                name: "fetch",
+                field: |s| &mut s.policy.fetch,
+                meaning: "Sites that <dialogstart src=...> may fetch scripts from over http and https, redirects included: a host on its usual ports, a host and port, or a URL and what lies below it. spool: and file: names need no entry.",
+            },
+            Key {
+                name: "fetch_networks",
+                field: |s| &mut s.policy.fetch_networks,
+                meaning: "Networks that the names in fetch may lead to besides the public internet, like \"10.1.0.0/16\"; a site that is given by its address needs none.",
             },
         ],
     },
@@ -284,6 +325,22 @@ pub(super) const TRUNKS: Tables<Trunk> = Tables {
     lacks: |trunk| trunk.network.is_none().then_some("needs network to say which SIP peers it is for"),
 };
 
+/// For boxes.
+pub(super) const BOXES: Tables<BoxClass> = Tables {
+    name: "boxes",
+    meaning: "What holds for some boxes. The first entry whose name the box fits counts.",
+    keys: &[
+        Key { name: "match", field: |b| &mut b.matches, meaning: "The boxes that the entry is for." },
+        Key {
+            name: "encrypt",
+            field: |b| &mut b.encrypt,
+            meaning: "Encrypt what arrives there from its first octet on, under the first of spool.keys. What is there already stays as it is.",
+        },
+    ],
+    list: |settings| &mut settings.boxes,
+    lacks: |class| class.matches.is_none().then_some("needs match to say which boxes it is for"),
+};
+
 /// The key `section.name`.
 pub(super) fn key(section: &str, name: &str) -> Option<&'static Key<Settings>> {
     let section = SECTIONS.iter().find(|known| known.name == section)?;
@@ -296,7 +353,9 @@ pub(super) fn nearest(wrong: &str) -> String {
         SECTIONS.iter().flat_map(|section| section.keys.iter().map(|key| format!("{}.{}", section.name, key.name)));
     let peers = PEERS.keys.iter().map(|key| format!("{}.{}", PEERS.name, key.name));
     let trunks = TRUNKS.keys.iter().map(|key| format!("{}.{}", TRUNKS.name, key.name));
+    let boxes = BOXES.keys.iter().map(|key| format!("{}.{}", BOXES.name, key.name));
     let sections = SECTIONS.iter().map(|section| section.name.to_owned());
-    let known = keys.chain(peers).chain(trunks).chain(sections).chain([PEERS.name, TRUNKS.name].map(str::to_owned));
+    let known = keys.chain(peers).chain(trunks).chain(boxes).chain(sections);
+    let known = known.chain([PEERS.name, TRUNKS.name, BOXES.name].map(str::to_owned));
     known.max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b))).unwrap_or_default()
 }

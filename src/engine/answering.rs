@@ -58,6 +58,7 @@ impl Engine {
         self.board.add_call(key, call);
         let icons = icons(invite.body.as_ref());
         match read_description(invite.body) {
+            Ok(Some(offer)) if self.has_no_room_for(&offer) => self.refuse_for_room(now, key, out),
             Ok(Some(offer)) => self.consider(now, key, offer, icons, out),
             Ok(None) => self.offer_ours(now, key, control, out),
             Err(refusal) => self.refuse(now, key, refusal, out),

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use super::call::{MSML_TYPE, Purpose};
 use super::core::Engine;
-use super::jobs::Turn;
+use super::jobs::{Errand, Turn};
 use super::order::Happening;
-use super::port::Output;
+use super::port::{Output, ScriptSource};
 use crate::model::{Machine, Now, Outbox};
 use crate::msml;
 use crate::sip::{self, Body, CallKey, RequestKey};
@@ -172,6 +172,12 @@ impl Engine {
                         msml::Work::Record(record) => self.record(now, primitive, &conn, record, out),
                         msml::Work::Play(play) => self.play(now, primitive, &conn, play, out),
                     }
+                }
+                msml::Output::Fetch { fetch, src, dialog } => {
+                    let ticket = self.errand(Errand::Script(fetch));
+                    tracing::info!(%dialog, ?ticket, "fetching a script");
+                    let source = src.parse().map_or_else(|_| ScriptSource::Url(src), ScriptSource::Object);
+                    out.push(Output::Fetch(ticket, source));
                 }
                 msml::Output::Order { primitive, order } => {
                     self.order_record(now, primitive, order, out);

@@ -36,7 +36,8 @@ impl Engine {
         else {
             return false;
         };
-        tracing::debug!(to = %uri, "a connection came before the answer to our offer: it waits");
+        let call_id = call.and_then(|call| self.board.calls.get(&call)).map(|call| call.parties.call_id.as_str());
+        tracing::debug!(call_id, "a connection came before the answer to our offer: it waits");
         slot.early = Some(Early { link, knock, to_path: to_path.clone(), from_path: from_path.clone() });
         true
     }

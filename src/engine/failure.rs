@@ -1,7 +1,7 @@
 //! Why a file did not arrive, in the words of MSRP, of MSML and of the `ft` package at once.
 
-use crate::msrp::StatusCode;
 use crate::msrp::cpim::CpimError;
+use crate::msrp::{AbortReason, StatusCode};
 use crate::spool::{CommitError, SealError, StageError};
 
 /// Why a received message did not become an object. Whose fault it was comes first: the peer's, the operator's, ours.
@@ -115,6 +115,17 @@ impl ReceiveFailure {
     /// Whether a later session may bring the rest, so that the octets are worth keeping.
     pub const fn resumable(&self) -> bool {
         matches!(self, Self::AbortedRemote | Self::Disconnected | Self::TakenOver | Self::Idle | Self::Terminated)
+    }
+}
+
+impl From<AbortReason> for ReceiveFailure {
+    fn from(why: AbortReason) -> Self {
+        match why {
+            AbortReason::Sender => Self::AbortedRemote,
+            AbortReason::ConnectionLost | AbortReason::Unbound => Self::Disconnected,
+            AbortReason::TooLarge | AbortReason::TooManyHoles | AbortReason::InTheWay => Self::TooLarge,
+            AbortReason::BeyondEnd => Self::SizeMismatch,
+        }
     }
 }
 

@@ -36,10 +36,8 @@ impl Engine {
             }
             // RFC 4975 §7.3: no such session. Who tries is worth a line: guessing ids is attack S4.
             let remote = self.bearers.get(&link).and_then(|bearer| bearer.remote);
-            tracing::warn!(?remote, "no such session: 481");
-            // RFC 4975 §14.1: who knows a session's URI is its peer, so it stands in no ordinary log.
-            let (to, from) = (MsrpUri::print_path(to_path), MsrpUri::print_path(from_path));
-            tracing::debug!(%to, %from, "the session that is not there");
+            let (to, from) = (to_path.last().map(MsrpUri::authority), from_path.last().map(MsrpUri::authority));
+            tracing::warn!(?remote, to, from, "no such session: 481");
             return out.push(Output::Link(link, Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
         };
         let stream = &self.board.streams[&session];
@@ -150,9 +148,9 @@ impl Engine {
         }
     }
 
-    /// The peer refuses our session: nothing can be sent in it.
+    /// The peer refuses our session, or its connection has as many as it may: nothing can be sent in it.
     pub(super) fn session_failed(&mut self, now: Now, session: SessionKey, why: SendFailure, out: &mut Outbox<Output>) {
-        tracing::warn!(session = session.0, ?why, "the peer refuses the MSRP session");
+        tracing::warn!(session = session.0, ?why, "the MSRP session has failed");
         self.no_connection(now, session, out);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::link::{LinkId, Source};
 use super::order::OrderId;
 use crate::model::{FileInfo, Instant, Now};
-use crate::msml::{self, PlayFile, PrimitiveKey, Record};
+use crate::msml::{self, FetchKey, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
 use crate::sdp::{Description, FileRange, Names, StreamOffer, Verdict};
 use crate::sip::{self, Body, CallKey};
@@ -20,6 +20,8 @@ pub(super) enum Errand {
     Play(PrimitiveKey),
     /// A stream of an INVITE wants a file, or goes on with one.
     Stream { call: CallKey, round: u64, index: usize },
+    /// A dialog waits for its script.
+    Script(FetchKey),
     /// Host names in a description of this call are looked up.
     Names(CallKey),
     /// A received file is being committed.

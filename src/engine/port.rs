@@ -28,6 +28,15 @@ pub enum Query {
     Waiting(String),
 }
 
+/// Where a script lies that `<dialogstart src=...>` names (RFC 5707 §9.6.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScriptSource {
+    /// In the spool, by a `spool:` name or a virtual `file:` one.
+    Object(ObjectUri),
+    /// Elsewhere; whether it may be asked for is the operator's list's to say.
+    Url(String),
+}
+
 /// The spool's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -52,14 +61,16 @@ pub enum Input {
     RelayDialled(Result<LinkId, String>),
     /// A [`Output::Find`] was performed.
     Found(Ticket, Result<Found, String>),
+    /// A [`Output::Fetch`] was performed: the script, or why there is none.
+    Fetched(Ticket, Result<Bytes, String>),
     /// A [`Output::Resolve`] was performed: each name with its addresses, none if it leads nowhere.
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
-    /// Why the spool takes no files now, if it takes none.
-    Storage(Option<String>),
     /// The certificates that we may show from now on have these fingerprints.
     Fingerprints(Vec<Fingerprint>),
+    /// Whether new files are taken, or the node has no room for them.
+    Taking(bool),
     /// A client command.
     Order(Order),
     /// Take no new calls; say when nothing moves any more.
@@ -93,6 +104,8 @@ pub enum Output {
     DialRelay(MsrpUri),
     /// Ask the spool; answer with [`Input::Found`].
     Find(Ticket, Query),
+    /// Fetch a script; answer with [`Input::Fetched`].
+    Fetch(Ticket, ScriptSource),
     /// Look up these host names; answer with [`Input::Resolved`].
     Resolve(Ticket, Vec<String>),
     /// Publish a sealed file; answer with [`Input::Committed`].

@@ -196,7 +196,7 @@ impl Engine {
         let front = self.relay.waiting.front().filter(|front| Some(front.ticket) == running);
         if let Some(front) = front {
             let (call, need, local) = (front.call, front.need, path.local);
-            tracing::debug!(call = call.0, path = %MsrpUri::print_path(&path.uris), lifetime = ?path.lifetime, "the relay gives a path");
+            tracing::debug!(call = call.0, relay = path.uris.first().map(MsrpUri::authority), lifetime = ?path.lifetime, "the relay gives a path");
             if let Some(lifetime) = path.lifetime.map(|lifetime| lifetime.max(MSRP_RELAY_SHORTEST)) {
                 let due = now.instant + (lifetime - lifetime / LEASE_REST);
                 let leases = self.relay.leases.entry(call).or_default();

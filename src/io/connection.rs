@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,6 +19,20 @@ pub(super) type ReadHalf = Box<dyn AsyncRead + Send + Unpin>;
 /// Where octets are written. What was taken may wait inside until it is flushed, as TLS does.
 pub(super) type WriteHalf = Box<dyn AsyncWrite + Send + Unpin>;
 
+/// How many octets have come of the peer below the messages that its transport makes of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    pub(super) fn beat(&self, octets: usize) {
+        self.0.fetch_add(octets as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn octets(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A connection that is ready for MSRP: every handshake below is done.
 pub(super) struct MsrpStream {
     pub(super) reader: ReadHalf,
@@ -24,6 +40,8 @@ pub(super) struct MsrpStream {
     pub(super) bearer: Bearer,
     /// Kept for as long as the connection lives; a connection that we opened needs none.
     pub(super) place: Option<Place>,
+    /// Of a transport that hands out whole messages only.
+    pub(super) pulse: Option<Pulse>,
 }
 
 impl fmt::Debug for MsrpStream {
@@ -40,14 +58,14 @@ impl MsrpStream {
         place: Option<Place>,
     ) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        Self { reader: Box::new(reader), writer: Box::new(writer), bearer, place }
+        Self { reader: Box::new(reader), writer: Box::new(writer), bearer, place, pulse: None }
     }
 
     /// Plain TCP.
     pub(super) fn tcp(stream: TcpStream, place: Option<Place>) -> Self {
         let bearer = Bearer { carrier: Carrier::Tcp, remote: stream.peer_addr().ok(), certificate: None };
         let (reader, writer) = stream.into_split();
-        Self { reader: Box::new(reader), writer: Box::new(writer), bearer, place }
+        Self { reader: Box::new(reader), writer: Box::new(writer), bearer, place, pulse: None }
     }
 }
 

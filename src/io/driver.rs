@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
@@ -9,14 +10,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, MsrpStream};
+use super::fetch::Fetcher;
 use super::metrics;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
 use crate::engine::{
-    Command, Demand, Engine, Found, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, Ticket,
+    Command, Demand, Engine, Found, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, ScriptSource,
+    Ticket,
 };
-use crate::model::limits::WEBSOCKET_CHUNK_OCTETS;
+use crate::model::limits::{COMMANDS_PER_CONNECTION, COMMANDS_PER_TRUNK, WEBSOCKET_CHUNK_OCTETS};
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
@@ -66,6 +69,7 @@ pub(super) struct Driver {
     /// Instead of what SDP says: for a demonstration that puts something on the wire.
     pub(super) msrp_via: Option<SocketAddr>,
     pub(super) tls: Tls,
+    pub(super) fetcher: Arc<Fetcher>,
     /// Hears of every object.
     pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
@@ -135,9 +139,9 @@ impl Driver {
                 self.listeners.insert(id, sender);
                 let _ = answer.send((id, receiver));
             }
-            Request::Accepted(stream) => drop(self.link(stream)),
+            Request::Accepted(stream) => drop(self.link(stream, None)),
             Request::Dialled(wanted, connected) => {
-                let link = connected.map(|stream| self.link(stream));
+                let link = connected.map(|stream| self.link(stream, Some(wanted)));
                 self.handle(match wanted {
                     Wanted::Session(session) => Input::Dialled(session, link),
                     Wanted::Relay => Input::RelayDialled(link),
@@ -150,8 +154,8 @@ impl Driver {
         }
     }
 
-    /// Puts a stream to work as a link.
-    fn link(&mut self, stream: MsrpStream) -> LinkId {
+    /// Puts a stream to work as a link; `wanted` is what we have connected for, if we have.
+    fn link(&mut self, stream: MsrpStream, wanted: Option<Wanted>) -> LinkId {
         self.next_link += 1;
         let id = LinkId(self.next_link);
         let mut config = self.msrp.clone();
@@ -159,8 +163,10 @@ impl Driver {
             config.websocket = true;
             config.chunk_octets = WEBSOCKET_CHUNK_OCTETS; // RFC 7977 §5.1: a chunk is one message of the WebSocket
         }
+        config.trunk = matches!(wanted, Some(Wanted::Relay));
+        let unread = if config.trunk { COMMANDS_PER_TRUNK } else { COMMANDS_PER_CONNECTION };
         let link = Link::new(Connection::new(config, self.mint.fork()), self.shared.clock.now());
-        let (sender, receiver) = mpsc::channel(stream::UNREAD_COMMANDS);
+        let (sender, receiver) = mpsc::channel(unread);
         self.links.insert(id, sender);
         self.handle(Input::Linked(id, stream.bearer.clone()));
         self.tasks.spawn(stream::serve(id, stream, link, receiver, self.shared.clone()));
@@ -198,6 +204,7 @@ impl Driver {
                 self.dial(Wanted::Relay, uri, Some(demand));
             }
             Output::Find(ticket, query) => self.find(ticket, query),
+            Output::Fetch(ticket, source) => self.fetch(ticket, source),
             Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Happened(order, happening) => self.happened(order, happening),
@@ -220,8 +227,7 @@ impl Driver {
 
     fn dial(&self, wanted: Wanted, uri: MsrpUri, demand: Option<Demand>) {
         let (requests, via, tls) = (self.requests.clone(), self.msrp_via, self.tls.clone());
-        // RFC 4975 §14.1: not the session id, which whoever reads the log could use.
-        let place = format!("{}:{}", uri.host, uri.port.unwrap_or(MSRP_PORT));
+        let place = uri.authority();
         tokio::spawn(async move {
             let connected = match tokio::time::timeout(DIAL_TIMEOUT, connect(&uri, via, demand, &tls)).await {
                 Ok(connected) => connected.map_err(|why| format!("{place}: {why}")),
@@ -240,6 +246,17 @@ impl Driver {
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
+        });
+    }
+
+    fn fetch(&self, ticket: Ticket, source: ScriptSource) {
+        let (spool, engine, fetcher) = (self.shared.spool.clone(), self.shared.engine.clone(), self.fetcher.clone());
+        tokio::spawn(async move {
+            let fetched = fetcher.script(spool, source).await;
+            if let Err(why) = &fetched {
+                tracing::warn!(?ticket, why, "no script");
+            }
+            let _ = engine.send(Input::Fetched(ticket, fetched)).await;
         });
     }
 

@@ -19,6 +19,12 @@ pub const SPOOL_OBJECTS: &str = "restante_spool_objects";
 pub const SPOOL_STAGES: &str = "restante_spool_stages";
 /// Gauge: octets free on the spool's disk.
 pub const SPOOL_FREE_OCTETS: &str = "restante_spool_free_octets";
+/// Gauge: files set aside because they are damaged.
+pub const SPOOL_CORRUPT: &str = "restante_spool_corrupt";
+/// Counter: octets read again to see whether they are sound.
+pub const SCRUB_OCTETS: &str = "restante_scrub_octets_total";
+/// Counter: damage found by that.
+pub const SCRUB_CORRUPT: &str = "restante_scrub_corrupt_total";
 /// Counter: MSRP responses we sent; label `code`.
 pub const MSRP_RESPONSES: &str = "restante_msrp_responses_total";
 /// Counter: REPORTs we sent; label `kind` is `sent`, label `status` is `200` or `other`.
@@ -62,6 +68,9 @@ fn describe() {
     describe_gauge!(SPOOL_OBJECTS, "Committed objects in the spool");
     describe_gauge!(SPOOL_STAGES, "Files still arriving or suspended");
     describe_gauge!(SPOOL_FREE_OCTETS, Unit::Bytes, "Octets free on the disk of the spool");
+    describe_gauge!(SPOOL_CORRUPT, "Files set aside because they are damaged");
+    describe_counter!(SCRUB_OCTETS, Unit::Bytes, "Octets read again to see whether they are sound");
+    describe_counter!(SCRUB_CORRUPT, "Damage found by reading again");
     describe_counter!(MSRP_RESPONSES, "MSRP responses sent by code");
     describe_counter!(REPORTS, "REPORTs sent by status");
     describe_counter!(SIP_RESPONSES, "Final SIP responses sent by method and code");
@@ -137,10 +146,17 @@ pub(super) fn committed(took: std::time::Duration) {
     metrics::histogram!(COMMIT_SECONDS).record(took.as_secs_f64());
 }
 
+/// So many octets were read again, and so much damage was found in them.
+pub(super) fn scrubbed(octets: u64, damaged: usize) {
+    metrics::counter!(SCRUB_OCTETS).increment(octets);
+    metrics::counter!(SCRUB_CORRUPT).increment(damaged as u64);
+}
+
 /// What the spool says of itself.
 pub(super) fn spool(status: &crate::spool::SpoolStatus) {
     metrics::gauge!(SPOOL_OBJECTS).set(status.objects as f64);
     metrics::gauge!(SPOOL_STAGES).set(status.stages as f64);
     metrics::gauge!(SPOOL_FREE_OCTETS).set(status.free_octets as f64);
+    metrics::gauge!(SPOOL_CORRUPT).set(status.corrupt as f64);
     metrics::counter!(FSYNC_ERRORS).absolute(status.sync_errors);
 }

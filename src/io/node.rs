@@ -13,13 +13,15 @@ use tokio_util::sync::CancellationToken;
 use super::admin::{self, Addresses, Admin, Readiness, Token};
 use super::clock::Clock;
 use super::driver::{Driver, Ears, Request};
+use super::fetch::Fetcher;
 use super::files::HostFiles;
 use super::listen;
 use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
-use super::{entropy, metrics, terms, websocket};
+use super::watch::Watch;
+use super::{descriptors, entropy, keys, metrics, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
 use crate::model::Mint;
@@ -30,12 +32,6 @@ use crate::spool::{Committed, Index, Recovery, Spool, SpoolError};
 
 /// Inputs that may wait for the engine; a full queue slows sockets down.
 const UNREAD_INPUTS: usize = 1024;
-
-/// How often the spool is asked how it is.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// How often what is too old is swept.
-const SWEEP: Duration = Duration::from_secs(3600);
 
 /// What a node needs besides its settings.
 #[derive(Clone, Debug, Default)]
@@ -110,9 +106,11 @@ impl Node {
     /// [`StartError`] names the address, file or setting.
     pub async fn start(settings: &Settings, options: Options) -> Result<Self, StartError> {
         let clock = Clock::start();
+        descriptors::raise();
         let mut mint = entropy::mint()?;
         let (spool, recovery) = open_spool(settings, mint.fork(), clock)?;
         let stop = CancellationToken::new();
+        let scrub_mint = mint.fork();
         let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
         let (wire, wire_ears) = mpsc::channel(UNREAD_INPUTS);
         let (requests, request_ears) = mpsc::channel(UNREAD_INPUTS);
@@ -121,7 +119,7 @@ impl Node {
             .map_err(|error| StartError::Listen { key: "sip.listen", error })?;
         let mut bound = Bound { sip, ..Bound::default() };
         let tls = tokio::task::block_in_place(|| Tls::open(settings, terms::certificate_hosts(settings)))?;
-        let places = Places::default();
+        let places = Places::new(descriptors::for_files());
         let websocket = websocket::Terms::new(&settings.msrp.origins);
         for listen in &settings.msrp.listen {
             let listener = bind("msrp.listen", listen).await?;
@@ -132,7 +130,9 @@ impl Node {
             tokio::spawn(listen::Door { listener, carrier, tls, websocket, places, requests, stop }.serve());
         }
         let mut policy = terms::policy(settings, &bound.msrp).map_err(StartError::Settings)?;
-        policy.fingerprints = tls.fingerprints();
+        if bound.msrp.iter().any(|(carrier, _)| carrier.is_secure()) {
+            policy.fingerprints = tls.fingerprints()?; // only sessions of such a listener are described with one
+        }
         let endpoint = Endpoint::new(terms::sip_config(settings), mint.fork());
         let interpreter = Interpreter::new(Limits::default(), mint.fork());
         let tasks = tokio_util::task::TaskTracker::new();
@@ -144,6 +144,7 @@ impl Node {
             msrp: msrp::Config::default(),
             msrp_via: options.msrp_via,
             tls: tls.clone(),
+            fetcher: Arc::new(Fetcher::new(terms::sites(settings))),
             committed: options.committed,
             requests: requests.clone(),
             links: HashMap::new(),
@@ -158,7 +159,10 @@ impl Node {
         if options.http {
             bound.http = Some(open_door(settings, &readiness, stop.clone()).await?);
         }
-        tasks.spawn(watch(spool.clone(), readiness.clone(), clock, engine.clone(), stop.clone()));
+        let mut watch = Watch::new(&spool, &readiness, &engine, clock);
+        watch.look().await;
+        tasks.spawn(watch.run(stop.clone()));
+        tasks.spawn(scrub::run(spool.clone(), terms::scrubbing(settings), scrub_mint, stop.clone()));
         let addresses = bound.addresses();
         readiness.listening(addresses.clone());
         tracing::info!(sip = ?addresses.sip, msrp = ?addresses.msrp, http = %addresses.http, "listening");
@@ -235,7 +239,9 @@ impl Node {
         if let Some(earlier) = handover.take() {
             earlier.abort(); // its certificate was never shown
         }
-        let _ = self.engine.send(Input::Fingerprints(reload.both.clone())).await;
+        if let Some(fingerprints) = reload.fingerprints() {
+            let _ = self.engine.send(Input::Fingerprints(fingerprints)).await;
+        }
         *handover = Some(tokio::spawn(hand_over(reload, self.handover_after, self.engine.clone(), self.stop.clone())));
         Ok(())
     }
@@ -323,12 +329,12 @@ async fn bind(key: &'static str, listen: &Listen) -> Result<TcpListener, StartEr
 }
 
 async fn hand_over(reload: Reload, after: Duration, engine: mpsc::Sender<Input>, stop: CancellationToken) {
-    let wait = if reload.same { Duration::ZERO } else { after };
+    let wait = if reload.changes() { after } else { Duration::ZERO };
     tokio::select! {
         () = tokio::time::sleep(wait) => {}
         () = stop.cancelled() => return,
     }
-    let shown = reload.show();
+    let Some(shown) = reload.show() else { return };
     tracing::info!(fingerprint = ?shown.first(), "handshakes show the certificate that was read");
     let _ = engine.send(Input::Fingerprints(shown)).await; // a node that has stopped tells nobody
 }
@@ -339,8 +345,10 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     let files =
         HostFiles::new(path).map_err(|error| failed(SpoolError::Io { doing: "making its directory", error }))?;
     let index = Index::open(path.join("index.sqlite"));
-    let (spool, recovery) = Spool::open(Arc::new(files), index, mint, clock.now()).map_err(failed)?;
-    spool.set_reserve(settings.spool.reserve);
+    let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
+    let (spool, recovery) = Spool::open_with(Arc::new(files), index, keys, mint, clock.now()).map_err(failed)?;
+    spool.set_classes(terms::box_classes(settings));
+    spool.set_marks(terms::marks(settings));
     for (id, verdict) in &recovery.verdicts {
         tracing::warn!(%id, ?verdict, "found at start");
     }
@@ -364,38 +372,4 @@ async fn open_door(
         }
     });
     Ok(address)
-}
-
-/// Keeps readiness and gauges true, and sweeps.
-async fn watch(
-    spool: Spool,
-    readiness: Readiness,
-    clock: Clock,
-    engine: mpsc::Sender<Input>,
-    stop: CancellationToken,
-) {
-    let mut told = None;
-    let (mut look, mut sweep) = (tokio::time::interval(LOOK), tokio::time::interval(SWEEP));
-    loop {
-        tokio::select! {
-            _ = look.tick() => {
-                let status = tokio::task::block_in_place(|| spool.status());
-                metrics::spool(&status);
-                match &status.reason {
-                    Some(why) => readiness.object("spool", why.clone()),
-                    None => readiness.clear("spool"),
-                }
-                if told != status.reason {
-                    told.clone_from(&status.reason);
-                    let _ = engine.send(Input::Storage(status.reason)).await; // a node that has stopped tells nobody
-                }
-            }
-            _ = sweep.tick() => {
-                if let Err(error) = tokio::task::block_in_place(|| spool.sweep(clock.now())) {
-                    tracing::warn!(%error, "sweeping failed");
-                }
-            }
-            () = stop.cancelled() => return,
-        }
-    }
 }

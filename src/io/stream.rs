@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
-use super::connection::{MsrpStream, ReadHalf, WriteHalf};
+use super::connection::{MsrpStream, Pulse, ReadHalf, WriteHalf};
 use super::metrics;
 use super::tls::HANDSHAKE_RECORD;
 use crate::engine::Input;
@@ -28,9 +28,6 @@ use crate::spool::{Body, Check, Committed, Spool, Stage, StageError};
 
 /// Octets asked of the socket at a time: one chunk of the usual size with its head.
 const READ_OCTETS: usize = 128 * 1024;
-
-/// Commands of the engine that may wait for a link; more means that the link has stopped working.
-pub(super) const UNREAD_COMMANDS: usize = 1024;
 
 /// A stream that has said goodbye flushes for this long at most.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -99,7 +96,8 @@ pub(super) async fn serve(
     mut commands: mpsc::Receiver<Command>,
     shared: Shared,
 ) {
-    let MsrpStream { mut reader, mut writer, bearer, place: _place } = stream;
+    let MsrpStream { mut reader, mut writer, bearer, place: _place, pulse } = stream;
+    let mut heard = 0;
     let mut unheard = bearer.carrier == Carrier::Tcp;
     let stop = shared.stop.clone();
     let mut task = Task {
@@ -147,7 +145,13 @@ pub(super) async fn serve(
                 Some(command) => task.handle(link::Input::Command(command)),
                 None => break,
             },
-            () = sleep_until(deadline), if deadline.is_some() => task.handle(link::Input::Timeout),
+            () = sleep_until(deadline), if deadline.is_some() => {
+                let octets = pulse.as_ref().map_or(0, Pulse::octets);
+                if std::mem::replace(&mut heard, octets) != octets {
+                    task.handle(link::Input::Heard); // of a message that has not come as a whole
+                }
+                task.handle(link::Input::Timeout);
+            }
             () = stop.cancelled() => break,
         }
     }

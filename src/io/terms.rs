@@ -2,14 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::scrub;
 use crate::config::{self, Settings};
 use crate::engine::{Door, Doors, ErrorStyle, Manners, Peer, Policy, Trunk, Unattended, Verify};
-use crate::model::Network;
 use crate::model::digest_auth::Credentials;
+use crate::model::{BoxClass, Network, Sites};
 use crate::msml::{DialogIdStyle, ExitStyle, Style};
 use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
 use crate::sdp::{Address, HashFunction};
 use crate::sip;
+use crate::spool::Marks;
 
 pub(super) fn carrier(transport: config::Transport) -> Result<Carrier, String> {
     match transport {
@@ -151,6 +153,16 @@ fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
     Some((entry.network?, Trunk { cema: entry.cema, session_match }))
 }
 
+pub(super) fn sites(settings: &Settings) -> Sites {
+    Sites { allowed: settings.policy.fetch.clone(), networks: settings.policy.fetch_networks.clone() }
+}
+
+/// What the spool has to know of boxes.
+pub(super) fn box_classes(settings: &Settings) -> Vec<BoxClass> {
+    let class = |class: &config::BoxClass| Some(BoxClass { matches: class.matches.clone()?, encrypt: class.encrypt });
+    settings.boxes.iter().filter_map(class).collect()
+}
+
 pub(super) fn sip_config(settings: &Settings) -> sip::Config {
     let advertise = settings.sip.advertise.as_ref().map(ToString::to_string);
     sip::Config {
@@ -159,4 +171,16 @@ pub(super) fn sip_config(settings: &Settings) -> sip::Config {
         user_agent: format!("{}/{}", settings.node.name, env!("CARGO_PKG_VERSION")),
         ..sip::Config::default()
     }
+}
+
+/// How often and how fast everything is read again.
+pub(super) fn scrubbing(settings: &Settings) -> scrub::Pace {
+    let spool = &settings.spool;
+    scrub::Pace { every: (!spool.scrub.is_zero()).then_some(spool.scrub), rate: spool.scrub_rate }
+}
+
+/// How full the disk may become.
+pub(super) const fn marks(settings: &Settings) -> Marks {
+    let spool = &settings.spool;
+    Marks { reserve_octets: spool.reserve, high_percent: spool.high_water, low_percent: spool.low_water }
 }

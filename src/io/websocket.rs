@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
-use super::connection::{MsrpStream, ReadHalf, WriteHalf};
+use super::connection::{MsrpStream, Pulse, ReadHalf, WriteHalf};
 use crate::model::limits::{WEBSOCKET_HANDSHAKE, WEBSOCKET_MESSAGE_OCTETS, WEBSOCKET_PING};
 use crate::msrp::{FrameCutter, check_frame};
 
@@ -58,7 +58,7 @@ pub(super) enum Refusal {
 
 /// Makes a WebSocket of a stream of octets, on which it is then as if MSRP came and went without one.
 pub(super) async fn accept(stream: MsrpStream, terms: Terms) -> Result<MsrpStream, Refusal> {
-    let MsrpStream { reader, writer, bearer, place } = stream;
+    let MsrpStream { reader, writer, bearer, place, .. } = stream;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_OCTETS)
         .write_buffer_size(0)
@@ -68,14 +68,15 @@ pub(super) async fn accept(stream: MsrpStream, terms: Terms) -> Result<MsrpStrea
     // The type of the error is the crate's.
     #[expect(clippy::result_large_err, reason = "the callback's signature")]
     let answer = move |request: &Request, response: Response| answer(&origins, request, response);
-    let handshake = accept_hdr_async_with_config(tokio::io::join(reader, writer), answer, Some(config));
+    let handshake = accept_hdr_async_with_config(Below::new(reader, writer), answer, Some(config));
     let socket = match tokio::time::timeout(terms.handshake, handshake).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return Err(Refusal::Handshake(Box::new(error))),
         Err(_) => return Err(Refusal::Slow(terms.handshake)),
     };
+    let pulse = Some(socket.get_ref().pulse.clone());
     let (reader, writer) = tokio::io::split(Octets::new(socket, terms.ping));
-    Ok(MsrpStream { reader: Box::new(reader), writer: Box::new(writer), bearer, place })
+    Ok(MsrpStream { reader: Box::new(reader), writer: Box::new(writer), bearer, place, pulse })
 }
 
 /// RFC 7977 §4.1 and §7: who may, and what the 101 says.
@@ -109,16 +110,52 @@ fn refusal(status: StatusCode, why: &'static str) -> ErrorResponse {
     response
 }
 
+/// What carries a WebSocket, with the pulse of its peer: a long message may take minutes, and until its end it gives no
+/// other sign of life.
+struct Below {
+    octets: Join<ReadHalf, WriteHalf>,
+    pulse: Pulse,
+}
+
+impl Below {
+    fn new(reader: ReadHalf, writer: WriteHalf) -> Self {
+        Self { octets: tokio::io::join(reader, writer), pulse: Pulse::default() }
+    }
+}
+
+impl AsyncRead for Below {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.octets).poll_read(cx, buf))?;
+        self.pulse.beat(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Below {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.octets).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.octets).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.octets).poll_shutdown(cx)
+    }
+}
+
 /// A WebSocket read and written as octets: each message that comes is one frame of MSRP, and so is each that goes.
 struct Octets {
-    socket: WebSocketStream<Join<ReadHalf, WriteHalf>>,
+    socket: WebSocketStream<Below>,
     /// The rest of the message that is being read.
     unread: Bytes,
     cutter: FrameCutter,
     ping: Duration,
     alarm: Pin<Box<Sleep>>,
-    /// Something came since the last alarm.
-    heard: bool,
+    /// Octets that had come by the last alarm.
+    heard: u64,
     /// A Ping went out since something came.
     asked: bool,
     /// Nothing more is read.
@@ -140,14 +177,14 @@ enum Parting {
 }
 
 impl Octets {
-    fn new(socket: WebSocketStream<Join<ReadHalf, WriteHalf>>, ping: Duration) -> Self {
+    fn new(socket: WebSocketStream<Below>, ping: Duration) -> Self {
         Self {
+            heard: socket.get_ref().pulse.octets(),
             socket,
             unread: Bytes::new(),
             cutter: FrameCutter::default(),
             ping,
             alarm: Box::pin(tokio::time::sleep(ping)),
-            heard: false,
             asked: false,
             over: false,
             farewell: CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static("") },
@@ -156,7 +193,6 @@ impl Octets {
     }
 
     fn take(&mut self, message: Message) {
-        (self.heard, self.asked) = (true, false);
         let octets = match message {
             // RFC 7977 §4.2: what text says is octets, too. That it is UTF-8 has been seen to (RFC 6455 §8.1).
             Message::Text(text) => Bytes::from(text),
@@ -195,11 +231,13 @@ impl Octets {
     /// Notices a peer that is no longer there (RFC 7977 §6).
     fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.alarm.as_mut().poll(cx).is_ready() {
-            if self.asked {
+            let heard = self.socket.get_ref().pulse.octets();
+            let silent = std::mem::replace(&mut self.heard, heard) == heard;
+            if self.asked && silent {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the WebSocket's peer does not answer a Ping"));
             }
-            if !std::mem::take(&mut self.heard) {
-                self.asked = true;
+            self.asked = silent;
+            if silent {
                 Pin::new(&mut self.socket).start_send(Message::Ping(Bytes::new())).map_err(broken)?;
                 // What is left of it goes with the next flush or message.
                 let _ = Pin::new(&mut self.socket).poll_flush(cx).map_err(broken)?;
@@ -296,7 +334,7 @@ mod tests {
     async fn socket() -> (Octets, DuplexStream) {
         let (ours, theirs) = duplex(4096);
         let (reader, writer) = tokio::io::split(ours);
-        let below: Join<ReadHalf, WriteHalf> = tokio::io::join(Box::new(reader), Box::new(writer));
+        let below = Below::new(Box::new(reader), Box::new(writer));
         (Octets::new(WebSocketStream::from_raw_socket(below, Role::Server, None).await, PING), theirs)
     }
 
@@ -313,6 +351,23 @@ mod tests {
         }
         client.read_exact(&mut heard).await.expect("a third Ping, which stays without answer");
         let error = reading.await.expect("no panic").expect_err("nothing was sent");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    // M7977-6-01
+    #[tokio::test]
+    async fn a_message_that_takes_longer_than_any_silence_may_is_waited_for() {
+        let (mut socket, mut client) = socket().await;
+        let reading = tokio::spawn(async move { socket.read_u8().await });
+        client.write_all(&[0x82, 0xfe, 0x40, 0, 1, 2, 3, 4]).await.expect("room"); // binary, of 16 KiB
+        let mut heard = [0; 2];
+        for _ in 0..3 {
+            client.read_exact(&mut heard).await.expect("a Ping");
+            assert_eq!(heard, ASKED);
+            client.write_all(&[0]).await.expect("an octet of the message instead of a Pong, which cannot overtake it");
+        }
+        client.read_exact(&mut heard).await.expect("a last Ping");
+        let error = reading.await.expect("no panic").expect_err("nothing came any more");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 

@@ -23,8 +23,18 @@ pub const CPIM_DEPTH: usize = 8;
 /// URIs in one To-Path or From-Path: more relays than this is a loop.
 pub const MSRP_PATH_URIS: usize = 16;
 
-/// Sessions bound to one MSRP connection.
+/// Sessions that a peer binds to one MSRP connection.
 pub const SESSIONS_PER_CONNECTION: usize = 4096;
+
+/// Sessions on the connection to our relay: all that so many calls can have, so that a call is refused by SIP, where the
+/// caller hears why, and not one of its streams later on.
+pub const SESSIONS_PER_TRUNK: usize = SIP_CALLS * MSRP_RELAY_PATHS;
+
+/// Commands of the engine that may wait for a connection; more means that it has stopped working, and it is closed.
+pub const COMMANDS_PER_CONNECTION: usize = 1024;
+
+/// On the connection to our relay they are of all calls at once, each of which may have a few on the way.
+pub const COMMANDS_PER_TRUNK: usize = 2 * SESSIONS_PER_TRUNK;
 
 /// Whole messages of one MSRP connection that are being committed; with so many its next octets wait for our disk.
 pub const COMMITS_PER_CONNECTION: usize = 16;
@@ -191,6 +201,18 @@ pub const MSML_AUDIT_OCTETS: usize = 48 * 1024;
 
 /// Connections that one audit may be about; their bare ids fill [`MSML_AUDIT_OCTETS`].
 pub const MSML_AUDIT_OBJECTS: usize = 1000;
+
+/// Scripts that are fetched at the same time; the next wait, as long as one may take.
+pub const MSML_FETCHES: usize = 64;
+
+/// How long fetching one script may take, redirects and waiting included: a caller waits for what it says.
+pub const MSML_FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Redirects on the way to one script; each is asked for anew whether it is allowed.
+pub const MSML_FETCH_REDIRECTS: usize = 3;
+
+/// Scripts that are kept to be asked for by their validators (RFC 9110 §13.1); the oldest goes first.
+pub const MSML_SCRIPTS_KEPT: usize = 64;
 
 /// MSML dialogs alive on one server: every one may hold a script of `MSML_OCTETS`.
 pub const MSML_DIALOGS: usize = 100_000;

@@ -3,6 +3,7 @@
 //! Nothing here knows a protocol, and nothing here does I/O. A room that needs the hour, a random token or a size
 //! limit gets it from here as a value, so that every run can be replayed.
 
+pub mod boxes;
 pub mod digest_auth;
 pub mod file;
 pub mod limits;
@@ -11,15 +12,18 @@ pub mod media;
 pub mod mint;
 pub mod network;
 pub mod range;
+pub mod site;
 pub mod time;
 pub mod uri;
 pub mod wrapper;
 
+pub use boxes::{BoxClass, BoxPattern};
 pub use file::{Digest, DigestAlgorithm, FileInfo};
 pub use machine::{Machine, Outbox};
 pub use mint::Mint;
 pub use network::Network;
 pub use range::{ByteRange, Ranges, TooManyHoles};
+pub use site::{Site, SiteError, Sites};
 pub use time::{Instant, Now, Wall};
 pub use uri::{ObjectUri, ObjectUriError};
 pub use wrapper::{Party, Wrapper};

@@ -105,6 +105,7 @@ impl Motion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DialogReport {
     pub(super) name: String,
+    pub(super) src: Option<String>,
     pub(super) runs: Duration,
     /// The first that works, with those that run beside it.
     pub(super) crew: Vec<(PrimitiveKey, &'static str)>,
@@ -179,7 +180,11 @@ impl Audited {
 
     fn dialog(&self, text: &mut String, dialog: &DialogReport) {
         let name = escape(&dialog.name);
-        let _ = write!(text, "<dialog name=\"{name}\" type=\"application/moml+xml\">");
+        let _ = write!(text, "<dialog name=\"{name}\" type=\"application/moml+xml\"");
+        if let Some(src) = &dialog.src {
+            let _ = write!(text, " src=\"{}\"", escape(src));
+        }
+        text.push('>');
         // §16.4.7: a positive integer.
         let seconds = dialog.runs.as_secs().saturating_add(1).to_string();
         self.leaf(text, State::Duration, "duration", Some(&seconds));

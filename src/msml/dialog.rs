@@ -8,6 +8,7 @@ use crate::model::Instant;
 use super::audit::DialogReport;
 use super::document::{Deed, Kind, Primitive, Send, Step, is_target, primitives};
 use super::event::is_in_class;
+use super::fault::Code;
 use super::keys::{ContextId, PrimitiveKey};
 use super::ledger::{DialogKey, Turn};
 use super::object::DialogId;
@@ -33,6 +34,10 @@ pub(super) struct Identity {
     pub(super) exit_style: ExitStyle,
     /// `maxtime` of a `<record>` that gives none.
     pub(super) maxtime: Duration,
+    /// Whether its script is held to the schemas.
+    pub(super) strict: bool,
+    /// Where its script lies, if that is elsewhere.
+    pub(super) src: Option<String>,
     /// Whether the request came on the very SIP dialog of the connection, so that its BYE can carry the last event.
     pub(super) on_own_connection: bool,
 }
@@ -43,6 +48,8 @@ pub(super) struct Dialog {
     who: Identity,
     name: String,
     since: Instant,
+    /// Whether the script is still being fetched (RFC 5707 §9.6.1).
+    fetching: bool,
     steps: VecDeque<Step>,
     /// Class and id of every primitive in the script: what a `<send>` can mean (RFC 5707 §9.6.3).
     cast: Vec<(&'static str, Option<String>)>,
@@ -60,14 +67,17 @@ pub(super) struct Dialog {
 }
 
 impl Dialog {
-    pub(super) fn new(who: Identity, steps: Vec<Step>, since: Instant) -> Self {
-        let cast = steps.iter().flat_map(primitives).map(|member| (member.kind.class(), member.id.clone())).collect();
+    /// A dialog with its script, or one whose script is yet to be [fetched](Dialog::fetched).
+    pub(super) fn new(who: Identity, steps: Option<Vec<Step>>, since: Instant) -> Self {
+        let fetching = steps.is_none();
+        let steps = steps.unwrap_or_default();
         Self {
             name: who.id.to_string(),
             who,
             since,
+            fetching,
+            cast: cast(&steps),
             steps: steps.into(),
-            cast,
             crew: Vec::new(),
             group_exit: None,
             had_work: false,
@@ -83,6 +93,11 @@ impl Dialog {
         &self.who.id
     }
 
+    /// Whether its script is held to the schemas.
+    pub(super) const fn is_strict(&self) -> bool {
+        self.who.strict
+    }
+
     /// The SIP dialog that started it.
     pub(super) const fn context(&self) -> ContextId {
         self.who.context
@@ -93,7 +108,22 @@ impl Dialog {
         let (inert, working): (Vec<_>, Vec<_>) = self.crew.iter().partition(|running| running.is_inert());
         let crew = working.into_iter().chain(inert);
         let crew = crew.map(|running| (running.key, running.primitive.kind.class())).collect();
-        DialogReport { name: self.who.id.name.clone(), runs: now.since(self.since), crew, controller }
+        let (name, src) = (self.who.id.name.clone(), self.who.src.clone());
+        DialogReport { name, src, runs: now.since(self.since), crew, controller }
+    }
+
+    /// Its script is here, or will never be. A dialog that was terminated meanwhile has said so already.
+    pub(super) fn fetched(&mut self, script: Result<Vec<Step>, (Code, String)>, turn: &mut Turn<'_>) {
+        self.fetching = false;
+        match script {
+            Ok(steps) => {
+                self.cast = cast(&steps);
+                self.steps = steps.into();
+            }
+            Err((code, description)) => {
+                self.end_with(Ending::Failed { status: code.number(), description, results: Vec::new() }, turn);
+            }
+        }
     }
 
     /// Whether an outside `<send>` can mean `target`.
@@ -108,7 +138,7 @@ impl Dialog {
                 self.perform(deed, turn);
                 continue;
             }
-            if !self.crew_is_done(turn) {
+            if self.fetching && !self.terminated || !self.crew_is_done(turn) {
                 return false;
             }
             if let Some(exit) = self.group_exit.take() {
@@ -349,4 +379,9 @@ impl Dialog {
             }
         }
     }
+}
+
+/// Class and id of every primitive of a script.
+fn cast(steps: &[Step]) -> Vec<(&'static str, Option<String>)> {
+    steps.iter().flat_map(primitives).map(|member| (member.kind.class(), member.id.clone())).collect()
 }

@@ -76,8 +76,8 @@ pub enum Action {
 pub enum Script {
     /// In the document.
     Inline(Vec<Step>),
-    /// At the URL of `src`.
-    External,
+    /// At this URL, the value of `src`.
+    External(String),
 }
 
 /// RFC 5707 §9.2: one step of a dialog; steps run one after the other.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::model::limits::MSML_AUDIT_OBJECTS;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
@@ -10,10 +12,10 @@ use super::dialog::{Dialog, Identity};
 use super::document::{Action, Document, Script};
 use super::event::is_in_class;
 use super::fault::{Code, Fault, quoted};
-use super::keys::{ContextId, PrimitiveKey};
+use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::ledger::{DialogKey, Ledger, Turn};
 use super::object::{DialogId, Identifier, Query, Root};
-use super::parse::check;
+use super::parse::{check, check_script};
 use super::port::{Input, Limits, Output, Reason};
 use super::reply::{Reply, Style, Verdict};
 use super::state::{State, States};
@@ -44,8 +46,8 @@ pub struct Interpreter {
     limits: Limits,
     mint: Mint,
     draining: bool,
-    /// Why nothing can be received.
-    lack: Option<String>,
+    /// Whether new files are taken.
+    taking: bool,
     connections: BTreeMap<String, Connection>,
     /// Tags by their lower-case form, for clients that lose the case (checklist F-2).
     lowered: BTreeMap<String, Vec<String>>,
@@ -82,8 +84,9 @@ impl Machine for Interpreter {
             Input::Ended { primitive, end } => {
                 self.on_primitive(now, primitive, out, |dialog, turn| dialog.ended(primitive, end, turn));
             }
+            Input::Fetched { fetch, result } => self.fetched(now, fetch, result, out),
             Input::Drain(draining) => self.draining = draining,
-            Input::Storage(lack) => self.lack = lack,
+            Input::Taking(taking) => self.taking = taking,
             Input::Timeout => self.timeout(now, out),
         }
     }
@@ -100,7 +103,7 @@ impl Interpreter {
             limits,
             mint,
             draining: false,
-            lack: None,
+            taking: true,
             connections: BTreeMap::new(),
             lowered: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -149,7 +152,7 @@ impl Interpreter {
         let mut wanted: BTreeMap<&String, usize> = BTreeMap::new();
         let mut total = 0;
         for command in &document.commands {
-            if let Action::DialogStart { target, script: Script::Inline(_), .. } = &command.action {
+            if let Action::DialogStart { target, .. } = &command.action {
                 total += 1;
                 if let Some(conn) = self.resolve(&target.root) {
                     *wanted.entry(conn).or_default() += 1;
@@ -159,8 +162,8 @@ impl Interpreter {
         if total > 0 && self.draining {
             return Err((Code::NotInService, "the server is going out of service and starts no dialogs".to_owned()));
         }
-        if let Some(lack) = self.lack.as_ref().filter(|_| document.records()) {
-            return Err((Code::NoResource, format!("nothing can be recorded now: {lack}")));
+        if !self.taking && document.records() {
+            return Err((Code::NoResource, "there is no room for new files: nothing can be recorded now".to_owned()));
         }
         let limits = self.limits;
         if self.dialogs.len() + total > limits.dialogs {
@@ -244,28 +247,36 @@ impl Interpreter {
         });
         let id = DialogId { conn, name };
         let text = id.to_string();
-        match script {
+        self.last_dialog += 1;
+        let key = DialogKey(self.last_dialog);
+        let on_own_connection = connection.context == asker.context;
+        connection.dialogs.insert(id.name.clone(), key);
+        let (src, steps) = match script {
+            Script::Inline(steps) => (None, Some(steps)),
             // RFC 5707 §9.6.1: the fetch is asynchronous, so its failure is an event.
-            Script::External => {
-                let values = [
-                    ("dialog.exit.status".to_owned(), Code::Fetch.number().to_string()),
-                    ("dialog.exit.description".to_owned(), "fetching scripts is not allowed by this server".to_owned()),
-                ];
-                let mut turn = Turn { now, ledger: &mut self.ledger, out };
-                turn.event(asker.context, "msml.dialog.exit", &text, &values);
-            }
-            Script::Inline(steps) => {
-                self.last_dialog += 1;
-                let key = DialogKey(self.last_dialog);
-                let on_own_connection = connection.context == asker.context;
-                connection.dialogs.insert(id.name.clone(), key);
-                let Asker { context, style: Style { exit: exit_style, maxtime, .. } } = asker;
-                let who = Identity { key, id, context, exit_style, maxtime, on_own_connection };
-                self.dialogs.insert(key, Dialog::new(who, steps, now));
-                self.on_dialog(now, key, out, |_, _| {});
-            }
+            Script::External(src) => (Some(src), None),
+        };
+        if let Some(src) = src.clone() {
+            out.push(Output::Fetch { fetch: FetchKey(key.0), src, dialog: text.clone() });
         }
+        let Asker { context, style: Style { exit: exit_style, maxtime, strict, .. } } = asker;
+        let who = Identity { key, id, context, exit_style, maxtime, strict, src, on_own_connection };
+        self.dialogs.insert(key, Dialog::new(who, steps, now));
+        self.on_dialog(now, key, out, |_, _| {});
         Ok(text)
+    }
+
+    /// RFC 5707 §9.6.1 and §11: a script that can't be had is 423, one that can't be used has the code of its first fault.
+    fn fetched(&mut self, now: Instant, fetch: FetchKey, result: Result<Bytes, String>, out: &mut Outbox<Output>) {
+        let strict = self.dialogs.get(&DialogKey(fetch.0)).is_some_and(Dialog::is_strict);
+        let script = result.map_err(|why| (Code::Fetch, why)).and_then(|body| {
+            let first = |faults: Vec<Fault>| faults.into_iter().next();
+            check_script(&body, strict).map_err(|faults| match first(faults) {
+                Some(fault) => (fault.code, format!("in the script: {}", fault.description())),
+                None => (Code::BadRequest, "the script can't be used".to_owned()),
+            })
+        });
+        self.on_dialog(now, DialogKey(fetch.0), out, |dialog, turn| dialog.fetched(script, turn));
     }
 
     fn send(

@@ -7,3 +7,7 @@ pub struct ContextId(pub u64);
 /// One running primitive, named by the interpreter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrimitiveKey(pub u64);
+
+/// One script that is being fetched, named by the interpreter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetchKey(pub u64);

@@ -18,7 +18,7 @@
 //!
 //! Limits: size, depth, elements, attributes, namespaces, namelists and dialogs as in [`limits`](crate::model::limits).
 //!
-//! It does not: fetch scripts (423), know conferences, tones, speech or fax (402), move a single octet of a file, or
+//! It does not: fetch scripts itself, know conferences, tones, speech or fax (402), move a single octet of a file, or
 //! decide whether a client may do what it asks.
 
 mod audit;
@@ -52,7 +52,7 @@ pub use document::{
 pub use event::{EVENTS, Understood};
 pub use fault::{Code, Fault, Position};
 pub use interpreter::Interpreter;
-pub use keys::{ContextId, PrimitiveKey};
+pub use keys::{ContextId, FetchKey, PrimitiveKey};
 pub use object::{Identifier, ObjectError, Query, Root};
 pub use parse::check;
 pub use port::{End, Input, Limits, Order, Output, Play, Reason, Work};

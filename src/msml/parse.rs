@@ -1,6 +1,6 @@
 //! From the element tree to a typed request: RFC 5707 §7 and §9 as far as files can follow them.
 
-use super::document::{Action, Command, Document, Script};
+use super::document::{Action, Command, Document, Script, Step};
 use super::fault::{Code, Fault, Position, quoted};
 use super::object::{Query, Root};
 use super::state::{self, Wanted};
@@ -14,11 +14,28 @@ use super::xml::{Element, read};
 /// Every fault found, in document order: one if the document is not well-formed, else at most
 /// [`MSML_FAULTS`](crate::model::limits::MSML_FAULTS).
 pub fn check(body: &[u8], strict: bool) -> Result<Document, Vec<Fault>> {
+    checked(body, strict, Checker::document)
+}
+
+/// Reads and validates a script that was fetched: the content of `<dialogstart>`, in the `<moml>` that RFC 5707 §9.7.6
+/// wants around it, or a single primitive or group.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_script(body: &[u8], strict: bool) -> Result<Vec<Step>, Vec<Fault>> {
+    checked(body, strict, Checker::fetched)
+}
+
+fn checked<T>(
+    body: &[u8],
+    strict: bool,
+    read_root: impl FnOnce(&mut Checker, Element<'_>) -> T,
+) -> Result<T, Vec<Fault>> {
     let tree = read(body).map_err(|fault| vec![fault])?;
     let mut checker = Checker { strict, faults: Vec::new() };
-    let document = checker.document(tree.root());
+    let found = read_root(&mut checker, tree.root());
     if checker.faults.is_empty() {
-        return Ok(document);
+        return Ok(found);
     }
     checker.faults.sort_by_key(|fault| Position { line: fault.line, column: fault.column });
     Err(checker.faults)
@@ -80,11 +97,11 @@ impl Checker {
     }
 
     fn script(&mut self, element: Element<'_>) -> Script {
-        if element.attribute("src").is_some() {
+        if let Some(src) = element.attribute("src") {
             if element.children().next().is_some() {
                 self.fault(element, Code::Ambiguous, "<dialogstart> has both src and an inline description");
             }
-            return Script::External;
+            return Script::External(src.trim().to_owned());
         }
         let mut children = element.children();
         let steps = match (children.next(), children.next()) {
@@ -93,12 +110,26 @@ impl Checker {
                 Vec::new()
             }
             // RFC 5707 §9.7.6 demands this wrapper, its examples and schema do not have it.
-            (Some(moml), None) if moml.own_name() == "moml" => {
-                self.attributes(moml, &MOML);
-                self.steps(moml, &MOML)
-            }
+            (Some(moml), None) if moml.own_name() == "moml" => self.framed(moml),
             _ => self.steps(element, &DIALOGSTART),
         };
         Script::Inline(steps)
+    }
+
+    fn framed(&mut self, moml: Element<'_>) -> Vec<Step> {
+        self.attributes(moml, &MOML);
+        self.steps(moml, &MOML)
+    }
+
+    /// A description that stands alone.
+    fn fetched(&mut self, root: Element<'_>) -> Vec<Step> {
+        match root.own_name() {
+            "moml" => self.framed(root),
+            name if DIALOGSTART.children().any(|child| child == name) => self.step(root).into_iter().collect(),
+            _ => {
+                self.misplaced(root, &DIALOGSTART);
+                Vec::new()
+            }
+        }
     }
 }

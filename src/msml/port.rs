@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::model::limits::{DIALOGS_PER_CONNECTION, MSML_DIALOGS};
 
 use super::document::{PlayFile, Record};
-use super::keys::{ContextId, PrimitiveKey};
+use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::reply::{Reply, Style};
 
 /// How many dialogs may be alive; one more is answered 520 and nothing of its request is executed.
@@ -68,10 +68,17 @@ pub enum Input {
         /// How.
         end: End,
     },
+    /// An [`Output::Fetch`] was performed: the script, or why there is none.
+    Fetched {
+        /// Which.
+        fetch: FetchKey,
+        /// What came of it.
+        result: Result<Bytes, String>,
+    },
     /// Whether new dialogs are refused with 510.
     Drain(bool),
-    /// Why nothing can be received now, if nothing can: a `<record>` is then refused with 520.
-    Storage(Option<String>),
+    /// Whether new files are taken: if not, a `<record>` is refused with 520.
+    Taking(bool),
     /// The [deadline](crate::model::Machine::deadline) has passed.
     Timeout,
 }
@@ -130,6 +137,15 @@ pub enum Output {
         dialog: String,
         /// What it does.
         work: Work,
+    },
+    /// A script has to be fetched (RFC 5707 §9.6.1); answered with [`Input::Fetched`].
+    Fetch {
+        /// Its key from now on.
+        fetch: FetchKey,
+        /// Where it lies, as the client wrote it.
+        src: String,
+        /// The whole identifier of its dialog.
+        dialog: String,
     },
     /// An event for a running primitive.
     Order {

@@ -16,7 +16,7 @@ impl Checker {
         element.children().filter_map(|child| self.step(child)).collect()
     }
 
-    fn step(&mut self, element: Element<'_>) -> Option<Step> {
+    pub(super) fn step(&mut self, element: Element<'_>) -> Option<Step> {
         match element.own_name() {
             "group" => Some(Step::Group(self.group(element))),
             "send" | "exit" | "disconnect" => self.deed(element).map(Step::Deed),

@@ -148,7 +148,7 @@ impl Connection {
 
     fn bind(&mut self, spec: SessionSpec, out: &mut Outbox<Output>) {
         let (key, greet, local, by) = (spec.key, spec.greet, spec.local.clone(), spec.session_match);
-        if self.sessions.bind(spec).is_err() {
+        if self.sessions.bind(spec, self.config.sessions_most()).is_err() {
             if let Some(head) =
                 self.knocking.take_if(|head| head.to_path.last().is_some_and(|uri| local.names_session(uri, by)))
             {
@@ -227,7 +227,7 @@ impl Connection {
     fn decode(&mut self, now: Now, out: &mut Outbox<Output>) {
         loop {
             self.decode_on(out);
-            match self.receiver.in_the_way(&self.sessions) {
+            match self.receiver.in_the_way(&self.config, &self.sessions) {
                 Some(message) if self.patience.waits_for(message) => return,
                 Some(message) if self.receiver.may_block(message, &mut self.sessions) => {
                     return self.patience.grant(Some(message), now.instant);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::model::limits::{
-    MSRP_TRANSACTION_TIMEOUT, REPORT_EVERY_OCTETS, SEND_WINDOW_OCTETS, UNSENT_OCTETS, UNWRITTEN_OCTETS,
+    MSRP_TRANSACTION_TIMEOUT, REPORT_EVERY_OCTETS, SEND_WINDOW_OCTETS, SESSIONS_PER_CONNECTION, SESSIONS_PER_TRUNK,
+    UNSENT_OCTETS, UNWRITTEN_OCTETS,
 };
 use crate::model::{ByteRange, Instant, Ranges};
 
@@ -54,6 +55,16 @@ pub struct Config {
     pub chunk_octets: usize,
     /// Whether it is a WebSocket, whose client may ask for a relay URI by AUTH (RFC 7977 §5.3). On others that gets 501.
     pub websocket: bool,
+    /// Whether it leads to a relay of our own: then the sessions of all calls share it, and others are about to come even
+    /// while it carries one.
+    pub trunk: bool,
+}
+
+impl Config {
+    /// Sessions that may be bound at a time.
+    pub(super) const fn sessions_most(&self) -> usize {
+        if self.trunk { SESSIONS_PER_TRUNK } else { SESSIONS_PER_CONNECTION }
+    }
 }
 
 impl Default for Config {
@@ -67,6 +78,7 @@ impl Default for Config {
             transaction_timeout: MSRP_TRANSACTION_TIMEOUT,
             chunk_octets: usize::MAX,
             websocket: false,
+            trunk: false,
         }
     }
 }

@@ -64,19 +64,19 @@ impl Receiver {
     pub(super) fn is_stalled(&self, config: &Config, sessions: &Sessions) -> bool {
         let waits = match self.being_read() {
             Some((key, message)) if message.stage == Stage::Waiting => {
-                self.parked >= PARKED_OCTETS || self.is_alone(key, sessions)
+                self.parked >= PARKED_OCTETS || self.is_alone(key, config, sessions)
             }
-            Some((key, message)) => message.held && self.is_alone(key, sessions),
+            Some((key, message)) => message.held && self.is_alone(key, config, sessions),
             None => false,
         };
         waits || self.unwritten >= config.unwritten_octets || self.complete >= COMMITS_PER_CONNECTION
     }
 
     /// The message without a grant for which there is no more room, and which keeps others waiting.
-    pub(super) fn in_the_way(&self, sessions: &Sessions) -> Option<InboundKey> {
+    pub(super) fn in_the_way(&self, config: &Config, sessions: &Sessions) -> Option<InboundKey> {
         let (key, message) = self.being_read()?;
         let full = message.stage == Stage::Waiting && self.parked >= PARKED_OCTETS;
-        (full && !self.is_alone(key, sessions)).then_some(key)
+        (full && !self.is_alone(key, config, sessions)).then_some(key)
     }
 
     /// Whether this message may keep the others on the connection waiting for a moment. Not if it is for one of the same
@@ -109,8 +109,10 @@ impl Receiver {
     }
 
     /// Whether nobody else could use the connection.
-    fn is_alone(&self, key: InboundKey, sessions: &Sessions) -> bool {
-        sessions.len() <= 1 && self.messages.keys().all(|other| *other == key || !self.is_unfinished(*other))
+    fn is_alone(&self, key: InboundKey, config: &Config, sessions: &Sessions) -> bool {
+        sessions.len() <= 1
+            && !config.trunk
+            && self.messages.keys().all(|other| *other == key || !self.is_unfinished(*other))
     }
 
     /// A SEND whose To-Path names this session.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::model::limits::SESSIONS_PER_CONNECTION;
 use crate::model::media::{accepts, bare};
 
 use super::cpim::is_cpim;
@@ -100,7 +99,8 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn bind(&mut self, spec: SessionSpec) -> Result<(), TooManySessions> {
+    /// At most so many; one that is there already may always be bound anew.
+    pub(super) fn bind(&mut self, spec: SessionSpec, most: usize) -> Result<(), TooManySessions> {
         let key = spec.key;
         let new = match self.by_key.remove(&key) {
             Some(old) => {
@@ -113,7 +113,7 @@ impl Sessions {
                     ..Session::new(spec)
                 }
             }
-            None if self.by_key.len() >= SESSIONS_PER_CONNECTION => return Err(TooManySessions),
+            None if self.by_key.len() >= most => return Err(TooManySessions),
             None => Session::new(spec),
         };
         self.by_id.insert(new.spec.local.session_id.clone(), key);
@@ -202,11 +202,11 @@ mod tests {
     #[test]
     fn a_session_is_found_by_its_one_uri_and_a_new_spec_replaces_the_old() {
         let mut sessions = Sessions::default();
-        sessions.bind(spec(1, "old")).expect("room");
+        sessions.bind(spec(1, "old"), 1).expect("room");
         let (old, new) = (spec(1, "old").local, spec(1, "new").local);
         assert_eq!(sessions.find(std::slice::from_ref(&old)), Some(SessionKey(1)));
         assert_eq!(sessions.find(&[old.clone(), old.clone()]), None);
-        sessions.bind(spec(1, "new")).expect("room");
+        sessions.bind(spec(1, "new"), 1).expect("room");
         assert_eq!((sessions.find(&[old]), sessions.find(&[new])), (None, Some(SessionKey(1))));
         assert_eq!(sessions.len(), 1);
     }
@@ -217,7 +217,7 @@ mod tests {
         let rewritten = MsrpUri::session(true, "gateway.example.org", 1, "a".to_owned());
         for (session_match, found) in [(SessionMatch::Uri, None), (SessionMatch::Id, Some(SessionKey(1)))] {
             let mut sessions = Sessions::default();
-            sessions.bind(SessionSpec { session_match, ..spec(1, "a") }).expect("room");
+            sessions.bind(SessionSpec { session_match, ..spec(1, "a") }, 1).expect("room");
             assert_eq!(sessions.find(std::slice::from_ref(&rewritten)), found);
             let other = MsrpUri { session_id: Some("b".to_owned()), ..rewritten.clone() };
             let none = MsrpUri { session_id: None, ..rewritten.clone() };

@@ -107,6 +107,12 @@ impl MsrpUri {
         path.iter().map(Self::to_string).collect::<Vec<_>>().join(" ")
     }
 
+    /// Host and port: what may be said of a URI to whoever reads a log. RFC 4975 §14.1: its session id may not, for who
+    /// knows that is the session's peer.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port.unwrap_or(MSRP_PORT))
+    }
+
     /// The address, if the host is one and not a name.
     pub fn address(&self) -> Option<IpAddr> {
         let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&self.host);

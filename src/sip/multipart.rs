@@ -1,5 +1,7 @@
 //! Multipart bodies (RFC 5621, RFC 2046 §5.1) taken apart.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::flow::Body;
@@ -104,12 +106,26 @@ fn read(section: Bytes) -> Option<Body> {
     };
     let fields = [b"\r\n", &section[..end]].concat();
     let head = head(&fields).ok()?;
+    let encoding = message::value(&head.headers, "Content-Transfer-Encoding").unwrap_or("binary");
+    let (octets, known) = match encoding.trim().to_ascii_lowercase().as_str() {
+        "binary" | "8bit" | "7bit" => (section.slice(start..), true),
+        "base64" => (plain(&section[start..])?, true),
+        _ => (section.slice(start..), false),
+    };
+    let content_type = message::value(&head.headers, "Content-Type").unwrap_or("text/plain");
     Some(Body {
-        content_type: message::value(&head.headers, "Content-Type").unwrap_or("text/plain").to_owned(),
+        // RFC 2045 §6.4: what is encoded in an unknown way is just octets.
+        content_type: if known { content_type } else { "application/octet-stream" }.to_owned(),
         disposition: message::value(&head.headers, "Content-Disposition").map(str::to_owned),
         id: message::value(&head.headers, "Content-ID").map(|id| id.trim_matches(['<', '>', ' ']).to_owned()),
-        octets: section.slice(start..),
+        octets,
     })
+}
+
+/// The octets that base64 stands for (RFC 2045 §6.8): mail libraries write pictures so, whatever may carry them.
+fn plain(text: &[u8]) -> Option<Bytes> {
+    let digits: Vec<u8> = text.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();
+    STANDARD.decode(digits).ok().map(Bytes::from)
 }
 
 #[cfg(test)]
@@ -129,6 +145,21 @@ mod tests {
         let want = [("application/sdp", sdp), ("text/plain", plain), ("application/msml+xml", msml)];
         assert_eq!(seen, want.map(|(name, octets)| (name.to_owned(), octets)));
         assert_eq!(parts[2].disposition.as_deref(), Some("render"));
+    }
+
+    #[test]
+    fn a_part_in_base64_is_what_it_stands_for_and_one_in_an_unknown_encoding_just_octets() {
+        let part = |encoding: &str, text: &str| {
+            let text = format!(
+                "--x\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{text}\r\n--x--"
+            );
+            parts(&Body::new("multipart/related;boundary=x", text)).pop().map(|part| (part.media_type(), part.octets))
+        };
+        let is = |kind: &str, octets: &'static [u8]| Some((kind.to_owned(), Bytes::from_static(octets)));
+        assert_eq!(part("Base64", "AAEC\r\n/w==\r\n"), is("image/png", &[0, 1, 2, 255]));
+        assert_eq!(part("8bit", "AAEC"), is("image/png", b"AAEC"));
+        assert_eq!(part("quoted-printable", "=41"), is("application/octet-stream", b"=41"));
+        assert_eq!(part("base64", "no digits!"), None);
     }
 
     // M5547-8.8-01 M5547-8.8-03 M5547-8.8-04

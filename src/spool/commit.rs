@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::limits::ENVELOPE_OCTETS;
 use crate::model::{Now, Wall};
 
+use super::ballast;
 use super::catalog::{ask, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
@@ -15,7 +16,7 @@ use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::record::{self, Kind, Unreadable};
 use super::settle::settle;
-use super::shared::Shared;
+use super::shared::{Shared, locked};
 
 /// Publishes a sealed file.
 ///
@@ -41,18 +42,22 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         stored: now.wall,
         replaces,
     };
-    let Some(envelope) = Envelope::new(draft, facts) else {
+    let key = sealed.arrival.as_ref().and_then(|arrival| arrival.key.clone());
+    let mut key = key.as_deref().map(|key| (key, locked(&shared.mint).fork()));
+    let made = Envelope::new(draft, facts, key.as_mut().map(|(key, mint)| (*key, mint)));
+    let Some((envelope, record)) = made else {
         discard(shared, &mut sealed);
         return Err(CommitError::EnvelopeTooLarge { limit: ENVELOPE_OCTETS });
     };
     let arrival = sealed.arrival.take().expect("a sealed file has its octets");
-    let (mut arrival, settled) = settle(shared, arrival, &envelope.encode());
+    let (mut arrival, settled) = settle(shared, arrival, &record);
     if let Err(error) = settled {
         undo(shared, id);
         arrival.broken = is_full(&error);
         sealed.arrival = Some(arrival); // it waits for its sender
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
         tracing::warn!(object = %id, call_id, message_id, %error, "not committed");
+        shared.note("committing", &error);
         return Err(if is_full(&error) { CommitError::Full } else { SpoolError::io("committing")(error).into() });
     }
     if arrival.journal.is_some() {
@@ -123,9 +128,13 @@ pub(super) fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), Sp
     }
     for (generation, id) in line.into_iter().enumerate().rev() {
         let by = if generation == 0 { by } else { REPLACED };
-        write_tombstone(shared, id, by, at).map_err(SpoolError::io("writing down a deletion"))?;
+        write_tombstone(shared, id, by, at).map_err(|error| {
+            shared.note("writing down a deletion", &error);
+            SpoolError::io("writing down a deletion")(error)
+        })?;
         remove_buried(shared, id);
     }
+    ballast::take_in(shared);
     Ok(())
 }
 

@@ -35,6 +35,20 @@ pub enum SpoolError {
         /// The object.
         id: String,
     },
+    /// The object, or the stage, is encrypted, and what opens it is not here.
+    #[error("{id} is encrypted with the key {key:?}, which is not at hand, or is another one of that name")]
+    KeyMissing {
+        /// The object.
+        id: String,
+        /// The name of the master key.
+        key: String,
+    },
+    /// What arrives in this box is to be encrypted.
+    #[error("what arrives in the box {mailbox} is encrypted, and there is no key")]
+    NoKey {
+        /// The box.
+        mailbox: String,
+    },
     /// There is no such object, or not any more.
     #[error("object {id} is gone")]
     Gone {
@@ -60,7 +74,15 @@ pub enum SpoolError {
     Index(#[from] rusqlite::Error),
 }
 
+/// What is said of an encrypted body that does not open as it was sealed.
+pub(super) const BROKEN_FRAME: &str = "a frame of the body is not what was sealed at its place";
+
 impl SpoolError {
+    /// Whether a frame of an encrypted body did not open.
+    pub(super) fn is_broken_frame(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::InvalidData)
+    }
+
     pub(super) const fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Io { doing, error }
     }

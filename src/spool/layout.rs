@@ -13,6 +13,8 @@ pub(super) const VERSION_FILE: &str = "VERSION";
 pub(super) const VERSION_DRAFT: &str = "VERSION.new";
 /// The lock of the one process that writes.
 pub(super) const LOCK_FILE: &str = "lock";
+/// Room that is held only to be given up.
+pub(super) const BALLAST_FILE: &str = "ballast";
 /// The SQLite index and its companions; a cache.
 pub(super) const INDEX_FILES: [&str; 3] = ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"];
 
@@ -94,6 +96,11 @@ impl Id {
     /// `stage/<id>.state`, before it is put in force.
     pub(super) fn state_draft(self) -> String {
         format!("{STAGE}/{self}.state")
+    }
+
+    /// `stage/<id>.gone`: what is overwritten before it is removed.
+    pub(super) fn gone(self) -> String {
+        format!("{STAGE}/{self}.gone")
     }
 
     /// `corrupt/<id>.KIND`.

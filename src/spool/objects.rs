@@ -4,6 +4,7 @@ use std::io;
 
 use crate::model::limits::ENVELOPE_OCTETS;
 
+use super::ballast;
 use super::files::{File, Mode, read_small};
 use super::layout::{CORRUPT, Id, LETTERS, QUEUED, STATE, shard};
 use super::shared::Shared;
@@ -40,6 +41,22 @@ pub(super) fn envelope(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
     read_small(shared.files.as_ref(), &id.envelope(), ENVELOPE_OCTETS)
 }
 
+/// Puts this record in the place of an envelope. Durable when it returns.
+pub(super) fn put_envelope(shared: &Shared, id: Id, record: &[u8]) -> io::Result<()> {
+    let put = || {
+        shared.write_small(&id.envelope_draft(), record)?;
+        shared.files.rename(&id.envelope_draft(), &id.envelope())?;
+        shared.sync_dir(QUEUED)
+    };
+    put().inspect_err(|_| shared.remove_quietly(&id.envelope_draft()))
+}
+
+/// Whether there is no envelope of this id, or not any more.
+pub(super) fn has_no_envelope(shared: &Shared, id: Id) -> bool {
+    let opened = shared.files.open(&id.envelope(), Mode::Read);
+    opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 /// A body, to be read.
 pub(super) fn body(shared: &Shared, id: Id) -> io::Result<Box<dyn File>> {
     shared.files.open(&id.body(), Mode::Read)
@@ -55,14 +72,14 @@ pub(super) fn state(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
     read_small(shared.files.as_ref(), &id.state(), ENVELOPE_OCTETS)
 }
 
-/// Puts this record in the place of the one there may be. Durable when it returns.
+/// Puts this record in the place of the one there may be. Durable when it returns. A full disk does not keep it out.
 pub(super) fn put_state(shared: &Shared, id: Id, record: &[u8]) -> io::Result<()> {
     let put = || {
         shared.write_small(&id.state_draft(), record)?;
         shared.files.rename(&id.state_draft(), &id.state())?;
         shared.sync_dir(STATE)
     };
-    put().inspect_err(|_| shared.remove_quietly(&id.state_draft()))
+    ballast::within(shared, || put().inspect_err(|_| shared.remove_quietly(&id.state_draft())))
 }
 
 /// Forgets what has become of an object.
@@ -77,7 +94,7 @@ pub(super) fn set_state_aside(shared: &Shared, id: Id) -> io::Result<()> {
 
 /// Removes envelope and body of a deleted object. What fails is done again at the next start.
 pub(super) fn erase(shared: &Shared, id: Id) {
-    shared.remove_quietly(&id.envelope()); // first: an envelope without its body would look like damage
+    shared.shred(id, &id.envelope()); // first: an envelope without its body would look like damage
     shared.remove_quietly(&id.body());
 }
 

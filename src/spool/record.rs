@@ -32,6 +32,9 @@ pub(super) const VERSION: u32 = 1;
 /// Their version: whoever does not know that the file begins later must not take the body for the file.
 pub(super) const WRAPPED: u32 = 2;
 
+/// The version of records whose body is encrypted: whoever has no keys must not take the octets for the file.
+pub(super) const ENCRYPTED: u32 = 3;
+
 /// Why octets are not a record one may trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
@@ -73,7 +76,8 @@ pub(super) fn decode(kind: Kind, octets: &[u8]) -> Result<&[u8], Unreadable> {
     }
     match version.parse::<u32>() {
         Ok(VERSION) => Ok(json),
-        Ok(WRAPPED) if kind == Kind::Envelope => Ok(json),
+        Ok(WRAPPED | ENCRYPTED) if kind == Kind::Envelope => Ok(json),
+        Ok(ENCRYPTED) if kind == Kind::Plan => Ok(json),
         Ok(_) => Err(Unreadable::Newer),
         Err(_) => Err(Unreadable::Damaged),
     }
@@ -99,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_sound_record_of_a_later_version_is_newer_and_not_damaged() {
-        let head = "envelope 3 3";
+        let head = "envelope 4 3";
         let record = format!("restante {head} {}\n{{}}\n", checksum(head, b"{}\n"));
         assert_eq!(decode(Kind::Envelope, record.as_bytes()), Err(Unreadable::Newer));
         assert_eq!(decode(Kind::State, record.as_bytes()), Err(Unreadable::Damaged));

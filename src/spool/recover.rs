@@ -186,6 +186,13 @@ pub(super) fn recover(
     }
     ask(shared, Index::end_batch)?;
     told(judged, judged);
+    for (key, objects) in ask(shared, Index::waiting)? {
+        tracing::error!(
+            key,
+            objects,
+            "encrypted objects wait for a key that is not at hand, or is another one of that name"
+        );
+    }
     recovery.objects = ask(shared, Index::objects)?;
     recovery.verdicts.sort();
     Ok(recovery)
@@ -210,7 +217,8 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
         }
     }
     if traces.journal {
-        let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
+        let claim =
+            journal::read(shared.files.as_ref(), id, &shared.keys).map_err(SpoolError::io("reading a journal"))?;
         facts.journal = claim.is_ok();
         facts.newer_journal = matches!(claim, Err(Unreadable::Newer));
     }
@@ -290,7 +298,7 @@ fn carry_out(
 
 /// Lets a stage wait for its sender with what its journal proves; one that proves nothing is removed.
 fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
-    let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
+    let claim = journal::read(shared.files.as_ref(), id, &shared.keys).map_err(SpoolError::io("reading a journal"))?;
     let Some((key, claim)) = claim.ok().and_then(|claim| Some((claim.plan.resume.clone()?, claim))) else {
         shared.remove_stage(id);
         return Ok(());

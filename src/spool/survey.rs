@@ -49,8 +49,8 @@ impl Survey {
             match split(&name) {
                 Some((id, "")) => survey.stages.push(id),
                 Some((id, JOURNAL)) => survey.journals.push(id),
-                Some(_) => {
-                    shared.remove_quietly(&format!("{STAGE}/{name}"));
+                Some((id, _)) => {
+                    shared.shred(id, &format!("{STAGE}/{name}"));
                     survey.drafts += 1;
                 }
                 None => {} // not ours, and not under a name we would ever use

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::limits::{ORPHAN_KEPT, STAGE_KEPT, TOMBSTONE_KEPT};
 use crate::model::{Now, Wall};
 
+use super::ballast;
 use super::commit::{DELETED, State};
 use super::error::SpoolError;
 use super::layout::{CORRUPT, Id, ORPHAN, STAGE, split};
@@ -30,11 +31,13 @@ pub struct Swept {
 /// [`SpoolError`] if the disk can't be read or written; what is left is swept the next time.
 pub(super) fn sweep(shared: &Shared, now: Now) -> Result<Swept, SpoolError> {
     shared.writable()?;
+    ballast::take_in(shared);
+    let date = shared.calendar.date(now);
     Ok(Swept {
         stages: old_stages(shared, now),
         leftovers: leftovers(shared)?,
-        tombstones: tombstones(shared, now.wall)?,
-        orphans: orphans(shared, now.wall)?,
+        tombstones: tombstones(shared, date)?,
+        orphans: orphans(shared, date)?,
     })
 }
 

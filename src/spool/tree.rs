@@ -5,7 +5,8 @@ use std::io;
 use super::error::SpoolError;
 use super::files::{Files, read_small};
 use super::layout::{
-    DATA, DIRECTORIES, INDEX_FILES, LETTERS, LOCK_FILE, QUEUED, VERSION, VERSION_DRAFT, VERSION_FILE, shard,
+    BALLAST_FILE, DATA, DIRECTORIES, INDEX_FILES, LETTERS, LOCK_FILE, QUEUED, VERSION, VERSION_DRAFT, VERSION_FILE,
+    shard,
 };
 use super::shared::Shared;
 
@@ -58,6 +59,6 @@ pub(super) fn recognise(files: &dyn Files) -> Result<bool, SpoolError> {
 
 /// What a start that was interrupted, a checkout, or a fresh file system leaves in a directory.
 fn may_be_found_in_a_new_spool(name: &str) -> bool {
-    let ours = [VERSION_DRAFT, LOCK_FILE, "README.md", "lost+found"];
+    let ours = [VERSION_DRAFT, LOCK_FILE, BALLAST_FILE, "README.md", "lost+found"];
     name.starts_with('.') || ours.contains(&name) || DIRECTORIES.contains(&name) || INDEX_FILES.contains(&name)
 }

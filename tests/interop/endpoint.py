@@ -4,13 +4,26 @@
     endpoint.py send    --path URI --local URI --file FILE --message-id ID [--chunk OCTETS] --result FILE
     endpoint.py receive --local URI (--path URI | --listen) --file FILE --result FILE [--tell HOST:PORT/CALL-ID]
     further, for a path of msrps: --tls-cert FILE --tls-key FILE --tls-peer SHA-256 of the other end's certificate
+    further, to send: --cpim SUBJECT puts the file into a message/cpim (RFC 3862);
+                      --until N breaks off after so many octets; --begin N goes on after them, in the same message;
+                      --rest N sends what follows them as a message of its own (RFC 5547, file-range)
+    further, to receive: --rest N keeps so many octets of FILE, and what comes follows them
+    endpoint.py dress   --file DESCRIPTION --icon PICTURE --result FILE     a description and its file-icon as one body
+    endpoint.py undress --file BODY --type CONTENT-TYPE --result FILE       what is in such a body
 
 Its result is one JSON object. A receiver that listens prints its port first. With --tell it lets the signalling half
 of its phone know, by a SIP request on that half's own UDP port, that the file is there.
 """
 
 import argparse
+import email
+import email.generator
+import email.mime.image
+import email.mime.multipart
+import email.mime.text
+import email.policy
 import hashlib
+import io
 import json
 import os
 import re
@@ -91,27 +104,55 @@ def response(tid, headers):
     return request(tid, "200 OK", headers["From-Path"].split(" ")[0], headers["To-Path"].split(" ")[0], [])
 
 
+def wrap(content, args):
+    """A message/cpim of this file: its headers, a blank line, those of the file, a blank line, the file."""
+    headers = [
+        "From: Erin <sip:erin@phone.example.net>",
+        "To: <sip:bob@store.example.org>",
+        "DateTime: 2026-11-22T23:00:00+01:00",
+        f"Subject: {args.cpim}",
+        "",
+        f"Content-Type: {args.type}",
+        "Content-ID: <file@phone.example.net>",
+        "",
+        "",
+    ]
+    return "\r\n".join(headers).encode() + content
+
+
+def unwrap(message):
+    """What stands in the headers of a message/cpim, in those of its content, and the content."""
+    outer, inner, content = message.split(b"\r\n\r\n", 2)
+    pairs = lambda block: dict(line.split(": ", 1) for line in block.decode().split("\r\n"))
+    return pairs(outer), pairs(inner), content
+
+
 def send(args):
     with open(args.file, "rb") as file:
-        content = file.read()
+        content = file.read()[args.rest:]
+    kind = args.type
+    if args.cpim is not None:
+        content, kind = wrap(content, args), "message/cpim"
     peer = dial(args)
-    total, sent, answers, reports = len(content), 0, [], []
+    total, sent, answers, reports = len(content), args.begin, [], []
+    last = total if args.until is None else args.until
     number = 0
-    while sent < total or number == 0:
-        piece = content[sent:sent + args.chunk]
+    while sent < last or number == 0:
+        piece = content[sent:min(sent + args.chunk, last)]
         end = "*" if len(piece) > 2048 else sent + len(piece)
         headers = [
             ("Message-ID", args.message_id),
             ("Success-Report", "yes"),
             ("Byte-Range", f"{sent + 1}-{end}/{total}"),
-            ("Content-Type", "audio/x-wav"),
+            ("Content-Type", kind),
         ]
         number += 1
         sent += len(piece)
         flag = "$" if sent == total else "+"
         peer.write(request(f"py{number:06}", "SEND", args.path, args.local, headers, piece, flag))
     final = f"1-{total}/{total}"
-    while len(answers) < number or not any(report["range"] == final for report in reports):
+    reported = lambda: last < total or any(report["range"] == final for report in reports)
+    while len(answers) < number or not reported():
         tid, what, headers, _, _ = peer.frame()
         if what == "REPORT":
             reports.append({"range": headers["Byte-Range"], "status": headers["Status"], "id": headers["Message-ID"]})
@@ -165,8 +206,13 @@ def receive(args):
             raise ValueError(f"octet {at} is missing")
         whole += content[start]
         at += len(content[start])
-    with open(args.file, "wb") as file:
-        file.write(whole)
+    wrapped = None
+    if headers["Content-Type"].lower() == "message/cpim":
+        outer, inner, file = unwrap(whole)
+        wrapped = {"headers": outer, "content": inner}
+    else:
+        file = whole
+    keep(args, file)
     if headers.get("Success-Report") == "yes":
         report = [
             ("Message-ID", headers["Message-ID"]),
@@ -180,10 +226,56 @@ def receive(args):
         "hello": hello,
         "interruptible": interruptible,
         "declared": int(total),
-        "sha256": hashlib.sha256(whole).hexdigest(),
+        "sha256": hashlib.sha256(file).hexdigest(),
+        "wrapped": wrapped,
         "type": headers["Content-Type"],
         "disposition": headers.get("Content-Disposition"),
         "to": headers["To-Path"],
+    }
+
+
+def keep(args, content):
+    """Writes the file, or the rest of one that is there in part."""
+    with open(args.file, "r+b" if args.rest else "wb") as file:
+        file.truncate(args.rest)
+        file.seek(args.rest)
+        file.write(content)
+
+
+def dress(args):
+    """multipart/related (RFC 2387): the description first, and the picture that its file-icon names."""
+    with open(args.file, newline="") as file:
+        description = file.read()
+    with open(args.icon, "rb") as file:
+        picture = email.mime.image.MIMEImage(file.read(), "png")
+    picture["Content-ID"] = "<icon1@phone.example.net>"
+    picture["Content-Disposition"] = "icon"
+    body = email.mime.multipart.MIMEMultipart("related", boundary="py3edge", type="application/sdp")
+    first = email.mime.text.MIMEText(description + "a=file-icon:cid:icon1@phone.example.net\r\n", _charset="us-ascii")
+    first.replace_header("Content-Type", "application/sdp")
+    body.attach(first)
+    body.attach(picture)
+    text = io.BytesIO()
+    email.generator.BytesGenerator(text, policy=email.policy.SMTP).flatten(body)
+    head, _, parts = text.getvalue().decode().partition("\r\n\r\n")
+    kind = email.message_from_string(head, policy=email.policy.SMTP)["Content-Type"]
+    return {"type": re.sub(r"\s+", " ", kind), "body": parts}
+
+
+def undress(args):
+    with open(args.file, "rb") as file:
+        message = b"MIME-Version: 1.0\r\nContent-Type: " + args.type.encode() + b"\r\n\r\n" + file.read()
+    whole = email.message_from_bytes(message, policy=email.policy.SMTP)
+    description, *pictures = whole.iter_parts()
+    text = description.get_payload(decode=True).decode()
+    url = re.search(r"^a=file-icon:cid:(\S+)\r?$", text, re.MULTILINE).group(1)
+    picture = next(part for part in pictures if part["Content-ID"].strip("<>") == url)
+    return {
+        "types": [part.get_content_type() for part in whole.iter_parts()],
+        "description": text,
+        "disposition": picture.get_content_disposition(),
+        "picture": hashlib.sha256(picture.get_payload(decode=True)).hexdigest(),
+        "defects": [str(defect) for part in whole.walk() for defect in part.defects],
     }
 
 
@@ -201,14 +293,21 @@ def tell(where):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("role", choices=["send", "receive"])
+    roles = {"send": send, "receive": receive, "dress": dress, "undress": undress}
+    parser.add_argument("role", choices=roles)
     for name in ["path", "local", "file", "message-id", "result", "tell", "tls-cert", "tls-key", "tls-peer"]:
         parser.add_argument(f"--{name}")
+    for name in ["cpim", "icon"]:
+        parser.add_argument(f"--{name}")
+    parser.add_argument("--type", default="audio/x-wav")
+    parser.add_argument("--until", type=int)
+    for name in ["begin", "rest"]:
+        parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--chunk", type=int, default=2048)
     parser.add_argument("--listen", action="store_true")
     args = parser.parse_args()
     try:
-        result = send(args) if args.role == "send" else receive(args)
+        result = roles[args.role](args)
     except Exception as error:  # whoever waits for the result learns why there is none
         result = {"error": repr(error)}
     with open(args.result + ".part", "w") as file:

@@ -9,14 +9,9 @@ use serde_json::Value;
 use sha1::Digest as _;
 use tempfile::TempDir;
 
+use super::support::endpoint::{ENDPOINT, WAV};
 use super::support::server::{Server, json};
 use super::support::{eventually, missing};
-
-/// The file that is moved: several chunks, and not a whole number of them.
-const WAV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media/message.wav");
-
-/// What SIPp lacks to be a whole phone.
-const ENDPOINT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/endpoint.py");
 
 /// A server, and a directory for what a call leaves.
 struct House {

@@ -103,6 +103,7 @@ impl Talk {
                 };
                 format!("start {}: {what}", primitive.0)
             }
+            Output::Fetch { fetch, src, .. } => format!("fetch {}: {src}", fetch.0),
             Output::Order { primitive, order } => format!("order {}: {order:?}", primitive.0),
             Output::Disconnect { conn, body } => {
                 let content = body.map(|body| self.content(&body)).unwrap_or_default();

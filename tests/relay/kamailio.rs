@@ -9,7 +9,7 @@ use rustls::version::TLS13;
 use tempfile::TempDir;
 
 use super::behind;
-use super::card::Authority;
+use super::card::{Authority, Card};
 use super::phone::{Deposit, call, description, finish};
 use super::support::deposit::Plan;
 use super::support::server::Server;
@@ -91,6 +91,21 @@ impl House {
         finish(deposit.over(wire::connect(self.relay.address, None, &TLS13).expect("the relay answers")));
     }
 
+    /// A phone that waits for the relay's connection deposits the file. The relay learns from our greeting where it is.
+    fn deposit_by_a_listener(&self, plan: &Plan) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let path = format!("msrps://127.0.0.1:{port}/s{};tcp", plan.message_id); // Kamailio looks names up by DNS alone
+        let deposit = Deposit::offer(&self.server, plan, &path, "passive", &[]);
+        assert_eq!(deposit.answer.attribute("setup"), "active", "{:?}", deposit.answer);
+        let mut depositor =
+            deposit.over(wire::accept(&listener, &Card::own("localhost"), &TLS13).expect("the relay connects"));
+        let greeting = depositor.stream.read().expect("a greeting");
+        assert_eq!(greeting.header("To-Path"), path, "the relay has taken itself out");
+        depositor.stream.accept(&greeting).expect("the relay listens");
+        finish(depositor);
+    }
+
     /// A phone gets this object played by way of the relay; what arrives, and the longest frame.
     fn retrieve(&self, uri: &str) -> (Vec<u8>, usize) {
         let local = "msrps://127.0.0.1:9/sback;tcp";
@@ -139,4 +154,17 @@ fn a_file_goes_in_and_comes_back_through_kamailio_in_frames_that_it_takes() {
     let (content, longest) = house.retrieve(uri);
     assert!(content == plan.content, "{} octets came back", content.len());
     assert!(longest <= 8192, "{longest}");
+}
+
+// M6135-4.5-01
+#[test]
+fn kamailio_connects_for_us_to_a_phone_that_listens() {
+    if missing("kamailio") {
+        return;
+    }
+    let house = House::new();
+    let plan = Plan::new("listens", (0..OCTETS).map(|n| (n % 241) as u8).collect());
+    house.deposit_by_a_listener(&plan);
+    let objects = super::support::server::json(house.dir.path(), &["spool", "list", "--json", "--box", "bob"]);
+    assert_eq!(objects[0]["sha256"].as_str(), Some(plan.sha256().as_str()));
 }

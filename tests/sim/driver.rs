@@ -68,7 +68,8 @@ impl World {
                 self.time.after(delay, Event::Commit(id, ticket, sealed, draft));
             }
             Output::Happened(order, happening) => self.happened(id.node, order, happening),
-            Output::Drained => {}
+            Output::Fetch(ticket, _) => return Some(Input::Fetched(ticket, Err("there is no web here".to_owned()))),
+            Output::Drained => self.drained(id),
             Output::Resolve(..) => unreachable!("no trunk of the simulation speaks CEMA"),
         }
         None

@@ -56,6 +56,7 @@ fn replay(seed: u64) {
     assert!(ending.faults.is_empty(), "seed {seed}:\n{}", ending.faults.join("\n"));
 }
 
+// R1, R2, R3, R5, R11, R21
 #[test]
 fn every_promise_is_kept_in_two_hundred_worlds() {
     if let Some(seed) = number("SIM_SEED") {
@@ -72,6 +73,8 @@ fn every_promise_is_kept_in_two_hundred_worlds() {
     let sum = |of: fn(&Ending) -> u64| endings.iter().map(|(_, ending)| of(ending)).sum::<u64>();
     let (stored, crashes) = (sum(|ending| ending.stored as u64), sum(|ending| ending.crashes));
     assert!(stored > seeds / 2 && crashes > seeds / 10, "dull worlds: {stored} files stored, {crashes} crashes");
+    let drains = sum(|ending| ending.drains);
+    assert!(drains > seeds / 20, "dull worlds: {drains} drains");
 }
 
 #[test]
@@ -83,6 +86,7 @@ fn the_same_seed_tells_the_same_story() {
     }
 }
 
+// R1, R2, R3
 #[test]
 fn a_crash_at_any_step_of_a_deposit_loses_nothing_that_was_promised() {
     let steps = World::run(Plan::small_deposit(), false).steps;
@@ -126,6 +130,17 @@ fn a_call_that_is_hung_up_at_any_time_leaves_nothing_behind() {
     at_any_time(|after| Plan::small_visit(None, Some(after)));
 }
 
+#[test]
+fn a_drain_at_any_time_ends_and_breaks_no_promise() {
+    for plan in [|| Plan::small_visit(None, None), Plan::small_unattended_deposit] {
+        let drained = |after| World::run(Plan { blows: vec![(When::After(after), Blow::Drain)], ..plan() }, false);
+        for (moment, ending) in on_all_cores(0..250, |moment| drained(Duration::from_millis(4 * moment))) {
+            assert!(ending.faults.is_empty(), "after {} ms: {}", 4 * moment, ending.faults.join("; "));
+            assert_eq!(ending.drains, 1, "after {} ms", 4 * moment);
+        }
+    }
+}
+
 /// The fault that the observer finds first in a world with this bug.
 fn caught(bug: Bug) -> String {
     let found = (0..SEEDS).find_map(|seed| {
@@ -135,6 +150,7 @@ fn caught(bug: Bug) -> String {
     found.unwrap_or_else(|| panic!("nobody missed anything with {bug:?}"))
 }
 
+// R4
 #[test]
 fn a_sync_that_is_left_out_is_caught() {
     for bug in [Bug::FileSync, Bug::DirSync] {

@@ -12,7 +12,7 @@ use restante::msml::{self, Interpreter};
 use restante::msrp::Carrier;
 use restante::sdp::Address;
 use restante::sip::{self, Endpoint, FlowId};
-use restante::spool::{Files, Index, Spool};
+use restante::spool::{Files, Index, Spool, SpoolError};
 use restante::{engine, msrp};
 
 use crate::disk::SimFiles;
@@ -63,6 +63,9 @@ pub(crate) struct Process {
     numbers: u64,
 }
 
+/// How often a server is started before its operator looks for another disk.
+const STARTS: usize = 8;
+
 impl Node {
     pub(crate) fn new(index: usize, habits: Habits) -> Self {
         let host = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10 + index as u8));
@@ -76,7 +79,15 @@ impl Node {
             Some(what) => Arc::new(Forgetful { files: self.files.clone(), what }),
             None => Arc::new(self.files.clone()),
         };
-        let (spool, _) = Spool::open(files, Index::in_memory(), mint.fork(), now).expect("the disk has no faults");
+        let spool = (0..STARTS).find_map(|_| {
+            match Spool::open(Arc::clone(&files), Index::in_memory(), mint.fork(), now) {
+                Ok((spool, _)) => Some(spool),
+                // A sync that fails ends the start, and whoever runs the server starts it again.
+                Err(SpoolError::Io { .. }) => None,
+                Err(error) => panic!("{error}"),
+            }
+        });
+        let spool = spool.expect("the disk works most of the time");
         let advertise = Some(SocketAddr::new(self.host, SIP_PORT).to_string());
         let sip = sip::Config { advertise_udp: advertise.clone(), advertise_tcp: advertise, ..sip::Config::default() };
         let endpoint = Endpoint::new(sip, mint.fork());

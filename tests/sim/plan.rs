@@ -25,10 +25,18 @@ pub(crate) enum Crash {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Blow {
     Crash(Crash),
+    /// The server is asked to go when its work is done; another one takes its place.
+    Drain,
     /// Some TCP connection breaks.
     Reset,
     /// Some phone is gone without a word.
     Vanish,
+    /// A sync of the server's disk fails; after this time somebody starts the server again.
+    Sync(Duration),
+    /// The server stands still for this time.
+    Freeze(Duration),
+    /// The wall clock of everybody jumps by so many seconds.
+    Clock(i64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +103,8 @@ pub(crate) struct Plan {
 
 /// Sizes around which something changes: nothing, one octet, an interruptible chunk (RFC 4975 §5.1).
 const SIZES: [u64; 7] = [0, 1, 2047, 2048, 2049, 2050, 4096];
+
+const TEN_YEARS_SECS: i64 = 10 * 365 * 86_400;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -245,6 +255,17 @@ fn blows(dice: &mut Dice) -> Vec<(When, Blow)> {
         let blow = if dice.percent(10) { Blow::Vanish } else { Blow::Reset };
         blows.push((When::After(dice.between((MILLISECOND, 4000 * MILLISECOND))), blow));
     }
+    if dice.percent(25) {
+        blows.push((When::After(dice.between((MILLISECOND, 5000 * MILLISECOND))), Blow::Drain));
+    }
+    let odd = dice.below(10);
+    let blow = match odd {
+        0 => Blow::Sync(dice.between((MILLISECOND, 20_000 * MILLISECOND))),
+        1 => Blow::Freeze(dice.between((5000 * MILLISECOND, 120_000 * MILLISECOND))),
+        2 => Blow::Clock(dice.pick(&[3600, -3600, TEN_YEARS_SECS, -TEN_YEARS_SECS])),
+        _ => return blows,
+    };
+    blows.push((When::After(dice.between((MILLISECOND, 4000 * MILLISECOND))), blow));
     blows
 }
 

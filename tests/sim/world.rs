@@ -77,9 +77,14 @@ pub(crate) struct World {
     /// Outputs that the server has performed.
     pub(crate) steps: u64,
     crash_at: Option<(u64, Crash)>,
+    /// The server stands still until then.
+    frozen: Instant,
     /// SIP connections that broke: what was on its way is not sent again (RFC 3261 §17.1.2.2).
     pub(crate) lost_words: u64,
     pub(crate) crashes: u64,
+    /// The process that was asked to go.
+    draining: Option<ProcessId>,
+    drains: u64,
     trace: Option<Vec<String>>,
 }
 
@@ -96,6 +101,7 @@ pub(crate) struct Ending {
     pub(crate) trace: Vec<String>,
     pub(crate) steps: u64,
     pub(crate) crashes: u64,
+    pub(crate) drains: u64,
     pub(crate) stored: usize,
 }
 
@@ -118,8 +124,11 @@ impl World {
             ports: 40_000,
             steps: 0,
             crash_at: None,
+            frozen: Instant::default(),
             lost_words: 0,
             crashes: 0,
+            draining: None,
+            drains: 0,
             trace: traced.then(Vec::new),
         };
         for node in 0..world.nodes.len() {
@@ -138,8 +147,8 @@ impl World {
         world.live();
         world.judge();
         let stored = world.oracle.stored();
-        let (steps, crashes) = (world.steps, world.crashes);
-        Ending { faults: world.oracle.faults, trace: world.trace.unwrap_or_default(), steps, crashes, stored }
+        let (steps, crashes, drains) = (world.steps, world.crashes, world.drains);
+        Ending { faults: world.oracle.faults, trace: world.trace.unwrap_or_default(), steps, crashes, drains, stored }
     }
 
     fn live(&mut self) {
@@ -166,6 +175,8 @@ impl World {
         };
         for (index, node) in self.nodes.iter().enumerate() {
             let Some(process) = &node.process else { continue };
+            let awake = if index == SERVER { self.frozen } else { Instant::default() };
+            let mut consider = |due: Option<Instant>, sleeper| consider(due.map(|due| due.max(awake)), sleeper);
             if index == SERVER && self.bug == Some(Bug::Timer) {
                 continue;
             }
@@ -194,6 +205,10 @@ impl World {
 
     fn next_event(&mut self) {
         let Some(event) = self.time.pop() else { return };
+        let now = self.time.now().instant;
+        if now < self.frozen && self.is_for_the_server(&event) {
+            return self.time.after(self.frozen - now, event);
+        }
         self.note(|| format!("{event:?}"));
         match event {
             Event::Datagram { from, to, octets } => self.datagram(from, to, octets),
@@ -215,6 +230,11 @@ impl World {
             Event::Commit(id, ticket, sealed, draft) => self.commit(id, ticket, sealed, draft),
             Event::Phone(phone, nudge) => self.nudge(phone, nudge),
             Event::Blow(Blow::Crash(crash)) => self.crash(crash),
+            Event::Blow(Blow::Drain) => {
+                let id = self.nodes[SERVER].id(SERVER);
+                self.draining = Some(id);
+                self.tell_engine(id, engine::Input::Drain);
+            }
             Event::Blow(Blow::Reset) => {
                 let pipes = self.net.open_pipes();
                 if !pipes.is_empty() {
@@ -224,7 +244,32 @@ impl World {
                 }
             }
             Event::Blow(Blow::Vanish) => self.vanish(),
+            Event::Blow(Blow::Sync(pause)) => {
+                self.nodes[SERVER].files.fail_next_sync();
+                self.oracle.sick = true;
+                self.time.after(pause, Event::Blow(Blow::Crash(Crash::Kill)));
+            }
+            Event::Blow(Blow::Freeze(pause)) => self.frozen = now + pause,
+            Event::Blow(Blow::Clock(secs)) => self.time.jump(secs),
             Event::Restart => self.start(SERVER),
+        }
+    }
+
+    /// Whether the server's process would have to do something now.
+    fn is_for_the_server(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Datagram { to, .. } => to.ip() == self.nodes[SERVER].host,
+            Event::Connect { to, .. } => to.ip() == self.nodes[SERVER].host,
+            Event::Connected { from: id, .. }
+            | Event::Engine(id, _)
+            | Event::Link(id, ..)
+            | Event::Disk(id, _)
+            | Event::Find(id, ..)
+            | Event::Commit(id, ..) => id.node == SERVER,
+            Event::Segment { to: end, .. } | Event::Over { at: end } | Event::Room { at: end } => {
+                self.net.owner(*end).is_some_and(|(id, _)| id.node == SERVER)
+            }
+            Event::Phone(..) | Event::Blow(_) | Event::Restart => false,
         }
     }
 
@@ -299,6 +344,26 @@ impl World {
         self.time.after(pause, Event::Restart);
     }
 
+    /// The server has nothing left to do and goes, as `serve` does after SIGTERM; the next one finds what it left.
+    pub(crate) fn drained(&mut self, id: ProcessId) {
+        let (now, Some(process)) = (self.time.now(), self.process(id)) else { return };
+        let (census, _) = process.census();
+        if census.receiving > 0 || census.sending > 0 {
+            self.oracle.blame(format!("a drain ends with {census:?}"));
+        }
+        self.draining = None;
+        self.drains += 1;
+        let node = &mut self.nodes[SERVER];
+        node.process = None;
+        node.files = node.files.kill();
+        let left = node.files.kill();
+        self.oracle.audit(&left, now);
+        self.oracle.life += 1;
+        self.net.bury(&mut self.time, id);
+        let pause = self.dice.between((Duration::from_millis(100), Duration::from_secs(4)));
+        self.time.after(pause, Event::Restart);
+    }
+
     /// A phone runs out of battery.
     fn vanish(&mut self) {
         let index = self.dice.below(self.phones.len() as u64) as usize;
@@ -332,6 +397,9 @@ impl World {
             if (census, links) != (engine::Census::default(), 0) {
                 self.oracle.blame(format!("leak: node {index} ends with {census:?} and {links} links"));
             }
+        }
+        if self.draining.is_some_and(|id| self.process(id).is_some()) {
+            self.oracle.blame("wedged: a drain never ends".to_owned());
         }
         let now = self.time.now();
         self.oracle.audit(&self.nodes[SERVER].files.kill(), now);

@@ -107,7 +107,8 @@ fn parse(octets: &[u8]) -> Option<(Message, usize)> {
 pub(crate) struct Call {
     wire: Wire,
     local: SocketAddr,
-    id: String,
+    /// Its Call-ID.
+    pub(crate) id: String,
     from: String,
     to: String,
     target: String,

@@ -3,7 +3,7 @@
 //! Recorded where it is sent and parsed, so it needs no right to capture, loses nothing, and holds one MSRP frame a
 //! segment: a dissector shows only the first frame of a segment that has several.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -27,6 +27,26 @@ impl Tape {
     pub(crate) fn received(&self, stream: &TcpStream, octets: &[u8]) {
         let (to, from) = ends(stream);
         self.0.lock().expect("nobody panicked").push(Segment { from, to, octets: octets.to_owned() });
+    }
+
+    /// How many messages began in which way: `SIP INVITE`, `SIP/2.0 200`, `MSRP SEND`, `MSRP/ 200`.
+    pub(crate) fn starts(&self) -> BTreeMap<String, usize> {
+        let mut starts = BTreeMap::new();
+        for segment in &*self.0.lock().expect("nobody panicked") {
+            let text = String::from_utf8_lossy(&segment.octets);
+            let words: Vec<&str> = text.lines().next().unwrap_or_default().split(' ').collect();
+            let start = match words[..] {
+                ["SIP/2.0", status, ..] => format!("SIP/2.0 {status}"),
+                ["MSRP", _, what, ..] if what.starts_with(|first: char| first.is_ascii_digit()) => {
+                    format!("MSRP/ {what}")
+                }
+                ["MSRP", _, what] => format!("MSRP {what}"),
+                [method, _, "SIP/2.0"] => format!("SIP {method}"),
+                _ => panic!("neither SIP nor MSRP: {text}"),
+            };
+            *starts.entry(start).or_default() += 1;
+        }
+        starts
     }
 
     /// Writes a pcap file of Ethernet frames, one a segment.

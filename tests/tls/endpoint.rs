@@ -1,33 +1,26 @@
 //! The Python endpoint over its own TLS, so that not the same code is on both ends.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::card::Card;
 use super::phone::{call, description, serve};
+use super::support::endpoint::WAV;
 use super::support::missing;
 use super::support::server::Server;
 
-const WAV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media/message.wav");
-const ENDPOINT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/endpoint.py");
 const LOCAL: &str = "msrps://127.0.0.1:9/pyendpoint;tcp";
 
 /// Runs it to its end and gives what it has to tell.
 fn endpoint(dir: &TempDir, card: &Card, answer: &super::support::sip::Message, words: &[&str]) -> Value {
     let (cert, key) = card.write(dir.path());
-    let result = dir.path().join("result");
-    let _ = fs::remove_file(&result);
+    let (cert, key) = (cert.to_str().expect("a plain path"), key.to_str().expect("a plain path"));
     let peer = answer.attribute("fingerprint").trim_start_matches("sha-256 ");
-    let mut command = Command::new("python3");
-    command.arg(ENDPOINT).args(words).args(["--path", answer.attribute("path"), "--local", LOCAL, "--tls-peer", peer]);
-    command.arg("--tls-cert").arg(cert).arg("--tls-key").arg(key).arg("--result").arg(&result);
-    command.output().expect("python runs");
-    let told: Value = serde_json::from_slice(&fs::read(result).expect("a result")).expect("JSON");
-    assert_eq!(told["error"], Value::Null, "{told}");
-    told
+    let tls = ["--tls-peer", peer, "--tls-cert", cert, "--tls-key", key];
+    let session = ["--path", answer.attribute("path"), "--local", LOCAL];
+    super::support::endpoint::endpoint(dir.path(), &[words, &session, &tls].concat())
 }
 
 /// A deposit of the recording; gives the object's URI.

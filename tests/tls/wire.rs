@@ -14,8 +14,8 @@ use rustls::{
 };
 
 use super::card::Card;
-use super::support::PATIENCE;
 use super::support::msrp::Stream;
+use super::support::{PATIENCE, eventually};
 
 /// A phone that takes whatever certificate it is shown, and lets the test look at it.
 #[derive(Debug)]
@@ -69,7 +69,10 @@ pub(crate) fn accept(
         .with_client_cert_verifier(Arc::new(Trusting))
         .with_single_cert(vec![card.certificate.clone()], card.key.clone_key())
         .expect("a key");
-    let (mut tcp, _) = listener.accept()?;
+    // Not for ever: who never comes is a failure that says so.
+    listener.set_nonblocking(true)?;
+    let (mut tcp, _) = eventually("a connection", || listener.accept().ok());
+    tcp.set_nonblocking(false)?;
     tcp.set_read_timeout(Some(PATIENCE))?;
     let mut tls = ServerConnection::new(Arc::new(config)).map_err(io::Error::other)?;
     while tls.is_handshaking() {

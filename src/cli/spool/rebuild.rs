@@ -21,7 +21,7 @@ pub(super) fn run(place: &Place, voice: Voice) -> Result<(), Failure> {
     let index = Index::open(path.join("index.sqlite"));
     let mut progress = None;
     let mut told = |judged, all| progress.get_or_insert_with(|| Progress::objects(voice, "rebuild", all)).at(judged);
-    let rebuilt = Spool::rebuild(Arc::new(files), index, mint, Clock::start().now(), &mut told);
+    let rebuilt = Spool::rebuild(Arc::new(files), index, place.keys()?, mint, Clock::start().now(), &mut told);
     let (spool, recovery) = rebuilt.map_err(|error| match error {
         SpoolError::Locked => Failure::new("a server runs on this spool, and needs its index")
             .next("stop the server first; one that is started without index.sqlite makes it anew by itself"),

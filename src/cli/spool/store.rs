@@ -23,7 +23,7 @@ impl Store {
             ErrorKind::NotFound => missing(&path, "there is no such directory"),
             _ => missing(&path, &error.to_string()),
         })?;
-        let spool = Spool::read_only(Arc::new(files)).map_err(|error| match error {
+        let spool = Spool::read_only_with(Arc::new(files), place.keys()?).map_err(|error| match error {
             SpoolError::NotASpool => missing(&path, "the directory has no VERSION file"),
             error => failure(&error),
         })?;
@@ -40,6 +40,16 @@ impl Store {
             query.cursor = Some(last.id.clone());
             all.extend(page);
         }
+    }
+
+    /// Fails if there are objects that no key at hand opens: who asks for all of them has to know.
+    pub(super) fn is_open(&self) -> Result<(), Failure> {
+        let waiting = self.spool.waiting_for_keys().map_err(|error| failure(&error))?;
+        let Some((key, objects)) = waiting.first() else { return Ok(()) };
+        let what = format!(
+            "{objects} objects are encrypted with the key {key:?}, which is not at hand, or is another one of that name"
+        );
+        Err(Failure::new(what).next(KEYS_WANTED))
     }
 
     /// The object that `name`, an id or a URI, stands for.
@@ -70,10 +80,15 @@ pub(super) fn missing(path: &Path, why: &str) -> Failure {
         .next("name it with --spool DIR, or make one with `restante serve`")
 }
 
+/// What to do when something can't be opened.
+pub(super) const KEYS_WANTED: &str =
+    "name the key as the server does: spool.keys in --config FILE, or RESTANTE_SPOOL__KEYS";
+
 pub(super) fn failure(error: &SpoolError) -> Failure {
     let failure = Failure::new(error.to_string());
     match error {
         SpoolError::Corrupt { .. } => failure.next("`restante spool verify` checks everything"),
+        SpoolError::KeyMissing { .. } => failure.next(KEYS_WANTED),
         _ => failure,
     }
 }

@@ -27,6 +27,8 @@ struct Inbound {
     /// What the engine was last told of it.
     told: u64,
     durable: u64,
+    /// The stage has octets of an earlier session, whose sender may have been told that they are durable.
+    resumed: bool,
     step: Step,
     /// It is a `message/cpim`.
     wrapper: Option<Unwrapping>,
@@ -52,6 +54,9 @@ enum Step {
 pub struct Link {
     connection: Connection,
     inbound: BTreeMap<InboundKey, Inbound>,
+    /// No message is idle for too long before this. Octets put it off without a look at each message, of which there may be
+    /// thousands: when it comes, it is seen who has really been silent.
+    idle_before: Option<Instant>,
     /// Since when the stream has carried no session.
     lonely_since: Option<Instant>,
     /// How long it may.
@@ -67,6 +72,7 @@ impl Link {
         Self {
             connection,
             inbound: BTreeMap::new(),
+            idle_before: None,
             lonely_since,
             lonely_most: MSRP_LONELY,
             closed: false,
@@ -83,6 +89,7 @@ impl Link {
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox<Output>) {
         match input {
             Input::Octets(octets) => self.drive(now, msrp::Input::Octets(octets), out),
+            Input::Heard => self.inbound.values_mut().for_each(|inbound| inbound.last_octet = now.instant),
             Input::Sent(octets) => self.drive(now, msrp::Input::Sent(octets), out),
             Input::Closed => self.close(now, out),
             Input::Timeout => self.timeout(now, out),
@@ -101,10 +108,13 @@ impl Link {
 
     /// When the link wants [`Input::Timeout`].
     pub fn deadline(&self) -> Option<Instant> {
-        let idle = self.inbound.values().filter_map(Inbound::idle_deadline).min();
         let connection = self.connection.deadline().map(|(instant, _)| instant);
-        let lonely = self.lonely_until();
-        [idle, connection, lonely].into_iter().flatten().min()
+        [self.idle_before, connection, self.lonely_until()].into_iter().flatten().min()
+    }
+
+    /// Somebody's octets are awaited from now on.
+    fn watch(&mut self, deadline: Option<Instant>) {
+        self.idle_before = [self.idle_before, deadline].into_iter().flatten().min();
     }
 
     /// Until when the stream is kept without a session. A client with a relay URI waits for its next call.
@@ -164,6 +174,7 @@ impl Link {
             received: 0,
             told: 0,
             durable: 0,
+            resumed: false,
             step: Step::Opening,
             wrapper: grant.wrapped_types.map(Unwrapping::new),
         };
@@ -177,13 +188,15 @@ impl Link {
         };
         match result {
             Ok(resume) => {
+                inbound.resumed = resume.octets() > 0;
                 let resume = resume.from(inbound.offset);
                 inbound.received = resume.octets();
                 inbound.last_octet = now.instant;
                 if inbound.step == Step::Opening {
                     inbound.step = Step::Open;
                 }
-                let limit = inbound.limit;
+                let (limit, deadline) = (inbound.limit, inbound.idle_deadline());
+                self.watch(deadline);
                 self.drive(now, msrp::Input::Receive { message, resume, limit }, out);
             }
             Err(error) => {
@@ -310,7 +323,7 @@ impl Link {
     /// reason may pass; a full disk gets them back at once.
     fn lose(&mut self, message: InboundKey, why: ReceiveFailure, out: &mut Outbox<Output>) {
         let Some(inbound) = self.inbound.remove(&message) else { return };
-        let keep = inbound.durable > 0 || why.resumable();
+        let keep = inbound.durable > 0 || inbound.resumed || why.resumable();
         out.push(if keep { Output::Suspend(message) } else { Output::Discard(message) });
         out.push(Output::Notice(Notice::Lost(message, why, inbound.received)));
     }
@@ -330,6 +343,8 @@ impl Link {
         {
             inbound.step = Step::Open;
             inbound.last_octet = now.instant;
+            let deadline = inbound.idle_deadline();
+            self.watch(deadline);
         }
         self.drive(now, msrp::Input::Resume(message), out);
     }
@@ -359,6 +374,7 @@ impl Link {
             self.lose(message, ReceiveFailure::Idle, out);
             self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
         }
+        self.idle_before = self.inbound.values().filter_map(Inbound::idle_deadline).min();
         if self.lonely_until().is_some_and(|until| until <= now.instant) {
             self.lonely_since = None;
             return self.drive(now, msrp::Input::Close, out);
@@ -499,16 +515,5 @@ impl Link {
 impl Inbound {
     fn idle_deadline(&self) -> Option<Instant> {
         (self.step == Step::Open).then(|| self.last_octet + self.idle)
-    }
-}
-
-impl From<AbortReason> for ReceiveFailure {
-    fn from(why: AbortReason) -> Self {
-        match why {
-            AbortReason::Sender => Self::AbortedRemote,
-            AbortReason::ConnectionLost | AbortReason::Unbound => Self::Disconnected,
-            AbortReason::TooLarge | AbortReason::TooManyHoles | AbortReason::InTheWay => Self::TooLarge,
-            AbortReason::BeyondEnd => Self::SizeMismatch,
-        }
     }
 }

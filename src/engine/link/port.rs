@@ -108,6 +108,8 @@ pub enum Command {
 pub enum Input {
     /// Octets read from the stream.
     Octets(Bytes),
+    /// Octets came that are not a whole message of the transport below yet: the peer is at work.
+    Heard,
     /// The socket took this many octets.
     Sent(usize),
     /// The stream is gone.

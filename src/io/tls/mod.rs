@@ -29,7 +29,7 @@ use self::identity::{Identity, certificates, fingerprints};
 use self::verify::{Anybody, Judge, Wanted};
 use super::connection::MsrpStream;
 use super::places::Place;
-use crate::config::{Settings, Verify};
+use crate::config::Settings;
 use crate::engine::{Bearer, Demand};
 use crate::model::limits::MSRP_HANDSHAKE;
 use crate::msrp::Carrier;
@@ -48,18 +48,24 @@ pub(super) struct Tls(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     provider: Arc<CryptoProvider>,
-    cert: Option<(PathBuf, PathBuf)>,
+    source: Source,
     client_ca: Option<PathBuf>,
-    /// Whether authorities are asked about those who connect.
-    asks_authorities: bool,
-    shown: RwLock<Shown>,
+    roots: RwLock<Roots>,
+    /// Empty until somebody needs it: a node whose peers all speak TCP never makes a certificate.
+    shown: RwLock<Option<Shown>>,
+}
+
+/// Where our certificate comes from.
+#[derive(Debug)]
+enum Source {
+    Files { cert: PathBuf, key: PathBuf },
+    Minted { hosts: Vec<String>, node: String },
 }
 
 /// What handshakes use until the next reload.
 #[derive(Clone, Debug)]
 struct Shown {
     identity: Identity,
-    roots: Roots,
     server: Arc<ServerConfig>,
     /// For WebSockets: a browser that is asked for a certificate asks its user for one.
     web: Arc<ServerConfig>,
@@ -86,54 +92,73 @@ pub(super) enum HandshakeError {
     /// The host has no name that a certificate could have.
     #[error("{0}")]
     Name(#[from] InvalidDnsNameError),
+    /// There is no certificate of ours that could be shown.
+    #[error("{0}")]
+    Own(#[from] TlsError),
     /// No common version, a broken record, an alert.
     #[error("the TLS handshake failed: {0}")]
     Failed(#[from] io::Error),
 }
 
 impl Tls {
-    /// Reads certificate, key and authorities; without a certificate one is made for these hosts.
+    /// Reads certificate, key and authorities; without a certificate one will be made for these hosts.
     pub(super) fn open(settings: &Settings, hosts: Vec<String>) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let (own, node) = (&settings.msrp.tls, &settings.sip.tls);
         let pair = if own.cert.is_some() { own } else { node };
         let cert = pair.cert.clone().zip(pair.key.clone());
         let client_ca = own.client_ca.clone().or_else(|| node.client_ca.clone());
-        let identity = match &cert {
-            Some((cert, key)) => Identity::read(cert, key, &provider)?,
-            None => Identity::mint(hosts, &settings.node.name, &provider)?,
+        let source = match cert {
+            Some((cert, key)) => Source::Files { cert, key },
+            None => Source::Minted { hosts, node: settings.node.name.clone() },
         };
-        let asks_authorities = settings.msrp.verify != Verify::Fingerprint;
-        let shown = Shown::new(identity, authorities(client_ca.as_ref())?, &provider)?;
-        Ok(Self(Arc::new(Shared { provider, cert, client_ca, asks_authorities, shown: RwLock::new(shown) })))
+        // Files are read now, so that a node with bad ones does not start.
+        let shown = RwLock::new(match source {
+            Source::Files { .. } => Some(Shown::new(source.identity(&provider)?, &provider)?),
+            Source::Minted { .. } => None,
+        });
+        let roots = RwLock::new(authorities(client_ca.as_ref())?);
+        Ok(Self(Arc::new(Shared { provider, source, client_ca, roots, shown })))
     }
 
     /// Of the certificate that is shown.
-    pub(super) fn fingerprints(&self) -> Vec<Fingerprint> {
-        fingerprints(&[&self.shown().identity])
+    pub(super) fn fingerprints(&self) -> Result<Vec<Fingerprint>, TlsError> {
+        Ok(fingerprints(&[&self.shown()?.identity]))
     }
 
     /// Reads the files again. What is shown stays until [`Reload::show`], which is what the fingerprints are for: a
     /// description that went out before knows only the old certificate.
     pub(super) fn reload(&self) -> Result<Reload, TlsError> {
-        let old = self.shown();
-        let identity = match &self.0.cert {
-            Some((cert, key)) => Identity::read(cert, key, &self.0.provider)?,
-            None => old.identity.clone(),
-        };
         let roots = authorities(self.0.client_ca.as_ref())?;
-        let same = identity.is(&old.identity);
-        let next = Shown::new(identity, roots, &self.0.provider)?;
-        let both = if same { self.fingerprints() } else { fingerprints(&[&old.identity, &next.identity]) };
-        Ok(Reload { tls: self.clone(), next, both, same })
+        if let Source::Minted { .. } = self.0.source {
+            return Ok(Reload { tls: self.clone(), roots, read: None });
+        }
+        let (old, identity) = (self.shown()?.identity, self.0.source.identity(&self.0.provider)?);
+        let same = identity.is(&old);
+        let told = if same { fingerprints(&[&old]) } else { fingerprints(&[&old, &identity]) };
+        let next = Shown::new(identity, &self.0.provider)?;
+        Ok(Reload { tls: self.clone(), roots, read: Some(Read { next, told, same }) })
     }
 
-    fn shown(&self) -> Shown {
-        self.0.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What is shown; a certificate that nobody has needed so far is made now.
+    fn shown(&self) -> Result<Shown, TlsError> {
+        if let Some(shown) = &*self.0.shown.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(shown.clone());
+        }
+        let mut shown = self.0.shown.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made_meanwhile) = &*shown {
+            return Ok(made_meanwhile.clone());
+        }
+        let made = tokio::task::block_in_place(|| self.0.source.identity(&self.0.provider))?;
+        Ok(shown.insert(Shown::new(made, &self.0.provider)?).clone())
     }
 
+    /// `asked`: whether an authority may have to vouch for the peer.
     fn judge(&self, asked: bool) -> Judge {
-        let roots = || self.shown().roots.get_or_init(|| tokio::task::block_in_place(system_authorities)).clone();
+        let roots = || {
+            let roots = self.0.roots.read().unwrap_or_else(PoisonError::into_inner).clone();
+            roots.get_or_init(|| tokio::task::block_in_place(system_authorities)).clone()
+        };
         Judge { provider: self.0.provider.clone(), roots: asked.then(roots) }
     }
 
@@ -151,12 +176,14 @@ impl Tls {
                 _ if first[0] != HANDSHAKE_RECORD => return Err(HandshakeError::Plain),
                 _ => {}
             }
-            let Shown { server, web, .. } = self.shown();
+            let Shown { server, web, .. } = self.shown()?;
             Ok(TlsAcceptor::from(if carrier.is_websocket() { web } else { server }).accept(stream).await?)
         };
         let stream = tokio::time::timeout(MSRP_HANDSHAKE, handshake).await.map_err(|_| HandshakeError::Late)??;
         let (socket, session) = stream.get_ref();
-        let bearer = self.bearer(socket, session.peer_certificates(), self.0.asks_authorities);
+        // Whose connection it is shows with its first request. If that comes through a relay of the peer's, an authority
+        // is the only one to vouch for it, whatever `msrp.tls.verify` says of endpoints (RFC 4976 §9.2).
+        let bearer = self.bearer(socket, session.peer_certificates(), true);
         Ok(MsrpStream::new(stream, Bearer { carrier, ..bearer }, Some(place)))
     }
 
@@ -188,10 +215,12 @@ impl Tls {
         let builder = builder.with_protocol_versions(VERSIONS).map_err(io::Error::other)?;
         let anonymous = wanted.demand.anonymous;
         let builder = builder.dangerous().with_custom_certificate_verifier(wanted);
-        let own: Arc<CertifiedKey> = self.shown().identity.key;
         let mut config = match anonymous {
             true => builder.with_no_client_auth(),
-            false => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own))),
+            false => {
+                let own: Arc<CertifiedKey> = self.shown()?.identity.key;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)))
+            }
         };
         config.resumption = Resumption::disabled();
         Ok(config)
@@ -203,8 +232,18 @@ impl Tls {
     }
 }
 
+impl Source {
+    /// The certificate of the files, or a new one.
+    fn identity(&self, provider: &CryptoProvider) -> Result<Identity, TlsError> {
+        match self {
+            Self::Files { cert, key } => Identity::read(cert, key, provider),
+            Self::Minted { hosts, node } => Identity::mint(hosts.clone(), node, provider),
+        }
+    }
+}
+
 impl Shown {
-    fn new(identity: Identity, roots: Roots, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+    fn new(identity: Identity, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
         let anybody = Anybody(Judge { provider: provider.clone(), roots: None });
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(VERSIONS)?;
         let resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
@@ -212,25 +251,44 @@ impl Shown {
         let mut server = builder.with_client_cert_verifier(Arc::new(anybody)).with_cert_resolver(resolver);
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
-        Ok(Self { identity, roots, server: Arc::new(server), web: Arc::new(web) })
+        Ok(Self { identity, server: Arc::new(server), web: Arc::new(web) })
     }
 }
 
 /// What a reload has read.
 pub(super) struct Reload {
     tls: Tls,
+    roots: Roots,
+    /// `None`: the certificate is of our own making, and stays.
+    read: Option<Read>,
+}
+
+/// A certificate from a file.
+#[derive(Debug)]
+struct Read {
     next: Shown,
-    /// For descriptions that go out from now on: either certificate may be shown to who reads them.
-    pub(super) both: Vec<Fingerprint>,
-    /// The certificate is the one that is shown already.
-    pub(super) same: bool,
+    told: Vec<Fingerprint>,
+    same: bool,
 }
 
 impl Reload {
-    /// From here on handshakes show what was read. Gives the fingerprints of that alone.
-    pub(super) fn show(self) -> Vec<Fingerprint> {
-        *self.tls.0.shown.write().unwrap_or_else(PoisonError::into_inner) = self.next;
-        self.tls.fingerprints()
+    /// For descriptions that go out from now on: any of these certificates may be shown to who reads them.
+    pub(super) fn fingerprints(&self) -> Option<Vec<Fingerprint>> {
+        self.read.as_ref().map(|read| read.told.clone())
+    }
+
+    /// Whether the certificate is another one than is shown so far.
+    pub(super) fn changes(&self) -> bool {
+        self.read.as_ref().is_some_and(|read| !read.same)
+    }
+
+    /// From here on handshakes go by what was read. Gives the fingerprints of that certificate alone.
+    pub(super) fn show(self) -> Option<Vec<Fingerprint>> {
+        *self.tls.0.roots.write().unwrap_or_else(PoisonError::into_inner) = self.roots;
+        let Read { next, .. } = self.read?;
+        let shown = fingerprints(&[&next.identity]);
+        *self.tls.0.shown.write().unwrap_or_else(PoisonError::into_inner) = Some(next);
+        Some(shown)
     }
 }
 

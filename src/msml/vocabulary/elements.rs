@@ -52,7 +52,7 @@ pub const DIALOGSTART: Word = Word {
         may(
             "src",
             Shape::Filled,
-            "where the description lies, instead of inside; it cannot be fetched yet: 423 in msml.dialog.exit",
+            "where the description lies, instead of inside: spool:, file:, or a site of policy.fetch; if it cannot be had, msml.dialog.exit says 423",
         ),
         MARK,
     ],

@@ -1,0 +1,87 @@
+//! Classes of boxes: what holds for all boxes whose names fit a pattern.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What holds for a class of boxes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoxClass {
+    /// Which boxes it is for.
+    pub matches: BoxPattern,
+    /// Whether what arrives there is encrypted on the disk.
+    pub encrypt: bool,
+}
+
+impl BoxClass {
+    /// The class of a box: the first that it fits.
+    pub fn of<'a>(mailbox: &str, classes: &'a [Self]) -> Option<&'a Self> {
+        classes.iter().find(|class| class.matches.fits(mailbox))
+    }
+}
+
+/// Names of boxes: each `*` stands for any letters, none among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoxPattern(String);
+
+impl BoxPattern {
+    /// Whether a box has such a name.
+    pub fn fits(&self, mailbox: &str) -> bool {
+        let mut parts = self.0.split('*');
+        let first = parts.next().unwrap_or_default();
+        let Some(mut rest) = mailbox.strip_prefix(first) else { return false };
+        let Some(last) = parts.next_back() else { return rest.is_empty() };
+        for part in parts {
+            // The first place is the best: it leaves most for what follows.
+            let Some(at) = rest.find(part) else { return false };
+            rest = &rest[at + part.len()..];
+        }
+        rest.ends_with(last)
+    }
+}
+
+impl FromStr for BoxPattern {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() || text.contains('/') {
+            return Err("not the name of a box, with * for any letters");
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for BoxPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(pattern: &str, mailbox: &str) -> bool {
+        pattern.parse::<BoxPattern>().expect("a pattern").fits(mailbox)
+    }
+
+    #[test]
+    fn a_star_stands_for_any_letters_and_everything_else_for_itself() {
+        for (pattern, mailbox) in
+            [("*", "bob"), ("bob", "bob"), ("b*", "bob"), ("*b", "bob"), ("b*b", "bob"), ("*o*", "bob"), ("b**b", "bb")]
+        {
+            assert!(fits(pattern, mailbox), "{pattern} {mailbox}");
+        }
+        for (pattern, mailbox) in [("bob", "bobby"), ("b*b", "b"), ("*x*", "bob"), ("a*", "bob"), ("Bob", "bob")] {
+            assert!(!fits(pattern, mailbox), "{pattern} {mailbox}");
+        }
+    }
+
+    #[test]
+    fn the_first_class_that_fits_counts() {
+        let class = |pattern: &str, encrypt| BoxClass { matches: pattern.parse().expect("a pattern"), encrypt };
+        let classes = [class("fax-*", false), class("*", true)];
+        let encrypt = |mailbox| BoxClass::of(mailbox, &classes).map(|class| class.encrypt);
+        assert_eq!((encrypt("fax-1"), encrypt("bob")), (Some(false), Some(true)));
+        assert_eq!(BoxClass::of("bob", &classes[..1]), None);
+    }
+}
