@@ -30,6 +30,6 @@ pub use keys::{KeyPlace, KeySource};
 pub use load::Sources;
 pub use print::manual;
 pub use settings::{
-    BoxClass, Certificate, Control, DialogId, Exit, FingerprintHash, Format, Http, Level, Log, Msrp, Node, Peer,
-    Policy, Report, SessionMatch, Settings, Sip, Spool, Sse, Trunk, Unattended, Validation, Verify,
+    BoxClass, Certificate, Control, DialogId, ErrorStyle, Exit, FingerprintHash, Format, Http, Level, Log, MsmlType,
+    Msrp, Node, Peer, Policy, Report, SessionMatch, Settings, Sip, Spool, Sse, Trunk, Unattended, Validation, Verify,
 };

@@ -78,6 +78,10 @@ pub struct Control {
     pub trusted: Vec<Network>,
     /// How closely MSML is held to its schemas.
     pub validation: Validation,
+    /// How a peer hears that its request has failed.
+    pub error_style: ErrorStyle,
+    /// The longest that a `<record>` without `maxtime` may take.
+    pub maxtime: Duration,
     /// What happens to files that no MSML asks for.
     pub unattended: Unattended,
     /// `[[control.peers]]`: exceptions for single application servers; the first that matches counts.
@@ -95,6 +99,14 @@ pub struct Peer {
     pub dialogid: DialogId,
     /// What `msml.dialog.exit` carries after `moml.exit`.
     pub exit: Exit,
+    /// The MIME type of what it is sent; its own last one if unset.
+    pub content_type: Option<MsmlType>,
+    /// Instead of `control.error_style`.
+    pub error_style: Option<ErrorStyle>,
+    /// Instead of `control.validation`.
+    pub validation: Option<Validation>,
+    /// Instead of `control.maxtime`.
+    pub maxtime: Option<Duration>,
 }
 
 /// `[msrp]`: file octets.
@@ -280,6 +292,8 @@ impl Default for Control {
         Self {
             trusted: vec![Network::LOOPBACK_V4, Network::LOOPBACK_V6],
             validation: Validation::default(),
+            error_style: ErrorStyle::default(),
+            maxtime: Duration::from_secs(3600),
             unattended: Unattended::default(),
             peers: Vec::new(),
         }
@@ -357,6 +371,54 @@ pub enum Validation {
 
 impl Choice for Validation {
     const WORDS: &'static [(&'static str, Self)] = &[("lenient", Self::Lenient), ("strict", Self::Strict)];
+}
+
+/// How a peer hears that its request has failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorStyle {
+    /// By the response code in the body of a SIP 200.
+    #[default]
+    Msml,
+    /// By a SIP 400 or 500 around it.
+    Sip,
+}
+
+impl Choice for ErrorStyle {
+    const WORDS: &'static [(&'static str, Self)] = &[("msml", Self::Msml), ("sip", Self::Sip)];
+}
+
+/// A MIME type in which MSML is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MsmlType {
+    /// What most servers say.
+    Msml,
+    /// What some clients say.
+    Xml,
+    /// What others say.
+    TextXml,
+    /// What RFC 5707 registers.
+    Registered,
+}
+
+impl MsmlType {
+    /// The type itself.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Msml => "application/msml+xml",
+            Self::Xml => "application/xml",
+            Self::TextXml => "text/xml",
+            Self::Registered => "application/vnd.radisys.msml+xml",
+        }
+    }
+}
+
+impl Choice for MsmlType {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        (Self::Msml.text(), Self::Msml),
+        (Self::Xml.text(), Self::Xml),
+        (Self::TextXml.text(), Self::TextXml),
+        (Self::Registered.text(), Self::Registered),
+    ];
 }
 
 /// What happens to files that no MSML asks for.

@@ -74,6 +74,16 @@ pub(super) const SECTIONS: &[Section] = &[
                 meaning: "\"lenient\" understands what scripts in the field leave out or misspell; \"strict\" wants what the schemas say.",
             },
             Key {
+                name: "error_style",
+                field: |s| &mut s.control.error_style,
+                meaning: "A request that fails is answered with SIP 200 and the response code in the body (\"msml\"), or with SIP 400 or 500 and the same body (\"sip\").",
+            },
+            Key {
+                name: "maxtime",
+                field: |s| &mut s.control.maxtime,
+                meaning: "How long a <record> without maxtime may take, once it has its stream.",
+            },
+            Key {
                 name: "unattended",
                 field: |s| &mut s.control.unattended,
                 meaning: "A file that no MSML asks for: \"hold\" lets it wait up to msrp.hold and refuses it, \"deposit\" files it under the box named by the Request-URI.",
@@ -308,6 +318,14 @@ pub(super) const PEERS: Tables<Peer> = Tables {
             field: |p| &mut p.exit,
             meaning: "msml.dialog.exit repeats the namelist of moml.exit (\"repeat\") or carries nothing (\"empty\").",
         },
+        Key {
+            name: "content_type",
+            field: |p| &mut p.content_type,
+            meaning: "MIME type of results and events. Unset: the one that the peer used last.",
+        },
+        Key { name: "error_style", field: |p| &mut p.error_style, meaning: "Instead of control.error_style." },
+        Key { name: "validation", field: |p| &mut p.validation, meaning: "Instead of control.validation." },
+        Key { name: "maxtime", field: |p| &mut p.maxtime, meaning: "Instead of control.maxtime." },
     ],
     list: |settings| &mut settings.control.peers,
     lacks: |peer| {

@@ -120,7 +120,10 @@ impl Engine {
             }
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
-            Input::Taking(taking) => self.taking = taking,
+            Input::Taking(taking) => {
+                self.taking = taking;
+                self.msml(now, msml::Input::Taking(taking), out);
+            }
             Input::Order(order) => self.order(now, order, out),
             Input::Drain => self.begin_drain(now, out),
             Input::Timeout => self.timeout(now, out),

@@ -26,7 +26,7 @@ use super::{descriptors, entropy, keys, metrics, remote, scrub, terms, websocket
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
 use crate::model::Mint;
-use crate::msml::Interpreter;
+use crate::msml::{Interpreter, Limits};
 use crate::msrp::{self, Carrier};
 use crate::sip::{Endpoint, Transport};
 use crate::spool::{Committed, Index, Recovery, Spool, SpoolError};
@@ -141,7 +141,7 @@ impl Node {
             policy.fingerprints = tls.fingerprints()?; // only sessions of such a listener are described with one
         }
         let endpoint = Endpoint::new(terms::sip_config(settings), mint.fork());
-        let interpreter = Interpreter::new(terms::msml_config(settings), mint.fork());
+        let interpreter = Interpreter::new(Limits::default(), mint.fork());
         let tasks = tokio_util::task::TaskTracker::new();
         let driver = Driver {
             engine: Engine::new(policy, endpoint, interpreter, mint.fork()),

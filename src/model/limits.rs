@@ -196,6 +196,12 @@ pub const MSML_NAMELIST: usize = 64;
 /// Faults reported for one MSML document; after these a reader has enough to do.
 pub const MSML_FAULTS: usize = 32;
 
+/// Octets of all `<auditresult>` in one answer: a datagram carries no more than 64 KiB, headers included.
+pub const MSML_AUDIT_OCTETS: usize = 48 * 1024;
+
+/// Connections that one audit may be about; their bare ids fill [`MSML_AUDIT_OCTETS`].
+pub const MSML_AUDIT_OBJECTS: usize = 1000;
+
 /// Scripts that are fetched at the same time; the next wait, as long as one may take.
 pub const MSML_FETCHES: usize = 64;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use restante::engine::{Door, Doors, Engine, LinkId, Policy, Unattended, Verify};
+use restante::engine::{Door, Doors, Engine, LinkId, Manners, Policy, Unattended, Verify};
 use restante::model::{Mint, Network as Prefix, Now};
 use restante::msml::{self, Interpreter};
 use restante::msrp::Carrier;
@@ -91,7 +91,7 @@ impl Node {
         let advertise = Some(SocketAddr::new(self.host, SIP_PORT).to_string());
         let sip = sip::Config { advertise_udp: advertise.clone(), advertise_tcp: advertise, ..sip::Config::default() };
         let endpoint = Endpoint::new(sip, mint.fork());
-        let interpreter = Interpreter::new(msml::Config::default(), mint.fork());
+        let interpreter = Interpreter::new(msml::Limits::default(), mint.fork());
         self.life += 1;
         self.process = Some(Process {
             engine: Engine::new(self.policy(), endpoint, interpreter, mint.fork()),
@@ -122,6 +122,7 @@ impl Node {
             hashes: Vec::new(),
             fingerprints: Vec::new(),
             unattended: self.habits.unattended,
+            manners: Manners::default(),
             peers: Vec::new(),
             relay: None,
             trunks: Vec::new(),
