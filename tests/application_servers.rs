@@ -212,7 +212,7 @@ fn an_audit_tells_the_whole_of_a_call() {
         "a=path:msrp://192.0.2.9:9/phone;tcp".to_owned(),
         format!("<primitive>record</primitive><controller>conn:{conn}</controller></dialog>"),
         format!("<stream joinwith=\"conn:{conn}/dialog:DIALOG:Record\" media=\"message\" dir=\"from\"/>"),
-        "<ft dialog=\"DIALOG:Record\" primitive=\"record\" dir=\"from\"><uri>spool:/files/media/Mailbox_7.wav</uri>"
+        "<ft dialog=\"DIALOG:Record\" primitive=\"record\" dir=\"from\"><uri>spool:/files/media%252FMailbox_7.wav</uri>"
             .to_owned(),
         "<bytes>4096</bytes><duration>1500</duration><state>moving</state></ft></auditresult>".to_owned(),
     ] {
