@@ -215,7 +215,7 @@ fn journal(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
     Ok((damaged && journal::is_there(shared.files.as_ref(), id)).then(|| Damage { path: id.journal(), what }))
 }
 
-/// As [`journal`], of a stage that waits: what it claimed is known.
+/// As [`journal()`], of a stage that waits: what it claimed is known.
 fn parked_journal(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
     let claim = journal::read(shared.files.as_ref(), id, &shared.keys)?;
     let desk = locked(&shared.desk);
