@@ -34,7 +34,11 @@ demo *arguments:
 deny:
     cargo deny --locked check
 
-# The documents that are made of the code: docs/configuration.md and docs/conformance.md
+# Kills and power cuts (the latter as root), as often as said; docs/reliability.md has the rest
+crash rounds="100":
+    KILL_ROUNDS={{ rounds }} POWER_ROUNDS={{ rounds }} cargo nextest run --locked --test server --test power --no-capture
+
+# The documents that are made of the code: docs/configuration.md, docs/conformance.md and the table of docs/reliability.md
 bless:
     RESTANTE_BLESS=1 cargo nextest run --locked --test configuration --test conformance
 
@@ -43,9 +47,10 @@ golden:
     RESTANTE_BLESS=1 cargo nextest run --locked --test spool_golden -E 'test(the_format)'
 
 # How fast MSRP is decoded, beside memmem and memcpy; what finding a session costs among few and among many; what
-# durability costs, beside doing it by hand; and how long a spool with so many objects takes to start
+# durability costs, beside doing it by hand; what encryption costs; and how long a spool with so many objects takes to
+# start
 bench objects="10000":
-    START_OBJECTS={{ objects }} cargo bench --locked --bench decode --bench lookup --bench spool --bench start
+    START_OBJECTS={{ objects }} cargo bench --locked --bench decode --bench lookup --bench spool --bench start --bench vault
 
 # The API's documentation, private items included
 doc:

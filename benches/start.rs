@@ -12,7 +12,7 @@ use restante::io::clock::Clock;
 use restante::io::entropy;
 use restante::io::files::HostFiles;
 use restante::model::{FileInfo, ObjectUri};
-use restante::spool::{EnvelopeDraft, File, Files, Index, Lock, Mode, Spool, StagePlan};
+use restante::spool::{EnvelopeDraft, File, Files, Index, Lock, Mode, Space, Spool, StagePlan};
 
 /// They are spread over so many boxes.
 const BOXES: u64 = 5000;
@@ -52,7 +52,7 @@ fn peak_mib() -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
-/// Tiny objects through the front door, on a disk that syncs nothing.
+/// Objects of no octets through the front door, on a disk that syncs nothing.
 fn fill(dir: &Path, wanted: u64) {
     let files = Arc::new(Hasty(HostFiles::new(dir).expect("a directory")));
     let spool = open(dir, files);
@@ -61,9 +61,8 @@ fn fill(dir: &Path, wanted: u64) {
     let there = spool.status().objects;
     for number in there..wanted {
         let object = ObjectUri::mailbox(&format!("box{}", number % BOXES)).expect("a box");
-        let mut stage = spool.stage(StagePlan::new(object), clock.now()).expect("a stage");
-        stage.write(0, b"r").expect("room");
-        let sealed = stage.seal(1, &FileInfo::default()).expect("a whole file");
+        let stage = spool.stage(StagePlan::new(object), clock.now()).expect("a stage");
+        let sealed = stage.seal(0, &FileInfo::default()).expect("a whole file");
         spool.commit(sealed, EnvelopeDraft::default(), clock.now()).expect("an object");
     }
     println!("{} objects made in {:.1} s", wanted.saturating_sub(there), begun.elapsed().as_secs_f64());
@@ -100,8 +99,12 @@ impl Files for Hasty {
         Ok(true)
     }
 
-    fn free_octets(&self) -> io::Result<u64> {
-        self.0.free_octets()
+    fn space(&self) -> io::Result<Space> {
+        self.0.space()
+    }
+
+    fn may_write(&self, dir: &str) -> io::Result<()> {
+        self.0.may_write(dir)
     }
 
     fn lock(&self, path: &str) -> io::Result<Box<dyn Lock>> {

@@ -1,7 +1,5 @@
 //! Bad input from all sides: each kind gets an error that names the fault, and the server goes on as if nothing was.
 
-#[path = "bad_input/disk.rs"]
-mod disk;
 #[path = "bad_input/files.rs"]
 mod files;
 #[path = "bad_input/msml.rs"]

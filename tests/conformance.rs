@@ -1,6 +1,8 @@
 //! The map of rules to tests: `docs/conformance.md` and its pages are made of the rules in `docs/rules`, of the citations in the
-//! sources and of `docs/deviations.toml`.
+//! sources and of `docs/deviations.toml`. The same is done for faults: `docs/reliability.md`.
 
+#[path = "conformance/faults.rs"]
+mod faults;
 #[path = "conformance/pages.rs"]
 mod pages;
 #[path = "conformance/rules.rs"]

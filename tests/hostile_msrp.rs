@@ -199,6 +199,7 @@ fn a_refusing_server_writes_no_session_id_into_its_log_however_much_it_logs() {
 
 // ---- Byte-Range ----
 
+// R26
 // S7 S16 M4975-14.5-03
 #[test]
 fn no_byte_range_makes_the_server_allocate_wrap_or_serve_what_never_came() {
@@ -246,6 +247,7 @@ fn blocks(dir: &std::path::Path) -> u64 {
         .sum()
 }
 
+// R26
 // S7
 #[test]
 fn chunks_of_one_octet_take_no_more_memory_and_time_the_more_there_are() {
@@ -289,6 +291,7 @@ fn next_answer(stream: &mut Stream) -> u16 {
 
 // ---- Peers that do not listen, or not to the end ----
 
+// R26
 // S15 R15
 #[test]
 fn a_peer_that_never_reads_its_answers_is_no_longer_read_and_costs_nothing_more() {

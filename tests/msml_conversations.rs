@@ -7,7 +7,10 @@ mod talk;
 use std::time::Duration;
 
 use restante::model::Machine;
-use restante::msml::{Config, ContextId, DialogIdStyle, ExitStyle, FetchKey, Input, Limits, PrimitiveKey, Style};
+use restante::msml::{
+    Action, ConnectionReport, ContextId, DialogIdStyle, ExitStyle, FetchKey, Input, Kind, Limits, Motion, Primitive,
+    PrimitiveKey, Script, SipReport, Step, StreamReport, Style, TransferReport, check,
+};
 
 use talk::{ALICE, CONTROL, Talk};
 
@@ -54,7 +57,7 @@ fn a_deposit_from_dialogstart_to_exit() {
 #[test]
 fn a_peer_can_have_its_ids_beside_the_result_and_its_last_event_empty() {
     let mut talk = Talk::new();
-    talk.style = Style { dialogid: DialogIdStyle::Sibling, exit: ExitStyle::Empty };
+    talk.style = Style { dialogid: DialogIdStyle::Sibling, exit: ExitStyle::Empty, ..Style::default() };
     let exit = format!("{RECORD}<exit namelist=\"record.end\"/>");
     let started = format!("<result response=\"200\"/><dialogid>{ID}</dialogid>");
     assert_eq!(talk.ask(&dialog(&exit))[0], started);
@@ -123,7 +126,7 @@ fn whatever_arrives_is_answered_with_a_msml_body() {
 #[test]
 fn a_transaction_that_cannot_be_afforded_as_a_whole_starts_nothing() {
     let limits = Limits { dialogs: 3, dialogs_per_connection: 2 };
-    let mut talk = Talk::with(Config { limits, ..Config::default() });
+    let mut talk = Talk::with(limits);
     let three: String = ["a", "b", "c"].map(|name| dialog(RECORD).replace("\"d\"", &format!("\"{name}\""))).concat();
     let reply = talk.ask(&three);
     assert_eq!(reply.len(), 1);
@@ -438,8 +441,149 @@ fn an_exit_inside_a_group_waits_for_the_others_and_silences_the_rest_of_the_scri
 // TX-3: control.validation = "strict"
 #[test]
 fn a_strict_server_holds_requests_to_the_schema() {
-    let mut talk = Talk::with(Config { strict: true, ..Config::default() });
+    let mut talk = Talk::new();
+    talk.style.strict = true;
     assert!(talk.ask(&dialog("<record dest=\"spool:/bob/\"/>"))[0].starts_with("<result response=\"408\">"));
     assert!(talk.ask(&dialog(RECORD).replace(" name", " x=\"1\" name"))[0].starts_with("<result response=\"406\">"));
     assert_eq!(talk.ask(&dialog(RECORD))[0], STARTED);
+}
+
+// A-1, A-3, ID-7, TX-6
+#[test]
+fn an_audit_without_states_tells_ids_and_of_nobody_nothing() {
+    let mut talk = Talk::new();
+    talk.tell(Input::Connected { conn: "TagOfBob".to_owned(), context: ContextId(2) });
+    let id = |conn: &str| format!("<auditresult targetid=\"conn:{conn}\"/>");
+    let result = |ids: &str| [format!("<result response=\"200\">{ids}</result>")];
+    assert_eq!(talk.ask("<audit queryid=\"conn:*\"/>"), result(&(id("TagOfAlice") + &id("TagOfBob"))));
+    assert_eq!(talk.ask("<audit queryid=\"conn:tagofbob\" statelist=\"audit.conn\"/>"), result(&id("TagOfBob")));
+    for nobody in ["conn:Nobody", "conf:*", "conf:c"] {
+        assert_eq!(talk.ask(&format!("<audit queryid=\"{nobody}\"/>")), [OK]);
+    }
+    let refused = talk.ask("<audit queryid=\"conn:*\" mark=\"a\"/><audit queryid=\"conn:*\" mark=\"b\"/>\n<dialogend id=\"conn:x/dialog:y\"/>");
+    assert!(refused[0].starts_with("<result response=\"430\" mark=\"b\">"), "{refused:?}");
+}
+
+// A-3, A-5
+#[test]
+fn an_audit_tells_of_each_dialog_what_it_does_and_who_started_it() {
+    let mut talk = Talk::new();
+    talk.tell(Input::Connected { conn: "Control".to_owned(), context: CONTROL });
+    talk.ask(&dialog(GROUP));
+    talk.ask_on(ALICE, &dialog("<collect><pattern digits=\"#\"><exit/></pattern></collect>").replace("\"d\"", "\"e\""));
+    talk.clock = Duration::from_millis(2500);
+    let audit = "<audit queryid=\"conn:TagOfAlice\" statelist=\"audit.conn.dialog.*\"/>";
+    let told = |name: &str, primitive: &str, controller: &str| {
+        format!(
+            "<dialog name=\"{name}\" type=\"application/moml+xml\"><duration>3</duration>\
+            <primitive>{primitive}</primitive><controller>conn:{controller}</controller></dialog>"
+        )
+    };
+    let dialogs = told("d", "record", "Control") + &told("e", "dtmf", "TagOfAlice");
+    let result = |content: &str| {
+        [format!("<result response=\"200\"><auditresult targetid=\"conn:TagOfAlice\">{content}</auditresult></result>")]
+    };
+    assert_eq!(talk.ask(audit), result(&dialogs));
+    talk.tell(Input::ContextGone(CONTROL));
+    talk.tell(Input::Disconnected { conn: "Control".to_owned() });
+    assert_eq!(talk.ask(audit), result(&dialogs.replace("<controller>conn:Control</controller>", "")));
+    let names = "<dialog name=\"d\" type=\"application/moml+xml\"></dialog>";
+    assert_eq!(talk.ask(&audit.replace(".*", "")), result(&(names.to_owned() + &names.replace("\"d\"", "\"e\""))));
+}
+
+// A-2, A-4, A-6
+#[test]
+fn an_audit_tells_what_the_owner_of_a_connection_knows_as_far_as_it_was_asked() {
+    let mut talk = Talk::new();
+    talk.ask(&dialog(RECORD));
+    let stream = |sends, receives, user| StreamReport { sends, receives, user };
+    talk.report = ConnectionReport {
+        sip: Some(SipReport {
+            call_id: "a&b".to_owned(),
+            local_tag: "TagOfAlice".to_owned(),
+            remote_seq: Some(7),
+            routes: vec!["sip:a;lr".to_owned(), "sip:b;lr".to_owned()],
+            ..SipReport::default()
+        }),
+        local_sdp: Some("v=0\r\ns=-\r\n".to_owned()),
+        remote_sdp: None,
+        streams: vec![stream(false, true, Some(PrimitiveKey(1))), stream(true, true, None)],
+        transfers: vec![TransferReport {
+            primitive: PrimitiveKey(1),
+            receives: true,
+            uri: Some("spool:/bob/".to_owned()),
+            size: Some(2048),
+            octets: 1024,
+            took: Duration::from_millis(350),
+            motion: Motion::Moving,
+        }],
+    };
+    let mut asked = |states: &str| {
+        let told = talk.ask(&format!("<audit queryid=\"conn:TagOfAlice\" statelist=\"{states}\"/>")).remove(0);
+        let content = told.strip_prefix("<result response=\"200\"><auditresult targetid=\"conn:TagOfAlice\">");
+        content.and_then(|rest| rest.strip_suffix("</auditresult></result>")).expect("one connection").to_owned()
+    };
+    let sip = "<sipdialog callid=\"a&amp;b\" localtag=\"TagOfAlice\" remotetag=\"\">";
+    assert_eq!(asked("audit.conn.sipdialog"), format!("{sip}</sipdialog>"));
+    let states = "audit.conn.sipdialog.localseq audit.conn.sipdialog.remoteseq audit.conn.sipdialog.routeset";
+    let leaves = "<remoteseq>7</remoteseq><routeset>sip:a;lr,sip:b;lr</routeset>";
+    assert_eq!(asked(states), format!("{sip}{leaves}</sipdialog>"));
+    assert_eq!(asked("audit.conn.localsdp audit.conn.remotesdp"), "<localsdp>v=0&#13;&#10;s=-&#13;&#10;</localsdp>");
+    let stream =
+        |of: &str, dir: &str| format!("<stream joinwith=\"conn:TagOfAlice{of}\" media=\"message\" dir=\"{dir}\"/>");
+    assert_eq!(asked("audit.conn.stream"), stream("/dialog:d", "from") + &stream("", "from") + &stream("", "to"));
+    let ft = "<ft dialog=\"d\" primitive=\"record\" dir=\"from\">";
+    assert_eq!(asked("audit.conn.ft.bytes"), format!("{ft}<bytes>1024</bytes></ft>"));
+    let leaves =
+        "<uri>spool:/bob/</uri><size>2048</size><bytes>1024</bytes><duration>350</duration><state>moving</state>";
+    assert_eq!(asked("audit.conn.ft.*"), format!("{ft}{leaves}</ft>"));
+}
+
+#[test]
+fn an_audit_that_is_too_much_for_an_answer_says_so() {
+    let mut talk = Talk::new();
+    talk.report.local_sdp = Some("s".repeat(1000));
+    for n in 0..100 {
+        talk.tell(Input::Connected { conn: format!("c{n}"), context: ContextId(100 + n) });
+    }
+    let refused = talk.ask("<audit queryid=\"conn:*\" statelist=\"audit.conn.localsdp\"/>");
+    assert!(refused[0].starts_with("<result response=\"521\"><description>the answer would be longer"), "{refused:?}");
+    assert_eq!(talk.ask("<audit queryid=\"conn:*\"/>")[0].matches("<auditresult").count(), 101);
+    for n in 100..1000 {
+        talk.tell(Input::Connected { conn: format!("c{n}"), context: ContextId(100 + n) });
+    }
+    assert!(talk.ask("<audit queryid=\"conn:*\"/>")[0].starts_with("<result response=\"521\">"));
+}
+
+// Checklist 7.2: maxtime, whose default is the peer's
+#[test]
+fn a_record_without_maxtime_has_the_limit_of_whoever_asked() {
+    let mut talk = Talk::new();
+    talk.style.maxtime = Duration::from_secs(90);
+    talk.ask(&dialog("<record dest=\"spool:/bob/\"/>"));
+    assert_eq!(talk.wake(), (90, vec![format!("order 1: {STOP}")]));
+}
+
+// Checklist 7.1: restart
+#[test]
+fn a_play_can_be_begun_anew_and_a_record_cannot() {
+    let mut talk = Talk::new();
+    talk.ask(&dialog("<play><audio uri=\"file://a\"/></play>"));
+    let restart = format!("<send event=\"restart\" target=\"{ID}/play\"/>");
+    assert_eq!(talk.ask(&restart), [OK, "order 1: Restart"]);
+    talk.ask(&dialog(RECORD).replace("\"d\"", "\"e\""));
+    assert_eq!(talk.ask(&restart.replace(":d/play", ":e/record")), [OK]);
+}
+
+// Checklist 7.2: audiodest, videodest
+#[test]
+fn a_record_may_say_where_each_type_goes() {
+    let body = dialog("<record audiodest=\"spool:/a/\" dest=\"spool:/d/\" format=\"x\" maxtime=\"1s\"/>");
+    let document = check(format!("<msml version=\"1.1\">{body}</msml>").as_bytes(), true).expect("a good document");
+    let Action::DialogStart { script: Script::Inline(steps), .. } = &document.commands[0].action else { panic!() };
+    let Step::Primitive(Primitive { kind: Kind::Record { record, .. }, .. }) = &steps[0] else { panic!() };
+    let dest = |media_type| record.dest_for(media_type).map(ToString::to_string);
+    assert_eq!(dest("Audio/wav; rate=1").as_deref(), Some("spool:/a/"));
+    assert_eq!(dest("video/mp4").as_deref(), Some("spool:/d/"));
+    assert_eq!(dest("message/cpim").as_deref(), Some("spool:/d/"));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use restante::engine::{
-    Bearer, Command, Door, Doors, Engine, Input, LinkId, Notice, Output, Policy, Trunk, Unattended, Verify,
+    Bearer, Command, Door, Doors, Engine, Input, LinkId, Manners, Notice, Output, Policy, Trunk, Unattended, Verify,
 };
 use restante::model::digest_auth::Credentials;
 use restante::model::{Mint, Network, Now, Outbox};
@@ -63,6 +63,7 @@ impl House {
             accept_wrapped_types: Vec::new(),
             trusted: vec!["198.51.100.0/24".parse().expect("a network")],
             unattended: Unattended::Hold,
+            manners: Manners::default(),
             peers: Vec::new(),
             verify: Verify::Either,
             hashes: vec![HashFunction::Sha256],
@@ -73,7 +74,7 @@ impl House {
         };
         let mut mint = Mint::from_number(7);
         let endpoint = Endpoint::new(sip::Config::default(), mint.fork());
-        let interpreter = Interpreter::new(msml::Config::default(), mint.fork());
+        let interpreter = Interpreter::new(msml::Limits::default(), mint.fork());
         let engine = Engine::new(policy, endpoint, interpreter, mint);
         Self { engine, now: Now::default(), outputs: Vec::new(), cseq: 0, to: "<sip:bob@192.0.2.1>".to_owned() }
     }

@@ -48,6 +48,7 @@ fn played(scene: &Scene, dir: &Path) -> (BTreeMap<String, Vec<u8>>, String) {
     (written, inventory::taken(copy.path()))
 }
 
+// R20
 #[test]
 fn the_format_of_this_release_is_the_one_that_lies_in_its_golden_spools() {
     for scene in SCENES {
@@ -71,6 +72,7 @@ fn the_format_of_this_release_is_the_one_that_lies_in_its_golden_spools() {
     }
 }
 
+// R20
 #[test]
 fn every_golden_spool_opens_with_the_objects_stages_and_damage_it_was_left_with() {
     assert!(!all().is_empty(), "there is nothing in {}", golden().display());

@@ -85,7 +85,7 @@ fn rehearsal(fresh: SimFiles) -> (SimFiles, usize) {
 #[test]
 fn whatever_happens_to_the_disk_no_commit_of_a_crowd_says_more_than_is_durable() {
     for (fresh, calls) in [SimFiles::new(), SimFiles::one_by_one()].map(rehearsal) {
-        for at in (0..calls).step_by(3) {
+        for at in (0..calls).step_by(7) {
             for fault in [Fault::Crash, Fault::Eio, Fault::Enospc] {
                 let disk = fresh.kill();
                 disk.inject(at, fault);

@@ -7,8 +7,8 @@ use restante::io::files::HostFiles;
 use restante::model::{FileInfo, Mint, Now, ObjectUri, Wall};
 use restante::spool::{Committed, Envelope, EnvelopeDraft, Index, Query, Spool, StagePlan};
 
-/// Numbers for an index that is damaged in many places.
-const DAMAGES: u64 = 150;
+/// How often the index is torn or has a bit flipped.
+const DAMAGES: u64 = 60;
 
 fn now() -> Now {
     Now { wall: Wall::from_micros(1_795_000_000_000_000), ..Now::default() }

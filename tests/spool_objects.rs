@@ -12,7 +12,7 @@ use restante::io::files::HostFiles;
 use restante::model::limits::{HOLES_PER_MESSAGE, STAGE_KEPT, TOMBSTONE_KEPT};
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
 use restante::spool::{
-    Check, CommitError, Committed, EnvelopeDraft, Index, Query, SealError, Sealed, Spool, SpoolError, Stage,
+    Check, CommitError, Committed, EnvelopeDraft, Index, Marks, Query, SealError, Sealed, Spool, SpoolError, Stage,
     StageError, StagePlan,
 };
 use sha2::{Digest as _, Sha256};
@@ -70,6 +70,7 @@ fn under<'a>(paths: &'a [String], dir: &'a str) -> Vec<&'a String> {
 }
 
 proptest! {
+    // R17
     // M4975-7.3.1-02, M4975-7.3.1-05, M4975-7.3.1-06
     #[test]
     fn any_order_of_chunks_with_repeats_and_overlaps_gives_the_octets_of_a_byte_map(
@@ -237,6 +238,7 @@ fn a_deletion_is_final_and_says_by_whom() {
     assert!(String::from_utf8_lossy(&state).contains("admin@example.org"));
 }
 
+// R9
 #[test]
 fn a_flipped_bit_or_a_lost_tail_is_never_served_and_goes_to_corrupt() {
     let files = SimFiles::new();
@@ -261,6 +263,7 @@ fn a_flipped_bit_or_a_lost_tail_is_never_served_and_goes_to_corrupt() {
     }
 }
 
+// R9
 #[test]
 fn damage_that_comes_while_the_spool_is_open_is_noticed_when_the_object_is_asked_for() {
     let files = SimFiles::new();
@@ -275,13 +278,14 @@ fn damage_that_comes_while_the_spool_is_open_is_noticed_when_the_object_is_asked
     assert_eq!((spool.status().objects, spool.status().corrupt), (0, 3));
 }
 
+// R20
 #[test]
 fn what_a_later_release_wrote_is_left_alone() {
     let files = SimFiles::new();
     let id = deposit(&open(&files), "spool:/bob/x", b"abc").envelope().id.clone();
     let path = format!("queued/{id}");
     let json = b"{\"to be\":\"seen\"}\n";
-    let head = format!("envelope 3 {}", json.len());
+    let head = format!("envelope 99 {}", json.len());
     let sum = digest(&[format!("{head}\n").as_bytes(), json].concat()).hex();
     let record = [format!("restante {head} {sum}\n").as_bytes(), json].concat();
     files.overwrite(&path, &record);
@@ -354,14 +358,14 @@ fn time_takes_stages_by_uptime_and_never_a_stage_in_use() {
 #[test]
 fn no_stage_is_taken_below_the_reserve() {
     let files = SimFiles::new();
-    files.set_capacity(100_000);
     let spool = open(&files);
-    spool.set_reserve(50_000);
+    files.set_capacity(files.used() + 100_000);
+    spool.set_marks(Marks { reserve_octets: 50_000, ..Marks::default() });
     assert!(spool.status().writable);
     let big = FileInfo { size: Some(60_000), ..FileInfo::default() };
     let refused = spool.stage(StagePlan { declared: big, ..StagePlan::new(uri("spool:/bob/x")) }, now());
     assert!(matches!(refused, Err(StageError::Full { octets: 60_000 })));
-    spool.set_reserve(100_000);
+    spool.set_marks(Marks { reserve_octets: 100_000, ..Marks::default() });
     assert!(!spool.status().writable);
     assert!(matches!(spool.stage(StagePlan::new(uri("spool:/bob/x")), now()), Err(StageError::Full { .. })));
 }
@@ -385,6 +389,7 @@ fn handles_go_from_thread_to_thread() {
     is_shared::<Spool>();
 }
 
+// R19
 #[test]
 fn many_threads_commit_at_once_and_every_object_is_there_with_its_own_id() {
     let files = SimFiles::new();
@@ -424,6 +429,7 @@ fn one_process_writes_and_others_may_read() {
     assert!(reader.sweep(now()).is_err());
 }
 
+// R10
 #[test]
 fn a_fresh_spool_is_the_tree_that_its_readme_draws() {
     fn walk(root: &std::path::Path, at: &str, tree: &mut Vec<String>) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use restante::model::{Instant, Machine as _, Mint, Now, Outbox};
 use restante::msml::{
-    Config, ContextId, End, FetchKey, Input, Interpreter, Message, Order, Output, PrimitiveKey, Style, check,
+    Answer, ContextId, End, FetchKey, Input, Interpreter, Limits, Message, Order, Output, PrimitiveKey, Style, check,
     read_message,
 };
 
@@ -32,6 +32,7 @@ pub(crate) fn run(data: &[u8]) {
 /// An interpreter, who owns its primitives, and what must hold at every moment.
 struct Talk {
     interpreter: Interpreter,
+    style: Style,
     clock: Duration,
     running: VecDeque<PrimitiveKey>,
     fetches: Vec<FetchKey>,
@@ -41,10 +42,10 @@ struct Talk {
 
 impl Talk {
     fn new(strict: bool) -> Self {
-        let config = Config { strict, ..Config::default() };
-        let interpreter = Interpreter::new(config, Mint::from_number(1));
+        let interpreter = Interpreter::new(Limits::default(), Mint::from_number(1));
+        let style = Style { strict, ..Style::default() };
         let (clock, running, fetches) = (Duration::ZERO, VecDeque::new(), Vec::new());
-        Self { interpreter, clock, running, fetches, started: 0, exited: 0 }
+        Self { interpreter, style, clock, running, fetches, started: 0, exited: 0 }
     }
 
     fn converse(&mut self, documents: &[&[u8]]) {
@@ -53,7 +54,7 @@ impl Talk {
         }
         for (request, document) in documents.iter().enumerate() {
             let (body, request) = (Bytes::copy_from_slice(document), request as u64);
-            self.tell(Input::Request { context: ContextId(9), request, style: Style::default(), body });
+            self.tell(Input::Request { context: ContextId(9), request, style: self.style, body });
             // Between two documents a moment passes and the oldest transfer comes to its end.
             self.clock += Duration::from_millis(700);
             self.tell(Input::Timeout);
@@ -90,8 +91,9 @@ impl Talk {
         self.interpreter.handle(now, input, &mut out);
         for output in out.drain() {
             match output {
-                Output::Reply { response, body, .. } => {
+                Output::Reply { reply, .. } => {
                     replies += 1;
+                    let Answer { response, body } = reply.answer(|_| None);
                     let Ok(Message::Result(result)) = read_message(body.as_bytes()) else { panic!("{body}") };
                     assert_eq!(result.response, response);
                     self.started += result.dialogids.len();

@@ -82,6 +82,7 @@ fn settings(args: &Args) -> Settings {
     settings.control.unattended = Unattended::Deposit;
     settings.spool.path = args.dir.join(SPOOL);
     settings.spool.reserve = 0;
+    settings.spool.high_water = 100;
     settings
 }
 
@@ -93,7 +94,7 @@ fn refused(error: &StartError) -> Failure {
         }
         StartError::Settings(_) => failure.next("give --listen one address of this machine instead of all"),
         StartError::Spool { .. } => failure.next("--dir has to be writable, and no other phone may use it"),
-        StartError::Io(_) | StartError::Tls(_) => failure,
+        StartError::Io(_) | StartError::Tls(_) | StartError::Bucket(_) => failure,
     }
 }
 

@@ -19,6 +19,7 @@ mod local;
 mod msml;
 mod progress;
 mod retrieve;
+mod s3;
 mod serve;
 mod server;
 mod settings;
@@ -60,6 +61,8 @@ enum Command {
     Config(config::Args),
     /// Look into the spool, also while a server runs on it
     Spool(spool::Args),
+    /// Look at a bucket: can a spool rely on it?
+    S3(s3::Args),
 }
 
 /// Threads that may wait for a disk at once: as many as streams of two busy peers; they cost nothing until they are needed.
@@ -88,6 +91,7 @@ async fn run(command: Command, voice: Voice) -> Result<(), Failure> {
         Command::Msml(args) => msml::run(&args, voice).await,
         Command::Config(args) => config::run(&args, voice),
         Command::Spool(args) => spool::run(&args, voice).await,
+        Command::S3(args) => tokio::task::block_in_place(|| s3::run(&args, voice)),
     }
 }
 

@@ -75,11 +75,11 @@ fn check(args: &Args, document: &str, voice: Voice) -> Result<(), Failure> {
         let (line, column, code) = (fault.line, fault.column, fault.code.number());
         if voice.json {
             let fault = json!({ "file": name, "line": line, "column": column, "code": code,
-                "message": fault.message, "hint": fault.hint });
+                "message": fault.message, "rule": fault.rule, "hint": fault.hint });
             return format!("{fault}\n");
         }
         let hint = fault.hint.as_ref().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
-        format!("{name}:{line}:{column}: {code} {}{hint}\n", fault.message)
+        format!("{name}:{line}:{column}: {code} {} ({}){hint}\n", fault.message, fault.rule)
     };
     voice.result(&faults.iter().map(tell).collect::<String>())?;
     Err(Failure::new(format!("{name}: {} faults", faults.len())).next("each is named with its line and column"))

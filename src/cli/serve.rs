@@ -30,6 +30,8 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     // Heard before anybody can know that we listen: a SIGHUP that nobody hears ends the process.
     let mut hang_ups = Signals::listen(SignalKind::hangup())?;
+    // A write past the limit of a file's size (RLIMIT_FSIZE) is an error of that file, and no reason to end.
+    let _too_large = Signals::listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     let options = Options { http: true, ..Options::default() };
     let node = Node::start(&settings, options).await.map_err(|error| refused(&error))?;
     tell(&node, &settings, voice)?;
@@ -90,6 +92,7 @@ fn refused(error: &StartError) -> Failure {
         StartError::Tls(_) => failure.next(
             "sip.tls.cert and sip.tls.key, or those of msrp.tls, name PEM files of a certificate and its key; without them one is made",
         ),
+        StartError::Bucket(_) => failure.next("spool.url names the bucket, and the AWS_ variables how to reach it"),
         StartError::Io(_) | StartError::Settings(_) => {
             failure.next("`restante config print` shows the settings in force")
         }

@@ -6,7 +6,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use restante::config::{ConfigError, Host, Listen, Origin, Settings, Sources};
+use restante::config::{self, ConfigError, Host, Listen, Origin, Settings, Sources};
+use restante::io::keys;
+use restante::spool::Keys;
 
 use super::voice::Failure;
 
@@ -19,19 +21,35 @@ pub(crate) struct Place {
     /// Configuration file; without it ./restante.toml is read if there is one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Directory of the spool
-    #[arg(long, value_name = "DIR")]
+    /// Directory of the spool, or its bucket
+    #[arg(long, value_name = "DIR|s3://BUCKET/PREFIX")]
     spool: Option<PathBuf>,
 }
 
 impl Place {
-    /// The directory of the spool, by flag, variable, file or default.
+    /// The master keys that the settings name.
+    ///
+    /// # Errors
+    /// As [`SettingsArgs::load`], or a key can't be read.
+    pub(crate) fn keys(&self) -> Result<Keys, Failure> {
+        let next = "the same spool.keys as the server's are needed: --config FILE, or RESTANTE_SPOOL__KEYS";
+        keys::read(&self.settings()?.spool.keys).map_err(|why| Failure::new(why).next(next))
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        SettingsArgs { place: self.clone(), ..SettingsArgs::default() }.load()
+    }
+
+    /// All that is known of the spool, and whether a flag has named its bucket.
     ///
     /// # Errors
     /// As [`SettingsArgs::load`].
-    pub(crate) fn spool_path(&self) -> Result<PathBuf, Failure> {
-        let args = SettingsArgs { place: self.clone(), ..SettingsArgs::default() };
-        Ok(args.load()?.spool.path)
+    pub(crate) fn spool(&self) -> Result<(config::Spool, bool), Failure> {
+        Ok((self.settings()?.spool, self.is_bucket()))
+    }
+
+    fn is_bucket(&self) -> bool {
+        self.spool.as_ref().and_then(|spool| spool.to_str()).is_some_and(|spool| spool.starts_with("s3://"))
     }
 }
 
@@ -52,6 +70,11 @@ pub(crate) struct SettingsArgs {
 }
 
 impl SettingsArgs {
+    /// What a file says, without flags.
+    pub(crate) fn of_file(config: Option<PathBuf>) -> Self {
+        Self { place: Place { config, spool: None }, ..Self::default() }
+    }
+
     /// Everything put together: file, `RESTANTE_SECTION__KEY` variables, flags.
     ///
     /// # Errors
@@ -85,7 +108,7 @@ impl SettingsArgs {
         let spool = self.place.spool.iter().map(|path| path.display().to_string()).collect();
         let http = self.http.iter().map(ToString::to_string).collect();
         let all = [
-            ("--spool", "spool.path", spool),
+            ("--spool", if self.place.is_bucket() { "spool.url" } else { "spool.path" }, spool),
             ("--sip", "sip.listen", listen(&self.sip)),
             ("--msrp", "msrp.listen", listen(&self.msrp)),
             ("--http", "http.listen", http),

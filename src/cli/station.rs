@@ -65,6 +65,7 @@ impl Station {
         settings.control.trusted = Vec::new();
         settings.spool.path = scratch.path().join("spool");
         settings.spool.reserve = 0;
+        settings.spool.high_water = 100;
         if let Some(chunk) = gear.chunk {
             settings.msrp.chunk = chunk;
         }

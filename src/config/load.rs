@@ -1,6 +1,6 @@
 //! From a file, variables and flags to validated settings: every fault is found in one go, each with its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -8,9 +8,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::address::{Listen, Transport};
 use super::error::{ConfigError, Fault, Origin};
-use super::settings::{FingerprintHash, Settings};
-use super::table::{PEERS, SECTIONS, TRUNKS, Tables, key, nearest};
+use super::settings::{FingerprintHash, Report, Settings, Sse};
+use super::table::{BOXES, PEERS, SECTIONS, TRUNKS, Tables, key, nearest};
 use super::value::Given;
+use crate::model::limits::PART_OCTETS_MIN;
 
 /// What variables begin with; `RESTANTE_SIP__LISTEN` sets `sip.listen`.
 const VARIABLE_PREFIX: &str = "RESTANTE_";
@@ -114,6 +115,7 @@ impl Loader {
             let name: &str = section.get_ref();
             let origin = file.origin(section.span());
             match value.get_ref() {
+                _ if name == BOXES.name => self.tables(&file, value, &BOXES),
                 _ if !known => self.unknown(origin, name),
                 DeValue::Table(keys) => self.section(&file, name, keys),
                 _ => {
@@ -223,6 +225,18 @@ impl Loader {
         self.demand("msrp.relay", s.msrp.relay.is_empty() || account, why);
         let whole = s.msrp.relay_expires.is_none_or(|expires| !expires.is_zero() && expires.subsec_millis() == 0);
         self.demand("msrp.relay_expires", whole, "has to be one second or more, in whole seconds (RFC 4976 §4.6)");
+        let local = s.reports().all(|report| report == Report::Disk) || s.spool.url.is_some();
+        self.demand("spool.report", local, "needs a bucket: spool.url = \"s3://BUCKET/PREFIX\"");
+        self.demand("spool.part", s.spool.part >= PART_OCTETS_MIN, "S3 takes no parts under 5 MiB");
+        let keyed = s.spool.sse_key.is_none() || s.spool.sse == Sse::Kms;
+        self.demand("spool.sse_key", keyed, "only aws:kms has keys");
+        self.demand("spool.scrub_rate", s.spool.scrub_rate > 0, "must be more than nothing");
+        let falls = s.spool.low_water <= s.spool.high_water;
+        self.demand("spool.low_water", falls, "may not be above spool.high_water");
+        let keyless = s.spool.keys.is_empty() && s.boxes.iter().any(|class| class.encrypt);
+        self.demand("spool.keys", !keyless, "boxes with encrypt = true need a key: NAME:FILE");
+        let names: BTreeSet<&str> = s.spool.keys.iter().map(|key| key.name.as_str()).collect();
+        self.demand("spool.keys", names.len() == s.spool.keys.len(), "two keys have the same name");
         self.demand("http.listen", s.http.listen.port.is_some(), "needs a port; port 0 lets the system choose one");
         let guarded = s.http.listen.is_loopback() || s.http.token_file.is_some();
         self.demand("http.listen", guarded, "anything but loopback needs http.token_file, a file with a bearer token");

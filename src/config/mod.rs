@@ -12,7 +12,9 @@
 //! field. It does not read files or the environment (the caller hands them in), and nothing can change afterwards.
 
 mod address;
+mod bucket;
 mod error;
+mod keys;
 mod load;
 mod print;
 mod settings;
@@ -22,10 +24,12 @@ mod tests;
 mod value;
 
 pub use address::{Host, Listen, Relay, Transport};
+pub use bucket::{BucketUrl, Tag};
 pub use error::{ConfigError, Fault, Origin};
+pub use keys::{KeyPlace, KeySource};
 pub use load::Sources;
 pub use print::manual;
 pub use settings::{
-    Certificate, Control, DialogId, Exit, FingerprintHash, Format, Http, Level, Log, Msrp, Node, Peer, Policy,
-    SessionMatch, Settings, Sip, Spool, Trunk, Unattended, Validation, Verify,
+    BoxClass, Certificate, Control, DialogId, ErrorStyle, Exit, FingerprintHash, Format, Http, Level, Log, MsmlType,
+    Msrp, Node, Peer, Policy, Report, SessionMatch, Settings, Sip, Spool, Sse, Trunk, Unattended, Validation, Verify,
 };

@@ -1,7 +1,7 @@
 //! The settings as a commented file, and the manual of all keys.
 
 use super::settings::Settings;
-use super::table::{Key, PEERS, SECTIONS, TRUNKS, Tables};
+use super::table::{BOXES, Key, PEERS, SECTIONS, TRUNKS, Tables};
 use super::value::Given;
 
 impl Settings {
@@ -19,6 +19,8 @@ impl Settings {
         text += &entries(&PEERS, &mut mine);
         text.push('\n');
         text += &entries(&TRUNKS, &mut mine);
+        text.push('\n');
+        text += &entries(&BOXES, &mut mine);
         text
     }
 }
@@ -68,7 +70,7 @@ pub fn manual() -> String {
             text += &row(key, &mut Settings::default());
         }
     }
-    text + &tables_manual(&PEERS) + &tables_manual(&TRUNKS)
+    text + &tables_manual(&PEERS) + &tables_manual(&TRUNKS) + &tables_manual(&BOXES)
 }
 
 fn tables_manual<T: Default>(tables: &Tables<T>) -> String {

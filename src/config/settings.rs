@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay, Transport};
+use super::bucket::{BucketUrl, Tag};
+use super::keys::KeySource;
 use super::value::Choice;
-use crate::model::{Network, Site};
+use crate::model::{self, BoxPattern, Network, Quota, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,10 +24,20 @@ pub struct Settings {
     pub spool: Spool,
     /// `[policy]`
     pub policy: Policy,
+    /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
+    pub boxes: Vec<BoxClass>,
     /// `[http]`
     pub http: Http,
     /// `[log]`
     pub log: Log,
+}
+
+impl Settings {
+    /// Every way in which some box's objects are reported.
+    pub fn reports(&self) -> impl Iterator<Item = Report> {
+        let of_boxes = self.boxes.iter().filter_map(|class| class.report);
+        std::iter::once(self.spool.report()).chain(of_boxes)
+    }
 }
 
 /// `[node]`: who this process is.
@@ -66,6 +78,10 @@ pub struct Control {
     pub trusted: Vec<Network>,
     /// How closely MSML is held to its schemas.
     pub validation: Validation,
+    /// How a peer hears that its request has failed.
+    pub error_style: ErrorStyle,
+    /// The longest that a `<record>` without `maxtime` may take.
+    pub maxtime: Duration,
     /// What happens to files that no MSML asks for.
     pub unattended: Unattended,
     /// `[[control.peers]]`: exceptions for single application servers; the first that matches counts.
@@ -83,6 +99,14 @@ pub struct Peer {
     pub dialogid: DialogId,
     /// What `msml.dialog.exit` carries after `moml.exit`.
     pub exit: Exit,
+    /// The MIME type of what it is sent; its own last one if unset.
+    pub content_type: Option<MsmlType>,
+    /// Instead of `control.error_style`.
+    pub error_style: Option<ErrorStyle>,
+    /// Instead of `control.validation`.
+    pub validation: Option<Validation>,
+    /// Instead of `control.maxtime`.
+    pub maxtime: Option<Duration>,
 }
 
 /// `[msrp]`: file octets.
@@ -154,6 +178,68 @@ pub struct Spool {
     pub path: PathBuf,
     /// Octets of the disk that are left free: below it new files are refused.
     pub reserve: u64,
+    /// The bucket, if there is one.
+    pub url: Option<BucketUrl>,
+    /// When an object is reported as committed; unset: in the bucket, if there is one.
+    pub report: Option<Report>,
+    /// Octets of a part of an upload.
+    pub part: u64,
+    /// Encryption by the bucket.
+    pub sse: Sse,
+    /// The key that KMS encrypts with.
+    pub sse_key: Option<String>,
+    /// Tags on every object, `KEY=VALUE`.
+    pub tags: Vec<Tag>,
+    /// From this share of the disk in use on new files are refused, in percent.
+    pub high_water: u8,
+    /// Below this share they are taken again, in percent.
+    pub low_water: u8,
+    /// How often everything is read again.
+    pub scrub: Duration,
+    /// How fast, in octets a second at most.
+    pub scrub_rate: u64,
+    /// Master keys of what is encrypted, the one for new files first.
+    pub keys: Vec<KeySource>,
+}
+
+impl Spool {
+    /// When an object is reported as committed.
+    pub fn report(&self) -> Report {
+        self.report.unwrap_or_else(|| if self.url.is_some() { Report::Bucket } else { Report::Disk })
+    }
+}
+
+/// `[[boxes]]`: what holds for a class of boxes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoxClass {
+    /// The boxes it is for.
+    pub matches: Option<BoxPattern>,
+    /// Octets that each of them may hold.
+    pub quota_octets: Option<u64>,
+    /// Objects that each of them may hold.
+    pub quota_objects: Option<u32>,
+    /// From this share of a quota on somebody is warned, in percent.
+    pub warn: u8,
+    /// Whether what arrives there is encrypted on the disk.
+    pub encrypt: bool,
+    /// When their objects are reported as committed; unset: as `spool.report` says.
+    pub report: Option<Report>,
+}
+
+impl BoxClass {
+    /// The class as the spool knows it.
+    pub fn class(&self) -> model::BoxClass {
+        model::BoxClass {
+            matches: self.matches.clone().unwrap_or_default(),
+            quota: Quota {
+                octets: self.quota_octets,
+                objects: self.quota_objects.map(u64::from),
+                warn_percent: Some(self.warn),
+            },
+            encrypt: self.encrypt,
+            ..model::BoxClass::default()
+        }
+    }
 }
 
 /// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
@@ -206,6 +292,8 @@ impl Default for Control {
         Self {
             trusted: vec![Network::LOOPBACK_V4, Network::LOOPBACK_V6],
             validation: Validation::default(),
+            error_style: ErrorStyle::default(),
+            maxtime: Duration::from_secs(3600),
             unattended: Unattended::default(),
             peers: Vec::new(),
         }
@@ -237,7 +325,27 @@ impl Default for Msrp {
 
 impl Default for Spool {
     fn default() -> Self {
-        Self { path: PathBuf::from("spool"), reserve: 1 << 30 }
+        Self {
+            path: PathBuf::from("spool"),
+            reserve: 1 << 30,
+            url: None,
+            report: None,
+            part: 8 << 20,
+            sse: Sse::default(),
+            sse_key: None,
+            tags: Vec::new(),
+            high_water: 98,
+            low_water: 96,
+            scrub: Duration::from_secs(7 * 86_400),
+            scrub_rate: 4 << 20,
+            keys: Vec::new(),
+        }
+    }
+}
+
+impl Default for BoxClass {
+    fn default() -> Self {
+        Self { matches: None, quota_octets: None, quota_objects: None, warn: 90, encrypt: false, report: None }
     }
 }
 
@@ -263,6 +371,54 @@ pub enum Validation {
 
 impl Choice for Validation {
     const WORDS: &'static [(&'static str, Self)] = &[("lenient", Self::Lenient), ("strict", Self::Strict)];
+}
+
+/// How a peer hears that its request has failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorStyle {
+    /// By the response code in the body of a SIP 200.
+    #[default]
+    Msml,
+    /// By a SIP 400 or 500 around it.
+    Sip,
+}
+
+impl Choice for ErrorStyle {
+    const WORDS: &'static [(&'static str, Self)] = &[("msml", Self::Msml), ("sip", Self::Sip)];
+}
+
+/// A MIME type in which MSML is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MsmlType {
+    /// What most servers say.
+    Msml,
+    /// What some clients say.
+    Xml,
+    /// What others say.
+    TextXml,
+    /// What RFC 5707 registers.
+    Registered,
+}
+
+impl MsmlType {
+    /// The type itself.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Msml => "application/msml+xml",
+            Self::Xml => "application/xml",
+            Self::TextXml => "text/xml",
+            Self::Registered => "application/vnd.radisys.msml+xml",
+        }
+    }
+}
+
+impl Choice for MsmlType {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        (Self::Msml.text(), Self::Msml),
+        (Self::Xml.text(), Self::Xml),
+        (Self::TextXml.text(), Self::TextXml),
+        (Self::Registered.text(), Self::Registered),
+    ];
 }
 
 /// What happens to files that no MSML asks for.
@@ -347,6 +503,39 @@ impl Choice for FingerprintHash {
         ("sha-224", Self::Sha224),
         ("sha-1", Self::Sha1),
     ];
+}
+
+/// When an object is reported as committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// When it is durable on the disk.
+    Disk,
+    /// When it is in the bucket.
+    Bucket,
+    /// When it is durable on the disk; it follows into the bucket.
+    DiskThenBucket,
+}
+
+impl Choice for Report {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("disk", Self::Disk), ("bucket", Self::Bucket), ("disk+bucket", Self::DiskThenBucket)];
+}
+
+/// Encryption by the bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sse {
+    /// Whatever the bucket does by itself.
+    #[default]
+    None,
+    /// With a key of the bucket.
+    Aes256,
+    /// With a key of KMS.
+    Kms,
+}
+
+impl Choice for Sse {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("AES256", Self::Aes256), ("aws:kms", Self::Kms)];
 }
 
 /// Levels of log lines.

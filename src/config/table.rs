@@ -1,6 +1,6 @@
 //! The one table of keys: from it come reading, `config print` and the manual.
 
-use super::settings::{Peer, Settings, Trunk};
+use super::settings::{BoxClass, Peer, Settings, Trunk};
 use super::value::Setting;
 
 /// One key of a section: its name, the field it sets, and what it's for. Type and default are the field's own.
@@ -72,6 +72,16 @@ pub(super) const SECTIONS: &[Section] = &[
                 name: "validation",
                 field: |s| &mut s.control.validation,
                 meaning: "\"lenient\" understands what scripts in the field leave out or misspell; \"strict\" wants what the schemas say.",
+            },
+            Key {
+                name: "error_style",
+                field: |s| &mut s.control.error_style,
+                meaning: "A request that fails is answered with SIP 200 and the response code in the body (\"msml\"), or with SIP 400 or 500 and the same body (\"sip\").",
+            },
+            Key {
+                name: "maxtime",
+                field: |s| &mut s.control.maxtime,
+                meaning: "How long a <record> without maxtime may take, once it has its stream.",
             },
             Key {
                 name: "unattended",
@@ -173,6 +183,61 @@ pub(super) const SECTIONS: &[Section] = &[
                 field: |s| &mut s.spool.reserve,
                 meaning: "Free space of the disk that is never used: a file that would eat into it is refused before its octets are read.",
             },
+            Key {
+                name: "url",
+                field: |s| &mut s.spool.url,
+                meaning: "A bucket for the objects of boxes that spool.report or boxes.report sends there. One server a prefix. Endpoint, region and credentials come from the usual AWS_ variables (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ALLOW_HTTP), a web identity, or the machine's role. What still arrives is in spool.path.",
+            },
+            Key {
+                name: "report",
+                field: |s| &mut s.spool.report,
+                meaning: "When a file is reported as committed: when it is durable on the \"disk\", where it stays; when it is in the \"bucket\"; or, \"disk+bucket\", when it is durable on the disk, from where it then moves into the bucket. Unset: \"bucket\" if there is a spool.url.",
+            },
+            Key {
+                name: "part",
+                field: |s| &mut s.spool.part,
+                meaning: "Octets of the parts in which a body is uploaded, 5 MiB or more; bigger where 10,000 parts would not do.",
+            },
+            Key {
+                name: "sse",
+                field: |s| &mut s.spool.sse,
+                meaning: "Encryption that the bucket is asked for: \"none\" leaves it to the bucket's own settings.",
+            },
+            Key {
+                name: "sse_key",
+                field: |s| &mut s.spool.sse_key,
+                meaning: "Id of the KMS key for \"aws:kms\". Unset: the account's own.",
+            },
+            Key {
+                name: "tags",
+                field: |s| &mut s.spool.tags,
+                meaning: "Tags on every object in the bucket, such as lifecycle rules go by.",
+            },
+            Key {
+                name: "keys",
+                field: |s| &mut s.spool.keys,
+                meaning: "Master keys of encrypted files, each by its name and where it is: the first line of a file or a variable, 64 hexadecimal digits. The first wraps the keys of new files, all of them open what they once wrapped; `restante spool rewrap` moves on to the first.",
+            },
+            Key {
+                name: "high_water",
+                field: |s| &mut s.spool.high_water,
+                meaning: "From this share of the disk's octets or inodes in use, or promised to files that are arriving, no new file is taken: calls that bring one get 503. What is arriving goes on, and so do retrieval and deletion. \"100%\" leaves it to the reserve.",
+            },
+            Key {
+                name: "low_water",
+                field: |s| &mut s.spool.low_water,
+                meaning: "Below this share new files are taken again.",
+            },
+            Key {
+                name: "scrub",
+                field: |s| &mut s.spool.scrub,
+                meaning: "How often everything in the spool is read again and compared with its digests, so that damage is found before it is asked for: from one beginning to the next, or as fast as scrub_rate allows. \"0s\" is never.",
+            },
+            Key {
+                name: "scrub_rate",
+                field: |s| &mut s.spool.scrub_rate,
+                meaning: "Octets a second that are read again at most.",
+            },
         ],
     },
     Section {
@@ -253,6 +318,14 @@ pub(super) const PEERS: Tables<Peer> = Tables {
             field: |p| &mut p.exit,
             meaning: "msml.dialog.exit repeats the namelist of moml.exit (\"repeat\") or carries nothing (\"empty\").",
         },
+        Key {
+            name: "content_type",
+            field: |p| &mut p.content_type,
+            meaning: "MIME type of results and events. Unset: the one that the peer used last.",
+        },
+        Key { name: "error_style", field: |p| &mut p.error_style, meaning: "Instead of control.error_style." },
+        Key { name: "validation", field: |p| &mut p.validation, meaning: "Instead of control.validation." },
+        Key { name: "maxtime", field: |p| &mut p.maxtime, meaning: "Instead of control.maxtime." },
     ],
     list: |settings| &mut settings.control.peers,
     lacks: |peer| {
@@ -282,6 +355,42 @@ pub(super) const TRUNKS: Tables<Trunk> = Tables {
     lacks: |trunk| trunk.network.is_none().then_some("needs network to say which SIP peers it is for"),
 };
 
+/// For boxes.
+pub(super) const BOXES: Tables<BoxClass> = Tables {
+    name: "boxes",
+    meaning: "What holds for some boxes. The first entry whose name the box fits counts; boxes that fit none have no limits.",
+    keys: &[
+        Key { name: "match", field: |b| &mut b.matches, meaning: "The boxes that the entry is for." },
+        Key {
+            name: "quota_octets",
+            field: |b| &mut b.quota_octets,
+            meaning: "Octets that each box may hold, its files together. A file that would go over it is refused: with 413 before its first octet if it says its size, else when its octets go over.",
+        },
+        Key {
+            name: "quota_objects",
+            field: |b| &mut b.quota_objects,
+            meaning: "Objects that each box may hold; one more is refused with 413 before its first octet.",
+        },
+        Key {
+            name: "warn",
+            field: |b| &mut b.warn,
+            meaning: "From this share of either quota on the log has a warning, and the box counts in restante_spool_boxes_nearly_full.",
+        },
+        Key {
+            name: "encrypt",
+            field: |b| &mut b.encrypt,
+            meaning: "Encrypt what arrives there from its first octet on, under the first of spool.keys. What is there already stays as it is.",
+        },
+        Key {
+            name: "report",
+            field: |b| &mut b.report,
+            meaning: "When their files are reported as committed, and where they lie then. Unset: as spool.report says.",
+        },
+    ],
+    list: |settings| &mut settings.boxes,
+    lacks: |class| class.matches.is_none().then_some("needs match to say which boxes it is for"),
+};
+
 /// The key `section.name`.
 pub(super) fn key(section: &str, name: &str) -> Option<&'static Key<Settings>> {
     let section = SECTIONS.iter().find(|known| known.name == section)?;
@@ -294,7 +403,9 @@ pub(super) fn nearest(wrong: &str) -> String {
         SECTIONS.iter().flat_map(|section| section.keys.iter().map(|key| format!("{}.{}", section.name, key.name)));
     let peers = PEERS.keys.iter().map(|key| format!("{}.{}", PEERS.name, key.name));
     let trunks = TRUNKS.keys.iter().map(|key| format!("{}.{}", TRUNKS.name, key.name));
+    let boxes = BOXES.keys.iter().map(|key| format!("{}.{}", BOXES.name, key.name));
     let sections = SECTIONS.iter().map(|section| section.name.to_owned());
-    let known = keys.chain(peers).chain(trunks).chain(sections).chain([PEERS.name, TRUNKS.name].map(str::to_owned));
+    let known = keys.chain(peers).chain(trunks).chain(boxes).chain(sections);
+    let known = known.chain([PEERS.name, TRUNKS.name, BOXES.name].map(str::to_owned));
     known.max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b))).unwrap_or_default()
 }

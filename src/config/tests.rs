@@ -155,8 +155,9 @@ fn a_trunk_needs_its_network_and_says_what_is_different_there() {
 
 #[test]
 fn what_is_printed_reads_back_as_the_same_settings() {
-    let text = "[node]\nname = \"a \\\"b\\\" \\\\\"\n[msrp]\nadvertise = \"[2001:db8::1]:2855\"\n[spool]\nreserve = 5\n\
-                [[control.peers]]\nuser_agent = \"AS\"\nexit = \"empty\"\n[[msrp.peers]]\nnetwork = \"192.0.2.1/32\"\ncema = true\n";
+    let text = "[node]\nname = \"a \\\"b\\\" \\\\\"\n[msrp]\nadvertise = \"[2001:db8::1]:2855\"\n[spool]\nreserve = 5\nkeys = [\"new:/etc/key\", \"old:$KEY\"]\n\
+                [[control.peers]]\nuser_agent = \"AS\"\nexit = \"empty\"\n[[msrp.peers]]\nnetwork = \"192.0.2.1/32\"\ncema = true\n\
+                [[boxes]]\nmatch = \"fax-*\"\n[[boxes]]\nmatch = \"*\"\nencrypt = true\n";
     for sources in [Sources::default(), file(text)] {
         let settings = Settings::load(&sources).expect("valid");
         assert_eq!(Settings::load(&file(&settings.to_toml())), Ok(settings));
@@ -226,4 +227,16 @@ fn a_relay_is_named_by_a_protected_uri_with_a_port_and_wants_an_account() {
     let found = faults(&file("[msrp]\nrelay = [\"msrps://relay.example.org:2855;tcp\"]\nrelay_expires = \"1ms\"\n"));
     assert!(found[0].contains("needs msrp.relay_user and msrp.relay_password_file"), "{found:?}");
     assert!(found[1].contains("whole seconds"), "{found:?}");
+}
+
+#[test]
+fn a_key_is_named_by_its_place_and_never_written_down_itself() {
+    let secret = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    for bad in [secret, ":/etc/key", "a b:/etc/key", "one:", "one:$"] {
+        let found = faults(&file(&format!("[spool]\nkeys = [\"{bad}\"]\n")));
+        assert!(found[0].contains("expected NAME:FILE or NAME:$VARIABLE") && !found[0].contains(secret), "{found:?}");
+    }
+    let found = faults(&file("[[boxes]]\nmatch = \"a/b\"\nencrypt = true\n"));
+    assert_eq!(found[0], "restante.toml:2: boxes.match: \"a/b\" is not the name of a box, with * for any letters");
+    assert!(faults(&file("boxes = 1"))[0].contains("[[boxes]]"));
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Host, Listen, Relay};
-use crate::model::{Network, Site};
+use super::bucket::{BucketUrl, Tag};
+use super::keys::KeySource;
+use crate::model::{BoxPattern, Network, Site};
 
 /// A value as a file, a variable or a flag gave it, before a key gives it a meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +208,38 @@ impl Scalar for u64 {
     }
 }
 
+/// A share: `98%`.
+impl Scalar for u8 {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        let share =
+            text.strip_suffix('%').and_then(|number| number.parse().ok()).filter(|share| (1..=100).contains(share));
+        share.ok_or_else(|| Misfit(format!("\"{text}\" is not a share: 1% to 100%")))
+    }
+
+    fn write(&self) -> String {
+        format!("{self}%")
+    }
+
+    fn form() -> String {
+        "share".to_owned()
+    }
+}
+
+/// A count: `100`.
+impl Scalar for u32 {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(|_| Misfit(format!("\"{text}\" is not a number of things: 0 to {}", Self::MAX)))
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "number".to_owned()
+    }
+}
+
 impl Scalar for Host {
     fn read(text: &str) -> Result<Self, Misfit> {
         text.parse().map_err(Misfit)
@@ -248,6 +282,20 @@ impl Scalar for Relay {
     }
 }
 
+impl Scalar for BoxPattern {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(|why| Misfit(format!("\"{text}\" is {why}")))
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "name of boxes, * for any letters".to_owned()
+    }
+}
+
 impl Scalar for Site {
     fn read(text: &str) -> Result<Self, Misfit> {
         text.parse().map_err(Misfit)
@@ -259,6 +307,48 @@ impl Scalar for Site {
 
     fn form() -> String {
         "HOST, HOST:PORT or https://HOST/PATH".to_owned()
+    }
+}
+
+impl Scalar for KeySource {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "NAME:FILE or NAME:$VARIABLE".to_owned()
+    }
+}
+
+impl Scalar for BucketUrl {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "s3://BUCKET/PREFIX".to_owned()
+    }
+}
+
+impl Scalar for Tag {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "KEY=VALUE".to_owned()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
+use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
 use super::core::Engine;
 use super::description::{Refusal, read_description};
 use super::jobs::{Errand, Outgoing, Owner, Pending, Timer};
@@ -30,17 +30,18 @@ impl Engine {
             name.eq_ignore_ascii_case("accept") && value.to_ascii_lowercase().contains("multipart/related")
         };
         let takes_icons = invite.headers.iter().any(accepts);
-        let style = self.policy.style(invite.source.ip(), user_agent.map(|(_, value)| value.as_str()));
+        let manners = self.policy.manners(invite.source.ip(), user_agent.map(|(_, value)| value.as_str()));
         let call = Call {
             tag,
             purpose: Purpose::Service,
             parties: Parties { user: invite.uri_user, from: invite.from, to: invite.to, call_id: invite.call_id },
             source: invite.source,
-            style,
+            manners,
             trunk: self.policy.trunk(invite.source.ip()),
-            msml_type: "application/msml+xml".to_owned(),
+            msml_type: manners.content_type.unwrap_or(MSML_TYPE).to_owned(),
             local: LocalSession::new(self.policy.address.clone(), &mut self.mint),
             description: None,
+            remote: None,
             offered: None,
             offered_in_2xx: None,
             updating: None,
@@ -57,6 +58,7 @@ impl Engine {
         self.board.add_call(key, call);
         let icons = icons(invite.body.as_ref());
         match read_description(invite.body) {
+            Ok(Some(offer)) if self.has_no_room_for(&offer) => self.refuse_for_room(now, key, out),
             Ok(Some(offer)) => self.consider(now, key, offer, icons, out),
             Ok(None) => self.offer_ours(now, key, control, out),
             Err(refusal) => self.refuse(now, key, refusal, out),
@@ -332,6 +334,7 @@ impl Engine {
         if let Some(previous) = &call.description {
             description = description.succeeding(previous);
         }
+        call.remote = Some(pending.offer);
         let acknowledged = call.updating.is_none();
         let body = self.with_icons(&description, &pending.pictures);
         self.accept_with(now, key, &description, body, out);

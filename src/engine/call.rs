@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use super::link::LinkId;
 use super::order::OrderId;
-use super::policy::Trunk;
+use super::policy::{Manners, Trunk};
 use crate::model::Instant;
 use crate::model::limits::TRANSFER_IDS_PER_CALL;
-use crate::msml::{PrimitiveKey, Style};
+use crate::msml::PrimitiveKey;
 use crate::msrp::{Arrival, Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionMatch, SessionSpec};
 use crate::sdp::{Description, FileOffer, LocalSession, Role, Route, Terms};
 use crate::sip::{Body, CallKey, RequestKey};
@@ -44,13 +44,15 @@ pub(super) struct Call {
     pub(super) purpose: Purpose,
     pub(super) parties: Parties,
     pub(super) source: SocketAddr,
-    pub(super) style: Style,
+    pub(super) manners: Manners,
     pub(super) trunk: Trunk,
-    /// The content type in which the peer last spoke MSML; events mirror it.
+    /// The content type of our MSML: the peer's last one, unless its manners say otherwise.
     pub(super) msml_type: String,
     pub(super) local: LocalSession,
     /// Our last session description.
     pub(super) description: Option<Description>,
+    /// The peer's, as far as we have answered or agreed to it.
+    pub(super) remote: Option<Description>,
     /// An offer of ours in an INVITE or re-INVITE: a 2xx answers it.
     pub(super) offered: Option<Offered>,
     /// An offer of ours in a 2xx: its ACK answers it.

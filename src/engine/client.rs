@@ -7,6 +7,7 @@ use super::core::Engine;
 use super::jobs::Timer;
 use super::order::{CallMedia, Happening, LocalFile, Order};
 use super::paths::{OwnPath, Waiting};
+use super::policy::Manners;
 use super::port::Output;
 use crate::model::{FileInfo, Now, Outbox};
 use crate::sdp::{self, FileOffer, FileRange, LocalSession, OfferedStream};
@@ -72,11 +73,12 @@ impl Engine {
                 purpose: Purpose::Client(id),
                 parties,
                 source: remote,
-                style: crate::msml::Style::default(),
+                manners: Manners::default(),
                 trunk,
                 msml_type: MSML_TYPE.to_owned(),
                 local,
                 description: Some(description),
+                remote: None,
                 offered: Some(offered),
                 offered_in_2xx: None,
                 updating: None,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::call::Purpose;
+use super::call::{MSML_TYPE, Purpose};
 use super::core::Engine;
 use super::jobs::{Errand, Turn};
 use super::order::Happening;
@@ -11,9 +11,8 @@ use crate::model::{Machine, Now, Outbox};
 use crate::msml;
 use crate::sip::{self, Body, CallKey, RequestKey};
 
-/// The types in which MSML is understood; the first registered one and what real clients send.
-const MSML_TYPES: [&str; 4] =
-    ["application/msml+xml", "application/xml", "text/xml", "application/vnd.radisys.msml+xml"];
+/// The types in which MSML is understood: what real clients send, and the registered one.
+const MSML_TYPES: [&str; 4] = [MSML_TYPE, "application/xml", "text/xml", "application/vnd.radisys.msml+xml"];
 
 impl Engine {
     /// Feeds the SIP endpoint; what it says is performed before it hears anything else.
@@ -136,7 +135,9 @@ impl Engine {
         let Some(entry) = self.board.calls.get_mut(&call) else {
             return self.command(now, answer(481, None), out);
         };
-        entry.msml_type.clone_from(&kind);
+        if entry.manners.content_type.is_none() {
+            entry.msml_type.clone_from(&kind);
+        }
         if let Purpose::Client(order) = entry.purpose {
             let text = String::from_utf8_lossy(&body.octets).into_owned();
             out.push(Output::Happened(order, Happening::Msml(text)));
@@ -146,7 +147,7 @@ impl Engine {
             tracing::warn!(%source, call_id = %entry.parties.call_id, "MSML from outside control.trusted: 403");
             return self.command(now, answer(403, Some("MSML Is Not Allowed From This Address")), out);
         }
-        let style = entry.style;
+        let style = entry.manners.style;
         let token = self.number();
         self.requests.insert(token, (request, call));
         let context = msml::ContextId(call.0);
@@ -158,7 +159,7 @@ impl Engine {
         self.interpreter.handle(now, input, &mut outputs);
         while let Some(output) = outputs.pop() {
             match output {
-                msml::Output::Reply { request, body, .. } => self.reply(now, request, &body, out),
+                msml::Output::Reply { request, reply } => self.reply(now, request, reply, out),
                 msml::Output::Event { context, name, id, body } => {
                     self.msml_event(now, context, &name, &id, &body, out)
                 }
@@ -188,11 +189,14 @@ impl Engine {
     }
 
     /// F-6: a MSML request is always answered with a MSML body, in the type the peer used.
-    fn reply(&mut self, now: Now, token: u64, text: &str, out: &mut Outbox<Output>) {
-        let Some((request, call)) = self.requests.remove(&token) else { return };
-        let kind = self.board.calls.get(&call).map_or(MSML_TYPES[0], |call| call.msml_type.as_str());
-        let body = Some(Body::new(kind, text.to_owned()));
-        let command = sip::Command::Answer { request, status: 200, reason: None, body, headers: Vec::new() };
+    fn reply(&mut self, now: Now, token: u64, reply: msml::Reply, out: &mut Outbox<Output>) {
+        let Some((request, key)) = self.requests.remove(&token) else { return };
+        let answer = reply.answer(|conn| self.report(now, conn));
+        let call = self.board.calls.get(&key);
+        let kind = call.map_or(MSML_TYPE, |call| call.msml_type.as_str());
+        let status = call.map_or(200, |call| call.manners.error_style.status(answer.response));
+        let body = Some(Body::new(kind, answer.body));
+        let command = sip::Command::Answer { request, status, reason: None, body, headers: Vec::new() };
         self.command(now, command, out);
     }
 
@@ -218,7 +222,7 @@ impl Engine {
     /// RFC 5707 §9.6.5: `<disconnect>` also ends the SIP dialog of the connection.
     fn disconnect(&mut self, now: Now, conn: &str, body: Option<String>, out: &mut Outbox<Output>) {
         let Some(call) = self.board.by_tag(conn) else { return };
-        let kind = self.board.calls.get(&call).map_or(MSML_TYPES[0], |call| call.msml_type.as_str());
+        let kind = self.board.calls.get(&call).map_or(MSML_TYPE, |call| call.msml_type.as_str());
         let body = body.map(|text| Body::new(kind, text));
         self.command(now, sip::Command::Bye { call, body, reason: None }, out);
     }

@@ -54,6 +54,8 @@ pub struct Engine {
     timers: BTreeSet<(Instant, Timer)>,
     next: u64,
     pub(super) drain: Option<Drain>,
+    /// New files are taken.
+    pub(super) taking: bool,
     pub(super) relay: Relay,
     /// Relays that take only short frames, by `host:port`, and until when we believe it.
     pub(super) short_frames: HashMap<String, Instant>,
@@ -91,6 +93,7 @@ impl Engine {
             timers: BTreeSet::new(),
             next: 0,
             drain: None,
+            taking: true,
             relay,
             short_frames: HashMap::new(),
         }
@@ -117,6 +120,10 @@ impl Engine {
             }
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
+            Input::Taking(taking) => {
+                self.taking = taking;
+                self.msml(now, msml::Input::Taking(taking), out);
+            }
             Input::Order(order) => self.order(now, order, out),
             Input::Drain => self.begin_drain(now, out),
             Input::Timeout => self.timeout(now, out),

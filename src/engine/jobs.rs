@@ -118,6 +118,8 @@ pub(super) struct Play {
     pub(super) sending: Option<OutboundKey>,
     /// Its peer has refused a description with a picture.
     pub(super) plain: bool,
+    /// The file that is being broken off shall be sent anew.
+    pub(super) again: bool,
 }
 
 impl Play {

@@ -16,7 +16,9 @@
 //! Limits: those of the rooms below, and the messages that a session may begin. It does not retry deliveries (that is the
 //! queue's work) and it does not know what a socket, a file or the time is.
 
+mod admission;
 mod answering;
+mod audit;
 mod call;
 mod client;
 mod control;
@@ -50,6 +52,6 @@ pub use self::core::Engine;
 pub use failure::ReceiveFailure;
 pub use link::{Bearer, Command, Grant, Link, LinkId, Notice, Source};
 pub use order::{CallMedia, Happening, LocalFile, Order, OrderId, Wanted};
-pub use policy::{Door, Doors, Peer, Policy, Trunk, Unattended, Verify};
+pub use policy::{Door, Doors, ErrorStyle, Manners, Peer, Policy, Trunk, Unattended, Verify};
 pub use port::{Census, Found, Input, Output, Query, ScriptSource, Ticket};
 pub use trust::{Demand, Distrust, HostName, PeerCertificate};

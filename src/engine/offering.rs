@@ -313,6 +313,9 @@ impl Engine {
             self.offer_plainly(now, key, offered, out);
             return None;
         }
+        if let Some(call) = self.board.calls.get_mut(&key) {
+            call.remote = Some(answer.clone());
+        }
         let mut added = offered.added;
         let have = self.board.calls.get(&key).map(|call| call.streams.clone()).unwrap_or_default();
         for (index, (session, agreed)) in have.into_iter().zip(&agreed).enumerate() {

@@ -43,6 +43,7 @@ impl Engine {
             media_type: String::new(),
             sending: None,
             plain: false,
+            again: false,
         };
         self.plays.insert(primitive, play);
         if call.is_none() {
@@ -277,6 +278,9 @@ impl Engine {
         self.retire(now, sending.session, if ours { StreamEnd::Ours } else { StreamEnd::Theirs });
         tracing::warn!(?why, reported = octets, "the message did not get through");
         match sending.owner {
+            Owner::Primitive(primitive) if *why == SendFailure::Aborted && self.begins_again(primitive) => {
+                self.send_again(now, primitive, out);
+            }
             Owner::Primitive(primitive) => {
                 let (reason, result) = send_result(why);
                 self.play_failed(now, primitive, &reason, &result, None, out);
@@ -289,6 +293,17 @@ impl Engine {
             }
             Owner::Nobody => {}
         }
+    }
+
+    /// Whether the file was broken off to be sent anew.
+    fn begins_again(&mut self, primitive: PrimitiveKey) -> bool {
+        self.plays.get_mut(&primitive).is_some_and(|play| std::mem::take(&mut play.again))
+    }
+
+    fn send_again(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
+        let Some(play) = self.plays.get_mut(&primitive) else { return };
+        play.sending = None;
+        self.choose_stream(now, primitive, out);
     }
 
     fn sent(&mut self, message: OutboundKey) -> Option<Sending> {
@@ -332,7 +347,19 @@ impl Engine {
                     None => {} // its stream is being asked for
                 }
             }
-            (msml::Order::Terminate { .. }, Some(target)) => out_to(out, Some(target), Command::Abort),
+            (msml::Order::Restart, Some(target)) => {
+                // What was sent so far is broken off (`#`); its end brings the new beginning.
+                if !std::mem::replace(&mut play.again, true) {
+                    out_to(out, Some(target), Command::Abort);
+                }
+            }
+            (msml::Order::Restart, None) => {} // it has not begun
+            (msml::Order::Terminate { .. }, Some(target)) => {
+                // A restart has broken it off already, and is no more.
+                if !std::mem::take(&mut play.again) {
+                    out_to(out, Some(target), Command::Abort);
+                }
+            }
             (msml::Order::Terminate { .. }, None) => {
                 self.play_failed(now, primitive, "terminated", "ft.aborted.local", None, out);
             }

@@ -36,7 +36,9 @@ pub struct Policy {
     pub trusted: Vec<Network>,
     /// What happens to files that nobody has asked for.
     pub unattended: Unattended,
-    /// Peers that differ.
+    /// How application servers are read and answered.
+    pub manners: Manners,
+    /// Those that differ.
     pub peers: Vec<Peer>,
     /// The relays that every session goes through (RFC 4976), if any.
     pub relay: Option<RelayAccount>,
@@ -94,15 +96,47 @@ pub enum Unattended {
     Deposit,
 }
 
-/// One peer with habits of its own.
+/// One peer with manners of its own.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// Its network, if it is known by that.
     pub network: Option<Network>,
     /// What its User-Agent contains, if it is known by that.
     pub user_agent: Option<String>,
-    /// How it likes its answers and events.
+    /// How it is read and answered.
+    pub manners: Manners,
+}
+
+/// How MSML is spoken with one application server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manners {
+    /// How its requests are read, and what results and events look like.
     pub style: Style,
+    /// The MIME type of what we say; what the peer used last, if there is none.
+    pub content_type: Option<&'static str>,
+    /// How it hears of a failure.
+    pub error_style: ErrorStyle,
+}
+
+/// How a peer hears that its request has failed; the body says why in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorStyle {
+    /// In a SIP 200 (checklist SIP-4).
+    #[default]
+    Msml,
+    /// In a SIP 400 or 500: of those for a request that leave the SIP dialog alone (RFC 5057 §5.1).
+    Sip,
+}
+
+impl ErrorStyle {
+    /// The SIP status for a response code of RFC 5707 §11.
+    pub const fn status(self, response: u16) -> u16 {
+        match (self, response) {
+            (Self::Sip, 400..=499) => 400,
+            (Self::Sip, 500..) => 500,
+            _ => 200,
+        }
+    }
 }
 
 /// What holds for MSRP with one SIP peer. By default it is what RFC 4975 says.
@@ -126,8 +160,8 @@ impl Policy {
         found.map(|(_, trunk)| *trunk).unwrap_or_default()
     }
 
-    /// How a peer at this address with this User-Agent likes its answers.
-    pub fn style(&self, address: IpAddr, user_agent: Option<&str>) -> Style {
+    /// How a peer at this address with this User-Agent is read and answered.
+    pub fn manners(&self, address: IpAddr, user_agent: Option<&str>) -> Manners {
         self.peers
             .iter()
             .find(|peer| {
@@ -136,7 +170,7 @@ impl Policy {
                     peer.user_agent.as_ref().is_none_or(|part| user_agent.is_some_and(|all| all.contains(part)));
                 near && named
             })
-            .map_or_else(Style::default, |peer| peer.style)
+            .map_or(self.manners, |peer| peer.manners)
     }
 
     /// Whether a file of this MIME type is taken, as it is or in a wrapper.
@@ -180,11 +214,10 @@ pub(super) mod tests {
 
     #[test]
     fn only_trusted_networks_command_and_the_first_matching_peer_counts() {
-        let style = |exit| Style { exit, ..Style::default() };
         let peer = |network: &str, user_agent: Option<&str>, exit| Peer {
             network: network.parse().ok(),
             user_agent: user_agent.map(str::to_owned),
-            style: style(exit),
+            manners: Manners { style: Style { exit, ..Style::default() }, ..Manners::default() },
         };
         let peers = vec![
             peer("192.0.2.0/24", Some("Old"), ExitStyle::Empty),
@@ -194,10 +227,11 @@ pub(super) mod tests {
         let policy = Policy { trusted: vec!["192.0.2.0/24".parse().expect("a network")], peers, ..policy() };
         let at = |text: &str| text.parse().expect("an address");
         assert!(policy.may_control(at("192.0.2.9")) && !policy.may_control(at("198.51.100.1")));
-        assert_eq!(policy.style(at("192.0.2.1"), Some("Older/1")).exit, ExitStyle::Empty);
-        assert_eq!(policy.style(at("192.0.2.1"), None).exit, ExitStyle::Repeat);
-        assert_eq!(policy.style(at("198.51.100.1"), Some("Old")).exit, ExitStyle::Empty);
-        assert_eq!(policy.style(at("198.51.100.1"), Some("New")), Style::default());
+        let exit = |address, agent| policy.manners(at(address), agent).style.exit;
+        assert_eq!(exit("192.0.2.1", Some("Older/1")), ExitStyle::Empty);
+        assert_eq!(exit("192.0.2.1", None), ExitStyle::Repeat);
+        assert_eq!(exit("198.51.100.1", Some("Old")), ExitStyle::Empty);
+        assert_eq!(policy.manners(at("198.51.100.1"), Some("New")), Manners::default());
     }
 
     // M4975-8.6-03 M4975-8.6-04 M4975-8.6-06
@@ -235,6 +269,7 @@ pub(super) mod tests {
             fingerprints: Vec::new(),
             trusted: Vec::new(),
             unattended: Unattended::Hold,
+            manners: Manners::default(),
             peers: Vec::new(),
             relay: None,
             trunks: Vec::new(),

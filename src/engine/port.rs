@@ -69,6 +69,8 @@ pub enum Input {
     Committed(Ticket, Result<Committed, CommitError>),
     /// The certificates that we may show from now on have these fingerprints.
     Fingerprints(Vec<Fingerprint>),
+    /// Whether new files are taken, or the node has no room for them.
+    Taking(bool),
     /// A client command.
     Order(Order),
     /// Take no new calls; say when nothing moves any more.

@@ -63,11 +63,16 @@ impl Engine {
         let stream = self.board.streams.get(&session)?;
         let idle = stream.receiving.is_empty();
         let (waiting, call) = stream.waiting.front().zip(self.board.calls.get(&stream.call))?;
+        let selected = stream.file.as_ref().and_then(|file| file.info.media_type.as_deref());
+        let own_dest = |work: &msml::Record| work.dest_for(selected.unwrap_or(&waiting.head.content_type)).cloned();
+        let mut unplaced = None;
         let wanted = match (stream.recorder, call.purpose) {
             (Some(primitive), _) => {
-                let recorder = self.recorders.get(&primitive)?;
-                (idle && !recorder.held)
-                    .then(|| (Owner::Primitive(primitive), recorder.work.dest.clone(), recorder.work.idle_timeout))
+                let work = &self.recorders.get(&primitive).filter(|recorder| idle && !recorder.held)?.work;
+                let dest = own_dest(work);
+                unplaced = dest.is_none().then_some("its type has no destination");
+                dest.or_else(|| work.destinations().next().cloned())
+                    .map(|dest| (Owner::Primitive(primitive), dest, work.idle_timeout))
             }
             (None, Purpose::Client(order)) if idle => client_box().map(|dest| (Owner::Client(order), dest, None)),
             (None, Purpose::Client(_)) => None,
@@ -92,7 +97,7 @@ impl Engine {
         let most = declared.size.filter(|_| wrapped_types.is_none());
         let left = most.map_or(u64::MAX, |size| size.saturating_sub(plan.offset));
         let limit = left.min(self.policy.max_size);
-        let misfit = misfit(&waiting.head.content_type, stream.file.as_ref());
+        let misfit = unplaced.or_else(|| misfit(&waiting.head.content_type, stream.file.as_ref()));
         self.fence(now, &plan, out);
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.waiting.pop_front();

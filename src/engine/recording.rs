@@ -116,6 +116,7 @@ impl Engine {
                     }
                 }
             }
+            msml::Order::Restart => {} // of a play
             msml::Order::Terminate { discard } => match message {
                 // A whole file is past stopping: its seal and its commit decide, and the exit tells.
                 Some(key) if self.receipts.get(&key).is_some_and(|receipt| receipt.whole) => {}

@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
+use rustix::fs::{Access, FallocateFlags, FlockOperation, access, fallocate, flock, statvfs};
 
 use super::whole_disk::WholeDisk;
-use crate::spool::{File, Files, Lock, Mode};
+use crate::spool::{File, Files, Lock, Mode, Space};
 
 /// A directory of the host, and nothing outside it: paths come from the spool's layout, which has no `..`.
 #[derive(Clone, Debug)]
@@ -107,16 +107,27 @@ impl Files for HostFiles {
         self.whole.sync(syncs)
     }
 
-    fn free_octets(&self) -> io::Result<u64> {
+    fn space(&self) -> io::Result<Space> {
         let stat = statvfs(&self.root)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        let octets = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Space {
+            used_octets: octets(stat.f_blocks.saturating_sub(stat.f_bfree)),
+            free_octets: octets(stat.f_bavail),
+            used_names: stat.f_files.saturating_sub(stat.f_ffree),
+            // Some file systems make inodes as they need them, and say that they have none.
+            free_names: if stat.f_files == 0 { u64::MAX } else { stat.f_favail },
+        })
+    }
+
+    fn may_write(&self, dir: &str) -> io::Result<()> {
+        Ok(access(self.path(dir), Access::WRITE_OK | Access::EXEC_OK)?)
     }
 
     fn lock(&self, path: &str) -> io::Result<Box<dyn Lock>> {
         let mut options = fs::OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o640).open(self.path(path))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Box::new(HostLock { _file: file }))
+        Ok(Box::new(HostLock { file, path: self.path(path) }))
     }
 }
 
@@ -154,7 +165,16 @@ impl File for HostFile {
 }
 
 struct HostLock {
-    _file: fs::File,
+    file: fs::File,
+    path: PathBuf,
 }
 
-impl Lock for HostLock {}
+impl Lock for HostLock {
+    fn is_in_place(&self) -> io::Result<()> {
+        let (ours, named) = (self.file.metadata()?, fs::metadata(&self.path)?);
+        if (ours.dev(), ours.ino()) == (named.dev(), named.ino()) {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::NotFound, "another directory lies in its place"))
+    }
+}

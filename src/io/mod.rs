@@ -4,21 +4,27 @@
 //! reads, performs and measures, and decides nothing.
 
 pub mod admin;
+pub mod bucket;
 pub mod clock;
 mod connection;
+mod descriptors;
 mod driver;
 pub mod entropy;
 mod fetch;
 pub mod files;
 mod guard;
+pub mod keys;
 mod listen;
 pub mod log;
 pub mod metrics;
 pub mod node;
 mod places;
+pub mod remote;
+mod scrub;
 mod signalling;
 mod stream;
 mod terms;
 pub mod tls;
+mod watch;
 mod websocket;
 mod whole_disk;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Addresses, Admin, Readiness, Token};
+use super::bucket::OpenError;
 use super::clock::Clock;
 use super::driver::{Driver, Ears, Request};
 use super::fetch::Fetcher;
@@ -20,23 +21,18 @@ use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
-use super::{entropy, metrics, terms, websocket};
+use super::watch::Watch;
+use super::{descriptors, entropy, keys, metrics, remote, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
 use crate::model::Mint;
-use crate::msml::Interpreter;
+use crate::msml::{Interpreter, Limits};
 use crate::msrp::{self, Carrier};
 use crate::sip::{Endpoint, Transport};
 use crate::spool::{Committed, Index, Recovery, Spool, SpoolError};
 
 /// Inputs that may wait for the engine; a full queue slows sockets down.
 const UNREAD_INPUTS: usize = 1024;
-
-/// How often the spool is asked how it is.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// How often what is too old is swept.
-const SWEEP: Duration = Duration::from_secs(3600);
 
 /// What a node needs besides its settings.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +70,9 @@ pub enum StartError {
     /// A certificate, a key or the authorities can't be used.
     #[error("{0}")]
     Tls(#[from] TlsError),
+    /// The bucket can't be talked to.
+    #[error("{0}")]
+    Bucket(#[from] OpenError),
     /// A setting makes no sense together with the machine.
     #[error("{0}")]
     Settings(String),
@@ -111,9 +110,14 @@ impl Node {
     /// [`StartError`] names the address, file or setting.
     pub async fn start(settings: &Settings, options: Options) -> Result<Self, StartError> {
         let clock = Clock::start();
+        descriptors::raise();
         let mut mint = entropy::mint()?;
-        let (spool, recovery) = open_spool(settings, mint.fork(), clock)?;
+        let ((spool, recovery), refusal) = tokio::task::block_in_place(|| {
+            let refusal = remote::refusal(settings, mint.fork(), clock.now().wall)?;
+            Ok::<_, StartError>((open_spool(settings, mint.fork(), clock)?, refusal))
+        })?;
         let stop = CancellationToken::new();
+        let scrub_mint = mint.fork();
         let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
         let (wire, wire_ears) = mpsc::channel(UNREAD_INPUTS);
         let (requests, request_ears) = mpsc::channel(UNREAD_INPUTS);
@@ -122,7 +126,7 @@ impl Node {
             .map_err(|error| StartError::Listen { key: "sip.listen", error })?;
         let mut bound = Bound { sip, ..Bound::default() };
         let tls = tokio::task::block_in_place(|| Tls::open(settings, terms::certificate_hosts(settings)))?;
-        let places = Places::default();
+        let places = Places::new(descriptors::for_files());
         let websocket = websocket::Terms::new(&settings.msrp.origins);
         for listen in &settings.msrp.listen {
             let listener = bind("msrp.listen", listen).await?;
@@ -137,7 +141,7 @@ impl Node {
             policy.fingerprints = tls.fingerprints()?; // only sessions of such a listener are described with one
         }
         let endpoint = Endpoint::new(terms::sip_config(settings), mint.fork());
-        let interpreter = Interpreter::new(terms::msml_config(settings), mint.fork());
+        let interpreter = Interpreter::new(Limits::default(), mint.fork());
         let tasks = tokio_util::task::TaskTracker::new();
         let driver = Driver {
             engine: Engine::new(policy, endpoint, interpreter, mint.fork()),
@@ -162,7 +166,11 @@ impl Node {
         if options.http {
             bound.http = Some(open_door(settings, &readiness, stop.clone()).await?);
         }
-        tasks.spawn(watch(spool.clone(), readiness.clone(), clock, stop.clone()));
+        remote::carry(&spool, refusal, &readiness, &tasks, &stop);
+        let mut watch = Watch::new(&spool, &readiness, &engine, clock);
+        watch.look().await;
+        tasks.spawn(watch.run(stop.clone()));
+        tasks.spawn(scrub::run(spool.clone(), terms::scrubbing(settings), scrub_mint, stop.clone()));
         let addresses = bound.addresses();
         readiness.listening(addresses.clone());
         tracing::info!(sip = ?addresses.sip, msrp = ?addresses.msrp, http = %addresses.http, "listening");
@@ -345,8 +353,12 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     let files =
         HostFiles::new(path).map_err(|error| failed(SpoolError::Io { doing: "making its directory", error }))?;
     let index = Index::open(path.join("index.sqlite"));
-    let (spool, recovery) = Spool::open(Arc::new(files), index, mint, clock.now()).map_err(failed)?;
-    spool.set_reserve(settings.spool.reserve);
+    let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
+    let remote = remote::open(&settings.spool, &settings.boxes)?;
+    let opened = Spool::open_with_bucket(Arc::new(files), remote, index, keys, mint, clock.now());
+    let (spool, recovery) = opened.map_err(failed)?;
+    spool.set_classes(terms::box_classes(settings));
+    spool.set_marks(terms::marks(settings));
     for (id, verdict) in &recovery.verdicts {
         tracing::warn!(%id, ?verdict, "found at start");
     }
@@ -370,27 +382,4 @@ async fn open_door(
         }
     });
     Ok(address)
-}
-
-/// Keeps readiness and gauges true, and sweeps.
-async fn watch(spool: Spool, readiness: Readiness, clock: Clock, stop: CancellationToken) {
-    let (mut look, mut sweep) = (tokio::time::interval(LOOK), tokio::time::interval(SWEEP));
-    loop {
-        tokio::select! {
-            _ = look.tick() => {
-                let status = tokio::task::block_in_place(|| spool.status());
-                metrics::spool(&status);
-                match &status.reason {
-                    Some(why) => readiness.object("spool", why.clone()),
-                    None => readiness.clear("spool"),
-                }
-            }
-            _ = sweep.tick() => {
-                if let Err(error) = tokio::task::block_in_place(|| spool.sweep(clock.now())) {
-                    tracing::warn!(%error, "sweeping failed");
-                }
-            }
-            () = stop.cancelled() => return,
-        }
-    }
 }

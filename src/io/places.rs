@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::model::limits::{MSRP_CONNECTIONS, MSRP_CONNECTIONS_PER_ADDRESS};
 
 /// Who is here.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Places(Arc<Mutex<Taken>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Taken {
+    /// Of all places.
+    limit: usize,
     all: usize,
     by_address: HashMap<IpAddr, usize>,
 }
@@ -24,11 +26,17 @@ pub(super) struct Place {
 }
 
 impl Places {
+    /// So many places, but never more than [`MSRP_CONNECTIONS`].
+    pub(super) fn new(limit: usize) -> Self {
+        let limit = limit.min(MSRP_CONNECTIONS);
+        Self(Arc::new(Mutex::new(Taken { limit, all: 0, by_address: HashMap::new() })))
+    }
+
     /// A place for a connection with this address; `None` if the node, or the address's share of it, is full.
     pub(super) fn take(&self, address: IpAddr) -> Option<Place> {
         let mut taken = self.lock();
         let here = taken.by_address.get(&address).copied().unwrap_or(0);
-        if taken.all >= MSRP_CONNECTIONS || here >= MSRP_CONNECTIONS_PER_ADDRESS {
+        if taken.all >= taken.limit || here >= MSRP_CONNECTIONS_PER_ADDRESS {
             return None;
         }
         taken.all += 1;
@@ -60,7 +68,7 @@ mod tests {
 
     #[test]
     fn one_address_fills_its_share_and_no_more_and_a_place_left_is_free() {
-        let places = Places::default();
+        let places = Places::new(usize::MAX);
         let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
         let mut taken: Vec<Place> =
             (0..MSRP_CONNECTIONS_PER_ADDRESS).map(|_| places.take(one).expect("a place")).collect();
@@ -75,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_whole_node_has_its_limit_too() {
-        let places = Places::default();
+        let places = Places::new(usize::MAX);
         let taken: Vec<Place> =
             (0u32..).map_while(|number| places.take(IpAddr::from((number % 250).to_be_bytes()))).collect();
         assert_eq!(taken.len(), MSRP_CONNECTIONS);

@@ -2,14 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::scrub;
 use crate::config::{self, Settings};
-use crate::engine::{Door, Doors, Peer, Policy, Trunk, Unattended, Verify};
+use crate::engine::{Door, Doors, ErrorStyle, Manners, Peer, Policy, Trunk, Unattended, Verify};
 use crate::model::digest_auth::Credentials;
-use crate::model::{Network, Sites};
-use crate::msml::{self, DialogIdStyle, ExitStyle, Style};
+use crate::model::{BoxClass, Network, Sites};
+use crate::msml::{DialogIdStyle, ExitStyle, Style};
 use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
 use crate::sdp::{Address, HashFunction};
 use crate::sip;
+use crate::spool::Marks;
 
 pub(super) fn carrier(transport: config::Transport) -> Result<Carrier, String> {
     match transport {
@@ -72,7 +74,8 @@ pub(super) fn policy(settings: &Settings, msrp: &[(Carrier, SocketAddr)]) -> Res
             config::Unattended::Hold => Unattended::Hold,
             config::Unattended::Deposit => Unattended::Deposit,
         },
-        peers: control.peers.iter().map(peer).collect(),
+        manners: manners(control),
+        peers: control.peers.iter().map(|entry| peer(entry, manners(control))).collect(),
         relay: relay(settings)?,
         trunks: settings.msrp.peers.iter().filter_map(trunk).collect(),
         answer_timeout: settings.sip.answer_timeout,
@@ -107,7 +110,24 @@ const fn hash_function(hash: config::FingerprintHash) -> HashFunction {
     }
 }
 
-fn peer(peer: &config::Peer) -> Peer {
+/// How application servers are read and answered that have no entry of their own.
+fn manners(control: &config::Control) -> Manners {
+    let style = Style {
+        strict: control.validation == config::Validation::Strict,
+        maxtime: control.maxtime,
+        ..Style::default()
+    };
+    Manners { style, content_type: None, error_style: error_style(control.error_style) }
+}
+
+const fn error_style(style: config::ErrorStyle) -> ErrorStyle {
+    match style {
+        config::ErrorStyle::Msml => ErrorStyle::Msml,
+        config::ErrorStyle::Sip => ErrorStyle::Sip,
+    }
+}
+
+fn peer(peer: &config::Peer, usual: Manners) -> Peer {
     let dialogid = match peer.dialogid {
         config::DialogId::Child => DialogIdStyle::Child,
         config::DialogId::Sibling => DialogIdStyle::Sibling,
@@ -116,7 +136,13 @@ fn peer(peer: &config::Peer) -> Peer {
         config::Exit::Repeat => ExitStyle::Repeat,
         config::Exit::Empty => ExitStyle::Empty,
     };
-    Peer { network: peer.network, user_agent: peer.user_agent.clone(), style: Style { dialogid, exit } }
+    let strict = peer.validation.map_or(usual.style.strict, |validation| validation == config::Validation::Strict);
+    let manners = Manners {
+        style: Style { dialogid, exit, strict, maxtime: peer.maxtime.unwrap_or(usual.style.maxtime) },
+        content_type: peer.content_type.map(config::MsmlType::text),
+        error_style: peer.error_style.map_or(usual.error_style, error_style),
+    };
+    Peer { network: peer.network, user_agent: peer.user_agent.clone(), manners }
 }
 
 fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
@@ -131,6 +157,11 @@ pub(super) fn sites(settings: &Settings) -> Sites {
     Sites { allowed: settings.policy.fetch.clone(), networks: settings.policy.fetch_networks.clone() }
 }
 
+/// What the spool has to know of boxes.
+pub(super) fn box_classes(settings: &Settings) -> Vec<BoxClass> {
+    settings.boxes.iter().map(config::BoxClass::class).collect()
+}
+
 pub(super) fn sip_config(settings: &Settings) -> sip::Config {
     let advertise = settings.sip.advertise.as_ref().map(ToString::to_string);
     sip::Config {
@@ -141,6 +172,14 @@ pub(super) fn sip_config(settings: &Settings) -> sip::Config {
     }
 }
 
-pub(super) fn msml_config(settings: &Settings) -> msml::Config {
-    msml::Config { strict: settings.control.validation == config::Validation::Strict, ..msml::Config::default() }
+/// How often and how fast everything is read again.
+pub(super) fn scrubbing(settings: &Settings) -> scrub::Pace {
+    let spool = &settings.spool;
+    scrub::Pace { every: (!spool.scrub.is_zero()).then_some(spool.scrub), rate: spool.scrub_rate }
+}
+
+/// How full the disk may become.
+pub(super) const fn marks(settings: &Settings) -> Marks {
+    let spool = &settings.spool;
+    Marks { reserve_octets: spool.reserve, high_percent: spool.high_water, low_percent: spool.low_water }
 }

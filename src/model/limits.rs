@@ -196,6 +196,12 @@ pub const MSML_NAMELIST: usize = 64;
 /// Faults reported for one MSML document; after these a reader has enough to do.
 pub const MSML_FAULTS: usize = 32;
 
+/// Octets of all `<auditresult>` in one answer: a datagram carries no more than 64 KiB, headers included.
+pub const MSML_AUDIT_OCTETS: usize = 48 * 1024;
+
+/// Connections that one audit may be about; their bare ids fill [`MSML_AUDIT_OCTETS`].
+pub const MSML_AUDIT_OBJECTS: usize = 1000;
+
 /// Scripts that are fetched at the same time; the next wait, as long as one may take.
 pub const MSML_FETCHES: usize = 64;
 
@@ -268,3 +274,25 @@ pub const ENTRIES_BEHIND: usize = 256;
 
 /// Objects in one page of a listing.
 pub const LISTED_OBJECTS: usize = 1000;
+
+/// The fewest octets of a part of an upload that S3 takes.
+pub const PART_OCTETS_MIN: u64 = 5 * 1024 * 1024;
+
+/// Parts of one upload: more S3 does not take. Parts of a bigger file are bigger.
+pub const PARTS: u64 = 10_000;
+
+/// Parts of a file whose length nobody has declared are so many times as long: 312 GiB of it fit with parts of 8 MiB.
+pub const UNDECLARED_PARTS: u64 = 4;
+
+/// Octets of parts that are in memory at once, whoever uploads them; one part goes in any case.
+pub const PARTS_IN_FLIGHT_OCTETS: u64 = 48 * 1024 * 1024;
+
+/// Octets fetched from a bucket at a time by whoever reads a body: many requests of 64 KiB would be slow, and each
+/// reader has one such window.
+pub const BUCKET_WINDOW_OCTETS: u64 = 1024 * 1024;
+
+/// How often something is put again if the bucket leaves open whether it was, or has lost an upload.
+pub const BUCKET_ATTEMPTS: u32 = 3;
+
+/// An upload that nobody here knows is given up after this long: the node it belonged to has had time to come back.
+pub const UPLOAD_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -3,6 +3,7 @@
 //! Nothing here knows a protocol, and nothing here does I/O. A room that needs the hour, a random token or a size
 //! limit gets it from here as a value, so that every run can be replayed.
 
+pub mod boxes;
 pub mod digest_auth;
 pub mod file;
 pub mod limits;
@@ -16,6 +17,7 @@ pub mod time;
 pub mod uri;
 pub mod wrapper;
 
+pub use boxes::{BoxClass, BoxPattern, Quota, Retention};
 pub use file::{Digest, DigestAlgorithm, FileInfo};
 pub use machine::{Machine, Outbox};
 pub use mint::Mint;

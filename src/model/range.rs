@@ -104,6 +104,13 @@ impl Ranges {
         Self { pieces: rest.map(|piece| (piece.0.saturating_sub(start), piece.1 - start)).collect() }
     }
 
+    /// The octets that are not in `start..end`.
+    #[must_use]
+    pub fn without(&self, start: u64, end: u64) -> Self {
+        let around = |piece: &(u64, u64)| [(piece.0, piece.1.min(start)), (piece.0.max(end), piece.1)];
+        Self { pieces: self.pieces.iter().flat_map(around).filter(|piece| piece.0 < piece.1).collect() }
+    }
+
     /// Whether nothing is in the set.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()

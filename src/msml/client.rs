@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::model::ObjectUri;
 
-use super::fault::{Code, Fault, Position};
-use super::reply::{document, escape};
-use super::xml::{Element, Space, read};
+use super::fault::{Code, Fault};
+use super::markup::escape;
+use super::reply::document;
+use super::xml::{Element, read};
 
 /// What a server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,45 +56,46 @@ impl Event {
 /// # Errors
 /// A [`Fault`] if it is not well-formed or neither of the two.
 pub fn read_message(body: &[u8]) -> Result<Message, Fault> {
-    let root = read(body)?;
-    let elements = match root.name.as_str() {
-        "msml" => &root.children[..],
-        _ => std::slice::from_ref(&root),
-    };
-    let child = |name: &str| elements.iter().find(|element| element.space == Space::Msml && element.name == name);
+    let tree = read(body)?;
+    let root = tree.root();
+    let elements: Vec<Element<'_>> = if root.name() == "msml" { root.children().collect() } else { vec![root] };
+    let child = |name: &str| elements.iter().copied().find(|element| element.own_name() == name);
     if let Some(result) = child("result") {
-        return read_result(result, elements).map(Message::Result);
+        return read_result(result, &elements).map(Message::Result);
     }
-    let fault = Fault::new(root.position, Code::BadRequest, "neither a <result> nor an <event>");
+    let fault = Fault::new(root.position(), Code::BadRequest, "neither a <result> nor an <event>");
     child("event").map_or_else(|| Err(fault), |event| read_event(event).map(Message::Event))
 }
 
-fn missing(element: &Element, name: &str) -> Fault {
-    let at: Position = element.position;
-    Fault::new(at, Code::MissingAttribute, format!("<{}> needs the attribute {name}", element.name))
+fn missing(element: Element<'_>, name: &str) -> Fault {
+    let message = format!("<{}> needs the attribute {name}", element.name());
+    Fault::new(element.position(), Code::MissingAttribute, message)
 }
 
-fn texts<'a>(elements: &'a [Element], name: &'a str) -> impl Iterator<Item = String> + 'a {
-    elements.iter().filter(move |element| element.name == name).map(|element| element.text.trim().to_owned())
+fn texts<'a>(elements: impl Iterator<Item = Element<'a>>, name: &str) -> Vec<String> {
+    let named = elements.filter(|element| element.name() == name);
+    named.map(|element| element.text().unwrap_or_default().trim().to_owned()).collect()
 }
 
-fn read_result(result: &Element, siblings: &[Element]) -> Result<TransactionResult, Fault> {
+fn read_result(result: Element<'_>, siblings: &[Element<'_>]) -> Result<TransactionResult, Fault> {
     let code = result.attribute("response").and_then(|code| code.parse().ok());
+    let mut dialogids = texts(result.children(), "dialogid");
+    dialogids.extend(texts(siblings.iter().copied(), "dialogid"));
     Ok(TransactionResult {
         response: code.ok_or_else(|| missing(result, "response"))?,
         mark: result.attribute("mark").map(str::to_owned),
-        description: texts(&result.children, "description").next(),
-        dialogids: texts(&result.children, "dialogid").chain(texts(siblings, "dialogid")).collect(),
+        description: texts(result.children(), "description").into_iter().next(),
+        dialogids,
     })
 }
 
-fn read_event(event: &Element) -> Result<Event, Fault> {
+fn read_event(event: Element<'_>) -> Result<Event, Fault> {
     let attribute = |name: &str| event.attribute(name).map(str::to_owned).ok_or_else(|| missing(event, name));
-    let names = texts(&event.children, "name");
+    let names = texts(event.children(), "name").into_iter();
     Ok(Event {
         name: attribute("name")?,
         id: attribute("id")?,
-        values: names.zip(texts(&event.children, "value")).collect(),
+        values: names.zip(texts(event.children(), "value")).collect(),
     })
 }
 

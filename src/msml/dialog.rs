@@ -1,13 +1,18 @@
 //! One MSML dialog: its steps one after the other, a group's primitives side by side, and how it ends.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use crate::model::Instant;
+
+use super::audit::DialogReport;
 use super::document::{Deed, Kind, Primitive, Send, Step, is_target, primitives};
 use super::event::is_in_class;
 use super::fault::Code;
+use super::keys::{ContextId, PrimitiveKey};
 use super::ledger::{DialogKey, Turn};
 use super::object::DialogId;
-use super::port::{ContextId, End, Output, PrimitiveKey};
+use super::port::{End, Output};
 use super::primitive::{Reaction, Running};
 use super::reply::{self, ExitStyle};
 use super::variables::Variables;
@@ -27,6 +32,12 @@ pub(super) struct Identity {
     pub(super) id: DialogId,
     pub(super) context: ContextId,
     pub(super) exit_style: ExitStyle,
+    /// `maxtime` of a `<record>` that gives none.
+    pub(super) maxtime: Duration,
+    /// Whether its script is held to the schemas.
+    pub(super) strict: bool,
+    /// Where its script lies, if that is elsewhere.
+    pub(super) src: Option<String>,
     /// Whether the request came on the very SIP dialog of the connection, so that its BYE can carry the last event.
     pub(super) on_own_connection: bool,
 }
@@ -36,6 +47,7 @@ pub(super) struct Identity {
 pub(super) struct Dialog {
     who: Identity,
     name: String,
+    since: Instant,
     /// Whether the script is still being fetched (RFC 5707 §9.6.1).
     fetching: bool,
     steps: VecDeque<Step>,
@@ -56,12 +68,13 @@ pub(super) struct Dialog {
 
 impl Dialog {
     /// A dialog with its script, or one whose script is yet to be [fetched](Dialog::fetched).
-    pub(super) fn new(who: Identity, steps: Option<Vec<Step>>) -> Self {
+    pub(super) fn new(who: Identity, steps: Option<Vec<Step>>, since: Instant) -> Self {
         let fetching = steps.is_none();
         let steps = steps.unwrap_or_default();
         Self {
             name: who.id.to_string(),
             who,
+            since,
             fetching,
             cast: cast(&steps),
             steps: steps.into(),
@@ -78,6 +91,25 @@ impl Dialog {
 
     pub(super) fn id(&self) -> &DialogId {
         &self.who.id
+    }
+
+    /// Whether its script is held to the schemas.
+    pub(super) const fn is_strict(&self) -> bool {
+        self.who.strict
+    }
+
+    /// The SIP dialog that started it.
+    pub(super) const fn context(&self) -> ContextId {
+        self.who.context
+    }
+
+    /// What an audit is told (RFC 5707 §10.4). Who works comes first.
+    pub(super) fn report(&self, now: Instant, controller: Option<String>) -> DialogReport {
+        let (inert, working): (Vec<_>, Vec<_>) = self.crew.iter().partition(|running| running.is_inert());
+        let crew = working.into_iter().chain(inert);
+        let crew = crew.map(|running| (running.key, running.primitive.kind.class())).collect();
+        let (name, src) = (self.who.id.name.clone(), self.who.src.clone());
+        DialogReport { name, src, runs: now.since(self.since), crew, controller }
     }
 
     /// Its script is here, or will never be. A dialog that was terminated meanwhile has said so already.
@@ -199,12 +231,7 @@ impl Dialog {
     }
 
     /// Does something to one primitive and takes the consequences.
-    fn react(
-        &mut self,
-        key: PrimitiveKey,
-        turn: &mut Turn<'_>,
-        act: impl FnOnce(&mut Running, crate::model::Instant) -> Reaction,
-    ) {
+    fn react(&mut self, key: PrimitiveKey, turn: &mut Turn<'_>, act: impl FnOnce(&mut Running, Instant) -> Reaction) {
         let Some(running) = self.crew.iter_mut().find(|running| running.key == key) else { return };
         let reaction = act(running, turn.now);
         turn.ledger.arm(key, running.deadline);
@@ -303,7 +330,7 @@ impl Dialog {
         self.had_work = false;
         for primitive in members {
             let key = turn.ledger.open(self.who.key);
-            let running = Running::new(key, primitive, turn.ledger.default_maxtime, turn.now);
+            let running = Running::new(key, primitive, self.who.maxtime, turn.now);
             turn.ledger.arm(key, running.deadline);
             if let Some(work) = running.work() {
                 self.had_work = true;

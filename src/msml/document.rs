@@ -6,13 +6,25 @@ use std::time::Duration;
 use crate::model::ObjectUri;
 
 use super::fault::Position;
-use super::object::Identifier;
+use super::object::{Identifier, Query};
+use super::state::States;
 
 /// RFC 5707 §7.1: one request, its commands in document order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     /// What to do.
     pub commands: Vec<Command>,
+}
+
+impl Document {
+    /// Whether anything in it receives files.
+    pub(super) fn records(&self) -> bool {
+        let steps = self.commands.iter().filter_map(|command| match &command.action {
+            Action::DialogStart { script: Script::Inline(steps), .. } => Some(steps),
+            _ => None,
+        });
+        steps.flatten().flat_map(primitives).any(|primitive| matches!(primitive.kind, Kind::Record { .. }))
+    }
 }
 
 /// One child of `<msml>`.
@@ -49,6 +61,13 @@ pub enum Action {
     DialogEnd {
         /// The dialog.
         id: Identifier,
+    },
+    /// RFC 5707 §10.1.1.
+    Audit {
+        /// Whom it is about.
+        query: Query,
+        /// What shall be told.
+        states: States,
     },
 }
 
@@ -143,11 +162,15 @@ pub enum Kind {
     Collect(Collect),
 }
 
-/// RFC 5707 §9.7.4: one file to receive.
+/// RFC 5707 §9.7.4: one file to receive, and where it goes: at least one destination is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The object, or the box where a name is minted.
-    pub dest: ObjectUri,
+    /// The object, or the box where a name is minted, for every type that has none of its own.
+    pub dest: Option<ObjectUri>,
+    /// For `audio/...`.
+    pub audiodest: Option<ObjectUri>,
+    /// For `video/...`.
+    pub videodest: Option<ObjectUri>,
     /// `format` as written; voice scripts put codecs here, so nothing is enforced with it.
     pub format: Option<String>,
     /// `initial="suspend"`: nothing is read before `resume`.
@@ -156,6 +179,24 @@ pub struct Record {
     pub first_timeout: Option<Duration>,
     /// `postspeech`: how long silence between octets may last.
     pub idle_timeout: Option<Duration>,
+}
+
+impl Record {
+    /// Where a file of this type goes.
+    pub fn dest_for(&self, media_type: &str) -> Option<&ObjectUri> {
+        let kind = media_type.split('/').next().unwrap_or_default().trim();
+        let own = match kind.to_ascii_lowercase().as_str() {
+            "audio" => self.audiodest.as_ref(),
+            "video" => self.videodest.as_ref(),
+            _ => None,
+        };
+        own.or(self.dest.as_ref())
+    }
+
+    /// All destinations.
+    pub fn destinations(&self) -> impl Iterator<Item = &ObjectUri> {
+        [&self.dest, &self.audiodest, &self.videodest].into_iter().flatten()
+    }
 }
 
 /// One file to send.

@@ -18,43 +18,62 @@ pub(super) enum Meaning {
     NoSpeech,
     /// Start the first digit timer.
     StartTimer,
+    /// Begin the file anew.
+    Restart,
     /// Not for this kind of primitive, or without meaning for files.
     Nothing,
 }
 
-use Meaning::{NoSpeech, Pause, Resume, StartTimer, Terminate, Toggle};
+use Meaning::{NoSpeech, Pause, Restart, Resume, StartTimer, Terminate, Toggle};
 
-// RFC 5707 §9.7.1; `generate` only in its prose. forward, backward and restart skip through audio, which a file is not.
-const PLAY: &[(&str, Meaning)] = &[
-    ("terminate", Terminate { discard: false }),
-    ("pause", Pause),
-    ("resume", Resume),
-    ("generate", Resume),
-    ("toggle-state", Toggle),
+/// An event that a primitive understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Understood {
+    /// `play`, `record`, `dtmf` or `group`.
+    pub class: &'static str,
+    /// Its name; every name that goes on with a dot and more means the same, unless that is a name of its own.
+    pub event: &'static str,
+    /// What happens.
+    pub effect: &'static str,
+    meaning: Meaning,
+}
+
+const fn understood(class: &'static str, event: &'static str, meaning: Meaning, effect: &'static str) -> Understood {
+    Understood { class, event, effect, meaning }
+}
+
+const KEPT: Meaning = Terminate { discard: false };
+
+/// Every event that something in a dialog understands (RFC 5707 §9.7.1, §9.7.4, §9.7.5, §9.8.1). `generate` stands only in
+/// its prose. forward and backward skip through audio, which a file is not.
+pub const EVENTS: &[Understood] = &[
+    understood("play", "terminate", KEPT, "breaks the transfer off"),
+    understood("play", "pause", Pause, "sends no further chunk"),
+    understood("play", "resume", Resume, "goes on where it stopped, or begins after initial=\"suspend\""),
+    understood("play", "generate", Resume, "the same"),
+    understood("play", "toggle-state", Toggle, "one or the other"),
+    understood("play", "restart", Restart, "breaks the file off that is being sent, and sends it anew"),
+    understood("record", "terminate", KEPT, "stops receiving; what has come is kept for a resume"),
+    // terminate.finalsilence trims silence, so for a file it is any terminate.
+    understood(
+        "record",
+        "terminate.cancelled",
+        Terminate { discard: true },
+        "stops receiving, and what has come is deleted",
+    ),
+    understood("record", "pause", Pause, "reads no further chunk; nothing is discarded"),
+    understood("record", "resume", Resume, "reads on, or begins after initial=\"suspend\""),
+    understood("record", "toggle-state", Toggle, "one or the other"),
+    understood("record", "nospeech", NoSpeech, "terminates if no octet has come yet"),
+    understood("dtmf", "terminate", KEPT, "ends the collector"),
+    understood("dtmf", "starttimer", StartTimer, "lets fdt run"),
+    understood("group", "terminate", KEPT, "goes to everything that runs in the group, or in the dialog"),
 ];
-
-// RFC 5707 §9.7.4. terminate.finalsilence trims silence, so for a file it is any terminate.
-const RECORD: &[(&str, Meaning)] = &[
-    ("terminate", Terminate { discard: false }),
-    ("terminate.cancelled", Terminate { discard: true }),
-    ("pause", Pause),
-    ("resume", Resume),
-    ("toggle-state", Toggle),
-    ("nospeech", NoSpeech),
-];
-
-// RFC 5707 §9.7.5
-const COLLECT: &[(&str, Meaning)] = &[("terminate", Terminate { discard: false }), ("starttimer", StartTimer)];
 
 /// What `event` means to a primitive of this class (`play`, `record` or `dtmf`).
 pub(super) fn meaning(class: &str, event: &str) -> Meaning {
-    let known = match class {
-        "play" => PLAY,
-        "record" => RECORD,
-        _ => COLLECT,
-    };
-    let matching = known.iter().filter(|(name, _)| is_in_class(event, name));
-    matching.max_by_key(|(name, _)| name.len()).map_or(Meaning::Nothing, |(_, meaning)| *meaning)
+    let matching = EVENTS.iter().filter(|known| known.class == class && is_in_class(event, known.event));
+    matching.max_by_key(|known| known.event.len()).map_or(Meaning::Nothing, |known| known.meaning)
 }
 
 /// Whether `event` is `class` or an extension of it by further tokens.

@@ -24,7 +24,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// RFC 5707 §11, as far as a file server needs them.
+/// RFC 5707 §11, as far as a file server needs them. Those of a dialog that fails are in its `msml.dialog.exit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u16)]
 pub enum Code {
@@ -62,13 +62,54 @@ pub enum Code {
     NoSuchObject = 430,
     /// The dialog's name is taken on that connection.
     NameInUse = 431,
+    /// What a `<play>` shall send could not be opened.
+    Unopened = 434,
+    /// The connection has no message stream.
+    NoStream = 441,
+    /// The peer does not take files of this type.
+    PeerRefusesType = 450,
+    /// No stream goes in this direction, and the peer refused a new one.
+    WrongDirection = 451,
+    /// The spool could not take the file.
+    Unavailable = 503,
     /// The server is draining.
     NotInService = 510,
-    /// A limit on dialogs would be passed, so nothing was executed.
+    /// A limit would be passed, so nothing was executed.
     NoResource = 520,
+    /// Larger than a limit allows.
+    LimitExceeded = 521,
 }
 
 impl Code {
+    /// All of them, with what they mean here.
+    pub const ALL: &[(Self, &str)] = &[
+        (Self::Ok, "everything was executed"),
+        (Self::BadRequest, "the document is not well-formed, or not MSML"),
+        (Self::UnknownElement, "the element is in no package that is known"),
+        (Self::UnsupportedElement, "the element is known and means nothing for a file"),
+        (Self::MissingContent, "an element that must be there is not"),
+        (Self::ForbiddenContent, "the element is known, but may not stand there"),
+        (Self::InvalidContent, "text where only elements may be"),
+        (Self::UnknownAttribute, "the attribute is not declared; only with strict validation"),
+        (Self::UnsupportedAttribute, "the attribute, or this value of it, is known and means nothing for a file"),
+        (Self::MissingAttribute, "an attribute that must be there is not"),
+        (Self::InvalidValue, "an attribute's value is not of its shape"),
+        (Self::UnsupportedLanguage, "the dialog's language is VoiceXML"),
+        (Self::UnknownLanguage, "the dialog's language is another one"),
+        (Self::Ambiguous, "there is a src and an inline description"),
+        (Self::Fetch, "the description that src names was not fetched"),
+        (Self::NoSuchObject, "there is no such connection, dialog, or object to play"),
+        (Self::NameInUse, "the dialog's name is taken, or an object of that name exists"),
+        (Self::Unopened, "the object to play could not be opened"),
+        (Self::NoStream, "the connection has no message stream"),
+        (Self::PeerRefusesType, "the peer does not accept files of this type"),
+        (Self::WrongDirection, "no stream goes in this direction, and the peer refused a new one"),
+        (Self::Unavailable, "the spool could not take the file"),
+        (Self::NotInService, "the server is going out of service and starts no dialogs"),
+        (Self::NoResource, "there is no room for the whole request, and nothing of it was executed"),
+        (Self::LimitExceeded, "the file is larger than the peer takes, or the answer larger than SIP carries"),
+    ];
+
     /// The three digits.
     pub const fn number(self) -> u16 {
         self as u16
@@ -89,15 +130,22 @@ pub struct Fault {
     pub message: String,
     /// What would be right, when that is known.
     pub hint: Option<String>,
+    /// Where the rule stands that was broken.
+    pub rule: &'static str,
 }
 
 impl Fault {
     pub(super) fn new(at: Position, code: Code, message: impl Into<String>) -> Self {
-        Self { line: at.line, column: at.column, code, message: message.into(), hint: None }
+        Self { line: at.line, column: at.column, code, message: message.into(), hint: None, rule: WELL_FORMED }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) const fn by(mut self, rule: &'static str) -> Self {
+        self.rule = rule;
         self
     }
 
@@ -109,6 +157,9 @@ impl Fault {
         }
     }
 }
+
+/// RFC 5707 §5: a request is checked as a whole before any of it is executed.
+pub(super) const WELL_FORMED: &str = "RFC 5707 §5";
 
 /// A value as it may be quoted in a description: short, whatever the client sent.
 pub(super) fn quoted(value: &str) -> String {

@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::model::limits::MSML_AUDIT_OBJECTS;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
+use super::audit::Audited;
 use super::dialog::{Dialog, Identity};
 use super::document::{Action, Document, Script};
 use super::event::is_in_class;
 use super::fault::{Code, Fault, quoted};
+use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::ledger::{DialogKey, Ledger, Turn};
-use super::object::{DialogId, Identifier, Root};
+use super::object::{DialogId, Identifier, Query, Root};
 use super::parse::{check, check_script};
-use super::port::{Config, ContextId, FetchKey, Input, Output, PrimitiveKey, Reason};
-use super::reply::{self, Style, Verdict};
+use super::port::{Input, Limits, Output, Reason};
+use super::reply::{Reply, Style, Verdict};
+use super::state::{State, States};
 
 /// Letters of a name we give a dialog: it only has to be new on its connection.
 const NAME_LETTERS: usize = 12;
@@ -39,12 +43,16 @@ struct Asker {
 /// Runs MSML. See the [room's page](super) for what it promises.
 #[derive(Debug)]
 pub struct Interpreter {
-    config: Config,
+    limits: Limits,
     mint: Mint,
     draining: bool,
+    /// Whether new files are taken.
+    taking: bool,
     connections: BTreeMap<String, Connection>,
     /// Tags by their lower-case form, for clients that lose the case (checklist F-2).
     lowered: BTreeMap<String, Vec<String>>,
+    /// The connection that each SIP dialog is.
+    names: BTreeMap<ContextId, String>,
     dialogs: BTreeMap<DialogKey, Dialog>,
     last_dialog: u64,
     ledger: Ledger,
@@ -63,8 +71,7 @@ impl Machine for Interpreter {
                 // The answer goes out before the events of dialogs that end at once (checklist F-4).
                 let mut later = Outbox::new();
                 let verdict = self.request(now, Asker { context, style }, &body, &mut later);
-                let body = reply::result(&verdict, style.dialogid);
-                out.push(Output::Reply { request, response: verdict.code.number(), body });
+                out.push(Output::Reply { request, reply: Reply { verdict, dialogid: style.dialogid } });
                 later.drain().for_each(|output| out.push(output));
             }
             Input::Connected { conn, context } => self.connected(conn, context),
@@ -79,6 +86,7 @@ impl Machine for Interpreter {
             }
             Input::Fetched { fetch, result } => self.fetched(now, fetch, result, out),
             Input::Drain(draining) => self.draining = draining,
+            Input::Taking(taking) => self.taking = taking,
             Input::Timeout => self.timeout(now, out),
         }
     }
@@ -90,10 +98,19 @@ impl Machine for Interpreter {
 
 impl Interpreter {
     /// An interpreter without connections. The mint names dialogs.
-    pub fn new(config: Config, mint: Mint) -> Self {
-        let ledger = Ledger::new(config.default_maxtime);
-        let (connections, lowered, dialogs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { config, mint, draining: false, connections, lowered, dialogs, last_dialog: 0, ledger }
+    pub fn new(limits: Limits, mint: Mint) -> Self {
+        Self {
+            limits,
+            mint,
+            draining: false,
+            taking: true,
+            connections: BTreeMap::new(),
+            lowered: BTreeMap::new(),
+            names: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            last_dialog: 0,
+            ledger: Ledger::default(),
+        }
     }
 
     /// How many dialogs are alive.
@@ -102,9 +119,10 @@ impl Interpreter {
     }
 
     fn request(&mut self, now: Instant, asker: Asker, body: &[u8], out: &mut Outbox<Output>) -> Verdict {
-        let mut verdict = Verdict { code: Code::Ok, mark: None, description: None, dialogids: Vec::new() };
+        let (dialogids, audited) = (Vec::new(), Vec::new());
+        let mut verdict = Verdict { code: Code::Ok, mark: None, description: None, dialogids, audited };
         // RFC 5707 §5: nothing is executed before the whole has been validated and found affordable.
-        let document = match check(body, self.config.strict) {
+        let document = match check(body, asker.style.strict) {
             Ok(document) => document,
             Err(faults) => {
                 verdict.code = faults.first().map_or(Code::BadRequest, |fault| fault.code);
@@ -117,11 +135,8 @@ impl Interpreter {
             return verdict;
         }
         for command in document.commands {
-            match self.execute(now, asker, command.action, out) {
-                Ok(started) => {
-                    verdict.mark = command.mark.or(verdict.mark);
-                    verdict.dialogids.extend(started);
-                }
+            match self.execute(now, asker, command.action, &mut verdict, out) {
+                Ok(()) => verdict.mark = command.mark.or(verdict.mark),
                 // RFC 5707 §5: stop at the first error, roll nothing back, return the last mark.
                 Err((code, reason)) => {
                     (verdict.code, verdict.description) = (code, Some(format!("{}: {reason}", command.position)));
@@ -129,18 +144,17 @@ impl Interpreter {
                 }
             }
         }
-        verdict.mark = None;
         verdict
     }
 
     /// RFC 5707 §5: resources for the complete transaction, or 520 and nothing.
     fn affordable(&self, document: &Document) -> Result<(), Refusal> {
-        let mut wanted: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut wanted: BTreeMap<&String, usize> = BTreeMap::new();
         let mut total = 0;
         for command in &document.commands {
             if let Action::DialogStart { target, .. } = &command.action {
                 total += 1;
-                if let Some(conn) = self.resolve(target) {
+                if let Some(conn) = self.resolve(&target.root) {
                     *wanted.entry(conn).or_default() += 1;
                 }
             }
@@ -148,11 +162,14 @@ impl Interpreter {
         if total > 0 && self.draining {
             return Err((Code::NotInService, "the server is going out of service and starts no dialogs".to_owned()));
         }
-        let limits = self.config.limits;
+        if !self.taking && document.records() {
+            return Err((Code::NoResource, "there is no room for new files: nothing can be recorded now".to_owned()));
+        }
+        let limits = self.limits;
         if self.dialogs.len() + total > limits.dialogs {
             return Err((Code::NoResource, format!("at most {} dialogs at once", limits.dialogs)));
         }
-        let running = |conn: &str| self.connections.get(conn).map_or(0, |connection| connection.dialogs.len());
+        let running = |conn: &String| self.connections.get(conn).map_or(0, |connection| connection.dialogs.len());
         match wanted.iter().find(|(conn, wanted)| running(conn) + **wanted > limits.dialogs_per_connection) {
             Some((conn, _)) => {
                 let limit = limits.dialogs_per_connection;
@@ -162,25 +179,48 @@ impl Interpreter {
         }
     }
 
-    /// Executes one command; gives the identifier of a dialog it started.
+    /// Executes one command, and puts into the verdict what it has to tell.
     fn execute(
         &mut self,
         now: Instant,
         asker: Asker,
         action: Action,
+        verdict: &mut Verdict,
         out: &mut Outbox<Output>,
-    ) -> Result<Option<String>, Refusal> {
+    ) -> Result<(), Refusal> {
         match action {
             Action::DialogStart { target, name, script } => {
-                self.start(now, asker, &target, name, script, out).map(Some)
+                verdict.dialogids.push(self.start(now, asker, &target, name, script, out)?);
             }
             Action::DialogEnd { id } => {
                 let key = self.find(&id)?;
                 self.on_dialog(now, key, out, |dialog, turn| dialog.terminate("terminate", turn));
-                Ok(None)
             }
-            Action::Send { event, target } => self.send(now, &target, &event, out).map(|()| None),
+            Action::Send { event, target } => self.send(now, &target, &event, out)?,
+            Action::Audit { query, states } => verdict.audited.extend(self.audit(now, &query, states)?),
         }
+        Ok(())
+    }
+
+    /// RFC 5707 §10.1.2: one result for each object that is there; none is no error.
+    fn audit(&self, now: Instant, query: &Query, states: States) -> Result<Vec<Audited>, Refusal> {
+        let conns: Vec<&String> = match query {
+            Query::Connections => self.connections.keys().collect(),
+            Query::One(root) => self.resolve(root).into_iter().collect(),
+            Query::Conferences => Vec::new(),
+        };
+        if conns.len() > MSML_AUDIT_OBJECTS {
+            let reason = format!("{} connections are more than an answer takes: ask about single ones", conns.len());
+            return Err((Code::LimitExceeded, reason));
+        }
+        let wants_dialogs = [State::Dialog, State::Stream, State::Transfer].into_iter().any(|state| states.has(state));
+        let audited = |conn: &String| {
+            let dialogs = self.connections[conn].dialogs.values().filter(|_| wants_dialogs);
+            let report = |dialog: &Dialog| dialog.report(now, self.names.get(&dialog.context()).cloned());
+            let dialogs = dialogs.filter_map(|key| self.dialogs.get(key)).map(report).collect();
+            Audited { conn: conn.clone(), states, dialogs }
+        };
+        Ok(conns.into_iter().map(audited).collect())
     }
 
     fn start(
@@ -192,7 +232,7 @@ impl Interpreter {
         script: Script,
         out: &mut Outbox<Output>,
     ) -> Result<String, Refusal> {
-        let Some(conn) = self.resolve(target).map(str::to_owned) else { return Err(no_such(target)) };
+        let Some(conn) = self.resolve(&target.root).cloned() else { return Err(no_such(target)) };
         let Some(connection) = self.connections.get_mut(&conn) else { return Err(no_such(target)) };
         if let Some(name) = name.as_ref().filter(|name| connection.dialogs.contains_key(*name)) {
             return Err((Code::NameInUse, format!("conn:{conn} already has a dialog {}", quoted(name))));
@@ -211,26 +251,27 @@ impl Interpreter {
         let key = DialogKey(self.last_dialog);
         let on_own_connection = connection.context == asker.context;
         connection.dialogs.insert(id.name.clone(), key);
-        let (context, exit_style) = (asker.context, asker.style.exit);
-        let who = Identity { key, id, context, exit_style, on_own_connection };
-        let steps = match script {
-            Script::Inline(steps) => Some(steps),
+        let (src, steps) = match script {
+            Script::Inline(steps) => (None, Some(steps)),
             // RFC 5707 §9.6.1: the fetch is asynchronous, so its failure is an event.
-            Script::External(src) => {
-                out.push(Output::Fetch { fetch: FetchKey(key.0), src, dialog: text.clone() });
-                None
-            }
+            Script::External(src) => (Some(src), None),
         };
-        self.dialogs.insert(key, Dialog::new(who, steps));
+        if let Some(src) = src.clone() {
+            out.push(Output::Fetch { fetch: FetchKey(key.0), src, dialog: text.clone() });
+        }
+        let Asker { context, style: Style { exit: exit_style, maxtime, strict, .. } } = asker;
+        let who = Identity { key, id, context, exit_style, maxtime, strict, src, on_own_connection };
+        self.dialogs.insert(key, Dialog::new(who, steps, now));
         self.on_dialog(now, key, out, |_, _| {});
         Ok(text)
     }
 
     /// RFC 5707 §9.6.1 and §11: a script that can't be had is 423, one that can't be used has the code of its first fault.
     fn fetched(&mut self, now: Instant, fetch: FetchKey, result: Result<Bytes, String>, out: &mut Outbox<Output>) {
+        let strict = self.dialogs.get(&DialogKey(fetch.0)).is_some_and(Dialog::is_strict);
         let script = result.map_err(|why| (Code::Fetch, why)).and_then(|body| {
             let first = |faults: Vec<Fault>| faults.into_iter().next();
-            check_script(&body, self.config.strict).map_err(|faults| match first(faults) {
+            check_script(&body, strict).map_err(|faults| match first(faults) {
                 Some(fault) => (fault.code, format!("in the script: {}", fault.description())),
                 None => (Code::BadRequest, "the script can't be used".to_owned()),
             })
@@ -246,7 +287,7 @@ impl Interpreter {
         out: &mut Outbox<Output>,
     ) -> Result<(), Refusal> {
         if target.dialog.is_none() {
-            return match self.resolve(target) {
+            return match self.resolve(&target.root) {
                 Some(conn) => Err((Code::InvalidValue, format!("conn:{conn} takes no events, only its dialogs do"))),
                 None => Err(no_such(target)),
             };
@@ -266,10 +307,10 @@ impl Interpreter {
     }
 
     /// The connection an identifier means: its exact tag, or the only one that differs in case (checklist F-2).
-    fn resolve<'a>(&'a self, target: &'a Identifier) -> Option<&'a str> {
-        let Root::Connection(conn) = &target.root else { return None };
-        if self.connections.contains_key(conn) {
-            return Some(conn);
+    fn resolve(&self, root: &Root) -> Option<&String> {
+        let Root::Connection(conn) = root else { return None };
+        if let Some((known, _)) = self.connections.get_key_value(conn) {
+            return Some(known);
         }
         match self.lowered.get(conn).map(Vec::as_slice) {
             Some([only]) => Some(only),
@@ -279,12 +320,13 @@ impl Interpreter {
 
     fn find(&self, target: &Identifier) -> Result<DialogKey, Refusal> {
         let name = target.dialog.as_deref().unwrap_or_default();
-        let connection = self.resolve(target).and_then(|conn| self.connections.get(conn));
+        let connection = self.resolve(&target.root).and_then(|conn| self.connections.get(conn));
         connection.and_then(|connection| connection.dialogs.get(name).copied()).ok_or_else(|| no_such(target))
     }
 
     fn connected(&mut self, conn: String, context: ContextId) {
         self.ledger.context_lives(context);
+        self.names.insert(context, conn.clone());
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.context = context; // said twice: its dialogs stay
             return;
@@ -300,6 +342,7 @@ impl Interpreter {
     fn disconnected(&mut self, now: Instant, conn: &str, out: &mut Outbox<Output>) {
         let Some(connection) = self.connections.remove(conn) else { return };
         self.ledger.context_is_gone(connection.context);
+        self.names.remove(&connection.context);
         let lowered = conn.to_ascii_lowercase();
         if let Some(tags) = self.lowered.get_mut(&lowered) {
             tags.retain(|tag| tag != conn);

@@ -1,11 +1,11 @@
 //! What all dialogs share: keys, deadlines, and which SIP dialogs can still be told something.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use crate::model::{Instant, Outbox};
 
-use super::port::{ContextId, Output, PrimitiveKey};
+use super::keys::{ContextId, PrimitiveKey};
+use super::port::Output;
 use super::reply;
 
 /// A dialog of this interpreter, by a number that is never used again.
@@ -20,9 +20,8 @@ struct Entry {
 }
 
 /// The books.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ledger {
-    pub(super) default_maxtime: Duration,
     last_key: u64,
     entries: BTreeMap<PrimitiveKey, Entry>,
     timers: BTreeSet<(Instant, PrimitiveKey)>,
@@ -30,10 +29,6 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) const fn new(default_maxtime: Duration) -> Self {
-        Self { default_maxtime, last_key: 0, entries: BTreeMap::new(), timers: BTreeSet::new(), live: BTreeSet::new() }
-    }
-
     /// A key for a primitive of this dialog.
     pub(super) fn open(&mut self, dialog: DialogKey) -> PrimitiveKey {
         self.last_key += 1;

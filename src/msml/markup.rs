@@ -1,5 +1,7 @@
 //! The small rules of XML 1.0 that quick-xml leaves to its callers: characters, names, attributes, references.
 
+use std::borrow::Cow;
+
 /// XML 1.0 §2.2: `Char`.
 pub(super) const fn is_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
@@ -15,6 +17,9 @@ const fn starts_name(c: char) -> bool {
 
 /// Namespaces in XML §3: `NCName`.
 pub(super) fn is_name(name: &str) -> bool {
+    if name.bytes().all(|octet| octet.is_ascii_lowercase()) {
+        return !name.is_empty(); // as nearly all are
+    }
     let continues = |c: char| {
         starts_name(c)
             || matches!(c, '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}')
@@ -26,16 +31,17 @@ const fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
-/// The `name="value"` pairs that follow an element's name, values still escaped (XML 1.0 §3.1).
+/// Puts into `found` the `name="value"` pairs that follow an element's name, values still escaped (XML 1.0 §3.1).
 ///
 /// # Errors
 /// What is wrong, as a sentence without a place.
-pub(super) fn attributes(text: &str) -> Result<Vec<(&str, &str)>, &'static str> {
-    let (mut found, mut rest) = (Vec::new(), text);
+pub(super) fn attributes<'a>(text: &'a str, found: &mut Vec<(&'a str, &'a str)>) -> Result<(), &'static str> {
+    found.clear();
+    let mut rest = text;
     loop {
         let next = rest.trim_start_matches(is_space);
         if next.is_empty() {
-            return Ok(found);
+            return Ok(());
         }
         if next.len() == rest.len() {
             return Err("attributes must be separated by white space");
@@ -74,16 +80,38 @@ pub(super) fn resolve(reference: &str) -> Option<char> {
 ///
 /// # Errors
 /// What is wrong, as a sentence without a place.
-pub(super) fn unescape(value: &str) -> Result<String, &'static str> {
+pub(super) fn unescape(value: &str) -> Result<Cow<'_, str>, &'static str> {
+    if !value.bytes().any(|octet| matches!(octet, b'&' | b'\t' | b'\r' | b'\n')) {
+        return Ok(Cow::Borrowed(value));
+    }
     let (mut plain, mut rest) = (String::with_capacity(value.len()), value);
     loop {
         let (before, after) = rest.split_once('&').map_or((rest, None), |(before, after)| (before, Some(after)));
         plain.extend(before.chars().map(|c| if is_space(c) { ' ' } else { c }));
-        let Some(after) = after else { return Ok(plain) };
+        let Some(after) = after else { return Ok(Cow::Owned(plain)) };
         let (reference, after) = after.split_once(';').ok_or("a bare \"&\" in an attribute value; write &amp;")?;
         plain.push(resolve(reference).ok_or("an unknown reference in an attribute value")?);
         rest = after;
     }
+}
+
+/// A value made safe for content and attributes alike; what XML 1.0 cannot carry becomes U+FFFD.
+pub(super) fn escape(value: &str) -> String {
+    let mut safe = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\t' => safe.push_str("&#9;"),
+            '\n' => safe.push_str("&#10;"),
+            '\r' => safe.push_str("&#13;"),
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
+            c => safe.push(c),
+        }
+    }
+    safe
 }
 
 #[cfg(test)]
@@ -101,16 +129,18 @@ mod tests {
 
     #[test]
     fn attributes_need_spaces_quotes_and_values() {
-        assert_eq!(attributes(" a = '1'\n b=\"'\""), Ok(vec![("a", "1"), ("b", "'")]));
+        let mut found = Vec::new();
+        assert_eq!(attributes(" a = '1'\n b=\"'\"", &mut found), Ok(()));
+        assert_eq!(found, [("a", "1"), ("b", "'")]);
         for bad in [" a", " a=1", " a='1", " a='1'b='2'", "a='1'", " a='<'"] {
-            assert!(attributes(bad).is_err(), "{bad}");
+            assert!(attributes(bad, &mut found).is_err(), "{bad}");
         }
     }
 
     proptest! {
         #[test]
         fn no_text_makes_the_scanners_panic(text in "\\PC{0,40}") {
-            let _ = (attributes(&text), unescape(&text), is_name(&text), resolve(&text));
+            let _ = (attributes(&text, &mut Vec::new()), unescape(&text), is_name(&text), resolve(&text));
         }
     }
 }

@@ -11,21 +11,24 @@
 //!                                          └─ steps ──> primitive <── Started, Progress, Ended
 //! ```
 //!
-//! Packages: Core, Dialog Core, Group with `topology="parallel"`, and a profile (§4.2) of Dialog Base: `<play>` and
-//! `<record>`, with `<collect>` and `<dtmf>` inert, since a message stream carries no digits. Its schemas are in
-//! `schemas/`.
+//! Packages: Core, Dialog Core, Group with `topology="parallel"`, a profile (§4.2) of Dialog Base: `<play>` and `<record>`,
+//! with `<collect>` and `<dtmf>` inert, since a message stream carries no digits; and Audit of connections, their dialogs
+//! and streams. Every word of them is in [`vocabulary`], by which requests are checked and of which `docs/msml.md` is
+//! made. The schemas are in `schemas/`.
 //!
 //! Limits: size, depth, elements, attributes, namespaces, namelists and dialogs as in [`limits`](crate::model::limits).
 //!
 //! It does not: fetch scripts itself, know conferences, tones, speech or fax (402), move a single octet of a file, or
 //! decide whether a client may do what it asks.
 
+mod audit;
 mod client;
 mod dialog;
 mod document;
 mod event;
 mod fault;
 mod interpreter;
+mod keys;
 mod ledger;
 mod markup;
 mod object;
@@ -34,17 +37,24 @@ mod port;
 mod primitive;
 mod reply;
 mod script;
+mod shape;
+mod state;
 mod value;
 mod variables;
+pub mod vocabulary;
 mod xml;
 
+pub use audit::{ConnectionReport, Motion, SipReport, StreamReport, TransferReport};
 pub use client::{Event, Message, TransactionResult, dialogend_request, play_request, read_message, record_request};
 pub use document::{
     Action, Collect, Command, Deed, Document, Group, Kind, PlayFile, Primitive, Record, Script, Send, Step,
 };
+pub use event::{EVENTS, Understood};
 pub use fault::{Code, Fault, Position};
 pub use interpreter::Interpreter;
-pub use object::{Identifier, ObjectError, Root};
+pub use keys::{ContextId, FetchKey, PrimitiveKey};
+pub use object::{Identifier, ObjectError, Query, Root};
 pub use parse::check;
-pub use port::{Config, ContextId, End, FetchKey, Input, Limits, Order, Output, Play, PrimitiveKey, Reason, Work};
-pub use reply::{DialogIdStyle, ExitStyle, Style};
+pub use port::{End, Input, Limits, Order, Output, Play, Reason, Work};
+pub use reply::{Answer, DialogIdStyle, ExitStyle, Reply, Style};
+pub use state::{STATES, State, States};

@@ -21,7 +21,7 @@ pub(super) fn is_moml_name(name: &str) -> bool {
 /// Why a text is no identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ObjectError {
-    /// RFC 5707 §6.2: wildcards only where an element allows them, and no element we speak does.
+    /// RFC 5707 §6.2: wildcards only where an element allows them; of those we speak, `<audit>` alone does.
     #[error("wildcards are not allowed here")]
     Wildcard,
     /// Neither `conn:NAME` nor `conf:NAME`, optionally with `/dialog:NAME`.
@@ -77,6 +77,34 @@ impl Identifier {
     }
 }
 
+/// RFC 5707 §10.1.1: whom an audit is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// One object.
+    One(Root),
+    /// `conn:*`
+    Connections,
+    /// `conf:*`
+    Conferences,
+}
+
+impl Identifier {
+    /// Reads a `queryid`.
+    ///
+    /// # Errors
+    /// [`ObjectError`] if it is neither an independent object nor all of a class.
+    pub fn parse_query(text: &str) -> Result<Query, ObjectError> {
+        match text {
+            "conn:*" => Ok(Query::Connections),
+            "conf:*" => Ok(Query::Conferences),
+            one => match Self::parse(one)? {
+                Self { root, dialog: None, .. } => Ok(Query::One(root)),
+                _ => Err(ObjectError::Shape),
+            },
+        }
+    }
+}
+
 /// The identifier of a dialog on a connection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DialogId {
@@ -116,6 +144,18 @@ mod tests {
             ["", "a", "conn:", "conn:a/", "conn:a/b", "conn:a/dialog:", "oper:a", "conn:a b", "conn:a/dialog:b/", &long]
         {
             assert_eq!(Identifier::parse(odd), Err(ObjectError::Shape), "{odd}");
+        }
+    }
+
+    // ID-6, ID-7, A-1
+    #[test]
+    fn only_a_query_may_mean_all_of_a_class() {
+        let alice = Root::Connection("alice".to_owned());
+        assert_eq!(Identifier::parse_query("conn:alice"), Ok(Query::One(alice)));
+        assert_eq!(Identifier::parse_query("conn:*"), Ok(Query::Connections));
+        assert_eq!(Identifier::parse_query("conf:*"), Ok(Query::Conferences));
+        for bad in ["*", "conn:a*", "conn:alice/dialog:*", "conn:alice/dialog:d", "dialog:*"] {
+            assert!(Identifier::parse_query(bad).is_err(), "{bad}");
         }
     }
 }

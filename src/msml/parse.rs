@@ -2,10 +2,11 @@
 
 use super::document::{Action, Command, Document, Script, Step};
 use super::fault::{Code, Fault, Position, quoted};
+use super::object::{Query, Root};
+use super::state::{self, Wanted};
 use super::value::Checker;
-use super::xml::{Element, Space, read};
-
-const COMMANDS: &[&str] = &["dialogstart", "dialogend", "send"];
+use super::vocabulary::{AUDIT, DIALOGEND, DIALOGSTART, MOML, MSML, SEND};
+use super::xml::{Element, read};
 
 /// Reads and validates a request.
 ///
@@ -13,14 +14,7 @@ const COMMANDS: &[&str] = &["dialogstart", "dialogend", "send"];
 /// Every fault found, in document order: one if the document is not well-formed, else at most
 /// [`MSML_FAULTS`](crate::model::limits::MSML_FAULTS).
 pub fn check(body: &[u8], strict: bool) -> Result<Document, Vec<Fault>> {
-    let root = read(body).map_err(|fault| vec![fault])?;
-    let mut checker = Checker { strict, faults: Vec::new() };
-    let document = checker.document(&root);
-    if checker.faults.is_empty() {
-        return Ok(document);
-    }
-    checker.faults.sort_by_key(|fault| Position { line: fault.line, column: fault.column });
-    Err(checker.faults)
+    checked(body, strict, Checker::document)
 }
 
 /// Reads and validates a script that was fetched: the content of `<dialogstart>`, in the `<moml>` that RFC 5707 §9.7.6
@@ -29,120 +23,113 @@ pub fn check(body: &[u8], strict: bool) -> Result<Document, Vec<Fault>> {
 /// # Errors
 /// As [`check`].
 pub(super) fn check_script(body: &[u8], strict: bool) -> Result<Vec<Step>, Vec<Fault>> {
-    let root = read(body).map_err(|fault| vec![fault])?;
+    checked(body, strict, Checker::fetched)
+}
+
+fn checked<T>(
+    body: &[u8],
+    strict: bool,
+    read_root: impl FnOnce(&mut Checker, Element<'_>) -> T,
+) -> Result<T, Vec<Fault>> {
+    let tree = read(body).map_err(|fault| vec![fault])?;
     let mut checker = Checker { strict, faults: Vec::new() };
-    let steps = checker.description(std::slice::from_ref(&root));
+    let found = read_root(&mut checker, tree.root());
     if checker.faults.is_empty() {
-        return Ok(steps);
+        return Ok(found);
     }
     checker.faults.sort_by_key(|fault| Position { line: fault.line, column: fault.column });
     Err(checker.faults)
 }
 
 impl Checker {
-    fn document(&mut self, root: &Element) -> Document {
-        if root.space != Space::Msml || root.name != "msml" {
-            let message = format!("the root element is {}", quoted(&root.name));
-            self.note(Fault::new(root.position, Code::BadRequest, message).hint("expected <msml version=\"1.1\">"));
+    fn document(&mut self, root: Element<'_>) -> Document {
+        if root.own_name() != "msml" {
+            let message = format!("the root element is {}", quoted(root.name()));
+            let fault = Fault::new(root.position(), Code::BadRequest, message).by(MSML.rule);
+            self.note(fault.hint("expected <msml version=\"1.1\">"));
             return Document { commands: Vec::new() };
         }
-        self.shape(root, &["version"]);
-        // RFC 5707 §7.1 says 1.1; its own §13.6 and older clients say 1.0.
-        match self.required(root, "version") {
-            None | Some("1.1") => {}
-            Some("1.0") if !self.strict => {}
-            Some(other) => {
-                let message = format!("<msml> has version={}", quoted(other));
-                self.note(Fault::new(root.position, Code::InvalidValue, message).hint("expected 1.1"));
-            }
-        }
-        if self.strict && root.children.is_empty() {
-            self.fault(root, Code::MissingContent, "<msml> without a command");
-        }
-        Document { commands: root.children.iter().filter_map(|element| self.command(element)).collect() }
+        self.attributes(root, &MSML);
+        self.content(root, &MSML);
+        Document { commands: root.children().filter_map(|element| self.command(element)).collect() }
     }
 
-    fn command(&mut self, element: &Element) -> Option<Command> {
-        let action = match (element.space, element.name.as_str()) {
-            (Space::Msml, "dialogstart") => self.dialogstart(element),
-            (Space::Msml, "dialogend") => self.dialogend(element),
-            (Space::Msml, "send") => self.msml_send(element),
-            _ => {
-                self.misplaced(element, "msml", COMMANDS);
-                None
+    fn command(&mut self, element: Element<'_>) -> Option<Command> {
+        let action = match element.own_name() {
+            "dialogstart" => self.dialogstart(element),
+            "dialogend" => {
+                self.leaf(element, &DIALOGEND);
+                Self::identifier(element, "id").map(|id| Action::DialogEnd { id })
             }
+            "send" => {
+                self.leaf(element, &SEND);
+                let event = Self::text(element, "event");
+                let target = Self::identifier(element, "target");
+                event.zip(target).map(|(event, target)| Action::Send { event, target })
+            }
+            "audit" => self.audit(element),
+            _ => None,
         };
-        let mark = self.mark(element);
-        action.map(|action| Command { mark, position: element.position, action })
+        let mark = Self::text(element, "mark");
+        action.map(|action| Command { mark, position: element.position(), action })
     }
 
-    fn msml_send(&mut self, element: &Element) -> Option<Action> {
-        self.leaf(element, &["event", "target", "valuelist", "mark"]);
-        let event = self.required(element, "event").map(str::to_owned);
-        let target = self.target(element, "target");
-        Some(Action::Send { event: event?, target: target? })
-    }
-
-    fn dialogend(&mut self, element: &Element) -> Option<Action> {
-        self.leaf(element, &["id", "mark"]);
-        let id = self.target(element, "id")?;
-        if id.dialog.is_none() || id.inner.is_some() {
-            self.fault(element, Code::InvalidValue, "<dialogend> needs the identifier of a dialog");
+    fn audit(&mut self, element: Element<'_>) -> Option<Action> {
+        self.leaf(element, &AUDIT);
+        let query = Self::query(element, "queryid")?;
+        let Wanted { of_connections, states } =
+            state::parse(element.attribute("statelist").unwrap_or_default()).ok()?;
+        let asks_connections = matches!(query, Query::Connections | Query::One(Root::Connection(_)));
+        // RFC 5707 §10.1.1: a state of another class than the object's.
+        if of_connections.is_some_and(|of_connections| of_connections != asks_connections) {
+            let fault = Fault::new(element.position(), Code::InvalidValue, "<audit> asks for states of another class");
+            let class = if asks_connections { "audit.conn" } else { "audit.conf" };
+            self.note(fault.by(AUDIT.rule).hint(format!("expected states of {class}, as the queryid is")));
         }
-        Some(Action::DialogEnd { id })
+        Some(Action::Audit { query, states })
     }
 
-    fn dialogstart(&mut self, element: &Element) -> Option<Action> {
-        self.shape(element, &["target", "type", "name", "src", "mark"]);
-        let target = self.target(element, "target");
-        if target.as_ref().is_some_and(|target| target.dialog.is_some()) {
-            self.fault(element, Code::InvalidValue, "<dialogstart> needs a connection as target");
-        }
-        self.language(element);
-        let name = self.instance(element, "name");
+    fn dialogstart(&mut self, element: Element<'_>) -> Option<Action> {
+        self.attributes(element, &DIALOGSTART);
         let script = self.script(element);
-        Some(Action::DialogStart { target: target?, name, script })
+        let target = Self::identifier(element, "target")?;
+        Some(Action::DialogStart { target, name: Self::text(element, "name"), script })
     }
 
-    /// RFC 5707 §9.6.1 says vxml+xml, its schema voicexml+xml.
-    fn language(&mut self, element: &Element) {
-        let Some(language) = self.required_if_strict(element, "type") else { return };
-        let (code, what) = match language.trim().to_ascii_lowercase().as_str() {
-            "application/moml+xml" => return,
-            "application/vxml+xml" | "application/voicexml+xml" => (Code::UnsupportedLanguage, "not supported"),
-            _ => (Code::UnknownLanguage, "unknown"),
-        };
-        let message = format!("the dialog language {} is {what}", quoted(language));
-        self.note(Fault::new(element.position, code, message).hint("expected application/moml+xml"));
-    }
-
-    fn script(&mut self, element: &Element) -> Script {
+    fn script(&mut self, element: Element<'_>) -> Script {
         if let Some(src) = element.attribute("src") {
-            if !element.children.is_empty() {
+            if element.children().next().is_some() {
                 self.fault(element, Code::Ambiguous, "<dialogstart> has both src and an inline description");
-            }
-            if src.trim().is_empty() {
-                self.fault(element, Code::InvalidValue, "<dialogstart> has an empty src");
             }
             return Script::External(src.trim().to_owned());
         }
-        if element.children.is_empty() {
-            self.fault(element, Code::MissingContent, "<dialogstart> has neither src nor an inline description");
-        }
-        Script::Inline(self.description(&element.children))
+        let mut children = element.children();
+        let steps = match (children.next(), children.next()) {
+            (None, _) => {
+                self.fault(element, Code::MissingContent, "<dialogstart> has neither src nor an inline description");
+                Vec::new()
+            }
+            // RFC 5707 §9.7.6 demands this wrapper, its examples and schema do not have it.
+            (Some(moml), None) if moml.own_name() == "moml" => self.framed(moml),
+            _ => self.steps(element, &DIALOGSTART),
+        };
+        Script::Inline(steps)
     }
 
-    fn description(&mut self, elements: &[Element]) -> Vec<Step> {
-        match elements {
-            // RFC 5707 §9.7.6 demands this wrapper, its examples and schema do not have it.
-            [moml] if moml.space == Space::Msml && moml.name == "moml" => {
-                self.shape(moml, &["version", "id"]);
-                self.required_if_strict(moml, "id");
-                self.required_if_strict(moml, "version");
-                self.choice(moml, "version", &["1.0"]);
-                self.steps(&moml.children)
+    fn framed(&mut self, moml: Element<'_>) -> Vec<Step> {
+        self.attributes(moml, &MOML);
+        self.steps(moml, &MOML)
+    }
+
+    /// A description that stands alone.
+    fn fetched(&mut self, root: Element<'_>) -> Vec<Step> {
+        match root.own_name() {
+            "moml" => self.framed(root),
+            name if DIALOGSTART.children().any(|child| child == name) => self.step(root).into_iter().collect(),
+            _ => {
+                self.misplaced(root, &DIALOGSTART);
+                Vec::new()
             }
-            elements => self.steps(elements),
         }
     }
 }

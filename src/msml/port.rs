@@ -1,25 +1,12 @@
 //! What goes into the interpreter and what comes out of it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 
 use crate::model::limits::{DIALOGS_PER_CONNECTION, MSML_DIALOGS};
 
 use super::document::{PlayFile, Record};
-use super::reply::Style;
-
-/// The SIP dialog on which a request came, by its owner's key. Events caused by the request go back there (RFC 5707 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ContextId(pub u64);
-
-/// One running primitive, named by the interpreter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PrimitiveKey(pub u64);
-
-/// One script that is being fetched, named by the interpreter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FetchKey(pub u64);
+use super::keys::{ContextId, FetchKey, PrimitiveKey};
+use super::reply::{Reply, Style};
 
 /// How many dialogs may be alive; one more is answered 520 and nothing of its request is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,21 +17,9 @@ pub struct Limits {
     pub dialogs_per_connection: usize,
 }
 
-/// What an operator chooses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// `maxtime` of a `<record>` that gives none.
-    pub default_maxtime: Duration,
-    /// How much at once.
-    pub limits: Limits,
-    /// Whether requests are held to the schemas (`control.validation = "strict"`).
-    pub strict: bool,
-}
-
-impl Default for Config {
+impl Default for Limits {
     fn default() -> Self {
-        let limits = Limits { dialogs: MSML_DIALOGS, dialogs_per_connection: DIALOGS_PER_CONNECTION };
-        Self { default_maxtime: Duration::from_secs(3600), limits, strict: false }
+        Self { dialogs: MSML_DIALOGS, dialogs_per_connection: DIALOGS_PER_CONNECTION }
     }
 }
 
@@ -57,7 +32,7 @@ pub enum Input {
         context: ContextId,
         /// The owner's key for the answer.
         request: u64,
-        /// How this peer wants to be answered.
+        /// How this peer is read and answered.
         style: Style,
         /// The document.
         body: Bytes,
@@ -102,6 +77,8 @@ pub enum Input {
     },
     /// Whether new dialogs are refused with 510.
     Drain(bool),
+    /// Whether new files are taken: if not, a `<record>` is refused with 520.
+    Taking(bool),
     /// The [deadline](crate::model::Machine::deadline) has passed.
     Timeout,
 }
@@ -125,10 +102,8 @@ pub enum Output {
     Reply {
         /// The owner's key.
         request: u64,
-        /// The response code inside the body.
-        response: u16,
-        /// The document.
-        body: String,
+        /// The answer.
+        reply: Reply,
     },
     /// An event for the SIP dialog that asked.
     Event {
@@ -195,6 +170,8 @@ pub enum Order {
     Pause,
     /// Go on.
     Resume,
+    /// Break off the file that is being sent, and send it anew; of a play.
+    Restart,
     /// Stop, and answer with [`Input::Ended`].
     Terminate {
         /// `terminate.cancelled`: delete what has arrived.

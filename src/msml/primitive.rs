@@ -13,7 +13,8 @@ use crate::model::Instant;
 
 use super::document::{Kind, Primitive, is_target};
 use super::event::{Meaning, meaning};
-use super::port::{End, Order, Play, PrimitiveKey, Work};
+use super::keys::PrimitiveKey;
+use super::port::{End, Order, Play, Work};
 
 /// A `<noinput>` that repeats for ever makes an event each time; no script needs them faster.
 const NOINPUT_EVERY: Duration = Duration::from_secs(1);
@@ -138,6 +139,7 @@ impl Running {
                 self.run_clock(now);
                 Reaction::Order(Order::Resume)
             }
+            Meaning::Restart => Reaction::Order(Order::Restart),
             Meaning::StartTimer if self.deadline.is_none() => {
                 self.run_clock(now);
                 Reaction::Nothing
@@ -209,7 +211,8 @@ mod tests {
         let uri: crate::model::ObjectUri = "file://a".parse().expect("a name");
         let files = vec![PlayFile { uri: uri.clone(), media_type: None }];
         let (format, first_timeout, idle_timeout) = (None, None, None);
-        let record = Record { dest: uri, format, suspended, first_timeout, idle_timeout };
+        let (audiodest, videodest) = (None, None);
+        let record = Record { dest: Some(uri), audiodest, videodest, format, suspended, first_timeout, idle_timeout };
         let (first_digit, timer_runs) = (Some(Duration::from_secs(5)), false);
         [
             Kind::Play { files, suspended, maxtime: None },
@@ -236,6 +239,7 @@ mod tests {
                         Reaction::Nothing => " -",
                         Reaction::Order(Order::Pause) => " pause",
                         Reaction::Order(Order::Resume) => " resume",
+                        Reaction::Order(Order::Restart) => " restart",
                         Reaction::Order(Order::Terminate { .. }) => " stop",
                         Reaction::Over(_) => " over",
                         Reaction::NoInput | Reaction::NoInputOver => " noinput",
@@ -245,10 +249,10 @@ mod tests {
             }
         }
         let expected = "\
-running play: pause - - pause - - - stop
+running play: pause - - pause - - restart stop
 running record: pause - - pause stop - - stop
 running dtmf: - - - - - - - over
-suspended play: - resume resume resume - - - stop
+suspended play: - resume resume resume - - restart stop
 suspended record: - resume - resume stop - - stop
 suspended dtmf: - - - - - - - over
 stopping play: - - - - - - - -

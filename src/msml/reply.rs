@@ -1,8 +1,13 @@
 //! What the server says: `<result>` and `<event>`, in the exact form that clients which search for substrings can read.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use crate::model::limits::MSML_AUDIT_OCTETS;
+
+use super::audit::{Audited, ConnectionReport, results};
 use super::fault::Code;
+use super::markup::escape;
 
 /// The declaration and line break before every document we emit.
 pub(super) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n";
@@ -27,13 +32,24 @@ pub enum ExitStyle {
     Empty,
 }
 
-/// How one peer wants to be answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How one peer is read and answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     /// The place of `<dialogid>`.
     pub dialogid: DialogIdStyle,
     /// The content of `msml.dialog.exit`.
     pub exit: ExitStyle,
+    /// Whether its requests are held to the schemas.
+    pub strict: bool,
+    /// `maxtime` of a `<record>` that gives none.
+    pub maxtime: Duration,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        let (dialogid, exit) = (DialogIdStyle::default(), ExitStyle::default());
+        Self { dialogid, exit, strict: false, maxtime: Duration::from_secs(3600) }
+    }
 }
 
 /// The outcome of a transaction (RFC 5707 §7.3).
@@ -41,31 +57,43 @@ pub struct Style {
 pub(super) struct Verdict {
     /// The response code.
     pub(super) code: Code,
-    /// RFC 5707 §5: of the last command that succeeded and had one. Given on failure.
+    /// RFC 5707 §5: of the last command that succeeded and had one. Told on failure.
     pub(super) mark: Option<String>,
     /// Why it failed.
     pub(super) description: Option<String>,
     /// Dialogs started, by whole identifier.
     pub(super) dialogids: Vec<String>,
+    /// RFC 5707 §10: objects asked about.
+    pub(super) audited: Vec<Audited>,
 }
 
-/// A value made safe for content and attributes alike; what XML 1.0 cannot carry becomes U+FFFD.
-pub(super) fn escape(value: &str) -> String {
-    let mut safe = String::with_capacity(value.len());
-    for c in value.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\t' => safe.push_str("&#9;"),
-            '\n' => safe.push_str("&#10;"),
-            '\r' => safe.push_str("&#13;"),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
-            c => safe.push(c),
-        }
+/// The answer to a request, complete but for what only the owner of audited connections knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub(super) verdict: Verdict,
+    pub(super) dialogid: DialogIdStyle,
+}
+
+/// An answer ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The response code in it.
+    pub response: u16,
+    /// The document.
+    pub body: String,
+}
+
+impl Reply {
+    /// Writes it. `look` is asked about each connection of which more than its id is told.
+    pub fn answer(mut self, look: impl Fn(&str) -> Option<ConnectionReport>) -> Answer {
+        let audits = results(&self.verdict.audited, look).unwrap_or_else(|| {
+            self.verdict.code = Code::LimitExceeded;
+            let why = format!("the answer would be longer than {MSML_AUDIT_OCTETS} octets: ask about less at once");
+            self.verdict.description = Some(why);
+            String::new()
+        });
+        Answer { response: self.verdict.code.number(), body: result(&self.verdict, self.dialogid, &audits) }
     }
-    safe
 }
 
 /// A whole document around `content`.
@@ -74,10 +102,10 @@ pub(super) fn document(content: &str) -> String {
 }
 
 /// RFC 5707 §7.3. The ids of dialogs that were started are there even after a failure: nothing is rolled back (§5).
-pub(super) fn result(verdict: &Verdict, style: DialogIdStyle) -> String {
+fn result(verdict: &Verdict, style: DialogIdStyle, audits: &str) -> String {
     let ids: String = verdict.dialogids.iter().map(|id| format!("<dialogid>{}</dialogid>", escape(id))).collect();
     let mut text = format!("<result response=\"{}\"", verdict.code.number());
-    if let Some(mark) = &verdict.mark {
+    if let Some(mark) = verdict.mark.as_ref().filter(|_| verdict.code != Code::Ok) {
         let _ = write!(text, " mark=\"{}\"", escape(mark));
     }
     let (inside, after) = match style {
@@ -88,10 +116,10 @@ pub(super) fn result(verdict: &Verdict, style: DialogIdStyle) -> String {
         .description
         .as_ref()
         .map_or_else(String::new, |reason| format!("<description>{}</description>", escape(reason)));
-    match (description.as_str(), inside) {
-        ("", "") => text.push_str("/>"),
-        (description, inside) => {
-            let _ = write!(text, ">{description}{inside}</result>");
+    match (description.as_str(), inside, audits) {
+        ("", "", "") => text.push_str("/>"),
+        (description, inside, audits) => {
+            let _ = write!(text, ">{description}{inside}{audits}</result>");
         }
     }
     document(&(text + after))

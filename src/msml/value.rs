@@ -1,20 +1,16 @@
-//! Typed attributes: each reader gives the value or notes the fault, and validation goes on to find the next one.
+//! Elements checked against their words, and their attributes read: a fault is noted, and the search for the next goes on.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::model::ObjectUri;
-use crate::model::limits::{MSML_FAULTS, MSML_NAMELIST};
+use crate::model::limits::MSML_FAULTS;
 
 use super::fault::{Code, Fault, quoted};
-use super::object::{INSTANCE_OCTETS, Identifier, is_instance, is_moml_name};
+use super::object::{Identifier, Query};
+use super::shape::{self, Misfit};
+use super::vocabulary::{Attribute, Need, Slot, Word, is_spoken, is_unspoken, rule_of};
 use super::xml::{Element, Space};
-
-/// One year: longer limits are typing errors, and the clock's sums stay far from overflow.
-const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
-
-/// How often something happens (RFC 5707 §16.3.2 `iterate.datatype`); `None` is for ever.
-pub(super) type Times = Option<NonZeroU32>;
 
 /// The faults of one document so far, and how strict to be.
 pub(super) struct Checker {
@@ -22,6 +18,7 @@ pub(super) struct Checker {
     pub(super) faults: Vec<Fault>,
 }
 
+// What is wrong.
 impl Checker {
     pub(super) fn note(&mut self, fault: Fault) {
         if self.faults.len() < MSML_FAULTS {
@@ -29,341 +26,184 @@ impl Checker {
         }
     }
 
-    pub(super) fn fault(&mut self, element: &Element, code: Code, message: impl Into<String>) {
-        self.note(Fault::new(element.position, code, message));
+    pub(super) fn fault(&mut self, element: Element<'_>, code: Code, message: impl Into<String>) {
+        self.note(Fault::new(element.position(), code, message).by(rule_of(element.name())));
     }
 
-    fn bad_value(&mut self, element: &Element, name: &str, value: &str, expected: &str) {
-        let message = format!("<{}> has {name}={}", element.name, quoted(value));
-        self.note(Fault::new(element.position, Code::InvalidValue, message).hint(format!("expected {expected}")));
-    }
-
-    /// Notes text where the schema has none, and in strict mode attributes that it does not have.
-    pub(super) fn shape(&mut self, element: &Element, declared: &[&str]) {
-        if !element.text.trim().is_empty() {
-            self.fault(element, Code::InvalidContent, format!("<{}> may not contain text", element.name));
+    /// Notes what an element's word does not allow: text, values of another shape, in strict mode attributes that it does
+    /// not have; and what it asks for and is not there.
+    pub(super) fn attributes(&mut self, element: Element<'_>, word: &Word) {
+        if element.text().is_some() {
+            let message = format!("<{}> may not contain text", element.name());
+            self.note(Fault::new(element.position(), Code::InvalidContent, message).by(word.rule));
         }
-        if !self.strict {
-            return;
+        for given in element.attributes() {
+            match word.attribute(given.name) {
+                Some(attribute) if self.strict || !attribute.is_inert() => {
+                    self.value(element, word, attribute, &given.value)
+                }
+                Some(_) => {}
+                None if self.strict => {
+                    let message = format!("<{}> has no attribute {}", element.name(), quoted(given.name));
+                    self.note(Fault::new(element.position(), Code::UnknownAttribute, message).by(word.rule));
+                }
+                None => {}
+            }
         }
-        for attribute in &element.attributes {
-            let known = declared.contains(&attribute.name.as_str());
-            if !known {
-                let message = format!("<{}> has no attribute {}", element.name, quoted(&attribute.name));
-                self.fault(element, Code::UnknownAttribute, message);
+        for attribute in word.attributes {
+            if self.needs(attribute.need) && element.attribute(attribute.name).is_none() {
+                self.missing(element, word, attribute.name);
             }
         }
     }
 
-    /// [`Self::shape`] for an element that also has no children.
-    pub(super) fn leaf(&mut self, element: &Element, declared: &[&str]) {
-        self.shape(element, declared);
-        if let Some(child) = element.children.first() {
-            self.misplaced(child, &element.name, &[]);
+    pub(super) fn missing(&mut self, element: Element<'_>, word: &Word, name: &str) {
+        let message = format!("<{}> needs the attribute {name}", element.name());
+        self.note(Fault::new(element.position(), Code::MissingAttribute, message).by(word.rule));
+    }
+
+    fn value(&mut self, element: Element<'_>, word: &Word, attribute: &Attribute, value: &str) {
+        let Some(Misfit { code, message, hint }) = attribute.shape.misfit(value, self.strict) else { return };
+        let plain = || format!("<{}> has {}={}", element.name(), attribute.name, quoted(value));
+        let message = message.map_or_else(plain, |message| format!("{}: {message}", plain()));
+        let fault = Fault::new(element.position(), code, message).by(word.rule);
+        self.note(match hint {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        });
+    }
+
+    /// Notes children that an element's word does not allow, in strict mode also their order and number, and what has to
+    /// be there and is not.
+    pub(super) fn content(&mut self, element: Element<'_>, word: &Word) {
+        let (mut at, mut taken, mut closed, mut strange) = (0, false, false, false);
+        for child in element.children() {
+            let named = |slot: &Slot| child.space() == Space::Msml && slot.names.contains(&child.name());
+            let Some(index) = word.content.iter().position(named) else {
+                self.misplaced(child, word);
+                strange = true;
+                continue;
+            };
+            let slot = &word.content[index];
+            if closed {
+                self.out_of_place(child, word, "nothing can follow <exit> or <disconnect>");
+            } else if self.strict && (index < at || (index == at && taken && !slot.many)) {
+                let order: Vec<String> = word.content.iter().map(|slot| slot.names.join(" or ")).collect();
+                self.out_of_place(child, word, &format!("<{}> has, in this order, {}", word.name, order.join("; ")));
+            } else {
+                (at, taken) = (index, true);
+            }
+            closed |= slot.closes;
+        }
+        if self.needs(word.filled) && element.children().next().is_none() {
+            let message = format!("<{}> without content", element.name());
+            self.note(Fault::new(element.position(), Code::MissingContent, message).by(word.rule));
+        }
+        for slot in word.content {
+            let there = element.children().any(|child| slot.names.contains(&child.name()));
+            if self.needs(slot.need) && !there && !strange {
+                let message = format!("<{}> without {}", element.name(), slot.names.join(" or "));
+                self.note(Fault::new(element.position(), Code::MissingContent, message).by(word.rule));
+            }
+        }
+    }
+
+    fn out_of_place(&mut self, child: Element<'_>, word: &Word, why: &str) {
+        let message = format!("<{}> may not stand here: {why}", child.name());
+        self.note(Fault::new(child.position(), Code::ForbiddenContent, message).by(word.rule));
+    }
+
+    const fn needs(&self, need: Need) -> bool {
+        match need {
+            Need::Always => true,
+            // RFC 5707 lists it as mandatory, clients leave it out (checklist 15).
+            Need::Strict => self.strict,
+            Need::Never => false,
+        }
+    }
+
+    /// [`Self::attributes`] for an element that also has no children.
+    pub(super) fn leaf(&mut self, element: Element<'_>, word: &Word) {
+        self.attributes(element, word);
+        if let Some(child) = element.children().next() {
+            self.misplaced(child, word);
         }
     }
 
     /// Notes a child that `parent` cannot have.
-    pub(super) fn misplaced(&mut self, element: &Element, parent: &str, allowed: &[&str]) {
-        let name = quoted(&element.name);
-        let ours = element.space == Space::Msml;
-        let (code, message) = if ours && SPOKEN.contains(&element.name.as_str()) {
-            (Code::ForbiddenContent, format!("the element {name} cannot stand in <{parent}>"))
-        } else if ours && UNSUPPORTED.contains(&element.name.as_str()) {
+    pub(super) fn misplaced(&mut self, element: Element<'_>, parent: &Word) {
+        let ours = element.space() == Space::Msml;
+        if let Some(fault) = unsupported_there(element, parent).filter(|_| ours) {
+            return self.note(fault);
+        }
+        let name = quoted(element.name());
+        let (code, message) = if ours && is_unspoken(element.name()) {
             (Code::UnsupportedElement, format!("the element {name} is not supported by this server"))
+        } else if ours && is_spoken(element.name()) {
+            (Code::ForbiddenContent, format!("the element {name} cannot stand in <{}>", parent.name))
         } else {
             (Code::UnknownElement, format!("the element {name} is unknown"))
         };
-        let fault = Fault::new(element.position, code, message);
-        self.note(match allowed {
-            [] => fault.hint(format!("<{parent}> is empty")),
-            allowed => fault.hint(format!("<{parent}> can have {}", allowed.join(", "))),
-        });
-    }
-
-    pub(super) fn required<'e>(&mut self, element: &'e Element, name: &str) -> Option<&'e str> {
-        let value = element.attribute(name);
-        if value.is_none() {
-            self.fault(element, Code::MissingAttribute, format!("<{}> needs the attribute {name}", element.name));
-        }
-        value
-    }
-
-    /// RFC 5707 lists it as mandatory, clients leave it out (checklist 15): only strict validation asks for it.
-    pub(super) fn required_if_strict<'e>(&mut self, element: &'e Element, name: &str) -> Option<&'e str> {
-        if self.strict { self.required(element, name) } else { element.attribute(name) }
-    }
-
-    pub(super) fn mark(&mut self, element: &Element) -> Option<String> {
-        let mark = element.attribute("mark")?;
-        // Results repeat it, so even a lenient server keeps it short.
-        if mark.len() > INSTANCE_OCTETS || (self.strict && !is_instance(mark)) {
-            self.bad_value(element, "mark", mark, "letters, digits and . : - _");
-        }
-        Some(mark.to_owned())
-    }
-
-    pub(super) fn instance(&mut self, element: &Element, name: &str) -> Option<String> {
-        let value = element.attribute(name)?;
-        if !is_instance(value) {
-            self.bad_value(element, name, value, "letters, digits and . : - _");
-        }
-        Some(value.to_owned())
-    }
-
-    pub(super) fn id(&mut self, element: &Element) -> Option<String> {
-        let value = element.attribute("id")?;
-        if !is_moml_name(value) {
-            self.bad_value(element, "id", value, "a letter or digit, then letters, digits and . _ -");
-        }
-        Some(value.to_owned())
-    }
-
-    /// A name inside a dialog. Field: event names with `#` and `:` occur.
-    pub(super) fn moml_name(&mut self, element: &Element, name: &str) -> Option<String> {
-        let value = self.required(element, name)?;
-        let good = match self.strict {
-            true => is_moml_name(value),
-            false => is_moml_name(&value.replace(['#', ':'], "_")),
+        let allowed: Vec<&str> = parent.children().collect();
+        let hint = match &allowed[..] {
+            [] => format!("<{}> is empty", parent.name),
+            allowed => format!("<{}> can have {}", parent.name, allowed.join(", ")),
         };
-        if !good {
-            self.bad_value(element, name, value, "a letter or digit, then letters, digits and . _ -");
-        }
-        Some(value.to_owned())
+        self.note(Fault::new(element.position(), code, message).by(parent.rule).hint(hint));
+    }
+}
+
+// What is read. Whether a value is of its shape has been noted before.
+impl Checker {
+    pub(super) fn identifier(element: Element<'_>, name: &str) -> Option<Identifier> {
+        Identifier::parse(element.attribute(name)?).ok()
     }
 
-    pub(super) fn target(&mut self, element: &Element, name: &str) -> Option<Identifier> {
-        let value = self.required(element, name)?;
-        match Identifier::parse(value) {
-            Ok(identifier) => Some(identifier),
-            Err(error) => {
-                let message = format!("<{}> has {name}={}", element.name, quoted(value));
-                self.note(Fault::new(element.position, Code::InvalidValue, message).hint(error.to_string()));
-                None
-            }
-        }
+    pub(super) fn query(element: Element<'_>, name: &str) -> Option<Query> {
+        Identifier::parse_query(element.attribute(name)?).ok()
     }
 
-    pub(super) fn uri(&mut self, element: &Element, name: &str) -> Option<ObjectUri> {
-        let value = self.required(element, name)?;
-        match value.parse() {
-            Ok(uri) => Some(uri),
-            Err(error) => {
-                let message = format!("<{}> has {name}={}", element.name, quoted(value));
-                self.note(Fault::new(element.position, Code::InvalidValue, message).hint(format!("{error}")));
-                None
-            }
-        }
+    pub(super) fn text(element: Element<'_>, name: &str) -> Option<String> {
+        element.attribute(name).map(str::to_owned)
     }
 
-    /// RFC 5707 §16.1.2 `posDuration.datatype`. Field: `3600` without a unit is seconds.
-    pub(super) fn duration(&mut self, element: &Element, name: &str) -> Option<Duration> {
-        let value = element.attribute(name)?;
-        let duration = duration(value, self.strict).filter(|duration| *duration <= DURATION_MAX);
-        if duration.is_none() {
-            self.bad_value(element, name, value, "a time such as 30s or 500ms, at most a year");
-        }
-        duration
+    pub(super) fn uri(element: Element<'_>, name: &str) -> Option<ObjectUri> {
+        element.attribute(name)?.parse().ok()
     }
 
-    /// A duration whose zero switches something off.
-    pub(super) fn timer(&mut self, element: &Element, name: &str) -> Option<Duration> {
-        self.duration(element, name).filter(|duration| !duration.is_zero())
+    pub(super) fn time(&self, element: Element<'_>, name: &str) -> Option<Duration> {
+        shape::duration(element.attribute(name)?, self.strict)
     }
 
-    /// The limit of a primitive: it has to leave some time.
-    pub(super) fn maxtime(&mut self, element: &Element) -> Option<Duration> {
-        let limit = self.duration(element, "maxtime")?;
-        if limit.is_zero() {
-            self.bad_value(element, "maxtime", "0", "more than no time at all");
-        }
-        Some(limit)
+    /// A time whose zero switches something off.
+    pub(super) fn timer(&self, element: Element<'_>, name: &str) -> Option<Duration> {
+        self.time(element, name).filter(|duration| !duration.is_zero())
     }
 
-    pub(super) fn flag(&mut self, element: &Element, name: &str) -> bool {
-        self.choice(element, name, &["true", "false"]) == Some("true")
+    pub(super) fn flag(element: Element<'_>, name: &str) -> bool {
+        element.attribute(name) == Some("true")
     }
 
-    pub(super) fn choice<'e>(&mut self, element: &'e Element, name: &str, choices: &[&str]) -> Option<&'e str> {
-        let value = element.attribute(name)?;
-        if choices.contains(&value) {
-            return Some(value);
-        }
-        self.bad_value(element, name, value, &choices.join(" or "));
-        None
+    /// `iterate`: once, if nothing is said; `None` is for ever.
+    pub(super) fn times(element: Element<'_>) -> Option<NonZeroU32> {
+        element.attribute("iterate").and_then(shape::times).unwrap_or(Some(NonZeroU32::MIN))
     }
 
-    pub(super) fn times(&mut self, element: &Element) -> Times {
-        match element.attribute("iterate") {
-            None => Some(NonZeroU32::MIN),
-            Some("-1" | "forever") => None,
-            Some(value) => {
-                let times = value.parse().ok();
-                if times.is_none() {
-                    self.bad_value(element, "iterate", value, "a positive number, -1 or forever");
-                }
-                times
-            }
-        }
-    }
-
-    /// Files are sent once; a repetition would be another file in the receiver's eyes.
-    pub(super) fn only_once(&mut self, element: &Element) {
-        let faults = self.faults.len();
-        if self.times(element) != Some(NonZeroU32::MIN) && self.faults.len() == faults {
-            let message = format!("<{}> can only have iterate=\"1\" here", element.name);
-            self.fault(element, Code::UnsupportedAttribute, message);
-        }
-    }
-
-    /// Shadow variables, separated by white space. Field: some clients write `valuelist` for `namelist`.
-    pub(super) fn namelist(&mut self, element: &Element) -> Vec<String> {
+    /// Shadow variables. Field: some clients write `valuelist` for `namelist`.
+    pub(super) fn namelist(element: Element<'_>) -> Vec<String> {
         let list = element.attribute("namelist").or_else(|| element.attribute("valuelist")).unwrap_or_default();
-        let names: Vec<String> = list.split_ascii_whitespace().take(MSML_NAMELIST + 1).map(str::to_owned).collect();
-        if names.len() > MSML_NAMELIST {
-            self.fault(element, Code::InvalidValue, format!("a namelist may have {MSML_NAMELIST} variables"));
-        }
-        names
+        list.split_ascii_whitespace().map(str::to_owned).collect()
     }
 }
 
-fn duration(text: &str, strict: bool) -> Option<Duration> {
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let (number, unit) = match text.strip_suffix("ms") {
-        Some(number) => (number, Duration::from_millis(1)),
-        None => match text.strip_suffix('s') {
-            None if strict => return None,
-            seconds => (seconds.unwrap_or(text), Duration::from_secs(1)),
-        },
+/// What RFC 5707 allows and a message stream cannot do, with the way around it.
+fn unsupported_there(element: Element<'_>, parent: &Word) -> Option<Fault> {
+    let hint = match (parent.name, element.name()) {
+        ("record" | "collect" | "dtmf", "play") => format!("put the <play> before the <{}>", parent.name),
+        ("group", "group") => "put one <group> after the other".to_owned(),
+        _ => return None,
     };
-    let (whole, fraction) = match number.split_once('.') {
-        Some((whole, fraction)) => (if whole.is_empty() { "0" } else { whole }, fraction),
-        None => (number, "0"),
-    };
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    // Nine digits after the point are nanoseconds of a second; what follows is below the clock.
-    let fraction = &fraction[..fraction.len().min(9)];
-    let part: u32 = fraction.parse().ok()?;
-    let scale = 10u32.pow(u32::try_from(fraction.len()).ok()?);
-    let whole = unit.checked_mul(whole.parse().ok()?)?;
-    let part = u128::from(part) * unit.as_nanos() / u128::from(scale);
-    whole.checked_add(Duration::from_nanos(u64::try_from(part).ok()?))
-}
-
-/// Every element this server speaks.
-const SPOKEN: &[&str] = &[
-    "msml",
-    "send",
-    "result",
-    "event",
-    "name",
-    "value",
-    "description",
-    "dialogstart",
-    "dialogend",
-    "dialogid",
-    "moml",
-    "exit",
-    "disconnect",
-    "play",
-    "audio",
-    "video",
-    "media",
-    "playexit",
-    "record",
-    "recordexit",
-    "dtmf",
-    "collect",
-    "pattern",
-    "detect",
-    "noinput",
-    "nomatch",
-    "dtmfexit",
-    "group",
-    "groupexit",
-];
-
-/// Every other element of RFC 5707.
-const UNSUPPORTED: &[&str] = &[
-    "createconference",
-    "modifyconference",
-    "destroyconference",
-    "reserve",
-    "resource",
-    "audiomix",
-    "n-loudest",
-    "asn",
-    "videolayout",
-    "root",
-    "region",
-    "selector",
-    "join",
-    "modifystream",
-    "unjoin",
-    "monitor",
-    "stream",
-    "gain",
-    "clamp",
-    "visual",
-    "confid",
-    "var",
-    "tts",
-    "dtmfgen",
-    "dtmfgenexit",
-    "tonegen",
-    "tone",
-    "tone1",
-    "tone2",
-    "silence",
-    "tonegenexit",
-    "vad",
-    "voice",
-    "tvoice",
-    "tsilence",
-    "agc",
-    "gate",
-    "relay",
-    "speech",
-    "grammar",
-    "match",
-    "speechexit",
-    "faxdetect",
-    "faxdetectexit",
-    "faxsend",
-    "sendobj",
-    "hdrfooter",
-    "rxpoll",
-    "faxstart",
-    "faxnegotiate",
-    "faxpagedone",
-    "faxobjectdone",
-    "faxopcomplete",
-    "faxpollstarted",
-    "faxpollstart",
-    "faxrcv",
-    "faxrecv",
-    "rcvobj",
-    "txpoll",
-    "audit",
-    "auditresult",
-];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_as_the_schema_writes_them() {
-        for (text, millis) in [("30s", 30_000), ("500ms", 500), ("+1.5s", 1500), (".25s", 250), ("0s", 0), ("0.5ms", 0)]
-        {
-            assert_eq!(duration(text, true).map(|duration| duration.as_millis()), Some(millis), "{text}");
-        }
-        assert_eq!(duration("3600", false), Some(Duration::from_secs(3600)));
-        for bad in ["3600", "", "s", "-1s", "1.s", "1m", "1 s", "٣s", "99999999999999999999s", "1e3s"] {
-            assert_eq!(duration(bad, true), None, "{bad}");
-        }
-    }
+    // §9.7.4.1: for a prompt a stream that only receives has no direction.
+    let message = format!("a <{}> inside <{}>", element.name(), parent.name);
+    Some(Fault::new(element.position(), Code::UnsupportedElement, message).by(parent.rule).hint(hint))
 }

@@ -1,5 +1,8 @@
 //! A bounded reader of XML 1.0: octets in, a small tree with positions out, or the first thing that is not well-formed.
 
+use std::borrow::Cow;
+
+use memchr::{memchr_iter, memrchr};
 use quick_xml::events::{BytesDecl, BytesStart, Event};
 use quick_xml::{Error, Reader};
 
@@ -25,39 +28,99 @@ pub(super) enum Space {
 
 /// One attribute with its references resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Attribute {
+pub(super) struct Attribute<'a> {
     /// As written, with its prefix.
-    pub(super) name: String,
+    pub(super) name: &'a str,
     /// Whether it has no prefix, so belongs to its element.
     pub(super) plain: bool,
     /// The value.
-    pub(super) value: String,
+    pub(super) value: Cow<'a, str>,
+}
+
+/// A whole document: elements in document order, and nothing copied of it that need not be.
+#[derive(Debug)]
+pub(super) struct Tree<'a> {
+    nodes: Vec<Node<'a>>,
+    /// Without namespace declarations, which mean nothing to us.
+    attributes: Vec<Attribute<'a>>,
+    /// Character data that is not white space alone, with the element that it is in; children's not included.
+    texts: Vec<(usize, Cow<'a, str>)>,
+}
+
+#[derive(Debug)]
+struct Node<'a> {
+    /// Without its prefix.
+    name: &'a str,
+    space: Space,
+    /// Where its attributes end; they begin where those of the element before end.
+    attributes: u32,
+    /// The element after its last descendant.
+    end: u32,
+    position: Position,
 }
 
 /// One element with all that is in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Element {
-    /// Without its prefix.
-    pub(super) name: String,
-    /// Its vocabulary.
-    pub(super) space: Space,
-    /// Without namespace declarations, which mean nothing to us.
-    pub(super) attributes: Vec<Attribute>,
-    /// In document order.
-    pub(super) children: Vec<Self>,
-    /// All character data in it, children's not included.
-    pub(super) text: String,
-    /// Where its `<` is.
-    pub(super) position: Position,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Element<'t> {
+    tree: &'t Tree<'t>,
+    index: usize,
 }
 
-impl Element {
+impl<'t> Element<'t> {
+    fn node(self) -> &'t Node<'t> {
+        &self.tree.nodes[self.index]
+    }
+
+    /// Without its prefix.
+    pub(super) fn name(self) -> &'t str {
+        self.node().name
+    }
+
+    /// Its name, if it belongs to MSML's vocabulary; of others, none.
+    pub(super) fn own_name(self) -> &'t str {
+        if self.space() == Space::Msml { self.name() } else { "" }
+    }
+
+    /// Its vocabulary.
+    pub(super) fn space(self) -> Space {
+        self.node().space
+    }
+
+    /// Where its `<` is.
+    pub(super) fn position(self) -> Position {
+        self.node().position
+    }
+
+    /// Its character data, if that is more than white space.
+    pub(super) fn text(self) -> Option<&'t str> {
+        let own = self.tree.texts.iter().find(|(index, _)| *index == self.index);
+        own.map(|(_, text)| text.as_ref()).filter(|text| !text.trim().is_empty())
+    }
+
+    /// Its attributes, in document order.
+    pub(super) fn attributes(self) -> &'t [Attribute<'t>] {
+        let begin = self.index.checked_sub(1).map_or(0, |before| self.tree.nodes[before].attributes);
+        &self.tree.attributes[begin as usize..self.node().attributes as usize]
+    }
+
     /// The value of a plain attribute.
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes
-            .iter()
-            .find(|attribute| attribute.plain && attribute.name == name)
-            .map(|attribute| attribute.value.as_str())
+    pub(super) fn attribute(self, name: &str) -> Option<&'t str> {
+        let mut attributes = self.attributes().iter();
+        attributes.find(|attribute| attribute.plain && attribute.name == name).map(|attribute| attribute.value.as_ref())
+    }
+
+    /// Its children, in document order.
+    pub(super) fn children(self) -> impl Iterator<Item = Self> + Clone {
+        let (tree, end) = (self.tree, self.node().end as usize);
+        let at = move |index: usize| (index < end).then_some(Self { tree, index });
+        std::iter::successors(at(self.index + 1), move |child| at(child.node().end as usize))
+    }
+}
+
+impl Tree<'_> {
+    /// The one element that all others are in.
+    pub(super) fn root(&self) -> Element<'_> {
+        Element { tree: self, index: 0 }
     }
 }
 
@@ -65,14 +128,14 @@ impl Element {
 ///
 /// # Errors
 /// The first [`Fault`], always with [`Code::BadRequest`].
-pub(super) fn read(body: &[u8]) -> Result<Element, Fault> {
+pub(super) fn read(body: &[u8]) -> Result<Tree<'_>, Fault> {
     let text = decode(body)?;
-    let mut tree = Tree {
+    let mut tree = Builder {
         text,
+        tree: Tree { nodes: Vec::new(), attributes: Vec::new(), texts: Vec::new() },
         open: Vec::new(),
-        root: None,
         bindings: Vec::new(),
-        elements: 0,
+        written: Vec::new(),
         at: Cursor { offset: 0, position: Position::START },
     };
     let mut reader = Reader::from_str(text);
@@ -82,7 +145,10 @@ pub(super) fn read(body: &[u8]) -> Result<Element, Fault> {
         tree.at.advance(text, start);
         match reader.read_event() {
             Ok(Event::Eof) => return tree.finish(),
-            Ok(event) => tree.take(event, start)?,
+            Ok(event) => {
+                let end = usize::try_from(reader.buffer_position()).unwrap_or(text.len());
+                tree.take(&event, text.get(start..end).unwrap_or_default(), start)?;
+            }
             Err(error) => {
                 tree.at.advance(text, usize::try_from(reader.error_position()).unwrap_or(start));
                 return Err(tree.refuse(explain(&error)));
@@ -111,6 +177,11 @@ fn decode(body: &[u8]) -> Result<&str, Fault> {
         }
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // Only control characters and U+FFFE and U+FFFF, whose first octet is EF, are to be looked for.
+    let plain = |octet: &u8| (0x20..0xEF).contains(octet) || b"\t\n\r".contains(octet);
+    if text.bytes().all(|octet| plain(&octet)) {
+        return Ok(text);
+    }
     if let Some((offset, c)) = text.char_indices().find(|(_, c)| !is_char(*c)) {
         let position = Cursor::end_of(&text[..offset]);
         return refuse(position, format!("XML cannot carry the character U+{:04X}", u32::from(c)));
@@ -148,38 +219,44 @@ impl Cursor {
     }
 
     fn advance(&mut self, text: &str, to: usize) {
-        let Some(passed) = text.get(self.offset..to) else { return };
-        for c in passed.chars() {
-            if c == '\n' {
-                self.position = Position { line: self.position.line + 1, column: 1 };
-            } else {
-                self.position.column += 1;
+        let Some(passed) = text.as_bytes().get(self.offset..to) else { return };
+        let characters = |octets: &[u8]| octets.iter().filter(|octet| !(0x80..0xC0).contains(*octet)).count();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        match memrchr(b'\n', passed) {
+            Some(last) => {
+                self.position.line += count(memchr_iter(b'\n', passed).count());
+                self.position.column = 1 + count(characters(&passed[last + 1..]));
             }
+            None => self.position.column += count(characters(passed)),
         }
         self.offset = to;
     }
 }
 
-struct Tree<'a> {
+/// A tree that grows.
+struct Builder<'a> {
     text: &'a str,
-    open: Vec<Element>,
-    root: Option<Element>,
+    tree: Tree<'a>,
+    /// The elements that have begun and not ended, the innermost last.
+    open: Vec<usize>,
     /// Prefix, vocabulary and the depth of the element that declared it, innermost last.
     bindings: Vec<(&'a str, Space, usize)>,
-    elements: usize,
+    /// The attributes of the tag at hand, as written.
+    written: Vec<(&'a str, &'a str)>,
     at: Cursor,
 }
 
-impl<'a> Tree<'a> {
+impl<'a> Builder<'a> {
     fn refuse(&self, message: impl Into<String>) -> Fault {
         Fault::new(self.at.position, Code::BadRequest, message)
     }
 
-    fn take(&mut self, event: Event<'a>, start: usize) -> Result<(), Fault> {
+    /// Takes an event that was read from `raw`, which begins at `start`.
+    fn take(&mut self, event: &Event<'_>, raw: &'a str, start: usize) -> Result<(), Fault> {
         match event {
-            Event::Start(tag) => self.enter(&tag, start),
+            Event::Start(tag) => self.enter(tag, start),
             Event::Empty(tag) => {
-                self.enter(&tag, start)?;
+                self.enter(tag, start)?;
                 self.leave();
                 Ok(())
             }
@@ -187,16 +264,19 @@ impl<'a> Tree<'a> {
                 self.leave();
                 Ok(())
             }
-            Event::Text(text) if text.contains("]]>") => Err(self.refuse("\"]]>\" may not stand in text")),
-            Event::Text(text) => self.characters(&text),
+            Event::Text(_) if raw.contains("]]>") => Err(self.refuse("\"]]>\" may not stand in text")),
+            Event::Text(_) => self.characters(raw),
             Event::CData(_) if self.open.is_empty() => Err(self.refuse("text outside the root element")),
-            Event::CData(text) => self.characters(&text),
-            Event::GeneralRef(reference) => match resolve(&reference) {
-                Some(c) => self.characters(c.encode_utf8(&mut [0; 4])),
-                None => Err(self.refuse(format!("unknown reference {}", quoted(&format!("&{};", &*reference))))),
+            Event::CData(_) => {
+                let inside = raw.strip_prefix("<![CDATA[").and_then(|rest| rest.strip_suffix("]]>"));
+                self.characters(inside.unwrap_or_default())
+            }
+            Event::GeneralRef(reference) => match resolve(reference) {
+                Some(c) => self.character(c),
+                None => Err(self.refuse(format!("unknown reference {}", quoted(&format!("&{};", &**reference))))),
             },
             Event::Comment(_) => Ok(()),
-            Event::Decl(declaration) if start == 0 => self.declaration(&declaration),
+            Event::Decl(declaration) if start == 0 => self.declaration(declaration),
             Event::Decl(_) => Err(self.refuse("an XML declaration may only stand at the very beginning")),
             Event::PI(_) => Err(self.refuse("processing instructions are not accepted")),
             // RFC 5707 has no DTD; without one there is no external entity and no expansion.
@@ -207,7 +287,8 @@ impl<'a> Tree<'a> {
 
     fn declaration(&self, declaration: &BytesDecl<'_>) -> Result<(), Fault> {
         let content = declaration.strip_prefix("xml").unwrap_or_default();
-        let parts = attributes(content).map_err(|reason| self.refuse(reason))?;
+        let mut parts = Vec::new();
+        attributes(content, &mut parts).map_err(|reason| self.refuse(reason))?;
         let names: Vec<&str> = parts.iter().map(|part| part.0).collect();
         if !matches!(
             names[..],
@@ -230,42 +311,64 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    fn characters(&mut self, text: &str) -> Result<(), Fault> {
-        if let Some(element) = self.open.last_mut() {
-            element.text.push_str(text);
-            return Ok(());
+    fn characters(&mut self, text: &'a str) -> Result<(), Fault> {
+        let blank = text.bytes().all(|octet| matches!(octet, b' ' | b'\t' | b'\r' | b'\n'));
+        match self.said() {
+            Some(before) => before.to_mut().push_str(text),
+            None if blank => {}
+            None => self.say(Cow::Borrowed(text))?,
         }
-        if text.chars().all(|c| matches!(c, ' ' | '\t' | '\r' | '\n')) {
-            return Ok(());
-        }
-        Err(self.refuse("text outside the root element"))
+        Ok(())
     }
 
-    fn enter(&mut self, tag: &BytesStart<'a>, start: usize) -> Result<(), Fault> {
-        if self.root.is_some() {
+    /// What a reference stands for.
+    fn character(&mut self, c: char) -> Result<(), Fault> {
+        match self.said() {
+            Some(before) => before.to_mut().push(c),
+            None => self.say(Cow::Owned(c.to_string()))?,
+        }
+        Ok(())
+    }
+
+    /// What the innermost element has said so far.
+    fn said(&mut self) -> Option<&mut Cow<'a, str>> {
+        let index = self.open.last()?;
+        self.tree.texts.iter_mut().rev().find(|(known, _)| known == index).map(|(_, text)| text)
+    }
+
+    fn say(&mut self, text: Cow<'a, str>) -> Result<(), Fault> {
+        let Some(index) = self.open.last() else { return Err(self.refuse("text outside the root element")) };
+        self.tree.texts.push((*index, text));
+        Ok(())
+    }
+
+    fn enter(&mut self, tag: &BytesStart<'_>, start: usize) -> Result<(), Fault> {
+        if self.open.is_empty() && !self.tree.nodes.is_empty() {
             return Err(self.refuse("a second root element"));
         }
         if self.open.len() >= MSML_DEPTH {
             return Err(self.refuse(format!("elements may be nested {MSML_DEPTH} deep")));
         }
-        self.elements += 1;
-        if self.elements > MSML_ELEMENTS {
+        if self.tree.nodes.len() >= MSML_ELEMENTS {
             return Err(self.refuse(format!("a document may have {MSML_ELEMENTS} elements")));
         }
-        // Slices of the text rather than of the event, so that declared prefixes outlive it.
+        // Slices of the text rather than of the event, so that they outlive it.
         let inside = self.text.get(start + 1..start + 1 + tag.len()).unwrap_or_default();
         let (name, rest) = inside.split_at_checked(tag.name().as_ref().len()).unwrap_or((inside, ""));
         let (prefix, local) = split(name).ok_or_else(|| self.refuse(format!("{} is not a name", quoted(name))))?;
-        let written = attributes(rest).map_err(|reason| self.refuse(reason))?;
+        let mut written = std::mem::take(&mut self.written);
+        attributes(rest, &mut written).map_err(|reason| self.refuse(reason))?;
         if written.len() > MSML_ATTRIBUTES {
             return Err(self.refuse(format!("an element may have {MSML_ATTRIBUTES} attributes")));
         }
         self.bind(&written)?;
         let space = self.space(prefix)?;
-        let attributes = self.own_attributes(&written)?;
-        let position = self.at.position;
-        let (children, text) = (Vec::new(), String::new());
-        self.open.push(Element { name: local.to_owned(), space, attributes, children, text, position });
+        self.own_attributes(&written)?;
+        self.written = written;
+        let (position, index) = (self.at.position, self.tree.nodes.len());
+        let attributes = u32::try_from(self.tree.attributes.len()).unwrap_or(u32::MAX);
+        self.open.push(index);
+        self.tree.nodes.push(Node { name: local, space, attributes, end: 0, position });
         Ok(())
     }
 
@@ -287,7 +390,7 @@ impl<'a> Tree<'a> {
             if self.bindings.len() >= MSML_NAMESPACES {
                 return Err(self.refuse(format!("{MSML_NAMESPACES} namespaces may be in force at once")));
             }
-            let space = match uri.as_str() {
+            let space = match uri.as_ref() {
                 "" | MSML_NAMESPACE => Space::Msml,
                 XML_NAMESPACE => Space::Xml,
                 _ => Space::Foreign,
@@ -308,8 +411,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn own_attributes(&self, written: &[(&str, &str)]) -> Result<Vec<Attribute>, Fault> {
-        let mut own: Vec<Attribute> = Vec::with_capacity(written.len());
+    fn own_attributes(&mut self, written: &[(&'a str, &'a str)]) -> Result<(), Fault> {
         for (index, (name, value)) in written.iter().enumerate() {
             let (prefix, local) = split(name).ok_or_else(|| self.refuse(format!("{} is not a name", quoted(name))))?;
             if written[..index].iter().any(|(earlier, _)| earlier == name) {
@@ -322,29 +424,28 @@ impl<'a> Tree<'a> {
                 self.space(prefix)?;
             }
             let value = unescape(value).map_err(|reason| self.refuse(reason))?;
-            own.push(Attribute { name: (*name).to_owned(), plain: prefix.is_empty(), value });
+            self.tree.attributes.push(Attribute { name, plain: prefix.is_empty(), value });
         }
-        Ok(own)
+        Ok(())
     }
 
     fn leave(&mut self) {
-        let Some(element) = self.open.pop() else { return };
+        let Some(index) = self.open.pop() else { return };
         let depth = self.open.len();
         self.bindings.retain(|binding| binding.2 < depth);
-        match self.open.last_mut() {
-            Some(parent) => parent.children.push(element),
-            None => self.root = Some(element),
-        }
+        self.tree.nodes[index].end = u32::try_from(self.tree.nodes.len()).unwrap_or(u32::MAX);
     }
 
-    fn finish(mut self) -> Result<Element, Fault> {
+    fn finish(mut self) -> Result<Tree<'a>, Fault> {
         self.at.advance(self.text, self.text.len());
-        if let Some(element) = self.open.last() {
-            let message = format!("the document ends inside {}, opened at {}", quoted(&element.name), element.position);
-            return Err(self.refuse(message));
+        if let Some(index) = self.open.last() {
+            let Node { name, position, .. } = self.tree.nodes[*index];
+            return Err(self.refuse(format!("the document ends inside {}, opened at {position}", quoted(name))));
         }
-        let position = self.at.position;
-        self.root.ok_or_else(|| Fault::new(position, Code::BadRequest, "the document has no element"))
+        if self.tree.nodes.is_empty() {
+            return Err(self.refuse("the document has no element"));
+        }
+        Ok(self.tree)
     }
 }
 

@@ -15,6 +15,29 @@ pub(super) struct DialogId {
     pub(super) tag: String,
 }
 
+/// What there is to tell about a SIP dialog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialogReport {
+    /// Call-ID.
+    pub call_id: String,
+    /// Our tag.
+    pub local_tag: String,
+    /// The peer's; none of a peer of RFC 2543.
+    pub remote_tag: String,
+    /// CSeq number of our last request; none before the first.
+    pub local_seq: Option<u32>,
+    /// Of the peer's.
+    pub remote_seq: Option<u32>,
+    /// Our URI.
+    pub local_uri: String,
+    /// The peer's.
+    pub remote_uri: String,
+    /// The peer's Contact.
+    pub remote_target: String,
+    /// The proxies on the way, in their order.
+    pub routes: Vec<String>,
+}
+
 /// The state of RFC 3261 §12.
 #[derive(Clone, Debug)]
 pub(super) struct Dialog {
@@ -76,6 +99,22 @@ impl Dialog {
         self.routes.reverse();
         self.refresh(headers);
         self
+    }
+
+    /// Itself, for an audit.
+    pub(super) fn report(&self) -> DialogReport {
+        let uri = |value: &str| NameAddr::parse(value).map_or(value, |address| address.uri).to_owned();
+        DialogReport {
+            call_id: self.id.call_id.clone(),
+            local_tag: self.id.tag.clone(),
+            remote_tag: self.remote_tag.clone().unwrap_or_default(),
+            local_seq: Some(self.local_seq).filter(|seq| *seq > 0),
+            remote_seq: self.remote_seq,
+            local_uri: uri(&self.local),
+            remote_uri: uri(&self.remote),
+            remote_target: self.target.to_string(),
+            routes: self.routes.iter().map(|route| uri(route)).collect(),
+        }
     }
 
     /// RFC 3261 §12.2: a request or 2xx that refreshes the target.

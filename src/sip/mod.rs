@@ -71,6 +71,7 @@ mod transaction;
 
 pub use command::{Command, Input, Output};
 pub use config::Config;
+pub use dialog::DialogReport;
 pub use endpoint::Endpoint;
 pub use error::SipError;
 pub use event::{EndReason, Event, Invite, Reason};

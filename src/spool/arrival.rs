@@ -1,21 +1,32 @@
 //! The octets of one file that is still arriving: where they are, which are there, and their running digests.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::model::limits::{CATCH_UP_OCTETS, HOLES_PER_MESSAGE};
-use crate::model::{Instant, Ranges};
+use crate::model::{Instant, Mint, Ranges};
 
 use super::error::{SpoolError, StageError, is_full};
 use super::files::{File, Files, Mode, read_exact_at};
 use super::hashes::Hashes;
 use super::journal::{Journal, Plan};
 use super::layout::Id;
+use super::usage::Share;
+use super::vault::{DataKey, Keys, Vaulted, whole};
+use super::water::{Claim, NoRoom};
+
+/// Octets that are compared at once with what is there already.
+const COMPARED_OCTETS: usize = 16 * 1024;
 
 /// An arriving file with its handles open.
 pub(super) struct Arrival {
     pub(super) id: Id,
     pub(super) plan: Plan,
     pub(super) file: Box<dyn File>,
+    /// The room that is kept for it; none if it goes on where there is none left.
+    pub(super) claim: Option<Claim>,
+    /// The key of its octets on the disk, if they are encrypted.
+    pub(super) key: Option<Arc<DataKey>>,
     pub(super) journal: Option<Journal>,
     pub(super) received: Ranges,
     pub(super) durable: Ranges,
@@ -28,6 +39,10 @@ pub(super) struct Arrival {
     pub(super) failures: u64,
     /// Octets that came twice and differed.
     pub(super) conflicts: u64,
+    /// Octets, from the first on, that may be uploaded already: whatever changes them is a conflict.
+    pub(super) offered: u64,
+    /// Its part of what the box may hold; who waits for a sender has none.
+    pub(super) share: Option<Share>,
 }
 
 impl Arrival {
@@ -35,12 +50,21 @@ impl Arrival {
     ///
     /// # Errors
     /// As reported by the file system.
-    pub(super) fn begin(files: &dyn Files, id: Id, plan: Plan, failures: u64) -> io::Result<Self> {
+    pub(super) fn begin(
+        files: &dyn Files,
+        id: Id,
+        plan: Plan,
+        failures: u64,
+        key: Option<(Arc<DataKey>, Mint)>,
+    ) -> io::Result<Self> {
         let file = files.open(&id.stage(), Mode::Create)?;
+        let (file, key) = under(file, key, &Ranges::new());
         Ok(Self {
             id,
             plan,
             file,
+            claim: None,
+            key,
             journal: None,
             received: Ranges::new(),
             durable: Ranges::new(),
@@ -49,6 +73,8 @@ impl Arrival {
             broken: false,
             failures,
             conflicts: 0,
+            offered: 0,
+            share: None,
         })
     }
 
@@ -56,7 +82,7 @@ impl Arrival {
     ///
     /// # Errors
     /// Those of [`super::Stage::write`].
-    pub(super) fn write(&mut self, offset: u64, octets: &[u8]) -> Result<(), StageError> {
+    pub(super) fn write(&mut self, files: &dyn Files, offset: u64, octets: &[u8]) -> Result<(), StageError> {
         if self.broken {
             return Err(StageError::Broken);
         }
@@ -68,9 +94,14 @@ impl Arrival {
         if end > declared {
             return Err(StageError::Overrun { declared, end });
         }
+        if let Some(share) = &mut self.share {
+            share.grow(end)?;
+        }
+        let before = self.received.octets();
         self.received
             .insert(offset, end, HOLES_PER_MESSAGE)
             .map_err(|error| StageError::TooManyHoles { limit: error.limit })?;
+        self.find_room(files, before)?;
         self.place(offset, octets).map_err(|error| {
             self.broken = true; // how much was written is not known
             if is_full(&error) {
@@ -80,9 +111,23 @@ impl Arrival {
         })
     }
 
+    /// Counts what has come since there were so many octets against the room that was promised.
+    fn find_room(&mut self, files: &dyn Files, before: u64) -> Result<(), StageError> {
+        let Some(claim) = &mut self.claim else { return Ok(()) };
+        let now = self.received.octets();
+        claim.grow(files, before, now).map_err(|no| {
+            self.broken = true; // it counts as received, and nobody has written it
+            match no {
+                NoRoom::Full(_) => StageError::Full { octets: now - before },
+                NoRoom::Unknown(error) => SpoolError::io("asking for free space")(error).into(),
+            }
+        })
+    }
+
     fn place(&mut self, offset: u64, octets: &[u8]) -> io::Result<()> {
         let hashed = self.hashes.end();
-        let again = usize::try_from(hashed.saturating_sub(offset)).unwrap_or(usize::MAX).min(octets.len());
+        let seen = |end: u64| usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX).min(octets.len());
+        let again = seen(hashed.max(self.offered));
         if again > 0 && !self.holds(offset, &octets[..again])? {
             // RFC 4975 §7.3.1: the last chunk wins. The digests start again, once, when nothing can change any more.
             self.conflicts += again as u64;
@@ -94,7 +139,7 @@ impl Arrival {
             return Ok(());
         }
         if offset <= hashed {
-            self.hashes.update(&octets[again..]);
+            self.hashes.update(&octets[seen(hashed)..]);
         }
         let end = self.received.prefix().min(self.hashes.end() + CATCH_UP_OCTETS);
         self.hashes.catch_up(self.file.as_ref(), end)
@@ -125,6 +170,34 @@ impl Arrival {
         Ok(there == octets)
     }
 
+    /// What may be called durable after a sync: of an encrypted file whole frames, since others are written again.
+    pub(super) fn claimable(&self) -> Ranges {
+        if self.key.is_some() { whole(&self.received, self.plan.size()) } else { self.received.clone() }
+    }
+
+    /// Which of these octets are durable under a key and are others there: then the frames they lie in are written again.
+    ///
+    /// # Errors
+    /// As reported by the file system.
+    pub(super) fn contradicts(&self, offset: u64, octets: &[u8]) -> io::Result<Option<Ranges>> {
+        let end = offset.saturating_add(octets.len() as u64);
+        if self.key.is_none() || !self.durable.overlaps(offset, end) || self.broken {
+            return Ok(None);
+        }
+        let (mut at, mut there) = (0, vec![0; octets.len().min(COMPARED_OCTETS)]);
+        while at < octets.len() {
+            let piece = &octets[at..octets.len().min(at + COMPARED_OCTETS)];
+            let from = offset + at as u64;
+            let is_durable = self.durable.overlaps(from, from + piece.len() as u64);
+            at += piece.len();
+            let read = if is_durable { self.file.read_at(&mut there[..piece.len()], from)? } else { 0 };
+            if there[..read] != piece[..read] {
+                return Ok(Some(whole(&self.durable.without(offset, end), self.plan.size())));
+            }
+        }
+        Ok(None)
+    }
+
     /// Closes the file and keeps what is known. Of a broken arrival that is what its journal has.
     pub(super) fn park(self) -> Parked {
         let (received, hashes) =
@@ -152,17 +225,29 @@ pub(super) struct Parked {
 }
 
 impl Parked {
+    /// The key of its octets, if they are encrypted.
+    ///
+    /// # Errors
+    /// [`SpoolError::KeyMissing`].
+    pub(super) fn key(&self, keys: &Keys) -> Result<Option<Arc<DataKey>>, SpoolError> {
+        let unwrap = |wrapped| keys.unwrap(self.id, wrapped).map(Arc::new);
+        self.plan.key.as_ref().map(unwrap).transpose().map_err(|locked| locked.of(self.id))
+    }
+
     /// Opens the files again.
     ///
     /// # Errors
     /// As reported by the file system.
-    pub(super) fn resume(self, files: &dyn Files) -> io::Result<Arrival> {
+    pub(super) fn resume(self, files: &dyn Files, key: Option<(Arc<DataKey>, Mint)>) -> io::Result<Arrival> {
         let file = files.open(&self.id.stage(), Mode::Write)?;
+        let (file, key) = under(file, key, &self.received);
         let journal = self.turn.map(|turn| Journal::reopen(files, self.id, turn)).transpose()?;
         Ok(Arrival {
             id: self.id,
             plan: self.plan,
             file,
+            claim: None,
+            key,
             journal,
             received: self.received,
             durable: self.durable,
@@ -171,6 +256,18 @@ impl Parked {
             broken: false,
             failures: self.failures,
             conflicts: 0,
+            offered: 0,
+            share: None,
         })
     }
+}
+
+/// The file as the spool sees it.
+fn under(
+    file: Box<dyn File>,
+    key: Option<(Arc<DataKey>, Mint)>,
+    there: &Ranges,
+) -> (Box<dyn File>, Option<Arc<DataKey>>) {
+    let Some((key, mint)) = key else { return (file, None) };
+    (Box::new(Vaulted::new(file, Arc::clone(&key), there, Some(mint))), Some(key))
 }

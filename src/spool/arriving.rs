@@ -37,7 +37,7 @@ pub(super) fn list(shared: &Shared) -> Result<Vec<Arriving>, SpoolError> {
         let Ok(length) = files.open(&id.stage(), Mode::Read).and_then(|file| file.size()) else {
             continue; // committed or given up meanwhile
         };
-        let claim = journal::read(files, id).map_err(SpoolError::io("reading a journal"))?.ok();
+        let claim = journal::read(files, id, &shared.keys).map_err(SpoolError::io("reading a journal"))?.ok();
         all.push(Arriving {
             id: id.to_string(),
             begun: id.minted(),

@@ -1,21 +1,25 @@
 //! Published objects: finding their envelopes, checking them, and getting what is damaged out of the way.
 
 use std::io;
+use std::sync::Arc;
+
+use crate::model::Ranges;
 
 use super::envelope::Envelope;
 use super::error::SpoolError;
 use super::files::{File, Files};
-use super::index::Index;
+use super::index::{Held, Index};
 use super::layout::{INDEX_FILES, Id};
 use super::objects;
 use super::receipt::Committed;
 use super::record::Unreadable;
 use super::shared::{Shared, locked};
+use super::vault::{Keys, Vaulted};
 
 /// The envelope of a published object.
 pub(super) fn read_envelope(shared: &Shared, id: Id) -> io::Result<Result<Envelope, Unreadable>> {
     match objects::envelope(shared, id) {
-        Ok(octets) => Ok(Envelope::decode(id, &octets)),
+        Ok(octets) => Ok(Envelope::decode(id, &octets, &shared.keys)),
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(Err(Unreadable::Damaged)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Err(Unreadable::Damaged)),
         Err(error) => Err(error),
@@ -33,15 +37,42 @@ pub(super) fn ask<T>(shared: &Shared, question: impl Fn(&mut Index) -> rusqlite:
         Err(error) => {
             tracing::warn!(%error, "the index failed; it goes on in memory and is made anew at the next start");
             *index = rebuilt(shared)?;
+            shared.usage.recount(index.held()?);
             Ok(question(&mut index)?)
         }
+    }
+}
+
+/// Enters an object whose box has counted it, and has the one it replaces leave its box.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn enter(shared: &Shared, envelope: &Envelope) -> Result<(), SpoolError> {
+    let replaced = ask(shared, |index| index.publish(envelope))?;
+    leave(shared, replaced);
+    Ok(())
+}
+
+/// Has an object leave the index and its box.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn forget(shared: &Shared, id: Id) -> Result<(), SpoolError> {
+    let held = ask(shared, |index| index.forget(id.as_str()))?;
+    leave(shared, held);
+    Ok(())
+}
+
+fn leave(shared: &Shared, held: Option<Held>) {
+    if let Some(Held { mailbox, octets }) = held {
+        shared.usage.leave(&mailbox, octets);
     }
 }
 
 /// An index in memory of what is published.
 pub(super) fn rebuilt(shared: &Shared) -> Result<Index, SpoolError> {
     let mut index = Index::in_memory();
-    index.connect()?;
+    index.connect(&shared.keys.checks())?;
     index.begin_batch()?;
     let mut replaced = Vec::new();
     for id in objects::published(shared).map_err(SpoolError::io("listing the queue"))? {
@@ -66,16 +97,17 @@ pub(super) fn remove_index(files: &dyn Files) {
 
 /// Opens the index the spool was given; one that can't be used is removed and made anew. Returns what it knows, in the
 /// order of ids.
-pub(super) fn connect(files: &dyn Files, mut index: Index) -> Result<(Index, Vec<Id>), SpoolError> {
-    let error = match index.connect() {
+pub(super) fn connect(files: &dyn Files, mut index: Index, keys: &Keys) -> Result<(Index, Vec<Id>), SpoolError> {
+    let keys = keys.checks();
+    let error = match index.connect(&keys) {
         Ok(known) => return Ok((index, known)),
         Err(error) => error,
     };
     tracing::warn!(%error, "the index can't be used and is made anew");
     remove_index(files);
-    if index.connect().is_err() {
+    if index.connect(&keys).is_err() {
         index = Index::in_memory();
-        index.connect()?;
+        index.connect(&keys)?;
     }
     Ok((index, Vec::new()))
 }
@@ -86,8 +118,15 @@ pub(super) fn connect(files: &dyn Files, mut index: Index) -> Result<(Index, Vec
 /// [`SpoolError::Gone`], [`SpoolError::Corrupt`], [`SpoolError::Newer`] and [`SpoolError::Io`].
 pub(super) fn load(shared: &Shared, id: Id) -> Result<Committed, SpoolError> {
     match read_envelope(shared, id) {
-        Ok(Ok(envelope)) => Ok(Committed::published(envelope)),
+        Ok(Ok(envelope)) => match envelope.waits_for() {
+            Some(key) => Err(SpoolError::KeyMissing { id: id.to_string(), key: key.to_owned() }),
+            None => Ok(Committed::published(envelope)),
+        },
         Ok(Err(Unreadable::Newer)) => Err(SpoolError::Newer { id: id.to_string() }),
+        // One that is being shredded has left its place before a letter of it was changed.
+        Ok(Err(Unreadable::Damaged)) if objects::has_no_envelope(shared, id) => {
+            Err(SpoolError::Gone { id: id.to_string() })
+        }
         Ok(Err(Unreadable::Damaged)) => Err(quarantine(shared, id, "the envelope does not pass its checksum")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SpoolError::Gone { id: id.to_string() }),
         Err(error) => Err(SpoolError::io("reading an envelope")(error)),
@@ -98,7 +137,17 @@ pub(super) fn load(shared: &Shared, id: Id) -> Result<Committed, SpoolError> {
 ///
 /// # Errors
 /// As [`load`].
-pub(super) fn open_body(shared: &Shared, id: Id, size: u64) -> Result<Box<dyn File>, SpoolError> {
+pub(super) fn open_body(shared: &Shared, id: Id, envelope: &Envelope) -> Result<Box<dyn File>, SpoolError> {
+    let file = open_stored(shared, id, envelope.stored_octets())?;
+    let Some(wrapped) = envelope.wrapped() else { return Ok(file) };
+    let key = shared.keys.unwrap(id, wrapped).map_err(|locked| locked.of(id))?;
+    let mut there = Ranges::new();
+    there.insert(0, envelope.body_octets(), 1).expect("one piece is one piece");
+    Ok(Box::new(Vaulted::new(file, Arc::new(key), &there, None)))
+}
+
+/// The body as it lies on the disk.
+fn open_stored(shared: &Shared, id: Id, size: u64) -> Result<Box<dyn File>, SpoolError> {
     let file = match objects::body(shared, id) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -125,6 +174,6 @@ pub(super) fn quarantine(shared: &Shared, id: Id, what: &'static str) -> SpoolEr
         return corrupt;
     }
     objects::set_aside(shared, id);
-    let _ = ask(shared, |index| index.forget(id.as_str())); // it is judged again at the next start
+    let _ = forget(shared, id); // it is judged again at the next start
     corrupt
 }

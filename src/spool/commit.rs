@@ -7,15 +7,18 @@ use serde::{Deserialize, Serialize};
 use crate::model::limits::ENVELOPE_OCTETS;
 use crate::model::{Now, Wall};
 
-use super::catalog::{ask, load, read_envelope};
+use super::ballast;
+use super::carry;
+use super::catalog::{ask, enter, forget, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
 use super::layout::Id;
 use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::record::{self, Kind, Unreadable};
+use super::remote::Report;
 use super::settle::settle;
-use super::shared::Shared;
+use super::shared::{Shared, locked};
 
 /// Publishes a sealed file.
 ///
@@ -41,25 +44,52 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         stored: now.wall,
         replaces,
     };
-    let Some(envelope) = Envelope::new(draft, facts) else {
+    let key = sealed.arrival.as_ref().and_then(|arrival| arrival.key.clone());
+    let mut key = key.as_deref().map(|key| (key, locked(&shared.mint).fork()));
+    let made = Envelope::new(draft, facts, key.as_mut().map(|(key, mint)| (*key, mint)));
+    let Some((mut envelope, record)) = made else {
         discard(shared, &mut sealed);
         return Err(CommitError::EnvelopeTooLarge { limit: ENVELOPE_OCTETS });
     };
     let arrival = sealed.arrival.take().expect("a sealed file has its octets");
-    let (mut arrival, settled) = settle(shared, arrival, &envelope.encode());
+    let report = carry::report(shared, envelope.uri.box_name());
+    let (mut arrival, settled) = match report {
+        Report::Bucket => {
+            // What is uploaded is what lies on the disk, and there the last frame of an encrypted body is only when synced.
+            let written = if arrival.key.is_some() { shared.sync(arrival.file.as_ref()) } else { Ok(()) };
+            let settled = written.and_then(|()| settle_in_bucket(shared, id, &mut envelope, &record));
+            (arrival, settled)
+        }
+        Report::Disk | Report::DiskThenBucket => {
+            let (arrival, settled) = settle(shared, arrival, &record);
+            (arrival, settled.inspect_err(|_| undo(shared, id)))
+        }
+    };
     if let Err(error) = settled {
-        undo(shared, id);
         arrival.broken = is_full(&error);
         sealed.arrival = Some(arrival); // it waits for its sender
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
         tracing::warn!(object = %id, call_id, message_id, %error, "not committed");
+        shared.note("committing", &error);
         return Err(if is_full(&error) { CommitError::Full } else { SpoolError::io("committing")(error).into() });
     }
-    if arrival.journal.is_some() {
-        shared.remove_quietly(&id.journal());
+    match (report, &shared.remote) {
+        (Report::Bucket, _) => {
+            shared.remove_stage(id);
+            shared.remove_quietly(&id.upload());
+        }
+        _ if arrival.journal.is_some() => shared.remove_quietly(&id.journal()),
+        _ => {}
+    }
+    if let (Report::DiskThenBucket, Some(remote)) = (report, &shared.remote) {
+        remote.carriage.follow(id);
     }
     // It is committed: from here on nothing may fail any more, only be left to the next start.
-    if let Err(error) = ask(shared, |index| index.publish(&envelope)) {
+    match arrival.share.take() {
+        Some(share) => share.settle(sealed.size),
+        None => shared.usage.enter(envelope.uri.box_name(), sealed.size),
+    }
+    if let Err(error) = enter(shared, &envelope) {
         tracing::error!(object = %id, %error, "committed, but not in the index");
     }
     if let Some(replaced) = replaces
@@ -69,6 +99,23 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
     }
     drop(name);
     Ok(Committed::published(envelope))
+}
+
+/// Publishes in the bucket: body, and then envelope. What the bucket leaves open is not taken back but settled by the next
+/// try of this stage, or by the next start. If the try before has got through after all, its envelope is the one.
+fn settle_in_bucket(shared: &Shared, id: Id, envelope: &mut Envelope, record: &[u8]) -> io::Result<()> {
+    let Some(remote) = &shared.remote else { return Err(io::ErrorKind::Unsupported.into()) };
+    match carry::publish(shared, remote, id, record) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let there = read_envelope(shared, id)?.map_err(|_| error)?;
+            if (&there.uri, there.sha256(), there.offset) != (&envelope.uri, envelope.sha256(), envelope.offset) {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another object has this id in the bucket"));
+            }
+            *envelope = there;
+            Ok(())
+        }
+        settled => settled,
+    }
 }
 
 /// Takes back what an unfinished commit has done, as far as the disk lets us; recovery does the rest.
@@ -117,23 +164,31 @@ pub(super) fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), Sp
     shared.writable()?;
     let mut line = vec![id];
     let mut last = id;
-    while let Some(older) = replaced_by(shared, last).filter(|older| !line.contains(older)) {
+    while let Some(older) = replaced_by(shared, last)?.filter(|older| !line.contains(older)) {
         line.push(older);
         last = older;
     }
     for (generation, id) in line.into_iter().enumerate().rev() {
         let by = if generation == 0 { by } else { REPLACED };
-        write_tombstone(shared, id, by, at).map_err(SpoolError::io("writing down a deletion"))?;
+        write_tombstone(shared, id, by, at).map_err(|error| {
+            shared.note("writing down a deletion", &error);
+            SpoolError::io("writing down a deletion")(error)
+        })?;
         remove_buried(shared, id);
     }
+    ballast::take_in(shared);
     Ok(())
 }
 
 /// The object that the published object `id` took the place of, if it is still there.
-fn replaced_by(shared: &Shared, id: Id) -> Option<Id> {
-    let envelope = read_envelope(shared, id).ok()?.ok()?;
-    let older = Id::parse(envelope.replaces.as_deref()?)?;
-    read_envelope(shared, older).is_ok().then_some(older)
+fn replaced_by(shared: &Shared, id: Id) -> Result<Option<Id>, SpoolError> {
+    let envelope = |id| match read_envelope(shared, id) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(SpoolError::io("reading an envelope")),
+    };
+    let Some(Ok(Envelope { replaces: Some(older), .. })) = envelope(id)? else { return Ok(None) };
+    let Some(older) = Id::parse(&older) else { return Ok(None) };
+    Ok(envelope(older)?.map(|_| older))
 }
 
 fn write_tombstone(shared: &Shared, id: Id, by: &str, at: Wall) -> io::Result<()> {
@@ -145,7 +200,7 @@ fn write_tombstone(shared: &Shared, id: Id, by: &str, at: Wall) -> io::Result<()
 /// Removes the files of an object that is deleted. What fails is done again at the next start.
 pub(super) fn remove_buried(shared: &Shared, id: Id) {
     objects::erase(shared, id);
-    if let Err(error) = ask(shared, |index| index.forget(id.as_str())) {
+    if let Err(error) = forget(shared, id) {
         tracing::error!(object = %id, %error, "deleted, but still in the index");
     }
 }

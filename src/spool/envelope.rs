@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::limits::{ENVELOPE_OCTETS, ICON_OCTETS};
-use crate::model::{Digest, DigestAlgorithm, FileInfo, ObjectUri, Party, Wall, Wrapper};
+use crate::model::{Digest, DigestAlgorithm, FileInfo, Mint, ObjectUri, Party, Wall, Wrapper};
 
 use super::layout::Id;
 use super::record::{self, Kind, Unreadable};
+use super::vault::{DataKey, Keys, Lookup, Wrapped, stored_octets};
 
 /// A preview picture (RFC 5547 §6 `file-icon`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,17 @@ pub struct Envelope {
     pub wrappers: Vec<Wrapper>,
     /// Where in the stored body the file begins: the octets before it are its wrappers, as they came.
     pub offset: u64,
+    /// How its body is encrypted, if it is.
+    pub(super) seal: Option<Seal>,
+}
+
+/// What an encrypted object's envelope says in the open besides what has to be known of any object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seal {
+    /// The key of its body; `None` where the index has it from.
+    pub(super) wrapped: Option<Wrapped>,
+    /// By what the index finds it; `None` if the envelope could not be opened: then the rest is missing in it.
+    pub(super) lookup: Option<Lookup>,
 }
 
 /// What the spool adds to a draft.
@@ -91,7 +103,42 @@ impl Envelope {
 
     /// Length of the stored body in octets: the file and the wrappers it came in.
     pub(super) fn stored_octets(&self) -> u64 {
+        let octets = self.body_octets();
+        if self.is_encrypted() { stored_octets(octets) } else { octets }
+    }
+
+    /// The same before it is encrypted.
+    pub(super) fn body_octets(&self) -> u64 {
         self.size().saturating_add(self.offset)
+    }
+
+    /// Whether its body lies encrypted on the disk.
+    pub const fn is_encrypted(&self) -> bool {
+        self.seal.is_some()
+    }
+
+    /// The key of its body, as a master key has wrapped it.
+    pub(super) fn wrapped(&self) -> Option<&Wrapped> {
+        self.seal.as_ref()?.wrapped.as_ref()
+    }
+
+    /// The name of the master key that would open the rest of it; `None` if it is open.
+    pub(super) fn waits_for(&self) -> Option<&str> {
+        let closed = self.seal.as_ref().filter(|seal| seal.lookup.is_none())?;
+        Some(closed.wrapped.as_ref().map_or("", |wrapped| &wrapped.master))
+    }
+
+    /// Takes note that another master key wraps the key of its body.
+    pub(super) fn wrap(&mut self, key: &DataKey) {
+        self.seal = Some(Seal { wrapped: Some(key.wrapped.clone()), lookup: Some(key.lookup(&self.file)) });
+    }
+
+    /// By what the index finds it.
+    pub(super) fn lookup(&self) -> Lookup {
+        match &self.seal {
+            Some(seal) => seal.lookup.clone().unwrap_or_default(),
+            None => Lookup::plain(&self.file),
+        }
     }
 
     /// SHA-256 of the file.
@@ -104,12 +151,19 @@ impl Envelope {
         self.file.digest(DigestAlgorithm::Sha1).expect("an envelope has both digests")
     }
 
-    /// The envelope of a sealed body; `None` if it would be longer than the limit.
-    pub(super) fn new(draft: EnvelopeDraft, facts: Facts) -> Option<Self> {
+    /// The envelope of a sealed body, and the record that is published; `None` if that would be longer than the limit.
+    pub(super) fn new(
+        draft: EnvelopeDraft,
+        facts: Facts,
+        key: Option<(&DataKey, &mut Mint)>,
+    ) -> Option<(Self, Vec<u8>)> {
         if draft.icon.as_ref().is_some_and(|icon| icon.octets.len() > ICON_OCTETS) {
             return None;
         }
         let digests = vec![Digest::sha1(facts.sha1), Digest::sha256(facts.sha256)];
+        let file = FileInfo { size: Some(facts.size), digests, ..draft.file };
+        let seal =
+            key.as_ref().map(|(key, _)| Seal { wrapped: Some(key.wrapped.clone()), lookup: Some(key.lookup(&file)) });
         let envelope = Self {
             id: facts.id.to_string(),
             uri: facts.uri,
@@ -117,51 +171,86 @@ impl Envelope {
             to: draft.to,
             call_id: draft.call_id,
             message_id: draft.message_id,
-            file: FileInfo { size: Some(facts.size), digests, ..draft.file },
+            file,
             icon: draft.icon,
             stored: facts.stored,
             expires: draft.expires,
             replaces: facts.replaces.map(|id| id.to_string()),
             wrappers: draft.wrappers,
             offset: facts.offset,
+            seal,
         };
-        (envelope.encode().len() <= ENVELOPE_OCTETS).then_some(envelope)
+        let record = envelope.encode(key);
+        (record.len() <= ENVELOPE_OCTETS).then_some((envelope, record))
     }
 
-    /// The record that lies under `queued/`.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let version = if self.offset > 0 { record::WRAPPED } else { record::VERSION };
-        record::encode_as(version, Kind::Envelope, self.json().as_bytes())
+    /// The record that lies under `queued/`. An encrypted object has all that is known of it in `private`.
+    pub(super) fn encode(&self, key: Option<(&DataKey, &mut Mint)>) -> Vec<u8> {
+        let Some((key, mint)) = key else {
+            let version = if self.offset > 0 { record::WRAPPED } else { record::VERSION };
+            return record::encode_as(version, Kind::Envelope, json(&Wire::from(self)).as_bytes());
+        };
+        let id = Id::parse(&self.id).expect("an envelope has the id of an object");
+        let private = key.hide(PRIVATE, id, json(&Wire::from(self)).as_bytes(), mint);
+        let wire = Wire { private: Some(private), key: Some(key.wrapped.clone()), ..Wire::cover(self) };
+        record::encode_as(record::ENCRYPTED, Kind::Envelope, json(&wire).as_bytes())
     }
 
-    /// The envelope of `id` in a record.
-    pub(super) fn decode(id: Id, octets: &[u8]) -> Result<Self, Unreadable> {
-        let json = record::decode(Kind::Envelope, octets)?;
-        let envelope = Self::from_json(json).ok_or(Unreadable::Damaged)?;
-        if envelope.id == id.as_str() { Ok(envelope) } else { Err(Unreadable::Damaged) }
+    /// The envelope of `id` in a record. If no key opens it, only what stands on it in the open is there.
+    pub(super) fn decode(id: Id, octets: &[u8], keys: &Keys) -> Result<Self, Unreadable> {
+        let wire: Wire = parsed(record::decode(Kind::Envelope, octets)?).ok_or(Unreadable::Damaged)?;
+        if wire.id != id.as_str() {
+            return Err(Unreadable::Damaged);
+        }
+        let Some(private) = &wire.private else { return wire.envelope().ok_or(Unreadable::Damaged) };
+        let wrapped = wire.key.as_ref().ok_or(Unreadable::Damaged)?;
+        let Ok(key) = keys.unwrap(id, wrapped) else { return wire.envelope().ok_or(Unreadable::Damaged) };
+        let opened = key.reveal(PRIVATE, id, private).and_then(|json| parsed(&json)?.envelope());
+        let mut envelope = opened.ok_or(Unreadable::Damaged)?;
+        if Wire::cover(&envelope) != (Wire { private: Some(String::new()), key: None, ..wire.clone() }) {
+            return Err(Unreadable::Damaged); // somebody has written on it
+        }
+        envelope.seal = Some(Seal { wrapped: wire.key, lookup: Some(key.lookup(&envelope.file)) });
+        Ok(envelope)
     }
 
-    /// The JSON inside the record.
-    pub(super) fn json(&self) -> String {
-        serde_json::to_string(&Wire::from(self)).expect("an envelope is strings and numbers")
+    /// What the index keeps of it: neither its key nor what only the key opens, nor its icon.
+    pub(super) fn index_json(&self) -> String {
+        if self.is_encrypted() {
+            return json(&Wire::cover(self));
+        }
+        json(&Wire::from(&Self { icon: None, ..self.clone() }))
     }
 
-    /// The envelope this JSON describes, if it does.
-    pub(super) fn from_json(json: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Wire>(json).ok()?.envelope()
+    /// The envelope that the index has kept.
+    pub(super) fn from_index(json: &str) -> Option<Self> {
+        parsed(json.as_bytes())?.envelope()
     }
 }
 
+/// The kind of record whose private part is sealed.
+const PRIVATE: &str = "envelope";
+
+fn json(wire: &Wire) -> String {
+    serde_json::to_string(wire).expect("an envelope is strings and numbers")
+}
+
+fn parsed(json: &[u8]) -> Option<Wire> {
+    serde_json::from_slice(json).ok()
+}
+
 /// The names in the JSON, as spool/README.md has them. Unknown ones are ignored: a later release may add some.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Wire {
     id: String,
     #[serde(rename = "box")]
     mailbox: String,
     name: String,
     size: u64,
-    sha256: String,
-    sha1: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha1: Option<String>,
     stored: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<String>,
@@ -197,10 +286,15 @@ struct Wire {
     offset: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     wrappers: Vec<WireWrapper>,
+    /// Of an encrypted object: the JSON it would have if it were not, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    private: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<Wrapped>,
 }
 
 /// One wrapper in the JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct WireWrapper {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<WireParty>,
@@ -217,7 +311,7 @@ struct WireWrapper {
 }
 
 /// One party in the JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct WireParty {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -274,8 +368,8 @@ impl From<&Envelope> for Wire {
             mailbox: envelope.uri.box_name().to_owned(),
             name: envelope.uri.name().unwrap_or_default().to_owned(),
             size: envelope.size(),
-            sha256: envelope.sha256().hex(),
-            sha1: envelope.sha1().hex(),
+            sha256: Some(envelope.sha256().hex()),
+            sha1: Some(envelope.sha1().hex()),
             stored: envelope.stored.micros(),
             from: envelope.from.clone(),
             to: envelope.to.clone(),
@@ -294,12 +388,40 @@ impl From<&Envelope> for Wire {
             replaces: envelope.replaces.clone(),
             offset: envelope.offset,
             wrappers: envelope.wrappers.iter().map(WireWrapper::from).collect(),
+            private: None,
+            key: None,
         }
     }
 }
 
 impl Wire {
+    /// What stands on an encrypted object's envelope in the open: what a spool without the key needs to keep it in order.
+    fn cover(envelope: &Envelope) -> Self {
+        Self {
+            id: envelope.id.clone(),
+            mailbox: envelope.uri.box_name().to_owned(),
+            name: envelope.uri.name().unwrap_or_default().to_owned(),
+            size: envelope.size(),
+            stored: envelope.stored.micros(),
+            expires: envelope.expires.map(Wall::micros),
+            replaces: envelope.replaces.clone(),
+            offset: envelope.offset,
+            private: Some(String::new()),
+            ..Self::default()
+        }
+    }
+
+    fn digests(&self) -> Option<Vec<Digest>> {
+        if self.private.is_some() {
+            return Some(Vec::new());
+        }
+        let digest = |algorithm, hex: &Option<String>| Digest::from_hex(algorithm, hex.as_deref()?);
+        Some(vec![digest(DigestAlgorithm::Sha1, &self.sha1)?, digest(DigestAlgorithm::Sha256, &self.sha256)?])
+    }
+
     fn envelope(self) -> Option<Envelope> {
+        let digests = self.digests()?;
+        let seal = self.private.is_some().then_some(Seal { wrapped: self.key, lookup: None });
         let icon = match (self.icon_type, self.icon) {
             (Some(media_type), Some(octets)) => Some(Icon { media_type, octets: unhex(&octets)? }),
             _ => None,
@@ -315,10 +437,7 @@ impl Wire {
                 name: self.file_name,
                 size: Some(self.size),
                 media_type: self.media_type,
-                digests: vec![
-                    Digest::from_hex(DigestAlgorithm::Sha1, &self.sha1)?,
-                    Digest::from_hex(DigestAlgorithm::Sha256, &self.sha256)?,
-                ],
+                digests,
                 disposition: self.disposition,
                 created: self.file_created,
                 modified: self.file_modified,
@@ -331,6 +450,7 @@ impl Wire {
             replaces: self.replaces,
             wrappers: self.wrappers.into_iter().map(Wrapper::from).collect(),
             offset: self.offset,
+            seal,
         })
     }
 }

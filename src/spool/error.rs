@@ -4,6 +4,8 @@ use std::io;
 
 use crate::model::ObjectUri;
 
+use super::usage::OverQuota;
+
 /// The spool as a whole, or an object in it, could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -35,6 +37,20 @@ pub enum SpoolError {
         /// The object.
         id: String,
     },
+    /// The object, or the stage, is encrypted, and what opens it is not here.
+    #[error("{id} is encrypted with the key {key:?}, which is not at hand, or is another one of that name")]
+    KeyMissing {
+        /// The object.
+        id: String,
+        /// The name of the master key.
+        key: String,
+    },
+    /// What arrives in this box is to be encrypted.
+    #[error("what arrives in the box {mailbox} is encrypted, and there is no key")]
+    NoKey {
+        /// The box.
+        mailbox: String,
+    },
     /// There is no such object, or not any more.
     #[error("object {id} is gone")]
     Gone {
@@ -60,7 +76,15 @@ pub enum SpoolError {
     Index(#[from] rusqlite::Error),
 }
 
+/// What is said of an encrypted body that does not open as it was sealed.
+pub(super) const BROKEN_FRAME: &str = "a frame of the body is not what was sealed at its place";
+
 impl SpoolError {
+    /// Whether a frame of an encrypted body did not open.
+    pub(super) fn is_broken_frame(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::InvalidData)
+    }
+
     pub(super) const fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Io { doing, error }
     }
@@ -101,6 +125,9 @@ pub enum StageError {
         /// How many octets were wanted.
         octets: u64,
     },
+    /// The box may not hold more.
+    #[error(transparent)]
+    Quota(#[from] OverQuota),
     /// Too many stages are alive or wait to be resumed.
     #[error("more than {limit} stages")]
     TooManyStages {

@@ -13,6 +13,19 @@ pub enum Mode {
     Read,
 }
 
+/// How full a disk is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Octets in use.
+    pub used_octets: u64,
+    /// Octets that we may still write.
+    pub free_octets: u64,
+    /// Names (inodes) in use.
+    pub used_names: u64,
+    /// Names that we may still make; no limit where the disk has none.
+    pub free_names: u64,
+}
+
 /// One directory tree. Paths are relative to its root, separated by `/`, and are made by the spool's layout alone.
 ///
 /// Nothing here is durable by itself: octets are after [`File::sync`], names after [`Files::sync_dir`] of the
@@ -40,14 +53,17 @@ pub trait Files: Send + Sync {
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
 
     /// Makes everything of this tree durable that was written and named before the call, octets and names. Says no, and
-    /// has done nothing, where the disk can't do that or would take longer than for this many syncs one by one.
+    /// has done nothing, where the disk can't do that or it isn't worth it for this many syncs one by one.
     ///
     /// An error may be about anything that was written before the call ended. Of its kind it is told once, and then again
     /// to the next [`File::sync`] of each file that lost something.
     fn sync_all(&self, syncs: usize) -> io::Result<bool>;
 
-    /// Octets that may still be written to this tree.
-    fn free_octets(&self) -> io::Result<u64>;
+    /// How full the disk of this tree is.
+    fn space(&self) -> io::Result<Space>;
+
+    /// Whether names may be made and removed in a directory, as far as the system says without trying.
+    fn may_write(&self, dir: &str) -> io::Result<()>;
 
     /// Takes the exclusive lock of this name until the result is dropped; [`io::ErrorKind::WouldBlock`] if another
     /// process has it.
@@ -80,7 +96,13 @@ pub trait File: Send + Sync {
 }
 
 /// A lock that is held until it is dropped.
-pub trait Lock: Send + Sync {}
+pub trait Lock: Send + Sync {
+    /// Whether its name still leads to what was locked, and not to another tree that was put in its place.
+    ///
+    /// # Errors
+    /// It does not, or nothing can be found out.
+    fn is_in_place(&self) -> io::Result<()>;
+}
 
 /// Fills `buffer` from `offset`; [`io::ErrorKind::UnexpectedEof`] if the file ends before.
 pub(super) fn read_exact_at(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<()> {

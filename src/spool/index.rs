@@ -12,26 +12,28 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::limits::ENTRIES_BEHIND;
-use crate::model::{DigestAlgorithm, FileInfo, ObjectUri};
+use crate::model::{FileInfo, ObjectUri};
 
 use super::envelope::Envelope;
 use super::layout::Id;
+use super::vault::Lookup;
 
 /// Version of the tables; another one means that the cache is made anew.
-const TABLES: u32 = 2;
+const TABLES: u32 = 3;
 
 /// The last column is the checksum of those before it.
 const SCHEMA: &str = "
     CREATE TABLE objects (
         id TEXT PRIMARY KEY, box TEXT NOT NULL, name TEXT NOT NULL, stored INTEGER NOT NULL, replaces TEXT,
-        size INTEGER NOT NULL, sha1 TEXT NOT NULL, sha256 TEXT NOT NULL, file_name TEXT, envelope TEXT NOT NULL,
+        size INTEGER NOT NULL, sha1 TEXT, sha256 TEXT, file_name TEXT, envelope TEXT NOT NULL, key TEXT, opened TEXT,
         sum INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX objects_by_name ON objects (box, name);
     CREATE INDEX objects_by_replaced ON objects (replaces) WHERE replaces IS NOT NULL;
-    PRAGMA user_version = 2;";
+    CREATE INDEX objects_closed ON objects (key) WHERE key IS NOT NULL AND opened IS NULL;
+    PRAGMA user_version = 3;";
 
-const ENTER: &str = "INSERT OR IGNORE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+const ENTER: &str = "INSERT OR IGNORE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
 /// What is found through an index of SQLite's has to be in the table, and the other way round. Both give the same columns.
 const TWICE: [[&str; 2]; 2] = [
@@ -59,6 +61,13 @@ struct Behind {
     names: HashMap<ObjectUri, Id>,
 }
 
+/// What an object that is listed takes from the quota of its box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) mailbox: String,
+    pub(super) octets: u64,
+}
+
 #[derive(Debug)]
 enum Change {
     Enter(Vec<Value>),
@@ -76,9 +85,10 @@ impl Index {
         Self { path: None, connection: None, objects: 0, behind: Behind::default() }
     }
 
-    /// Opens the file, or memory, and reads all of it once: a flipped bit must not hide an object. Returns what is in
-    /// it, in the order of ids.
-    pub(super) fn connect(&mut self) -> rusqlite::Result<Vec<Id>> {
+    /// Opens the file, or memory, and reads all of it once: a flipped bit must not hide an object. Encrypted objects that
+    /// none of these keys has opened are forgotten: with other keys they read otherwise. Returns what is in it, in the
+    /// order of ids.
+    pub(super) fn connect(&mut self, keys: &[&str]) -> rusqlite::Result<Vec<Id>> {
         let connection = match &self.path {
             Some(path) => Connection::open(path)?,
             None => Connection::open_in_memory()?,
@@ -91,14 +101,16 @@ impl Index {
         } else if version != TABLES {
             return Err(rusqlite::Error::InvalidQuery);
         }
-        let known = known(&connection)?;
+        let (known, strange) = known(&connection, keys)?;
         for [table, index] in TWICE {
             if digest(&connection, table)? != digest(&connection, index)? {
                 return Err(rusqlite::Error::InvalidQuery);
             }
         }
-        self.objects = known.len() as u64;
+        self.objects = (known.len() + strange.len()) as u64;
         self.connection = Some(connection);
+        self.behind.changes.extend(strange.iter().map(|id| Change::Forget(id.to_string())));
+        self.settle()?;
         Ok(known)
     }
 
@@ -156,20 +168,50 @@ impl Index {
         if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("COMMIT") }
     }
 
-    /// Enters an object, and forgets the one it replaces.
-    pub(super) fn publish(&mut self, envelope: &Envelope) -> rusqlite::Result<()> {
+    /// Enters an object, and forgets the one it replaces, which is returned.
+    pub(super) fn publish(&mut self, envelope: &Envelope) -> rusqlite::Result<Option<Held>> {
+        let replaced = envelope.replaces.as_deref().map_or(Ok(None), |replaced| self.forget(replaced))?;
         if let Some(id) = Id::parse(&envelope.id) {
             self.behind.names.insert(envelope.uri.clone(), id);
         }
         self.behind.changes.push(Change::Enter(row(envelope)));
-        self.behind.changes.extend(envelope.replaces.clone().map(Change::Forget));
-        if self.behind.changes.len() < ENTRIES_BEHIND { Ok(()) } else { self.settle() }
+        if self.behind.changes.len() >= ENTRIES_BEHIND {
+            self.settle()?;
+        }
+        Ok(replaced)
     }
 
-    /// Forgets an object.
-    pub(super) fn forget(&mut self, id: &str) -> rusqlite::Result<()> {
-        self.behind.changes.push(Change::Forget(id.to_owned()));
+    /// Enters an object anew: its envelope says the same in another way.
+    pub(super) fn renew(&mut self, envelope: &Envelope) -> rusqlite::Result<()> {
+        self.behind.changes.push(Change::Forget(envelope.id.clone()));
+        self.behind.changes.push(Change::Enter(row(envelope)));
         self.settle()
+    }
+
+    /// The box of an object it knows.
+    pub(super) fn mailbox(&mut self, id: Id) -> rusqlite::Result<Option<String>> {
+        let mut select = self.settled()?.prepare_cached("SELECT box FROM objects WHERE id = ?1")?;
+        select.query_row([id.as_str()], |row| row.get(0)).optional()
+    }
+
+    /// Forgets an object, and says what it was if it was there.
+    pub(super) fn forget(&mut self, id: &str) -> rusqlite::Result<Option<Held>> {
+        let held = |row: &Row<'_>| Ok(Held { mailbox: row.get(0)?, octets: row.get::<_, i64>(1)?.unsigned_abs() });
+        let mut select = self.settled()?.prepare_cached("SELECT box, size FROM objects WHERE id = ?1")?;
+        let known = select.query_row([id], held).optional()?;
+        drop(select);
+        if known.is_some() {
+            self.behind.changes.push(Change::Forget(id.to_owned()));
+            self.settle()?;
+        }
+        Ok(known)
+    }
+
+    /// What each box holds: objects and octets.
+    pub(super) fn held(&mut self) -> rusqlite::Result<Vec<(String, u64, u64)>> {
+        let mut select = self.settled()?.prepare("SELECT box, count(*), sum(size) FROM objects GROUP BY box")?;
+        let number = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        select.query_map([], |row| Ok((row.get(0)?, number(row, 1)?, number(row, 2)?)))?.collect()
     }
 
     /// The object that has this name now.
@@ -190,18 +232,31 @@ impl Index {
         self.settled()?.prepare_cached("SELECT 1 FROM objects WHERE replaces = ?1")?.exists([id.as_str()])
     }
 
+    /// How many objects wait for each master key.
+    pub(super) fn waiting(&mut self) -> rusqlite::Result<Vec<(String, u64)>> {
+        let mut select = self.settled()?.prepare(
+            "SELECT key, count(*) FROM objects WHERE key IS NOT NULL AND opened IS NULL GROUP BY key ORDER BY key",
+        )?;
+        select.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?.collect()
+    }
+
     /// The objects of a box that have the name, size and digests of a selector, the youngest first. An object's own name is
-    /// as good as its file's.
-    pub(super) fn select(&mut self, mailbox: &str, wanted: &FileInfo, limit: usize) -> rusqlite::Result<Vec<Id>> {
-        let hex = |algorithm| wanted.digest(algorithm).map(crate::model::Digest::hex);
+    /// as good as its file's. The name of the file and its digests are looked for as `wanted` has them.
+    pub(super) fn select(
+        &mut self,
+        mailbox: &str,
+        selector: &FileInfo,
+        wanted: &Lookup,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Id>> {
         let mut select = self.settled()?.prepare_cached(
-            "SELECT id FROM objects WHERE box = ?1 AND (?2 IS NULL OR file_name = ?2 OR name = ?2) AND (?3 IS NULL OR size = ?3)
+            "SELECT id FROM objects WHERE box = ?1 AND (?2 IS NULL OR file_name = ?2 OR name = ?7) AND (?3 IS NULL OR size = ?3)
              AND (?4 IS NULL OR sha1 = ?4) AND (?5 IS NULL OR sha256 = ?5) ORDER BY stored DESC LIMIT ?6",
         )?;
-        let (sha1, sha256) = (hex(DigestAlgorithm::Sha1), hex(DigestAlgorithm::Sha256));
-        let size = wanted.size.map(clamp);
+        let Lookup { file_name, sha1, sha256, .. } = wanted;
+        let size = selector.size.map(clamp);
         select
-            .query_map(params![mailbox, wanted.name, size, sha1, sha256, limit as i64], id)?
+            .query_map(params![mailbox, file_name, size, sha1, sha256, limit as i64, selector.name], id)?
             .filter_map(Result::transpose)
             .collect()
     }
@@ -217,7 +272,7 @@ impl Index {
             "SELECT envelope FROM objects WHERE id > ?1 AND (?2 IS NULL OR box = ?2) ORDER BY id LIMIT ?3",
         )?;
         let envelope = |row: &Row<'_>| -> rusqlite::Result<Option<Envelope>> {
-            Ok(Envelope::from_json(row.get::<_, String>(0)?.as_bytes()))
+            Ok(Envelope::from_index(&row.get::<_, String>(0)?))
         };
         select.query_map(params![cursor, mailbox, limit as i64], envelope)?.filter_map(Result::transpose).collect()
     }
@@ -233,7 +288,7 @@ impl Drop for Index {
 
 /// The columns of an object, and their checksum.
 fn row(envelope: &Envelope) -> Vec<Value> {
-    let lean = Envelope { icon: None, ..envelope.clone() };
+    let lookup = envelope.lookup();
     let text = |text: Option<&String>| text.map_or(Value::Null, |text| Value::Text(text.clone()));
     let mut row = vec![
         Value::Text(envelope.id.clone()),
@@ -242,10 +297,12 @@ fn row(envelope: &Envelope) -> Vec<Value> {
         Value::Integer(clamp(envelope.stored.micros())),
         text(envelope.replaces.as_ref()),
         Value::Integer(clamp(envelope.size())),
-        Value::Text(envelope.sha1().hex()),
-        Value::Text(envelope.sha256().hex()),
-        text(envelope.file.name.as_ref()),
-        Value::Text(lean.json()),
+        text(lookup.sha1.as_ref()),
+        text(lookup.sha256.as_ref()),
+        text(lookup.file_name.as_ref()),
+        Value::Text(envelope.index_json()),
+        text(envelope.wrapped().map(|wrapped| &wrapped.master)),
+        text(lookup.opened.as_ref()),
     ];
     row.push(Value::Integer(checksum(row.iter().map(ValueRef::from))));
     row
@@ -276,20 +333,26 @@ fn checksum<'a>(columns: impl Iterator<Item = ValueRef<'a>>) -> i64 {
     i64::from_le_bytes(digest[..8].try_into().expect("eight of 32 octets"))
 }
 
-/// The ids of all rows in their order, if every row is what was entered.
-fn known(connection: &Connection) -> rusqlite::Result<Vec<Id>> {
+/// The ids of all rows in their order, if every row is what was entered; and apart from them those of encrypted objects
+/// that none of these keys has opened.
+fn known(connection: &Connection, keys: &[&str]) -> rusqlite::Result<(Vec<Id>, Vec<Id>)> {
     let mut select = connection.prepare("SELECT * FROM objects ORDER BY id")?;
-    let last = select.column_count() - 1;
+    let (last, key, opened) = (select.column_count() - 1, select.column_index("key")?, select.column_index("opened")?);
     let mut rows = select.query([])?;
-    let mut known = Vec::new();
+    let (mut known, mut strange) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         let columns = (0..last).map(|column| row.get_ref(column)).collect::<rusqlite::Result<Vec<_>>>()?;
         if row.get_ref(last)? != ValueRef::Integer(checksum(columns.into_iter())) {
             return Err(rusqlite::Error::InvalidQuery);
         }
-        known.extend(id(row)?);
+        let is_strange = || -> rusqlite::Result<bool> {
+            let opened: Option<String> = row.get(opened)?;
+            Ok(row.get_ref(key)? != ValueRef::Null && opened.is_none_or(|opened| !keys.contains(&opened.as_str())))
+        };
+        let list = if is_strange()? { &mut strange } else { &mut known };
+        list.extend(id(row)?);
     }
-    Ok(known)
+    Ok((known, strange))
 }
 
 /// Says the same of the same rows, in whatever order they come.

@@ -12,11 +12,12 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::model::limits::{ENVELOPE_OCTETS, HOLES_PER_MESSAGE};
-use crate::model::{Digest, DigestAlgorithm, FileInfo, Ranges};
+use crate::model::{Digest, DigestAlgorithm, FileInfo, Mint, Ranges};
 
 use super::files::{File, Files, Mode, read_small};
 use super::layout::Id;
 use super::record::{self, Kind, Unreadable};
+use super::vault::{DataKey, Keys, Wrapped};
 
 /// Octets of a slot: 64 ranges of two 20-digit numbers fit.
 const SLOT_OCTETS: usize = 4096;
@@ -35,18 +36,53 @@ pub(super) struct Plan {
     sha1: Option<String>,
     /// Declared SHA-256.
     sha256: Option<String>,
+    /// The key of the octets, if they are encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<Wrapped>,
+    /// The declared digests of octets that are encrypted, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    private: Option<String>,
 }
+
+/// The kind of record whose private part is sealed.
+const PRIVATE: &str = "plan";
 
 impl Plan {
     pub(super) fn new(resume: Option<String>, file: Option<String>, declared: &FileInfo) -> Self {
         let hex = |algorithm| declared.digest(algorithm).map(Digest::hex);
         let (sha1, sha256) = (hex(DigestAlgorithm::Sha1), hex(DigestAlgorithm::Sha256));
-        Self { resume, file, size: declared.size, sha1, sha256 }
+        Self { resume, file, size: declared.size, sha1, sha256, key: None, private: None }
     }
 
     /// The same plan under another resume key.
     pub(super) fn known_as(self, key: String) -> Self {
         Self { resume: Some(key), ..self }
+    }
+
+    /// The same plan for octets that are encrypted, if there is a key.
+    pub(super) fn under(self, key: Option<Wrapped>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The record of the plan; under a key the declared digests are readable by nobody else.
+    fn encode(&self, id: Id, key: Option<(&DataKey, &mut Mint)>) -> Vec<u8> {
+        let json = |plan: &Self| serde_json::to_vec(plan).expect("a plan is strings and numbers");
+        let Some((key, mint)) = key else { return record::encode(Kind::Plan, &json(self)) };
+        let digests = serde_json::to_vec(&(&self.sha1, &self.sha256)).expect("digests are strings");
+        let private = Some(key.hide(PRIVATE, id, &digests, mint));
+        let plan = Self { sha1: None, sha256: None, key: Some(key.wrapped.clone()), private, ..self.clone() };
+        record::encode_as(record::ENCRYPTED, Kind::Plan, &json(&plan))
+    }
+
+    /// The plan in a record. Without its key the digests are not known.
+    fn decode(id: Id, json: &[u8], keys: &Keys) -> Option<Self> {
+        let mut plan: Self = serde_json::from_slice(json).ok()?;
+        if let (Some(private), Some(wrapped)) = (plan.private.take(), &plan.key)
+            && let Ok(key) = keys.unwrap(id, wrapped)
+        {
+            (plan.sha1, plan.sha256) = serde_json::from_slice(&key.reveal(PRIVATE, id, &private)?).ok()?;
+        }
+        Some(plan)
     }
 
     /// Whether both are about the same file of the same sender.
@@ -87,10 +123,14 @@ impl Journal {
     ///
     /// # Errors
     /// As reported by the file system.
-    pub(super) fn create(files: &dyn Files, id: Id, plan: &Plan) -> io::Result<Self> {
+    pub(super) fn create(
+        files: &dyn Files,
+        id: Id,
+        plan: &Plan,
+        key: Option<(&DataKey, &mut Mint)>,
+    ) -> io::Result<Self> {
         let file = files.open(&id.journal(), Mode::Create)?;
-        let json = serde_json::to_vec(plan).expect("a plan is strings and numbers");
-        file.write_at(&record::encode(Kind::Plan, &json), 2 * SLOT_OCTETS as u64)?;
+        file.write_at(&plan.encode(id, key), 2 * SLOT_OCTETS as u64)?;
         Ok(Self { file, turn: 0 })
     }
 
@@ -137,25 +177,30 @@ pub(super) struct Claim {
     pub(super) turn: u64,
 }
 
+/// Whether there is a journal of `id`.
+pub(super) fn is_there(files: &dyn Files, id: Id) -> bool {
+    files.open(&id.journal(), Mode::Read).is_ok()
+}
+
 /// Reads the journal of `id`; damaged is also one that is missing.
 ///
 /// # Errors
 /// The disk could not say: then nothing may be concluded, least of all that octets are worthless.
-pub(super) fn read(files: &dyn Files, id: Id) -> io::Result<Result<Claim, Unreadable>> {
+pub(super) fn read(files: &dyn Files, id: Id, keys: &Keys) -> io::Result<Result<Claim, Unreadable>> {
     use io::ErrorKind::{FileTooLarge, NotFound, UnexpectedEof};
     match read_small(files, &id.journal(), 2 * SLOT_OCTETS + ENVELOPE_OCTETS) {
-        Ok(octets) => Ok(decode(&octets)),
+        Ok(octets) => Ok(decode(id, &octets, keys)),
         Err(error) if matches!(error.kind(), NotFound | FileTooLarge | UnexpectedEof) => Ok(Err(Unreadable::Damaged)),
         Err(error) => Err(error),
     }
 }
 
-fn decode(octets: &[u8]) -> Result<Claim, Unreadable> {
+fn decode(id: Id, octets: &[u8], keys: &Keys) -> Result<Claim, Unreadable> {
     let record = |kind, at: usize, end: usize| {
         octets.get(at..end).map_or(Err(Unreadable::Damaged), |octets| record::decode(kind, octets))
     };
     let plan = record(Kind::Plan, 2 * SLOT_OCTETS, octets.len())?;
-    let plan = serde_json::from_slice(plan).map_err(|_| Unreadable::Damaged)?;
+    let plan = Plan::decode(id, plan, keys).ok_or(Unreadable::Damaged)?;
     let slot = |at: usize| -> Result<Slot, Unreadable> {
         serde_json::from_slice(record(Kind::Ranges, at, at + SLOT_OCTETS)?).map_err(|_| Unreadable::Damaged)
     };

@@ -13,6 +13,8 @@ pub(super) const VERSION_FILE: &str = "VERSION";
 pub(super) const VERSION_DRAFT: &str = "VERSION.new";
 /// The lock of the one process that writes.
 pub(super) const LOCK_FILE: &str = "lock";
+/// Room that is held only to be given up.
+pub(super) const BALLAST_FILE: &str = "ballast";
 /// The SQLite index and its companions; a cache.
 pub(super) const INDEX_FILES: [&str; 3] = ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"];
 
@@ -86,6 +88,11 @@ impl Id {
         format!("{STAGE}/{self}{JOURNAL}")
     }
 
+    /// `stage/<id>.upload`.
+    pub(super) fn upload(self) -> String {
+        format!("{STAGE}/{self}{UPLOAD}")
+    }
+
     /// `stage/<id>.envelope`, before it is published.
     pub(super) fn envelope_draft(self) -> String {
         format!("{STAGE}/{self}.envelope")
@@ -94,6 +101,11 @@ impl Id {
     /// `stage/<id>.state`, before it is put in force.
     pub(super) fn state_draft(self) -> String {
         format!("{STAGE}/{self}.state")
+    }
+
+    /// `stage/<id>.gone`: what is overwritten before it is removed.
+    pub(super) fn gone(self) -> String {
+        format!("{STAGE}/{self}.gone")
     }
 
     /// `corrupt/<id>.KIND`.
@@ -117,8 +129,16 @@ impl Id {
 /// Suffix of a body that was found without an envelope.
 pub(super) const ORPHAN: &str = ".orphan";
 
+/// Suffix of the record of an upload to a bucket.
+pub(super) const UPLOAD: &str = ".upload";
+
 /// Suffix of a stage's journal.
 pub(super) const JOURNAL: &str = ".ranges";
+
+/// What [`VERSION_FILE`] says.
+pub(super) fn version_line() -> String {
+    format!("restante-spool {VERSION}\n")
+}
 
 /// The directory of a shard.
 pub(super) fn shard(letter: u8) -> String {

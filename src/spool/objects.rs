@@ -1,103 +1,158 @@
-//! Where committed objects lie: their envelopes, bodies and states. Nobody else in this room knows the paths.
+//! Where committed objects lie: on the disk, in the bucket, or in both for the moment in which they go from one to the other.
+//!
+//! Who asks does not have to know: an object is looked for on the disk first. What has become of an object is written
+//! where its envelope is, and a deletion counts wherever it was written.
 
+use std::collections::HashSet;
 use std::io;
 
-use crate::model::limits::ENVELOPE_OCTETS;
-
-use super::files::{File, Mode, read_small};
-use super::layout::{CORRUPT, Id, LETTERS, QUEUED, STATE, shard};
+use super::file_store;
+use super::files::File;
+use super::layout::Id;
 use super::shared::Shared;
 
 /// The ids of all published envelopes, in no order.
 ///
 /// # Errors
-/// As reported by the file system, like everything here.
+/// As reported by the file system or the bucket, like everything here.
 pub(super) fn published(shared: &Shared) -> io::Result<Vec<Id>> {
-    ids(shared, QUEUED)
-}
-
-/// The ids of all bodies.
-pub(super) fn bodies(shared: &Shared) -> io::Result<Vec<Id>> {
-    let mut all = Vec::new();
-    for letter in LETTERS {
-        all.append(&mut ids(shared, &shard(*letter))?);
+    let mut ids = file_store::published(shared)?;
+    if let Some(remote) = &shared.remote {
+        ids.append(&mut remote.store.published()?);
+        ids.sort_unstable();
+        ids.dedup();
     }
-    Ok(all)
+    Ok(ids)
 }
 
 /// The ids of all objects that have a state.
-pub(super) fn states(shared: &Shared) -> io::Result<Vec<Id>> {
-    ids(shared, STATE)
-}
-
-fn ids(shared: &Shared, dir: &str) -> io::Result<Vec<Id>> {
-    Ok(shared.files.list(dir)?.iter().filter_map(|name| Id::parse(name)).collect())
+pub(super) fn states(shared: &Shared) -> io::Result<HashSet<Id>> {
+    let mut ids: HashSet<Id> = file_store::states(shared)?.into_iter().collect();
+    if let Some(remote) = &shared.remote {
+        ids.extend(remote.store.states()?);
+    }
+    Ok(ids)
 }
 
 /// The record of an envelope; [`io::ErrorKind::FileTooLarge`] and [`io::ErrorKind::UnexpectedEof`] mean that it is
 /// damaged.
 pub(super) fn envelope(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
-    read_small(shared.files.as_ref(), &id.envelope(), ENVELOPE_OCTETS)
+    or_else(shared, file_store::envelope(shared, id), |remote| remote.store.envelope(id))
+}
+
+/// Puts this record in the place of an envelope, where that is. Durable when it returns. The caller has the claim of the
+/// object's name.
+pub(super) fn put_envelope(shared: &Shared, id: Id, record: &[u8]) -> io::Result<()> {
+    match &shared.remote {
+        Some(remote) if !file_store::is_published(shared, id) => remote.store.put_envelope(id, record),
+        _ => file_store::put_envelope(shared, id, record),
+    }
+}
+
+/// Whether there is no envelope of this id, or not any more.
+pub(super) fn has_no_envelope(shared: &Shared, id: Id) -> bool {
+    matches!(envelope(shared, id), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A body, to be read.
 pub(super) fn body(shared: &Shared, id: Id) -> io::Result<Box<dyn File>> {
-    shared.files.open(&id.body(), Mode::Read)
+    or_else(shared, file_store::body(shared, id), |remote| remote.store.body(id))
 }
 
 /// Whether there is an envelope or a body of this id.
 pub(super) fn is_there(shared: &Shared, id: Id) -> bool {
-    [id.envelope(), id.body()].iter().any(|path| shared.files.open(path, Mode::Read).is_ok())
+    file_store::is_there(shared, id) || shared.remote.as_ref().is_some_and(|remote| remote.store.is_there(id))
 }
 
 /// The record of what has become of an object.
 pub(super) fn state(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
-    read_small(shared.files.as_ref(), &id.state(), ENVELOPE_OCTETS)
+    match &shared.remote {
+        Some(remote) if !file_store::is_published(shared, id) => match remote.store.state(id) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => file_store::state(shared, id),
+            found => found,
+        },
+        _ => file_store::state(shared, id),
+    }
 }
 
-/// Puts this record in the place of the one there may be. Durable when it returns.
+/// Every record there is of what has become of an object: more than one while it goes into the bucket.
+pub(super) fn all_states(shared: &Shared, id: Id) -> io::Result<Vec<Vec<u8>>> {
+    let remote = shared.remote.as_ref().map(|remote| remote.store.state(id));
+    let all = [Some(file_store::state(shared, id)), remote].into_iter().flatten();
+    all.filter(|read| !matches!(read, Err(error) if error.kind() == io::ErrorKind::NotFound)).collect()
+}
+
+/// Puts this record in the place of the one there may be. Durable when it returns. The caller has the claim of the
+/// object's name.
 pub(super) fn put_state(shared: &Shared, id: Id, record: &[u8]) -> io::Result<()> {
-    let put = || {
-        shared.write_small(&id.state_draft(), record)?;
-        shared.files.rename(&id.state_draft(), &id.state())?;
-        shared.sync_dir(STATE)
-    };
-    put().inspect_err(|_| shared.remove_quietly(&id.state_draft()))
+    match &shared.remote {
+        Some(remote) if !file_store::is_published(shared, id) => remote.store.put_state(id, record),
+        _ => file_store::put_state(shared, id, record),
+    }
 }
 
 /// Forgets what has become of an object.
 pub(super) fn forget_state(shared: &Shared, id: Id) {
-    shared.remove_quietly(&id.state());
+    file_store::forget_state(shared, id);
+    quietly(shared, id, |remote| remote.store.forget_state(id));
 }
 
-/// Moves a record that does not pass its checksum to `corrupt/`.
+/// Moves records that do not pass their checksum to `corrupt/`.
 pub(super) fn set_state_aside(shared: &Shared, id: Id) -> io::Result<()> {
-    shared.files.rename(&id.state(), &id.corrupt("state"))
+    match file_store::set_state_aside(shared, id) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    shared.remote.as_ref().map_or(Ok(()), |remote| remote.store.set_aside(id, &id.state(), "state"))
 }
 
 /// Removes envelope and body of a deleted object. What fails is done again at the next start.
 pub(super) fn erase(shared: &Shared, id: Id) {
-    shared.remove_quietly(&id.envelope()); // first: an envelope without its body would look like damage
-    shared.remove_quietly(&id.body());
+    file_store::erase(shared, id);
+    quietly(shared, id, |remote| {
+        remote.carriage.forget(id);
+        remote.store.erase(id)
+    });
 }
 
-/// Makes durable what [`erase`] has done.
+/// Makes durable what [`erase`] has done on the disk; in a bucket it is.
 pub(super) fn settle_erasures(shared: &Shared) -> io::Result<()> {
-    shared.sync_dir(QUEUED)?;
-    LETTERS.iter().try_for_each(|letter| shared.sync_dir(&shard(*letter)))
+    file_store::settle_erasures(shared)
 }
 
-/// Moves envelope and body to `corrupt/`, where they are kept and never served.
+/// Moves an object that does not pass its checks to `corrupt/`, where it is kept and never served.
 pub(super) fn set_aside(shared: &Shared, id: Id) {
-    for (from, to) in [(id.envelope(), id.corrupt("envelope")), (id.body(), id.corrupt("body"))] {
-        match shared.files.rename(&from, &to) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::error!(object = %id, %error, "not moved to corrupt/");
-            }
-            _ => {}
-        }
+    let was_here = file_store::is_there(shared, id);
+    file_store::set_aside(shared, id);
+    if !was_here {
+        quietly(shared, id, |remote| remote.store.set_aside(id, &id.envelope(), "envelope"));
     }
-    for dir in [CORRUPT, QUEUED] {
-        let _ = shared.sync_dir(dir); // it is judged again at the next start
+}
+
+/// What lies under `corrupt/`, by name.
+pub(super) fn aside(shared: &Shared) -> io::Result<Vec<String>> {
+    file_store::aside(shared)
+}
+
+/// Takes an envelope back whose commit was.
+pub(super) fn retract(shared: &Shared, id: Id) -> io::Result<()> {
+    file_store::retract(shared, id)?;
+    shared.remote.as_ref().map_or(Ok(()), |remote| remote.store.retract(id))
+}
+
+fn or_else<T>(
+    shared: &Shared,
+    here: io::Result<T>,
+    there: impl FnOnce(&super::remote::Remote) -> io::Result<T>,
+) -> io::Result<T> {
+    match (here, &shared.remote) {
+        (Err(error), Some(remote)) if error.kind() == io::ErrorKind::NotFound => there(remote),
+        (here, _) => here,
+    }
+}
+
+fn quietly(shared: &Shared, id: Id, there: impl FnOnce(&super::remote::Remote) -> io::Result<()>) {
+    if let Some(Err(error)) = shared.remote.as_ref().map(there) {
+        tracing::warn!(object = %id, %error, "not removed from the bucket: it will be at the next start");
     }
 }

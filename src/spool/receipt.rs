@@ -80,7 +80,7 @@ impl Committed {
     }
 
     /// Where its body lies in the spool's directory, `data/<shard>/<id>`: for a caller that hands the file on as it is.
-    /// The file begins at the envelope's `offset` there.
+    /// The file begins at the envelope's `offset` there; one that is encrypted is of no use to anybody else.
     pub fn body_path(&self) -> String {
         Id::parse(&self.envelope.id).expect("an envelope that was published has an id").body()
     }

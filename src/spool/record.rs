@@ -13,6 +13,10 @@ pub(super) enum Kind {
     Plan,
     /// Which octets of a stage are durable.
     Ranges,
+    /// An upload of a body in parts that was begun.
+    Upload,
+    /// A part of it that the bucket has.
+    Part,
 }
 
 impl Kind {
@@ -22,6 +26,8 @@ impl Kind {
             Self::State => "state",
             Self::Plan => "plan",
             Self::Ranges => "ranges",
+            Self::Upload => "upload",
+            Self::Part => "part",
         }
     }
 }
@@ -31,6 +37,9 @@ pub(super) const VERSION: u32 = 1;
 
 /// Their version: whoever does not know that the file begins later must not take the body for the file.
 pub(super) const WRAPPED: u32 = 2;
+
+/// The version of records whose body is encrypted: whoever has no keys must not take the octets for the file.
+pub(super) const ENCRYPTED: u32 = 3;
 
 /// Why octets are not a record one may trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +68,11 @@ pub(super) fn encode_as(version: u32, kind: Kind, json: &[u8]) -> Vec<u8> {
 
 /// The JSON of a record that is whole and ours. What follows the record is ignored.
 pub(super) fn decode(kind: Kind, octets: &[u8]) -> Result<&[u8], Unreadable> {
+    decode_first(kind, octets).map(|(json, _)| json)
+}
+
+/// As [`decode`], with what follows the record.
+pub(super) fn decode_first(kind: Kind, octets: &[u8]) -> Result<(&[u8], &[u8]), Unreadable> {
     let (head, rest) = first_line(octets).ok_or(Unreadable::Damaged)?;
     let (facts, sum) = head.rsplit_once(' ').ok_or(Unreadable::Damaged)?;
     let facts = facts.strip_prefix("restante ").ok_or(Unreadable::Damaged)?;
@@ -67,13 +81,15 @@ pub(super) fn decode(kind: Kind, octets: &[u8]) -> Result<&[u8], Unreadable> {
     else {
         return Err(Unreadable::Damaged);
     };
-    let json = length.parse().ok().and_then(|length: usize| rest.get(..length)).ok_or(Unreadable::Damaged)?;
+    let parts = length.parse().ok().and_then(|length: usize| rest.split_at_checked(length));
+    let (json, rest) = parts.ok_or(Unreadable::Damaged)?;
     if checksum(facts, json) != sum || word != kind.word() {
         return Err(Unreadable::Damaged);
     }
     match version.parse::<u32>() {
-        Ok(VERSION) => Ok(json),
-        Ok(WRAPPED) if kind == Kind::Envelope => Ok(json),
+        Ok(VERSION) => Ok((json, rest)),
+        Ok(WRAPPED | ENCRYPTED) if kind == Kind::Envelope => Ok((json, rest)),
+        Ok(ENCRYPTED) if kind == Kind::Plan => Ok((json, rest)),
         Ok(_) => Err(Unreadable::Newer),
         Err(_) => Err(Unreadable::Damaged),
     }
@@ -99,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_sound_record_of_a_later_version_is_newer_and_not_damaged() {
-        let head = "envelope 3 3";
+        let head = "envelope 4 3";
         let record = format!("restante {head} {}\n{{}}\n", checksum(head, b"{}\n"));
         assert_eq!(decode(Kind::Envelope, record.as_bytes()), Err(Unreadable::Newer));
         assert_eq!(decode(Kind::State, record.as_bytes()), Err(Unreadable::Damaged));

@@ -5,6 +5,7 @@ use std::io;
 use crate::model::Now;
 
 use super::arrival::Parked;
+use super::carry;
 use super::catalog::{ask, quarantine, read_envelope};
 use super::commit::{DELETED, REPLACED, State, bury, remove_buried};
 use super::envelope::Envelope;
@@ -13,7 +14,7 @@ use super::files::Mode;
 use super::hashes::Hashes;
 use super::index::Index;
 use super::journal;
-use super::layout::{CORRUPT, Id, QUEUED, STAGE};
+use super::layout::{CORRUPT, Id, STAGE};
 use super::objects;
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
@@ -145,13 +146,13 @@ pub(super) fn recover(
     recovery.swept += survey.drafts;
     ask(shared, Index::begin_batch)?;
     // First of all: an index from a later moment than the directory must not say that something has been replaced.
-    for (id, _) in survey.ids().filter(|(_, traces)| traces.known && !traces.envelope) {
+    for (id, _) in survey.ids().filter(|(_, traces)| traces.known && !traces.is_published()) {
         ask(shared, |index| index.forget(id.as_str()))?;
     }
     let (mut replaced, mut judged) = (Vec::new(), 0);
     for (id, traces) in survey.ids() {
-        if traces.envelope {
-            told(judged, survey.published.len() as u64);
+        if traces.is_published() {
+            told(judged, survey.published() as u64);
             judged += 1;
             if judged % ENTERED_AT_ONCE == 0 {
                 ask(shared, Index::end_batch)?;
@@ -179,13 +180,22 @@ pub(super) fn recover(
     }
     // A commit replaced an object and was interrupted before it could remove it.
     for id in replaced {
-        if survey.published.binary_search(&id).is_ok() && !is_buried(shared, id)? {
+        if survey.is_published(id) && !is_buried(shared, id)? {
             bury(shared, id, REPLACED, now.wall)?;
             recovery.verdicts.push((id.to_string(), Verdict::Bury));
         }
     }
+    carry::let_follow(shared, &survey)?;
     ask(shared, Index::end_batch)?;
+    shared.usage.recount(ask(shared, Index::held)?);
     told(judged, judged);
+    for (key, objects) in ask(shared, Index::waiting)? {
+        tracing::error!(
+            key,
+            objects,
+            "encrypted objects wait for a key that is not at hand, or is another one of that name"
+        );
+    }
     recovery.objects = ask(shared, Index::objects)?;
     recovery.verdicts.sort();
     Ok(recovery)
@@ -195,44 +205,53 @@ pub(super) fn recover(
 fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Envelope>), SpoolError> {
     let mut facts = Facts { body: traces.body, stage: traces.stage, ..Facts::default() };
     let mut found = None;
-    if traces.envelope && traces.known {
+    let moved = traces.remote && !traces.envelope;
+    if traces.is_published() && traces.known {
         facts.envelope = Some(EnvelopeFact::Known);
-    } else if traces.envelope {
+        facts.body |= moved; // looked for whenever it is read
+    } else if traces.is_published() {
         let read = read_envelope(shared, id).map_err(SpoolError::io("reading an envelope"))?;
         facts.envelope = Some(match read {
             Ok(envelope) => EnvelopeFact::Sound(found.insert(envelope).stored_octets()),
             Err(Unreadable::Damaged) => EnvelopeFact::Damaged,
             Err(Unreadable::Newer) => EnvelopeFact::Newer,
         });
-        if traces.body {
-            let body = objects::body(shared, id).and_then(|file| file.size());
-            facts.length = Some(body.map_err(SpoolError::io("measuring a body"))?);
+        if traces.body || traces.remote {
+            facts.length = body_length(shared, id)?;
+            facts.body = facts.length.is_some();
         }
     }
     if traces.journal {
-        let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
+        let claim =
+            journal::read(shared.files.as_ref(), id, &shared.keys).map_err(SpoolError::io("reading a journal"))?;
         facts.journal = claim.is_ok();
         facts.newer_journal = matches!(claim, Err(Unreadable::Newer));
     }
-    let is_anything_there = traces.envelope || traces.body || traces.stage || traces.journal;
+    let is_anything_there = traces.is_published() || traces.body || traces.stage || traces.journal;
     facts.deleted = traces.state && is_anything_there && is_buried(shared, id)?;
     Ok((facts, found))
 }
 
 /// Whether `state/<id>` says that the object is deleted. A state we can't read says nothing of the kind.
 fn is_buried(shared: &Shared, id: Id) -> Result<bool, SpoolError> {
-    match objects::state(shared, id) {
-        Ok(octets) => match State::decode(&octets) {
-            Ok(state) => Ok(state.state == DELETED),
-            Err(Unreadable::Newer) => Ok(false),
+    for record in objects::all_states(shared, id).map_err(SpoolError::io("reading a state"))? {
+        match State::decode(&record) {
+            Ok(state) if state.state == DELETED => return Ok(true),
+            Ok(_) | Err(Unreadable::Newer) => {}
             Err(Unreadable::Damaged) => {
                 tracing::error!(object = %id, "the state does not pass its checksum");
                 objects::set_state_aside(shared, id).map_err(SpoolError::io("moving a damaged state"))?;
-                Ok(false)
             }
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(SpoolError::io("reading a state")(error)),
+        }
+    }
+    Ok(false)
+}
+
+fn body_length(shared: &Shared, id: Id) -> Result<Option<u64>, SpoolError> {
+    match objects::body(shared, id).and_then(|file| file.size()) {
+        Ok(length) => Ok(Some(length)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(SpoolError::io("measuring a body")(error)),
     }
 }
 
@@ -251,7 +270,7 @@ fn carry_out(
     match verdict {
         Verdict::Keep => {
             if let Some(envelope) = envelope {
-                ask(shared, |index| index.publish(envelope))?;
+                ask(shared, |index| index.publish(envelope))?; // counted when all are judged
             }
         }
         Verdict::Newer => {
@@ -265,8 +284,7 @@ fn carry_out(
         Verdict::BodyMissing => drop(quarantine(shared, id, "the body is missing")),
         Verdict::BodyTorn => drop(quarantine(shared, id, "the body has another length than its envelope says")),
         Verdict::Undone => {
-            shared.remove_quietly(&id.envelope());
-            shared.sync_dir(QUEUED).map_err(SpoolError::io("taking a commit back"))?;
+            objects::retract(shared, id).map_err(SpoolError::io("taking a commit back"))?;
             ask(shared, |index| index.forget(id.as_str()))?;
             return adopt(shared, id);
         }
@@ -290,7 +308,7 @@ fn carry_out(
 
 /// Lets a stage wait for its sender with what its journal proves; one that proves nothing is removed.
 fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
-    let claim = journal::read(shared.files.as_ref(), id).map_err(SpoolError::io("reading a journal"))?;
+    let claim = journal::read(shared.files.as_ref(), id, &shared.keys).map_err(SpoolError::io("reading a journal"))?;
     let Some((key, claim)) = claim.ok().and_then(|claim| Some((claim.plan.resume.clone()?, claim))) else {
         shared.remove_stage(id);
         return Ok(());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::Ordering;
 
 use super::arrival::Arrival;
 use super::files::{File, Mode};
@@ -21,7 +22,7 @@ type Settled = (Waiting<Job>, io::Result<()>);
 pub(super) fn settle(shared: &Shared, arrival: Arrival, envelope: &[u8]) -> (Arrival, io::Result<()>) {
     match write(shared, &arrival, envelope) {
         Err(error) => (arrival, Err(error)),
-        Ok((unsynced, draft, since)) => {
+        Ok(Written { unsynced, draft, since }) => {
             let job = Job { arrival, unsynced, draft };
             let (job, result) = shared.commits.settle(job, since, |written, renamed| round(shared, written, renamed));
             (job.arrival, result)
@@ -29,13 +30,23 @@ pub(super) fn settle(shared: &Shared, arrival: Arrival, envelope: &[u8]) -> (Arr
     }
 }
 
-/// Writes the draft of the envelope. Says whether the body is left to the others' sync, and since when the octets of
-/// both depend on it.
-fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<(bool, Box<dyn File>, u64)> {
+/// What is left to a sync for all.
+struct Written {
+    /// The body.
+    unsynced: bool,
+    /// The envelope.
+    draft: Option<Box<dyn File>>,
+    /// How many of them had failed before the first of these octets came.
+    since: u64,
+}
+
+/// Writes the draft of the envelope. Where there is no sync for all, everybody syncs files of their own side by side.
+fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<Written> {
     let mut since = shared.commits.failures();
-    let mut unsynced = arrival.dirty;
+    let one_by_one = shared.one_by_one.load(Ordering::Relaxed);
     let pending = arrival.received.octets().saturating_sub(arrival.durable.octets());
-    if unsynced && (pending >= ALONE_OCTETS || arrival.failures != since) {
+    let mut unsynced = arrival.dirty;
+    if unsynced && (one_by_one || pending >= ALONE_OCTETS || arrival.failures != since) {
         shared.sync(arrival.file.as_ref())?;
         unsynced = false;
     }
@@ -44,7 +55,10 @@ fn write(shared: &Shared, arrival: &Arrival, envelope: &[u8]) -> io::Result<(boo
     }
     let draft = shared.files.open(&arrival.id.envelope_draft(), Mode::Create)?;
     draft.write_at(envelope, 0)?;
-    Ok((unsynced, draft, since))
+    if one_by_one {
+        shared.sync(draft.as_ref())?;
+    }
+    Ok(Written { unsynced, draft: (!one_by_one).then_some(draft), since })
 }
 
 /// One sync for all where the disk can do that, and else one by one.
@@ -84,7 +98,7 @@ fn one_by_one(shared: &Shared, written: Line, renamed: Line) -> Round {
         return failed(settled, written.into_iter().chain(renamed), error);
     }
     let published = each(written, &mut settled, |job| {
-        shared.sync(job.draft.as_ref())?;
+        job.draft.as_ref().map_or(Ok(()), |draft| shared.sync(draft.as_ref()))?;
         shared.files.rename(&job.arrival.id.envelope_draft(), &job.arrival.id.envelope())
     });
     let published = published.into_iter().chain(renamed);

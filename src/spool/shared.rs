@@ -2,26 +2,45 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 use crate::model::{Mint, ObjectUri};
 
 use super::arrival::{Arrival, Parked};
-use super::error::{SpoolError, is_full};
+use super::calendar::Calendar;
+use super::error::{SpoolError, StageError, is_full};
 use super::files::{File, Files, Lock, Mode};
 use super::group::Group;
 use super::index::Index;
 use super::layout::Id;
+pub(super) use super::locked::locked;
+use super::remote::Remote;
+use super::trouble::Trouble;
+use super::usage::Usage;
+use super::vault::{DataKey, Keys};
+use super::water::Water;
+
+/// More than an envelope or a journal ever has.
+const SHREDDED_OCTETS: usize = 1024 * 1024;
 
 pub(super) struct Shared {
     pub(super) files: Arc<dyn Files>,
+    /// The bucket, if there is one.
+    pub(super) remote: Option<Remote>,
     pub(super) index: Mutex<Index>,
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
+    /// What each box holds, and may hold.
+    pub(super) usage: Arc<Usage>,
+    pub(super) keys: Keys,
     /// Commits that wait for the disk.
     pub(super) commits: Group<Job>,
-    pub(super) reserve_octets: AtomicU64,
+    pub(super) water: Arc<Water>,
+    pub(super) trouble: Trouble,
+    pub(super) calendar: Calendar,
+    /// The disk would not sync everything at once when it was asked last.
+    pub(super) one_by_one: AtomicBool,
     pub(super) sync_errors: AtomicU64,
     /// Names that are being committed, replaced or deleted right now.
     naming: Mutex<HashSet<ObjectUri>>,
@@ -36,8 +55,8 @@ pub(super) struct Job {
     pub(super) arrival: Arrival,
     /// Whether the body's octets still have to be synced.
     pub(super) unsynced: bool,
-    /// The draft of its envelope.
-    pub(super) draft: Box<dyn File>,
+    /// The draft of its envelope, if that still has to be synced.
+    pub(super) draft: Option<Box<dyn File>>,
 }
 
 /// Where stages are known by id and by resume key.
@@ -108,14 +127,27 @@ impl Desk {
 }
 
 impl Shared {
-    pub(super) fn new(files: Arc<dyn Files>, index: Index, mint: Mint, lock: Option<Box<dyn Lock>>) -> Self {
+    pub(super) fn new(
+        files: Arc<dyn Files>,
+        remote: Option<Remote>,
+        index: Index,
+        keys: Keys,
+        mint: Mint,
+        lock: Option<Box<dyn Lock>>,
+    ) -> Self {
         Self {
             files,
+            remote,
             index: Mutex::new(index),
             mint: Mutex::new(mint),
             desk: Mutex::default(),
+            usage: Arc::default(),
+            keys,
             commits: Group::new(),
-            reserve_octets: AtomicU64::new(0),
+            water: Arc::default(),
+            trouble: Trouble::default(),
+            calendar: Calendar::default(),
+            one_by_one: AtomicBool::new(false),
             sync_errors: AtomicU64::new(0),
             naming: Mutex::default(),
             named: Condvar::new(),
@@ -137,7 +169,9 @@ impl Shared {
 
     /// Syncs everything, as [`Files::sync_all`] has it, and as [`Shared::sync`] does a file.
     pub(super) fn sync_all(&self, syncs: usize) -> io::Result<bool> {
-        self.files.sync_all(syncs).inspect_err(|error| self.fail("everything", error))
+        let synced = self.files.sync_all(syncs).inspect_err(|error| self.fail("everything", error))?;
+        self.one_by_one.store(!synced, Ordering::Relaxed);
+        Ok(synced)
     }
 
     fn fail(&self, what: &str, error: &io::Error) {
@@ -150,6 +184,25 @@ impl Shared {
         locked(&self.failure).get_or_insert(why);
     }
 
+    /// Nothing is written any more, for this reason or for an earlier one.
+    pub(super) fn refuse(&self, why: String) {
+        locked(&self.failure).get_or_insert(why);
+    }
+
+    /// An error that says something of the spool, and not of this one stage.
+    pub(super) fn observe(&self, error: &StageError) {
+        if let StageError::Spool(SpoolError::Io { doing, error }) = error {
+            self.note(doing, error);
+        }
+    }
+
+    /// Something could not be written, and that may be over soon; a sync that failed is not.
+    pub(super) fn note(&self, doing: &str, error: &io::Error) {
+        if self.failure().is_none() {
+            self.trouble.note(doing, error);
+        }
+    }
+
     /// Why nothing may be written any more.
     pub(super) fn failure(&self) -> Option<String> {
         if self.lock.is_none() {
@@ -159,9 +212,16 @@ impl Shared {
     }
 
     /// # Errors
-    /// [`SpoolError::NotWritable`] after a failed sync, or if this handle only reads.
+    /// [`SpoolError::NotWritable`] after a failed sync, if this handle only reads, or if another directory lies in the
+    /// place of ours.
     pub(super) fn writable(&self) -> Result<(), SpoolError> {
-        self.failure().map_or(Ok(()), |why| Err(SpoolError::NotWritable { why }))
+        let gone = || self.is_in_place().err().map(|error| format!("its directory has gone: {error}"));
+        self.failure().or_else(gone).map_or(Ok(()), |why| Err(SpoolError::NotWritable { why }))
+    }
+
+    /// Whether our paths still lead into the directory that was opened.
+    pub(super) fn is_in_place(&self) -> io::Result<()> {
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.is_in_place())
     }
 
     /// Makes a small file with these octets and syncs it; its name is not durable yet.
@@ -179,14 +239,45 @@ impl Shared {
         }
     }
 
+    /// A key for the body of this id, if what arrives in its box is encrypted.
+    ///
+    /// # Errors
+    /// [`SpoolError::NoKey`].
+    pub(super) fn data_key(&self, id: Id, mailbox: &str) -> Result<Option<Arc<DataKey>>, SpoolError> {
+        if !self.usage.is_encrypted(mailbox) {
+            return Ok(None);
+        }
+        let key = self.keys.data_key(id, &mut locked(&self.mint));
+        key.map(|key| Some(Arc::new(key))).ok_or_else(|| SpoolError::NoKey { mailbox: mailbox.to_owned() })
+    }
+
+    /// Removes a file that may have a wrapped key in it. Its octets are overwritten first, under another name: on a disk that
+    /// writes in place the key is gone then. Where nothing is encrypted there is nothing to overwrite.
+    pub(super) fn shred(&self, id: Id, path: &str) {
+        if self.keys.current().is_none() || self.files.rename(path, &id.gone()).is_err() {
+            return self.remove_quietly(path);
+        }
+        let overwrite = || {
+            let file = self.files.open(&id.gone(), Mode::Write)?;
+            let length = usize::try_from(file.size()?).unwrap_or(usize::MAX).min(SHREDDED_OCTETS);
+            file.write_at(&vec![0; length], 0)?;
+            self.sync(file.as_ref())
+        };
+        overwrite().unwrap_or_else(|error| tracing::warn!(object = %id, %error, "removed, but not overwritten"));
+        self.remove_quietly(&id.gone());
+    }
+
     /// Removes everything a stage has left.
     pub(super) fn remove_stage(&self, id: Id) {
-        self.remove_quietly(&id.journal()); // first: octets without a journal claim nothing
+        self.shred(id, &id.journal()); // first: octets without a journal claim nothing
         self.remove_quietly(&id.stage());
+        if let Some(remote) = &self.remote {
+            remote.carriage.forget(id); // what the bucket has of it is swept
+        }
     }
 
     /// Lets a stage wait for its sender, or removes it if no sender could ever name it.
-    pub(super) fn park(&self, arrival: Arrival) {
+    pub(super) fn park(&self, mut arrival: Arrival) {
         let Some(key) = arrival.plan.resume.clone() else {
             return self.remove_stage(arrival.id);
         };
@@ -194,6 +285,7 @@ impl Shared {
         // A sender that never comes back holds what it sent, not what it announced.
         if let Err(error) = arrival.file.release() {
             tracing::warn!(object = %id, %error, "reserved room not given back");
+            arrival.broken |= arrival.key.is_some(); // octets that were in hand are lost
         }
         let holder = Holder::Parked(Box::new(arrival.park()));
         let before = locked(&self.desk).holders.insert(key, holder);
@@ -262,9 +354,4 @@ impl Drop for Live {
             desk.live.remove(&self.id);
         }
     }
-}
-
-/// Locks a mutex. Nothing panics half-way through a change while it holds one, so the state is whole in any case.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 use crate::model::{Digest, FileInfo, ObjectUri, Ranges};
 
 use super::arrival::Arrival;
+use super::carry;
 use super::error::{SpoolError, StageError};
 use super::journal::Journal;
 use super::layout::STAGE;
 use super::receipt::Sealed;
+use super::remote::Report;
 use super::shared::{Holder, Live, Shared, Writer, locked};
 
 /// Where octets go before anything is promised of them.
@@ -24,6 +26,8 @@ pub struct Stage {
     key: Option<String>,
     object: ObjectUri,
     overwrite: bool,
+    /// Octets leave for the bucket while others still arrive.
+    streams: bool,
 }
 
 /// A stage could not be sealed.
@@ -66,7 +70,8 @@ impl Stage {
             let writer = Writer { slot: Arc::downgrade(&slot), file };
             locked(&live.shared().desk).holders.insert(key, Holder::Live(writer));
         }
-        Self { live, slot, key, object, overwrite }
+        let streams = carry::report(live.shared(), object.box_name()) == Report::Bucket;
+        Self { live, slot, key, object, overwrite, streams }
     }
 
     /// The id the object will have.
@@ -95,7 +100,27 @@ impl Stage {
     /// [`StageError::Overrun`] and [`StageError::TooManyHoles`] change nothing; after [`StageError::Full`] or an I/O
     /// error the stage is broken and only [`Stage::suspend`] and [`Stage::discard`] make sense.
     pub fn write(&mut self, offset: u64, octets: &[u8]) -> Result<(), StageError> {
-        locked(&self.slot).as_mut().ok_or(StageError::TakenOver)?.write(offset, octets)
+        let shared = self.live.shared();
+        let mut slot = locked(&self.slot);
+        let arrival = slot.as_mut().ok_or(StageError::TakenOver)?;
+        retract(shared, arrival, offset, octets).inspect_err(|_| arrival.broken = true)?;
+        arrival.write(shared.files.as_ref(), offset, octets).inspect_err(|error| shared.observe(error))?;
+        self.offer(arrival);
+        Ok(())
+    }
+
+    /// Lets octets that have come leave for the bucket. What the digests have passed does not change unnoticed.
+    fn offer(&self, arrival: &mut Arrival) {
+        if arrival.key.is_some() {
+            return; // a frame is encrypted anew whenever something is added to it: it leaves when it is whole
+        }
+        let Some(carriage) = self.streams.then(|| self.live.shared().remote.as_ref()).flatten() else { return };
+        let carriage = &carriage.carriage;
+        if arrival.conflicts > 0 {
+            return carriage.spoil(arrival.id);
+        }
+        arrival.offered = arrival.offered.max(arrival.hashes.end());
+        carriage.offer(arrival.id, arrival.plan.size(), arrival.offered);
     }
 
     /// Makes all that was written durable, and the knowledge of it too: from now on these octets survive a crash and
@@ -110,7 +135,10 @@ impl Stage {
             return Err(StageError::Broken);
         }
         if arrival.dirty {
-            persist(self.live.shared(), arrival).inspect_err(|_| arrival.broken = true)?;
+            persist(self.live.shared(), arrival).inspect_err(|error| {
+                arrival.broken = true;
+                self.live.shared().observe(error);
+            })?;
         }
         Ok(arrival.durable.prefix())
     }
@@ -232,17 +260,33 @@ fn persist(shared: &Shared, arrival: &mut Arrival) -> Result<(), StageError> {
     shared.sync(arrival.file.as_ref()).map_err(StageError::Sync)?;
     let first = arrival.journal.is_none();
     if first {
-        let journal = Journal::create(shared.files.as_ref(), arrival.id, &arrival.plan).map_err(journal_error)?;
+        let mut mint = locked(&shared.mint);
+        let key = arrival.key.as_deref().map(|key| (key, &mut *mint));
+        let journal = Journal::create(shared.files.as_ref(), arrival.id, &arrival.plan, key).map_err(journal_error)?;
         arrival.journal = Some(journal);
     }
+    let claimed = arrival.claimable();
     let journal = arrival.journal.as_mut().expect("it was made above");
-    journal.claim(&arrival.received).map_err(journal_error)?;
+    journal.claim(&claimed).map_err(journal_error)?;
     shared.sync(journal.file()).map_err(StageError::Sync)?;
     if first {
         shared.sync_dir(STAGE).map_err(StageError::Sync)?;
     }
-    arrival.durable = arrival.received.clone();
+    arrival.durable = claimed;
     arrival.dirty = false;
+    Ok(())
+}
+
+/// RFC 4975 §7.3.1: the last chunk wins, also against what is durable already. Under a key that is a frame written again,
+/// which a crash may tear: so first it is called durable no longer, and at the next sync it is again.
+fn retract(shared: &Shared, arrival: &mut Arrival, offset: u64, octets: &[u8]) -> Result<(), StageError> {
+    let contradicted = arrival.contradicts(offset, octets).map_err(SpoolError::io("reading a stage back"))?;
+    let (Some(durable), Some(journal)) = (contradicted, arrival.journal.as_mut()) else { return Ok(()) };
+    let claimed = journal.claim(&durable);
+    claimed.map_err(SpoolError::io("writing the ranges of a stage"))?;
+    shared.sync(journal.file()).map_err(StageError::Sync)?;
+    arrival.durable = durable;
+    arrival.dirty = true;
     Ok(())
 }
 
@@ -259,6 +303,9 @@ fn measure(arrival: &mut Arrival, total: u64) -> Result<Measured, StageError> {
         return Err(StageError::Broken);
     }
     let file = arrival.file.as_ref();
+    if arrival.key.is_some() {
+        file.release().map_err(SpoolError::io("writing to the stage"))?; // nothing more comes: what is in hand goes to the disk
+    }
     arrival.hashes.catch_up(file, total).map_err(SpoolError::io("reading a stage back"))?;
     let length = file.size().map_err(SpoolError::io("measuring a stage"))?;
     let (sha1, sha256) = arrival.hashes.clone().finish();

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use sha2::{Digest as _, Sha256};
 
@@ -16,8 +15,10 @@ use super::journal::Plan;
 use super::layout::Id;
 use super::shared::{Holder, Live, Shared, locked};
 use super::stage::Stage;
+use super::usage::Share;
+use super::water::{Claim, NoRoom};
 
-/// Declared sizes from here on are reserved on the disk; below, the reserve of the whole spool is room enough.
+/// Declared sizes from here on are reserved on the disk; below, our own count of promises does.
 const RESERVED_FROM_OCTETS: u64 = 1024 * 1024;
 
 /// What is to arrive, and where it belongs.
@@ -69,12 +70,16 @@ pub(super) fn begin(shared: &Arc<Shared>, plan: StagePlan, now: Now) -> Result<S
     refuse_duplicate(shared, &plan)?;
     let fingerprint = |key: &Option<String>| key.as_deref().map(fingerprint);
     let wanted = Plan::new(fingerprint(&plan.resume_key), fingerprint(&plan.file_key), &plan.declared);
-    let (live, arrival) = match plan.offset {
-        0 => match resumed(shared, &wanted) {
-            Some(arrival) => arrival,
-            None => begun(shared, &wanted, now)?,
-        },
-        offset => continued(shared, &wanted, offset)?,
+    let found = match plan.offset {
+        0 => resumed(shared, &wanted)?,
+        offset => Some(continued(shared, &wanted, offset)?),
+    };
+    let (live, arrival) = match found {
+        Some(found) => rejoined(shared, &plan, found)?,
+        None => {
+            let share = promised(shared, &plan, wanted.size().unwrap_or(0))?;
+            begun(shared, &wanted, plan.object.box_name(), share, now)?
+        }
     };
     let object = match plan.object.name() {
         Some(_) => plan.object,
@@ -95,10 +100,39 @@ fn refuse_duplicate(shared: &Shared, plan: &StagePlan) -> Result<(), StageError>
     Err(StageError::Exists(uri))
 }
 
+/// Room in the box for so many octets.
+fn promised(shared: &Shared, plan: &StagePlan, octets: u64) -> Result<Share, StageError> {
+    let promise = shared.usage.promise(plan.object.box_name(), octets);
+    promise.map_err(|over| {
+        tracing::warn!(call_id = plan.call_id, message_id = plan.message_id, octets, %over, "refused: over quota");
+        over.into()
+    })
+}
+
+/// Who comes back needs room in the box again: while it was away it had none.
+fn rejoined(
+    shared: &Shared,
+    plan: &StagePlan,
+    (live, mut arrival): (Live, Arrival),
+) -> Result<(Live, Arrival), StageError> {
+    arrival.share = None; // it may be of another box
+    let octets = arrival.plan.size().unwrap_or(0).max(arrival.received.end());
+    match promised(shared, plan, octets) {
+        Ok(share) => {
+            arrival.share = Some(share);
+            Ok((live, arrival))
+        }
+        Err(over) => {
+            shared.park(arrival);
+            Err(over)
+        }
+    }
+}
+
 /// A sender that names the octets it still has to bring goes on with the stage that has the others.
 fn continued(shared: &Arc<Shared>, wanted: &Plan, offset: u64) -> Result<(Live, Arrival), StageError> {
     let taken = predecessor(shared, wanted).filter(|(_, octets)| *octets >= offset);
-    let taken = taken.and_then(|(key, _)| resumed(shared, &wanted.clone().known_as(key)));
+    let taken = taken.map(|(key, _)| resumed(shared, &wanted.clone().known_as(key))).transpose()?.flatten();
     taken.ok_or(StageError::NothingBefore { offset })
 }
 
@@ -134,15 +168,23 @@ pub(super) fn waiting(shared: &Shared, file_key: &str) -> u64 {
 }
 
 /// The octets an earlier offer left, if they can still be used.
-fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Option<(Live, Arrival)> {
+///
+/// # Errors
+/// [`SpoolError::KeyMissing`]: they are kept for a server that has the key.
+fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Result<Option<(Live, Arrival)>, SpoolError> {
     let mut desk = locked(&shared.desk);
-    let (live, parked) = match desk.holders.remove(wanted.resume.as_ref()?)? {
-        Holder::Parked(parked) => {
+    let Some(key) = &wanted.resume else { return Ok(None) };
+    if let Some(Holder::Parked(parked)) = desk.holders.get(key) {
+        parked.key(&shared.keys)?;
+    }
+    let (live, parked) = match desk.holders.remove(key) {
+        None => return Ok(None),
+        Some(Holder::Parked(parked)) => {
             let live = Live::enter(shared, &mut desk, parked.id);
             drop(desk);
             (live, parked)
         }
-        Holder::Live(writer) => {
+        Some(Holder::Live(writer)) => {
             drop(desk); // a session holds its slot while it writes, and may ask for the desk meanwhile
             // A session that has just let go of its stage has parked it meanwhile.
             let Some(slot) = writer.slot.upgrade() else { return resumed(shared, wanted) };
@@ -150,56 +192,92 @@ fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Option<(Live, Arrival)> {
             let Some(arrival) = slot.take() else { return resumed(shared, wanted) };
             let live = Live::new(shared, arrival.id);
             if !arrival.broken && arrival.plan.agrees(wanted) {
-                return Some((live, arrival));
+                return Ok(Some((live, arrival)));
             }
             (live, Box::new(arrival.park()))
         }
     };
     if parked.plan.agrees(wanted) {
-        match parked.resume(shared.files.as_ref()) {
-            Ok(arrival) => {
-                // Where there is no room for the rest any more, its octets find out.
-                if let Some(octets) = arrival.plan.size().filter(|octets| *octets >= RESERVED_FROM_OCTETS) {
-                    let _ = arrival.file.reserve(octets);
+        let key = parked.key(&shared.keys)?.map(|key| (key, locked(&shared.mint).fork()));
+        match parked.resume(shared.files.as_ref(), key) {
+            Ok(mut arrival) => {
+                if let Some(remote) = &shared.remote {
+                    remote.carriage.doubt(live.id());
                 }
-                return Some((live, arrival));
+                // Where there is no room for the rest any more, its octets find out.
+                let octets = arrival.plan.size().unwrap_or(0);
+                let rest = octets.saturating_sub(arrival.received.octets());
+                arrival.claim = shared.water.claim(shared.files.as_ref(), rest).ok();
+                let _ = set_aside(&mut arrival, octets);
+                return Ok(Some((live, arrival)));
             }
             Err(error) => tracing::warn!(object = %live.id(), %error, "stage not resumed"),
         }
     }
     shared.remove_stage(live.id());
-    None
+    Ok(None)
 }
 
-fn begun(shared: &Arc<Shared>, wanted: &Plan, now: Now) -> Result<(Live, Arrival), StageError> {
+fn begun(
+    shared: &Arc<Shared>,
+    wanted: &Plan,
+    mailbox: &str,
+    share: Share,
+    now: Now,
+) -> Result<(Live, Arrival), StageError> {
     if locked(&shared.desk).stages() >= STAGES {
         return Err(StageError::TooManyStages { limit: STAGES });
     }
     let octets = wanted.size().unwrap_or(0);
-    let free = shared.files.free_octets().map_err(SpoolError::io("asking for free space"))?;
-    if free.saturating_sub(shared.reserve_octets.load(Ordering::Relaxed)) < octets.max(1) {
-        return Err(StageError::Full { octets });
-    }
+    let claim = claim(shared, octets)?;
     let live = Live::new(shared, Id::mint(&mut locked(&shared.mint), now.wall));
-    let begun = Arrival::begin(shared.files.as_ref(), live.id(), wanted.clone(), shared.commits.failures());
-    let reserved = begun.and_then(|arrival| match octets {
-        RESERVED_FROM_OCTETS.. => reserve(arrival, octets),
-        _ => Ok(arrival),
+    let key = shared.data_key(live.id(), mailbox)?;
+    let plan = wanted.clone().under(key.as_ref().map(|key| key.wrapped.clone()));
+    let key = key.map(|key| (key, locked(&shared.mint).fork()));
+    let begun = Arrival::begin(shared.files.as_ref(), live.id(), plan, shared.commits.failures(), key);
+    let reserved = begun.and_then(|mut arrival| {
+        arrival.claim = Some(claim);
+        set_aside(&mut arrival, octets).map(|()| arrival)
     });
     match reserved {
-        Ok(arrival) => Ok((live, arrival)),
+        Ok(mut arrival) => {
+            arrival.share = Some(share);
+            Ok((live, arrival))
+        }
         Err(error) => {
             shared.remove_stage(live.id());
+            shared.note("making a stage", &error);
             let full = is_full(&error);
             Err(if full { StageError::Full { octets } } else { SpoolError::io("making a stage")(error).into() })
         }
     }
 }
 
-fn reserve(arrival: Arrival, octets: u64) -> io::Result<Arrival> {
+/// Room for a new file of so many octets, which nobody else is promised.
+fn claim(shared: &Shared, octets: u64) -> Result<Claim, StageError> {
+    shared.water.claim(shared.files.as_ref(), octets).map_err(|no| match no {
+        NoRoom::Full(why) => {
+            tracing::warn!(octets, why, "refused: no room");
+            StageError::Full { octets }
+        }
+        NoRoom::Unknown(error) => SpoolError::io("asking for free space")(error).into(),
+    })
+}
+
+/// Has the disk itself set room aside for a large file. Where it can't, our own count of promises has to do.
+fn set_aside(arrival: &mut Arrival, octets: u64) -> io::Result<()> {
+    if octets < RESERVED_FROM_OCTETS {
+        return Ok(());
+    }
     match arrival.file.reserve(octets) {
-        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
-        _ => Ok(arrival), // where room can't be reserved, the reserve of the whole spool has to do
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => {
+            if let Some(claim) = &mut arrival.claim {
+                claim.back(octets);
+            }
+            Ok(())
+        }
     }
 }
 

@@ -3,27 +3,37 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::model::limits::{LISTED_OBJECTS, SELECTED_OBJECTS};
-use crate::model::{Digest, FileInfo, Mint, Now, ObjectUri};
+use crate::model::{BoxClass, Digest, FileInfo, Mint, Now, ObjectUri};
 
 use super::arriving::{self, Arriving};
+use super::aside::{self, Aside};
+use super::ballast;
+use super::carry::{self, Carried};
 use super::catalog::{ask, connect, load, open_body, quarantine, rebuilt, remove_index};
 use super::commit;
 use super::envelope::{Envelope, EnvelopeDraft};
-use super::error::{CommitError, SpoolError, StageError};
-use super::files::{File, Files, Lock};
+use super::error::{BROKEN_FRAME, CommitError, SpoolError, StageError};
+use super::files::{File, Files, Lock, Space};
 use super::hashes::Hashes;
+use super::health::ailment;
 use super::index::Index;
-use super::layout::{CORRUPT, Id, LOCK_FILE, ORPHAN};
+use super::layout::{Id, LOCK_FILE, ORPHAN};
 use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::recover::{Recovery, recover};
+use super::remote::Remote;
+use super::rewrap;
 use super::shared::{Shared, locked};
 use super::stage::Stage;
 use super::staging::{self, StagePlan};
 use super::sweep::{self, Swept};
-use super::tree::{prepare, recognise};
+use super::tree::{prepare, recognise, recognise_bucket};
+use super::usage::{BoxUsage, ClassUsage};
+use super::vault::Keys;
+use super::water::Marks;
 
 /// A durable spool. All calls block; clones are cheap and share everything.
 #[derive(Clone)]
@@ -59,10 +69,14 @@ pub enum Check {
 pub struct SpoolStatus {
     /// Octets the disk has left.
     pub free_octets: u64,
+    /// Names (inodes) the disk has left.
+    pub free_names: u64,
     /// Committed objects.
     pub objects: u64,
     /// Stages alive or waiting for their senders.
     pub stages: u64,
+    /// Committed objects that still have to follow into the bucket.
+    pub following: u64,
     /// Files set aside under `corrupt/` because they are damaged.
     pub corrupt: u64,
     /// Syncs that failed since the start.
@@ -71,6 +85,8 @@ pub struct SpoolStatus {
     pub writable: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// What the boxes of each class hold.
+    pub classes: Vec<ClassUsage>,
 }
 
 impl Spool {
@@ -80,9 +96,38 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::Locked`], [`SpoolError::NotASpool`], [`SpoolError::Version`], [`SpoolError::Io`].
     pub fn open(files: Arc<dyn Files>, index: Index, mint: Mint, now: Now) -> Result<(Self, Recovery), SpoolError> {
+        Self::open_with(files, index, Keys::none(), mint, now)
+    }
+
+    /// As [`Spool::open`], with the master keys of what is encrypted.
+    ///
+    /// # Errors
+    /// As [`Spool::open`].
+    pub fn open_with(
+        files: Arc<dyn Files>,
+        index: Index,
+        keys: Keys,
+        mint: Mint,
+        now: Now,
+    ) -> Result<(Self, Recovery), SpoolError> {
+        Self::open_with_bucket(files, None, index, keys, mint, now)
+    }
+
+    /// As [`Spool::open_with`], with a bucket in which objects lie, too.
+    ///
+    /// # Errors
+    /// As [`Spool::open`]; [`SpoolError::Io`] if the bucket does not answer.
+    pub fn open_with_bucket(
+        files: Arc<dyn Files>,
+        remote: Option<Remote>,
+        index: Index,
+        keys: Keys,
+        mint: Mint,
+        now: Now,
+    ) -> Result<(Self, Recovery), SpoolError> {
         recognise(files.as_ref())?; // before anything is written
         let lock = take_lock(files.as_ref())?;
-        Self::start(files, lock, index, mint, now, &mut |_, _| {})
+        Self::start(files, remote, lock, index, keys, mint, now, &mut |_, _| {})
     }
 
     /// As [`Spool::open`] for a spool that is there, with an index that is made anew: every envelope is read and checked.
@@ -92,7 +137,9 @@ impl Spool {
     /// Those of [`Spool::open`]; [`SpoolError::NotASpool`] also for an empty directory.
     pub fn rebuild(
         files: Arc<dyn Files>,
+        remote: Option<Remote>,
         index: Index,
+        keys: Keys,
         mint: Mint,
         now: Now,
         told: &mut dyn FnMut(u64, u64),
@@ -102,21 +149,25 @@ impl Spool {
         }
         let lock = take_lock(files.as_ref())?;
         remove_index(files.as_ref());
-        Self::start(files, lock, index, mint, now, told)
+        Self::start(files, remote, lock, index, keys, mint, now, told)
     }
 
     fn start(
         files: Arc<dyn Files>,
+        remote: Option<Remote>,
         lock: Box<dyn Lock>,
         index: Index,
+        keys: Keys,
         mint: Mint,
         now: Now,
         told: &mut dyn FnMut(u64, u64),
     ) -> Result<(Self, Recovery), SpoolError> {
-        let (index, known) = connect(files.as_ref(), index)?;
-        let shared = Arc::new(Shared::new(files, index, mint, Some(lock)));
+        let (index, known) = connect(files.as_ref(), index, &keys)?;
+        let shared = Arc::new(Shared::new(files, remote, index, keys, mint, Some(lock)));
         prepare(&shared)?;
+        recognise_bucket(&shared, true)?;
         let recovery = recover(&shared, known, now, told)?;
+        ballast::take_in(&shared);
         Ok((Self { shared }, recovery))
     }
 
@@ -125,25 +176,97 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::NotASpool`], [`SpoolError::Version`], [`SpoolError::Io`].
     pub fn read_only(files: Arc<dyn Files>) -> Result<Self, SpoolError> {
-        if !recognise(files.as_ref())? {
+        Self::read_only_with(files, Keys::none())
+    }
+
+    /// As [`Spool::read_only`], with the master keys of what is encrypted.
+    ///
+    /// # Errors
+    /// As [`Spool::read_only`].
+    pub fn read_only_with(files: Arc<dyn Files>, keys: Keys) -> Result<Self, SpoolError> {
+        Self::read_only_with_bucket(files, None, keys)
+    }
+
+    /// As [`Spool::read_only_with`], with the bucket of the spool. The directory of its server need not be at hand: an
+    /// object that is not in the bucket yet is then not seen.
+    ///
+    /// # Errors
+    /// As [`Spool::read_only`]; [`SpoolError::Io`] if the bucket does not answer.
+    pub fn read_only_with_bucket(
+        files: Arc<dyn Files>,
+        remote: Option<Remote>,
+        keys: Keys,
+    ) -> Result<Self, SpoolError> {
+        let is_here = recognise(files.as_ref())?;
+        let shared = Shared::new(files, remote, Index::in_memory(), keys, Mint::from_number(0), None);
+        if !recognise_bucket(&shared, false)? && !is_here {
             return Err(SpoolError::NotASpool);
         }
-        let shared = Shared::new(files, Index::in_memory(), Mint::from_number(0), None);
-        let index = rebuilt(&shared)?;
+        let mut index = rebuilt(&shared)?;
+        shared.usage.recount(index.held()?);
         *locked(&shared.index) = index;
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Keeps this many octets of the disk free: below, no new stage is taken.
-    pub fn set_reserve(&self, octets: u64) {
-        self.shared.reserve_octets.store(octets, Ordering::Relaxed);
+    /// Carries something one step further into the bucket, waiting for it at most for `patience`. To be called again and
+    /// again, by as many threads as shall upload at once.
+    pub fn carry(&self, patience: Duration) -> Carried {
+        carry::carry(&self.shared, patience)
+    }
+
+    /// Lets nobody wait in [`Spool::carry`] any more.
+    pub fn stop_carrying(&self) {
+        if let Some(remote) = &self.shared.remote {
+            remote.carriage.close();
+        }
+    }
+
+    /// Takes nothing more, for this reason, until it is opened again.
+    pub fn refuse(&self, why: String) {
+        self.shared.refuse(why);
+    }
+
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// How full the disk may become before no new stage is taken.
+    pub fn set_marks(&self, marks: Marks) {
+        self.shared.water.set(marks);
+    }
+
+    /// How many objects wait for each master key that is not at hand.
+    ///
+    /// # Errors
+    /// [`SpoolError::Index`].
+    pub fn waiting_for_keys(&self) -> Result<Vec<(String, u64)>, SpoolError> {
+        ask(&self.shared, Index::waiting)
+    }
+
+    /// Wraps the keys of everything that is encrypted with the first master key. Says how many objects that were; those
+    /// whose master key is not at hand stay as they are. What is interrupted is done the next time.
+    ///
+    /// # Errors
+    /// [`SpoolError`] if the disk can't be read or written.
+    pub fn rewrap(&self) -> Result<u64, SpoolError> {
+        rewrap::rewrap(&self.shared)
+    }
+
+    /// What holds for which boxes: for each the first class that it fits. What is there stays, also over its quota.
+    pub fn set_classes(&self, classes: Vec<BoxClass>) {
+        self.shared.usage.set_classes(classes);
+    }
+
+    /// What every box holds, and may hold.
+    pub fn boxes(&self) -> Vec<BoxUsage> {
+        self.shared.usage.boxes()
     }
 
     /// A stage for a file that is about to arrive. If an earlier offer with the same resume key left octets, the stage
     /// has them, and a session that still writes there is shut out at once.
     ///
     /// # Errors
-    /// [`StageError::Exists`], [`StageError::Full`], [`StageError::TooManyStages`], [`StageError::Spool`].
+    /// [`StageError::Exists`], [`StageError::Quota`], [`StageError::Full`], [`StageError::TooManyStages`], [`StageError::Spool`].
     pub fn stage(&self, plan: StagePlan, now: Now) -> Result<Stage, StageError> {
         staging::begin(&self.shared, plan, now)
     }
@@ -194,14 +317,22 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::Index`], [`SpoolError::Io`].
     pub fn select(&self, mailbox: &str, selector: &FileInfo) -> Result<Vec<Committed>, SpoolError> {
-        let mut picked = Vec::new();
-        for id in ask(&self.shared, |index| index.select(mailbox, selector, SELECTED_OBJECTS))? {
+        let mut picked: Vec<Committed> = Vec::new();
+        let mut ids = Vec::new();
+        for lookup in self.shared.keys.lookups(selector) {
+            ids.append(&mut ask(&self.shared, |index| index.select(mailbox, selector, &lookup, SELECTED_OBJECTS))?);
+        }
+        for id in ids {
             match self.loaded(id) {
-                Ok(Some(object)) if is_type(object.envelope(), selector) => picked.push(object),
-                Ok(_) | Err(SpoolError::Corrupt { .. } | SpoolError::Newer { .. }) => {}
+                Ok(Some(object)) if is_type(object.envelope(), selector) && !picked.contains(&object) => {
+                    picked.push(object)
+                }
+                Ok(_) | Err(SpoolError::Corrupt { .. } | SpoolError::Newer { .. } | SpoolError::KeyMissing { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
+        picked.sort_by_key(|object| std::cmp::Reverse(object.envelope().stored));
+        picked.truncate(SELECTED_OBJECTS);
         Ok(picked)
     }
 
@@ -215,14 +346,34 @@ impl Spool {
     }
 
     /// One page of envelopes in the order of their ids, from the index and without icons: for people to look at. Only
-    /// [`Spool::find`] proves that an object is there.
+    /// [`Spool::find`] proves that an object is there. Of encrypted ones the index knows little, so they are read; those
+    /// whose key is not at hand are left out.
     ///
     /// # Errors
     /// [`SpoolError::Index`], [`SpoolError::Io`].
     pub fn list(&self, query: &Query) -> Result<Vec<Envelope>, SpoolError> {
         let limit = query.limit.unwrap_or(LISTED_OBJECTS).min(LISTED_OBJECTS);
-        let cursor = query.cursor.as_deref().unwrap_or("");
-        ask(&self.shared, |index| index.list(query.mailbox.as_deref(), cursor, limit))
+        let mut cursor = query.cursor.clone().unwrap_or_default();
+        let mut page = Vec::new();
+        while page.len() < limit {
+            let want = limit - page.len();
+            let rows = ask(&self.shared, |index| index.list(query.mailbox.as_deref(), &cursor, want))?;
+            let Some(last) = rows.last() else { break };
+            cursor.clone_from(&last.id);
+            for row in rows {
+                page.extend(if row.is_encrypted() { self.opened(&row.id)? } else { Some(row) });
+            }
+        }
+        Ok(page)
+    }
+
+    /// The envelope of an encrypted object without its icon, if it can be opened.
+    fn opened(&self, id: &str) -> Result<Option<Envelope>, SpoolError> {
+        match self.find_id(id) {
+            Ok(object) => Ok(object.map(|object| Envelope { icon: None, ..object.envelope().clone() })),
+            Err(SpoolError::KeyMissing { .. } | SpoolError::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The ids of everything that is published, sorted: damaged ones too, which [`Spool::list`] does not show.
@@ -242,7 +393,7 @@ impl Spool {
     pub fn read(&self, object: &Committed) -> Result<Body, SpoolError> {
         let envelope = object.envelope();
         let id = Id::parse(&envelope.id).ok_or_else(|| SpoolError::Gone { id: envelope.id.clone() })?;
-        let file = open_body(&self.shared, id, envelope.stored_octets())?;
+        let file = open_body(&self.shared, id, envelope)?;
         Ok(Body { file, offset: envelope.offset, size: envelope.size() })
     }
 
@@ -262,14 +413,17 @@ impl Spool {
         let checked = || {
             let object = self.find_id(id)?.ok_or_else(|| SpoolError::Gone { id: id.to_owned() })?;
             let body = self.read(&object)?;
-            let mut hashes = Hashes::from(body.offset);
-            hashes.catch_up(body.file.as_ref(), body.offset + body.size).map_err(SpoolError::io("reading a body"))?;
+            let id = Id::parse(id).ok_or_else(|| SpoolError::Gone { id: id.to_owned() })?;
+            let mut hashes = body.hashes();
+            match body.hash_on(&mut hashes, u64::MAX) {
+                Err(error) if error.is_broken_frame() => return Err(quarantine(&self.shared, id, BROKEN_FRAME)),
+                read => read?,
+            };
             let (sha1, sha256) = hashes.finish();
             let envelope = object.envelope();
             if (&Digest::sha1(sha1), &Digest::sha256(sha256)) == (envelope.sha1(), envelope.sha256()) {
                 return Ok(());
             }
-            let id = Id::parse(id).ok_or_else(|| SpoolError::Gone { id: id.to_owned() })?;
             Err(quarantine(&self.shared, id, "the body does not have the digests its envelope says"))
         };
         match checked() {
@@ -279,24 +433,29 @@ impl Spool {
         }
     }
 
-    /// How the spool is.
+    /// How the spool is. Where something could not be written, it is tried again.
     pub fn status(&self) -> SpoolStatus {
         let shared = &self.shared;
-        let reserve = shared.reserve_octets.load(Ordering::Relaxed);
-        let (free, unknown) = match shared.files.free_octets() {
-            Ok(octets) => (octets, None),
-            Err(error) => (0, Some(format!("free space is unknown: {error}"))),
+        let ailment = ailment(shared);
+        let space = shared.files.space();
+        let level = match &space {
+            Ok(space) => shared.water.look(*space),
+            Err(error) => Some(format!("free space is unknown: {error}")),
         };
-        let low = || (free <= reserve).then(|| format!("{free} octets are free and {reserve} are kept in reserve"));
-        let reason = shared.failure().or(unknown).or_else(low);
+        let trouble = || shared.remote.as_ref().and_then(|remote| remote.store.trouble());
+        let reason = ailment.or(level).or_else(trouble);
+        let Space { free_octets, free_names, .. } = space.unwrap_or_default();
         SpoolStatus {
-            free_octets: free,
+            free_octets,
+            free_names,
             objects: ask(shared, Index::objects).unwrap_or(0),
             stages: locked(&shared.desk).stages() as u64,
-            corrupt: shared.files.list(CORRUPT).map_or(0, |names| damaged(&names)),
+            following: shared.remote.as_ref().map_or(0, |remote| remote.carriage.following().len() as u64),
+            corrupt: objects::aside(shared).map_or(0, |names| damaged(&names)),
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
             writable: reason.is_none(),
             reason,
+            classes: shared.usage.classes(),
         }
     }
 
@@ -307,6 +466,14 @@ impl Spool {
     /// [`SpoolError::Io`].
     pub fn stages(&self) -> Result<Vec<Arriving>, SpoolError> {
         arriving::list(&self.shared)
+    }
+
+    /// What was set aside because it does not pass its checks.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub fn set_aside(&self) -> Result<Vec<Aside>, SpoolError> {
+        aside::list(&self.shared)
     }
 
     /// Removes a stage that waits for its sender; says no if nothing of this id waits.
@@ -337,6 +504,27 @@ impl Body {
     /// Length in octets.
     pub const fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Nothing of it is hashed yet.
+    pub(super) fn hashes(&self) -> Hashes {
+        Hashes::from(self.offset)
+    }
+
+    /// Hashes at most so many octets more, and says how many it were.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`].
+    pub(super) fn hash_on(&self, hashes: &mut Hashes, octets: u64) -> Result<u64, SpoolError> {
+        let from = hashes.end();
+        let end = from.saturating_add(octets).min(self.offset + self.size);
+        hashes.catch_up(self.file.as_ref(), end).map_err(SpoolError::io("reading a body"))?;
+        Ok(end - from)
+    }
+
+    /// Whether nothing is left to be hashed.
+    pub(super) const fn is_hashed(&self, hashes: &Hashes) -> bool {
+        hashes.end() >= self.offset + self.size
     }
 
     /// Reads at `offset`; zero octets mean the end.

@@ -1,7 +1,8 @@
 //! What the directories and the index say of every id: each listed once, sorted, and walked through side by side.
 
 use super::error::SpoolError;
-use super::layout::{Id, JOURNAL, STAGE, split};
+use super::file_store;
+use super::layout::{Id, JOURNAL, STAGE, UPLOAD, split};
 use super::objects;
 use super::shared::Shared;
 
@@ -9,6 +10,8 @@ use super::shared::Shared;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Traces {
     pub(super) envelope: bool,
+    /// The bucket has the envelope.
+    pub(super) remote: bool,
     /// The index has it.
     pub(super) known: bool,
     pub(super) body: bool,
@@ -17,9 +20,17 @@ pub(super) struct Traces {
     pub(super) state: bool,
 }
 
+impl Traces {
+    /// There is an envelope, wherever it is.
+    pub(super) const fn is_published(&self) -> bool {
+        self.envelope || self.remote
+    }
+}
+
 /// All ids that are anywhere. A spool may have millions, so they are kept as lists and in no table.
 pub(super) struct Survey {
-    pub(super) published: Vec<Id>,
+    published: Vec<Id>,
+    remotes: Vec<Id>,
     known: Vec<Id>,
     bodies: Vec<Id>,
     stages: Vec<Id>,
@@ -37,44 +48,59 @@ impl Survey {
     pub(super) fn of(shared: &Shared, known: Vec<Id>) -> Result<Self, SpoolError> {
         let listing = || SpoolError::io("listing the spool");
         let mut survey = Self {
-            published: objects::published(shared).map_err(listing())?,
+            published: file_store::published(shared).map_err(listing())?,
+            remotes: Vec::new(),
             known,
-            bodies: objects::bodies(shared).map_err(listing())?,
+            bodies: file_store::bodies(shared).map_err(listing())?,
             stages: Vec::new(),
             journals: Vec::new(),
-            states: objects::states(shared).map_err(listing())?,
+            states: objects::states(shared).map_err(listing())?.into_iter().collect(),
             drafts: 0,
         };
+        if let Some(remote) = &shared.remote {
+            survey.remotes = remote.store.published().map_err(SpoolError::io("listing the bucket"))?;
+        }
         for name in shared.files.list(STAGE).map_err(listing())? {
             match split(&name) {
                 Some((id, "")) => survey.stages.push(id),
                 Some((id, JOURNAL)) => survey.journals.push(id),
-                Some(_) => {
-                    shared.remove_quietly(&format!("{STAGE}/{name}"));
+                Some((_, UPLOAD)) => {} // swept when it is nobody's
+                Some((id, _)) => {
+                    shared.shred(id, &format!("{STAGE}/{name}"));
                     survey.drafts += 1;
                 }
                 None => {} // not ours, and not under a name we would ever use
             }
         }
-        let Self { published, known, bodies, stages, journals, states, .. } = &mut survey;
-        for ids in [published, known, bodies, stages, journals, states] {
+        let Self { published, remotes, known, bodies, stages, journals, states, .. } = &mut survey;
+        for ids in [published, remotes, known, bodies, stages, journals, states] {
             ids.sort_unstable();
         }
         Ok(survey)
     }
 
+    /// Whether there is an envelope of this id, wherever it is.
+    pub(super) fn is_published(&self, id: Id) -> bool {
+        [&self.published, &self.remotes].iter().any(|ids| ids.binary_search(&id).is_ok())
+    }
+
+    /// How many envelopes there are; one that is on its way into the bucket counts twice.
+    pub(super) fn published(&self) -> usize {
+        self.published.len() + self.remotes.len()
+    }
+
     /// Every id once, the oldest first.
     pub(super) fn ids(&self) -> impl Iterator<Item = (Id, Traces)> {
-        let Self { published, known, bodies, stages, journals, states, .. } = self;
-        let mut lists = [published, known, bodies, stages, journals, states].map(Vec::as_slice);
+        let Self { published, remotes, known, bodies, stages, journals, states, .. } = self;
+        let mut lists = [published, remotes, known, bodies, stages, journals, states].map(Vec::as_slice);
         std::iter::from_fn(move || {
             let id = lists.iter().filter_map(|list| list.first()).min().copied()?;
-            let [envelope, known, body, stage, journal, state] = lists.each_mut().map(|list| {
+            let [envelope, remote, known, body, stage, journal, state] = lists.each_mut().map(|list| {
                 let is_here = list.first() == Some(&id);
                 *list = &list[usize::from(is_here)..];
                 is_here
             });
-            Some((id, Traces { envelope, known, body, stage, journal, state }))
+            Some((id, Traces { envelope, remote, known, body, stage, journal, state }))
         })
     }
 }

@@ -1,15 +1,20 @@
 //! What time takes away: stages nobody came back for, drafts nobody finished, the memory of deletions.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::model::limits::{ORPHAN_KEPT, STAGE_KEPT, TOMBSTONE_KEPT};
+use crate::model::limits::{ORPHAN_KEPT, STAGE_KEPT, TOMBSTONE_KEPT, UPLOAD_KEPT};
 use crate::model::{Now, Wall};
 
+use super::ballast;
+use super::bucket::Unfinished;
+use super::carry;
 use super::commit::{DELETED, State};
 use super::error::SpoolError;
-use super::layout::{CORRUPT, Id, ORPHAN, STAGE, split};
+use super::layout::{CORRUPT, Id, ORPHAN, STAGE, UPLOAD, split};
 use super::objects;
 use super::shared::{Holder, Shared, locked};
+use super::upload;
 
 /// What a sweep has removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub struct Swept {
     pub tombstones: u64,
     /// Bodies of interrupted commits nobody has asked for.
     pub orphans: u64,
+    /// Uploads to the bucket that nobody will finish.
+    pub uploads: u64,
 }
 
 /// Removes what is too old or belongs to nobody.
@@ -30,11 +37,14 @@ pub struct Swept {
 /// [`SpoolError`] if the disk can't be read or written; what is left is swept the next time.
 pub(super) fn sweep(shared: &Shared, now: Now) -> Result<Swept, SpoolError> {
     shared.writable()?;
+    ballast::take_in(shared);
+    let date = shared.calendar.date(now);
     Ok(Swept {
         stages: old_stages(shared, now),
         leftovers: leftovers(shared)?,
-        tombstones: tombstones(shared, now.wall)?,
-        orphans: orphans(shared, now.wall)?,
+        tombstones: tombstones(shared, date)?,
+        orphans: orphans(shared, date)?,
+        uploads: uploads(shared, date)?,
     })
 }
 
@@ -68,8 +78,33 @@ fn leftovers(shared: &Shared) -> Result<u64, SpoolError> {
     let mut swept = 0;
     for name in names {
         let Some((id, suffix)) = split(&name) else { continue };
-        if suffix != ".state" && !owned.contains(&id) {
+        if suffix != ".state" && suffix != UPLOAD && !owned.contains(&id) {
             shared.remove_quietly(&format!("{STAGE}/{name}"));
+            swept += 1;
+        }
+    }
+    Ok(swept)
+}
+
+/// Uploads whose stage is gone, and those of which nobody here knows: a crash may have come between the bucket's word and
+/// ours, and a node of yesterday may have had another disk. A bucket that can't list them has its own rules for them.
+fn uploads(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
+    let Some(remote) = &shared.remote else { return Ok(0) };
+    let names = shared.files.list(STAGE).map_err(SpoolError::io("listing the stage"))?;
+    let recorded: HashSet<Id> =
+        names.iter().filter_map(|name| split(name)).filter(|(_, suffix)| *suffix == UPLOAD).map(|(id, _)| id).collect();
+    let mut owned = locked(&shared.desk).owned();
+    owned.extend(remote.carriage.following());
+    let mut swept = 0;
+    for id in recorded.difference(&owned) {
+        upload::abandon(carry::route(shared, remote), *id).map_err(SpoolError::io("giving an upload up"))?;
+        swept += 1;
+    }
+    let old = |unfinished: &Unfinished| is_old(unfinished.begun, now, UPLOAD_KEPT);
+    for unfinished in remote.store.unfinished().map_err(SpoolError::io("listing uploads"))?.into_iter().filter(old) {
+        let id = unfinished.key.rsplit('/').next().and_then(Id::parse);
+        if id.is_some_and(|id| !owned.contains(&id)) {
+            remote.store.give_up(&unfinished).map_err(SpoolError::io("giving an upload up"))?;
             swept += 1;
         }
     }
@@ -106,7 +141,17 @@ fn orphans(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
     let orphans = names.iter().filter_map(|name| split(name)).filter(|(_, suffix)| *suffix == ORPHAN);
     let old: Vec<Id> = orphans.map(|(id, _)| id).filter(|id| is_old(id.minted(), now, ORPHAN_KEPT)).collect();
     old.iter().for_each(|id| shared.remove_quietly(&id.orphan()));
-    Ok(old.len() as u64)
+    let Some(remote) = &shared.remote else { return Ok(old.len() as u64) };
+    let mut owned = locked(&shared.desk).owned();
+    owned.extend(remote.carriage.following());
+    let bodies = remote.store.orphans().map_err(SpoolError::io("listing the bucket"))?;
+    let bodies = bodies.into_iter().filter(|(id, put)| is_old(*put, now, ORPHAN_KEPT) && !owned.contains(id));
+    let mut swept = old.len() as u64;
+    for (id, _) in bodies {
+        remote.store.delete_body(id).map_err(SpoolError::io("removing an orphan"))?;
+        swept += 1;
+    }
+    Ok(swept)
 }
 
 /// Long enough ago for nobody to ask any more.

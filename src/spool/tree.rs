@@ -5,7 +5,8 @@ use std::io;
 use super::error::SpoolError;
 use super::files::{Files, read_small};
 use super::layout::{
-    DATA, DIRECTORIES, INDEX_FILES, LETTERS, LOCK_FILE, QUEUED, VERSION, VERSION_DRAFT, VERSION_FILE, shard,
+    BALLAST_FILE, DATA, DIRECTORIES, INDEX_FILES, LETTERS, LOCK_FILE, QUEUED, VERSION, VERSION_DRAFT, VERSION_FILE,
+    shard, version_line,
 };
 use super::shared::Shared;
 
@@ -24,7 +25,7 @@ pub(super) fn prepare(shared: &Shared) -> Result<(), SpoolError> {
         shared.sync_dir("")?;
         if is_new {
             shared.remove_quietly(VERSION_DRAFT);
-            shared.write_small(VERSION_DRAFT, format!("restante-spool {VERSION}\n").as_bytes())?;
+            shared.write_small(VERSION_DRAFT, version_line().as_bytes())?;
             files.rename(VERSION_DRAFT, VERSION_FILE)?;
             shared.sync_dir("")?;
         }
@@ -40,7 +41,7 @@ pub(super) fn prepare(shared: &Shared) -> Result<(), SpoolError> {
 /// [`SpoolError::Io`].
 pub(super) fn recognise(files: &dyn Files) -> Result<bool, SpoolError> {
     match read_small(files, VERSION_FILE, 256) {
-        Ok(octets) if octets == format!("restante-spool {VERSION}\n").into_bytes() => return Ok(true),
+        Ok(octets) if octets == version_line().into_bytes() => return Ok(true),
         Ok(octets) => {
             let found = String::from_utf8_lossy(&octets).trim().to_owned();
             return Err(SpoolError::Version { found, known: VERSION });
@@ -56,8 +57,20 @@ pub(super) fn recognise(files: &dyn Files) -> Result<bool, SpoolError> {
     Ok(false)
 }
 
+/// Whether the bucket of the spool, if it has one, is one of ours; a bucket with nothing of a spool in it becomes one.
+///
+/// # Errors
+/// [`SpoolError::Version`] if it is another release's; [`SpoolError::Io`].
+pub(super) fn recognise_bucket(shared: &Shared, may_make: bool) -> Result<bool, SpoolError> {
+    let Some(remote) = &shared.remote else { return Ok(false) };
+    remote.store.recognise(may_make).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => SpoolError::Version { found: error.to_string(), known: VERSION },
+        _ => SpoolError::io("reading VERSION in the bucket")(error),
+    })
+}
+
 /// What a start that was interrupted, a checkout, or a fresh file system leaves in a directory.
 fn may_be_found_in_a_new_spool(name: &str) -> bool {
-    let ours = [VERSION_DRAFT, LOCK_FILE, "README.md", "lost+found"];
+    let ours = [VERSION_DRAFT, LOCK_FILE, BALLAST_FILE, "README.md", "lost+found"];
     name.starts_with('.') || ours.contains(&name) || DIRECTORIES.contains(&name) || INDEX_FILES.contains(&name)
 }

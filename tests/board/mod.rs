@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use restante::engine::link::Bearer;
 use restante::engine::policy::{Door, Doors};
-use restante::engine::{Command, Engine, Input, LinkId, Notice, Output, Policy, Unattended};
+use restante::engine::{Command, Engine, Input, LinkId, Manners, Notice, Output, Policy, Unattended};
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
 use restante::msrp::{Arrival, Carrier, FailureReport, InboundKey, KnockId, MsrpUri, SessionKey};
@@ -23,6 +23,8 @@ pub(crate) struct Board {
     pub(crate) engine: Engine,
     pub(crate) now: Now,
     pub(crate) out: Outbox<Output>,
+    /// The phones' User-Agent.
+    pub(crate) agent: &'static str,
     flow: Flow,
     calls: u64,
     knocks: u64,
@@ -39,6 +41,10 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
     pub(crate) fn conn(&self) -> &str {
         self.to.split_once("tag=").map_or("", |(_, tag)| tag)
     }
@@ -46,8 +52,13 @@ impl Call {
 
 impl Board {
     pub(crate) fn new(unattended: Unattended) -> Self {
+        Self::with(unattended, |_| {})
+    }
+
+    /// One whose policy differs.
+    pub(crate) fn with(unattended: Unattended, differ: impl FnOnce(&mut Policy)) -> Self {
         let mut mint = Mint::from_number(1);
-        let policy = Policy {
+        let mut policy = Policy {
             doors: Doors {
                 first: Door { carrier: Carrier::Tcp, host: STORE.to_string(), port: 2855 },
                 others: Vec::new(),
@@ -63,18 +74,21 @@ impl Board {
             accept_wrapped_types: Vec::new(),
             trusted: vec!["192.0.2.0/24".parse().expect("a network")],
             unattended,
+            manners: Manners::default(),
             peers: Vec::new(),
             relay: None,
             trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
         };
+        differ(&mut policy);
         let endpoint = Endpoint::new(sip::Config::default(), mint.fork());
-        let interpreter = Interpreter::new(msml::Config::default(), mint.fork());
+        let interpreter = Interpreter::new(msml::Limits::default(), mint.fork());
         let address = |host: Ipv4Addr| SocketAddr::from((host, 5060));
         Self {
             engine: Engine::new(policy, endpoint, interpreter, mint),
             now: Now::default(),
             out: Outbox::new(),
+            agent: "Phone/1",
             flow: Flow { id: FlowId(1), transport: Transport::Udp, local: address(STORE), remote: address(PHONE) },
             calls: 0,
             knocks: 0,
@@ -100,10 +114,11 @@ impl Board {
         self.cseq += 1;
         let (cseq, kind) =
             (self.cseq, if body.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") });
+        let agent = self.agent;
         let text = format!(
             "{method} sip:bob@192.0.2.10 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK{call}x{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:alice@192.0.2.9>;tag=a{call}\r\nTo: {to}\r\nCall-ID: call-{call}\r\n\
-             CSeq: {cseq} {method}\r\nContact: <sip:alice@192.0.2.9>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+             CSeq: {cseq} {method}\r\nContact: <sip:alice@192.0.2.9>\r\nUser-Agent: {agent}\r\n{kind}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
         self.give(Input::Sip(sip::Input::Octets { flow: self.flow, octets: text.into() }))
@@ -154,6 +169,29 @@ impl Board {
             call.conn()
         );
         self.request("INFO", call.number, &call.to, "application/msml+xml", &document)
+    }
+
+    /// MSML on the call, and the whole answer.
+    pub(crate) fn info(&mut self, call: &Call, kind: &str, document: &str) -> String {
+        let outputs = self.request("INFO", call.number, &call.to, kind, document);
+        let answers = |text: &String| text.starts_with("SIP/2.0 ");
+        outputs.iter().filter_map(sip_text).find(answers).expect("an answer")
+    }
+
+    /// The MSML that the engine says in INFOs of its own, each answered with 200: type and body.
+    pub(crate) fn heard(&mut self, mut outputs: Vec<Output>) -> Vec<(String, String)> {
+        let mut heard = Vec::new();
+        while let Some(info) = outputs.iter().filter_map(sip_text).find(|text| text.starts_with("INFO ")) {
+            let (head, body) = info.split_once("\r\n\r\n").expect("a body");
+            let kind = head.lines().find_map(|line| line.strip_prefix("Content-Type: ")).expect("a type");
+            heard.push((kind.to_owned(), body.to_owned()));
+            let copied = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "];
+            let copied = head.lines().filter(|line| copied.iter().any(|name| line.starts_with(name)));
+            let copied: String = copied.map(|line| format!("{line}\r\n")).collect();
+            let octets = format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n").into();
+            outputs = self.give(Input::Sip(sip::Input::Octets { flow: self.flow, octets }));
+        }
+        heard
     }
 
     pub(crate) fn bye(&mut self, call: &Call) -> Vec<Output> {

@@ -63,18 +63,36 @@ pub(crate) struct Citation {
 
 /// Every citation in `src` and `tests`, and every word that looks like one and is none.
 pub(crate) fn citations(root: &Path) -> (Vec<Citation>, Vec<String>) {
-    let (mut paths, mut found, mut faults) = (Vec::new(), Vec::new(), Vec::new());
-    ["src", "tests"].iter().for_each(|folder| walk(&root.join(folder), &mut paths));
-    paths.sort();
-    for path in paths {
-        let text = fs::read_to_string(&path).expect("a source file");
-        let file = path.strip_prefix(root).expect("a path of the checkout").to_string_lossy().replace('\\', "/");
-        if file.starts_with("tests/conformance") {
-            continue; // its examples are no citations
-        }
-        read(&file, &text, &mut found, &mut faults);
+    let (mut found, mut faults) = (Vec::new(), Vec::new());
+    for (file, text) in sources(root).into_iter().filter(|(file, _)| !file.starts_with("tests/conformance")) {
+        read(&file, &text, &mut found, &mut faults); // the examples over there are no citations
     }
     (found, faults)
+}
+
+/// Every word that is wanted and stands in a comment at a test: the word, the file, the test.
+pub(crate) fn named_at_tests(root: &Path, wanted: impl Fn(&str) -> bool) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for (file, text) in sources(root) {
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.trim_start().starts_with("//")) {
+            let test = owner(&lines, at).filter(|at| is_test(&lines, *at)).and_then(|at| function(lines[at]));
+            let Some(test) = test else { continue };
+            let named = words(line).filter(|word| wanted(word));
+            found.extend(named.map(|word| (word.to_owned(), file.clone(), test.to_owned())));
+        }
+    }
+    found
+}
+
+/// Every source file of `src` and `tests`, by its path in the checkout, with its text.
+fn sources(root: &Path) -> Vec<(String, String)> {
+    let mut paths = Vec::new();
+    ["src", "tests"].iter().for_each(|folder| walk(&root.join(folder), &mut paths));
+    paths.sort();
+    let name =
+        |path: &Path| path.strip_prefix(root).expect("a path of the checkout").to_string_lossy().replace('\\', "/");
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).expect("a source file"))).collect()
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {

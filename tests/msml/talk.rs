@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use restante::model::{Instant, Machine, Mint, Now, Outbox};
-use restante::msml::{Config, ContextId, End, Input, Interpreter, Output, PrimitiveKey, Style, Work};
+use restante::msml::{
+    ConnectionReport, ContextId, End, Input, Interpreter, Limits, Output, PrimitiveKey, Record, Style, Work,
+};
 
 use crate::msml;
 
@@ -19,18 +21,27 @@ pub(crate) struct Talk {
     pub(crate) clock: Duration,
     pub(crate) requests: u64,
     pub(crate) style: Style,
+    /// What the owner of connections tells an audit.
+    pub(crate) report: ConnectionReport,
     said: Vec<String>,
 }
 
 impl Talk {
     /// Alice is connected.
     pub(crate) fn new() -> Self {
-        Self::with(Config::default())
+        Self::with(Limits::default())
     }
 
-    pub(crate) fn with(config: Config) -> Self {
-        let interpreter = Interpreter::new(config, Mint::from_number(1));
-        let mut talk = Self { interpreter, clock: Duration::ZERO, requests: 0, style: Style::default(), said: vec![] };
+    pub(crate) fn with(limits: Limits) -> Self {
+        let interpreter = Interpreter::new(limits, Mint::from_number(1));
+        let mut talk = Self {
+            interpreter,
+            clock: Duration::ZERO,
+            requests: 0,
+            style: Style::default(),
+            report: ConnectionReport::default(),
+            said: vec![],
+        };
         talk.tell(Input::Connected { conn: "TagOfAlice".to_owned(), context: ALICE });
         talk
     }
@@ -74,16 +85,17 @@ impl Talk {
     /// One output as one line; documents without what F-1 fixes for all of them.
     fn line(&mut self, output: Output) -> String {
         match output {
-            Output::Reply { request, body, .. } => {
+            Output::Reply { request, reply } => {
                 assert_eq!(request, self.requests);
-                self.content(&body)
+                let report = self.report.clone();
+                self.content(&reply.answer(|_| Some(report.clone())).body)
             }
             Output::Event { context, body, .. } => format!("to {}: {}", context.0, self.content(&body)),
             Output::EventLost { context, body, .. } => format!("lost to {}: {}", context.0, self.content(&body)),
             Output::Start { primitive, conn, dialog, work } => {
                 assert!(dialog.starts_with(&format!("conn:{conn}/dialog:")));
                 let what = match work {
-                    Work::Record(record) => format!("record {}{}", record.dest, mood(record.suspended)),
+                    Work::Record(record) => format!("record {}{}", destinations(&record), mood(record.suspended)),
                     Work::Play(play) => {
                         let files: Vec<String> = play.files.iter().map(|file| file.uri.to_string()).collect();
                         format!("play {}{}", files.join(" "), mood(play.suspended))
@@ -124,6 +136,10 @@ impl Drop for Talk {
             assert_eq!(invalid, None);
         }
     }
+}
+
+fn destinations(record: &Record) -> String {
+    record.destinations().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn mood(suspended: bool) -> &'static str {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use restante::engine::{
-    CallMedia, Command, Door, Doors, Engine, Input, LinkId, Order, OrderId, Output, Policy, Ticket, Trunk, Unattended,
-    Verify,
+    CallMedia, Command, Door, Doors, Engine, Input, LinkId, Manners, Order, OrderId, Output, Policy, Ticket, Trunk,
+    Unattended, Verify,
 };
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
@@ -76,6 +76,7 @@ pub(crate) fn policy(trunk: Trunk) -> Policy {
         accept_wrapped_types: Vec::new(),
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],
         unattended: Unattended::Deposit,
+        manners: Manners::default(),
         peers: Vec::new(),
         trunks: vec![("192.0.2.0/24".parse().expect("a network"), trunk)],
         relay: None,
@@ -104,7 +105,7 @@ impl Table {
     pub(crate) fn with(policy: Policy) -> Self {
         let mut mint = Mint::from_number(6714);
         let endpoint = Endpoint::new(sip::Config::default(), mint.fork());
-        let interpreter = Interpreter::new(msml::Config::default(), mint.fork());
+        let interpreter = Interpreter::new(msml::Limits::default(), mint.fork());
         Self {
             engine: Engine::new(policy, endpoint, interpreter, mint),
             now: Now::default(),

@@ -16,6 +16,8 @@ pub(crate) struct Timeline {
     instant: Instant,
     queue: BTreeMap<(Instant, u64), Event>,
     planned: u64,
+    /// How far the wall clock has jumped, in microseconds.
+    jumped: i64,
 }
 
 /// A way on which nothing overtakes: a byte stream, a channel between tasks.
@@ -26,7 +28,13 @@ impl Timeline {
     pub(crate) fn now(&self) -> Now {
         let micros =
             u64::try_from(self.instant.since_origin().as_micros()).expect("simulations take less than an aeon");
-        Now { instant: self.instant, wall: Wall::from_micros(EPOCH_MICROS + micros) }
+        let wall = (EPOCH_MICROS + micros).saturating_add_signed(self.jumped);
+        Now { instant: self.instant, wall: Wall::from_micros(wall) }
+    }
+
+    /// The wall clock is set anew.
+    pub(crate) const fn jump(&mut self, secs: i64) {
+        self.jumped += secs * 1_000_000;
     }
 
     /// Plans an event.

@@ -1,15 +1,18 @@
 //! A disk in memory that forgets what was not synced, fails when told to, and loses power when told to.
 #![allow(dead_code, reason = "each test crate that borrows this module uses its own part of it")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use restante::model::Mint;
-use restante::spool::{File, Files, Lock, Mode};
+use restante::spool::{File, Files, Lock, Mode, Space};
 
 /// A drive writes sectors whole; a power cut falls between two of them.
 const SECTOR_OCTETS: usize = 512;
+
+/// What lay on the disk before.
+const STALE: u8 = 0xA5;
 
 /// What happens instead of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,8 @@ struct Inode {
     live: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<(usize, Vec<u8>)>,
+    /// Room that it holds beyond its octets.
+    reserved: u64,
     /// A sync of everything has lost something of this file; the next sync of the file says so.
     lost: Option<Fault>,
 }
@@ -61,8 +66,11 @@ struct Disk {
     pending: Vec<Change>,
     inodes: Vec<Inode>,
     capacity: Option<u64>,
+    names: Option<u64>,
     calls: Vec<String>,
     faults: HashMap<usize, Fault>,
+    lasting: HashMap<&'static str, Fault>,
+    fails_sync: bool,
     off: bool,
     locked: bool,
     /// It can't sync everything at once.
@@ -90,9 +98,36 @@ impl SimFiles {
         self.disk().faults.insert(at, fault);
     }
 
+    /// Lets the next sync, of whatever it is, fail and lose what it should have kept.
+    pub(crate) fn fail_next_sync(&self) {
+        self.disk().fails_sync = true;
+    }
+
+    /// Lets every call of this name meet with a fault, until the disk is healed.
+    pub(crate) fn inject_lasting(&self, call: &'static str, fault: Fault) {
+        self.disk().lasting.insert(call, fault);
+    }
+
+    /// From now on nothing fails.
+    pub(crate) fn heal(&self) {
+        let mut disk = self.disk();
+        disk.lasting.clear();
+        disk.faults.clear();
+    }
+
     /// Room for this many octets in all.
     pub(crate) fn set_capacity(&self, octets: u64) {
         self.disk().capacity = Some(octets);
+    }
+
+    /// Room for this many files in all.
+    pub(crate) fn set_names(&self, names: u64) {
+        self.disk().names = Some(names);
+    }
+
+    /// How many octets are in use.
+    pub(crate) fn used(&self) -> u64 {
+        self.disk().space().used_octets
     }
 
     /// Every file there is.
@@ -134,7 +169,15 @@ impl SimFiles {
     /// The disk after `kill -9`: the process is gone, the page cache is not.
     pub(crate) fn kill(&self) -> Self {
         let disk = self.disk();
-        Self::of(Disk { calls: Vec::new(), faults: HashMap::new(), off: false, locked: false, ..disk.clone() })
+        Self::of(Disk {
+            calls: Vec::new(),
+            faults: HashMap::new(),
+            lasting: HashMap::new(),
+            fails_sync: false,
+            off: false,
+            locked: false,
+            ..disk.clone()
+        })
     }
 
     /// The disk after a power cut. What was not synced is there, not there, or torn, as the seed has it.
@@ -206,6 +249,11 @@ impl Inode {
         octets[at..at + piece.len()].copy_from_slice(piece);
     }
 
+    /// How much of the disk it takes.
+    fn room(&self) -> u64 {
+        self.reserved.max(self.live.len() as u64)
+    }
+
     fn sync(&mut self) {
         for (at, octets) in self.unsynced.drain(..) {
             Self::write(&mut self.durable, at, &octets);
@@ -215,7 +263,13 @@ impl Inode {
     fn after_crash(&self, mint: &mut Mint) -> Self {
         let mut octets = self.durable.clone();
         for (at, write) in &self.unsynced {
-            let fate = mint.octet() % 4; // none, all, or sector by sector
+            let fate = mint.octet() % 6; // none, all, sector by sector, or the new length alone
+            if fate > 3 {
+                // What a file system shows that writes down a length before the octets: zeros, or what lay there before.
+                let stale = if fate == 4 { 0 } else { STALE };
+                octets.resize(octets.len().max(at + write.len()), stale);
+                continue;
+            }
             for (index, sector) in write.chunks(SECTOR_OCTETS).enumerate() {
                 if fate == 1 || (fate > 1 && mint.octet().is_multiple_of(2)) {
                     Self::write(&mut octets, at + index * SECTOR_OCTETS, sector);
@@ -229,7 +283,11 @@ impl Inode {
 impl Disk {
     /// Counts a call and lets the fault that waits for it happen.
     fn step(&mut self, call: &str, path: &str) -> io::Result<Option<Fault>> {
-        let fault = self.faults.get(&self.calls.len()).copied();
+        let lasting = self.lasting.get(call).copied();
+        let mut fault = self.faults.get(&self.calls.len()).copied().or(lasting);
+        if fault.is_none() && call.starts_with("sync") && std::mem::take(&mut self.fails_sync) {
+            fault = Some(Fault::Eio);
+        }
         self.calls.push(format!("{call} {path}"));
         if self.off || fault == Some(Fault::Crash) {
             self.off = true;
@@ -278,9 +336,19 @@ impl Disk {
         self.inodes.iter_mut().for_each(Inode::sync);
     }
 
-    fn free(&self) -> u64 {
-        let used: usize = self.inodes.iter().map(|inode| inode.live.len()).sum();
-        self.capacity.unwrap_or(1 << 40).saturating_sub(used as u64)
+    fn space(&self) -> Space {
+        let entries = self.live.values().filter_map(|entry| match entry {
+            Entry::File(inode) => Some(*inode),
+            Entry::Dir => None,
+        });
+        let inodes: BTreeSet<usize> = entries.collect();
+        let used_octets = inodes.iter().map(|inode| self.inodes[*inode].room()).sum();
+        Space {
+            used_octets,
+            free_octets: self.capacity.unwrap_or(1 << 40).saturating_sub(used_octets),
+            used_names: inodes.len() as u64,
+            free_names: self.names.unwrap_or(1 << 30).saturating_sub(inodes.len() as u64),
+        }
     }
 }
 
@@ -309,6 +377,7 @@ impl Files for SimFiles {
             (Ok(_), Mode::Create) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Err(error), Mode::Write | Mode::Read) => return Err(error),
             (Ok(inode), _) => inode,
+            (Err(_), Mode::Create) if disk.space().free_names == 0 => return Err(io::ErrorKind::StorageFull.into()),
             (Err(_), Mode::Create) => {
                 disk.inodes.push(Inode::default());
                 let inode = disk.inodes.len() - 1;
@@ -374,10 +443,14 @@ impl Files for SimFiles {
         Ok(true)
     }
 
-    fn free_octets(&self) -> io::Result<u64> {
+    fn space(&self) -> io::Result<Space> {
         let mut disk = self.disk();
-        disk.plain("free_octets", "")?;
-        Ok(disk.free())
+        disk.plain("space", "")?;
+        Ok(disk.space())
+    }
+
+    fn may_write(&self, dir: &str) -> io::Result<()> {
+        self.disk().plain("may_write", dir).map(drop)
     }
 
     fn lock(&self, path: &str) -> io::Result<Box<dyn Lock>> {
@@ -392,7 +465,11 @@ impl Files for SimFiles {
 
 struct SimLock(SimFiles);
 
-impl Lock for SimLock {}
+impl Lock for SimLock {
+    fn is_in_place(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl Drop for SimLock {
     fn drop(&mut self) {
@@ -410,8 +487,8 @@ impl File for SimFile {
     fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
         let mut disk = self.files.disk();
         let fault = disk.step("write", &self.path)?;
-        let grown = (offset + octets.len() as u64).saturating_sub(disk.inodes[self.inode].live.len() as u64);
-        let fault = if grown > disk.free() { Some(Fault::Enospc) } else { fault };
+        let grown = (offset + octets.len() as u64).saturating_sub(disk.inodes[self.inode].room());
+        let fault = if grown > disk.space().free_octets { Some(Fault::Enospc) } else { fault };
         let written = match fault {
             None => octets,
             Some(Fault::Skip) => &[],
@@ -459,10 +536,17 @@ impl File for SimFile {
     fn reserve(&self, octets: u64) -> io::Result<()> {
         let mut disk = self.files.disk();
         disk.plain("reserve", &self.path)?;
-        if octets > disk.free() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if octets.saturating_sub(disk.inodes[self.inode].room()) > disk.space().free_octets {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.inodes[self.inode].reserved = octets;
+        Ok(())
     }
 
     fn release(&self) -> io::Result<()> {
-        self.files.disk().plain("release", &self.path).map(drop)
+        let mut disk = self.files.disk();
+        disk.plain("release", &self.path)?;
+        disk.inodes[self.inode].reserved = 0;
+        Ok(())
     }
 }

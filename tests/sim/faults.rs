@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use restante::model::{FileInfo, Mint, Now, ObjectUri};
-use restante::spool::{Committed, EnvelopeDraft, File, Files, Index, Lock, Mode, Spool, StagePlan};
+use restante::spool::{Committed, EnvelopeDraft, File, Files, Index, Lock, Mode, Space, Spool, StagePlan};
 
 use crate::disk::SimFiles;
 
@@ -86,8 +86,12 @@ impl Files for Forgetful {
         Ok(false) // it forgets some of those that are done one by one
     }
 
-    fn free_octets(&self) -> io::Result<u64> {
-        self.files.free_octets()
+    fn space(&self) -> io::Result<Space> {
+        self.files.space()
+    }
+
+    fn may_write(&self, dir: &str) -> io::Result<()> {
+        self.files.may_write(dir)
     }
 
     fn lock(&self, path: &str) -> io::Result<Box<dyn Lock>> {

@@ -56,6 +56,7 @@ fn replay(seed: u64) {
     assert!(ending.faults.is_empty(), "seed {seed}:\n{}", ending.faults.join("\n"));
 }
 
+// R1, R2, R3, R5, R11, R21
 #[test]
 fn every_promise_is_kept_in_two_hundred_worlds() {
     if let Some(seed) = number("SIM_SEED") {
@@ -85,6 +86,7 @@ fn the_same_seed_tells_the_same_story() {
     }
 }
 
+// R1, R2, R3
 #[test]
 fn a_crash_at_any_step_of_a_deposit_loses_nothing_that_was_promised() {
     let steps = World::run(Plan::small_deposit(), false).steps;
@@ -148,6 +150,7 @@ fn caught(bug: Bug) -> String {
     found.unwrap_or_else(|| panic!("nobody missed anything with {bug:?}"))
 }
 
+// R4
 #[test]
 fn a_sync_that_is_left_out_is_caught() {
     for bug in [Bug::FileSync, Bug::DirSync] {

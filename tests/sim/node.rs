@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use restante::engine::{Door, Doors, Engine, LinkId, Policy, Unattended, Verify};
+use restante::engine::{Door, Doors, Engine, LinkId, Manners, Policy, Unattended, Verify};
 use restante::model::{Mint, Network as Prefix, Now};
 use restante::msml::{self, Interpreter};
 use restante::msrp::Carrier;
 use restante::sdp::Address;
 use restante::sip::{self, Endpoint, FlowId};
-use restante::spool::{Files, Index, Spool};
+use restante::spool::{Files, Index, Spool, SpoolError};
 use restante::{engine, msrp};
 
 use crate::disk::SimFiles;
@@ -63,6 +63,9 @@ pub(crate) struct Process {
     numbers: u64,
 }
 
+/// How often a server is started before its operator looks for another disk.
+const STARTS: usize = 8;
+
 impl Node {
     pub(crate) fn new(index: usize, habits: Habits) -> Self {
         let host = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10 + index as u8));
@@ -76,11 +79,19 @@ impl Node {
             Some(what) => Arc::new(Forgetful { files: self.files.clone(), what }),
             None => Arc::new(self.files.clone()),
         };
-        let (spool, _) = Spool::open(files, Index::in_memory(), mint.fork(), now).expect("the disk has no faults");
+        let spool = (0..STARTS).find_map(|_| {
+            match Spool::open(Arc::clone(&files), Index::in_memory(), mint.fork(), now) {
+                Ok((spool, _)) => Some(spool),
+                // A sync that fails ends the start, and whoever runs the server starts it again.
+                Err(SpoolError::Io { .. }) => None,
+                Err(error) => panic!("{error}"),
+            }
+        });
+        let spool = spool.expect("the disk works most of the time");
         let advertise = Some(SocketAddr::new(self.host, SIP_PORT).to_string());
         let sip = sip::Config { advertise_udp: advertise.clone(), advertise_tcp: advertise, ..sip::Config::default() };
         let endpoint = Endpoint::new(sip, mint.fork());
-        let interpreter = Interpreter::new(msml::Config::default(), mint.fork());
+        let interpreter = Interpreter::new(msml::Limits::default(), mint.fork());
         self.life += 1;
         self.process = Some(Process {
             engine: Engine::new(self.policy(), endpoint, interpreter, mint.fork()),
@@ -111,6 +122,7 @@ impl Node {
             hashes: Vec::new(),
             fingerprints: Vec::new(),
             unattended: self.habits.unattended,
+            manners: Manners::default(),
             peers: Vec::new(),
             relay: None,
             trunks: Vec::new(),

@@ -31,6 +31,12 @@ pub(crate) enum Blow {
     Reset,
     /// Some phone is gone without a word.
     Vanish,
+    /// A sync of the server's disk fails; after this time somebody starts the server again.
+    Sync(Duration),
+    /// The server stands still for this time.
+    Freeze(Duration),
+    /// The wall clock of everybody jumps by so many seconds.
+    Clock(i64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +103,8 @@ pub(crate) struct Plan {
 
 /// Sizes around which something changes: nothing, one octet, an interruptible chunk (RFC 4975 §5.1).
 const SIZES: [u64; 7] = [0, 1, 2047, 2048, 2049, 2050, 4096];
+
+const TEN_YEARS_SECS: i64 = 10 * 365 * 86_400;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -250,6 +258,14 @@ fn blows(dice: &mut Dice) -> Vec<(When, Blow)> {
     if dice.percent(25) {
         blows.push((When::After(dice.between((MILLISECOND, 5000 * MILLISECOND))), Blow::Drain));
     }
+    let odd = dice.below(10);
+    let blow = match odd {
+        0 => Blow::Sync(dice.between((MILLISECOND, 20_000 * MILLISECOND))),
+        1 => Blow::Freeze(dice.between((5000 * MILLISECOND, 120_000 * MILLISECOND))),
+        2 => Blow::Clock(dice.pick(&[3600, -3600, TEN_YEARS_SECS, -TEN_YEARS_SECS])),
+        _ => return blows,
+    };
+    blows.push((When::After(dice.between((MILLISECOND, 4000 * MILLISECOND))), blow));
     blows
 }
 

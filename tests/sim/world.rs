@@ -77,6 +77,8 @@ pub(crate) struct World {
     /// Outputs that the server has performed.
     pub(crate) steps: u64,
     crash_at: Option<(u64, Crash)>,
+    /// The server stands still until then.
+    frozen: Instant,
     /// SIP connections that broke: what was on its way is not sent again (RFC 3261 §17.1.2.2).
     pub(crate) lost_words: u64,
     pub(crate) crashes: u64,
@@ -122,6 +124,7 @@ impl World {
             ports: 40_000,
             steps: 0,
             crash_at: None,
+            frozen: Instant::default(),
             lost_words: 0,
             crashes: 0,
             draining: None,
@@ -172,6 +175,8 @@ impl World {
         };
         for (index, node) in self.nodes.iter().enumerate() {
             let Some(process) = &node.process else { continue };
+            let awake = if index == SERVER { self.frozen } else { Instant::default() };
+            let mut consider = |due: Option<Instant>, sleeper| consider(due.map(|due| due.max(awake)), sleeper);
             if index == SERVER && self.bug == Some(Bug::Timer) {
                 continue;
             }
@@ -200,6 +205,10 @@ impl World {
 
     fn next_event(&mut self) {
         let Some(event) = self.time.pop() else { return };
+        let now = self.time.now().instant;
+        if now < self.frozen && self.is_for_the_server(&event) {
+            return self.time.after(self.frozen - now, event);
+        }
         self.note(|| format!("{event:?}"));
         match event {
             Event::Datagram { from, to, octets } => self.datagram(from, to, octets),
@@ -235,7 +244,32 @@ impl World {
                 }
             }
             Event::Blow(Blow::Vanish) => self.vanish(),
+            Event::Blow(Blow::Sync(pause)) => {
+                self.nodes[SERVER].files.fail_next_sync();
+                self.oracle.sick = true;
+                self.time.after(pause, Event::Blow(Blow::Crash(Crash::Kill)));
+            }
+            Event::Blow(Blow::Freeze(pause)) => self.frozen = now + pause,
+            Event::Blow(Blow::Clock(secs)) => self.time.jump(secs),
             Event::Restart => self.start(SERVER),
+        }
+    }
+
+    /// Whether the server's process would have to do something now.
+    fn is_for_the_server(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Datagram { to, .. } => to.ip() == self.nodes[SERVER].host,
+            Event::Connect { to, .. } => to.ip() == self.nodes[SERVER].host,
+            Event::Connected { from: id, .. }
+            | Event::Engine(id, _)
+            | Event::Link(id, ..)
+            | Event::Disk(id, _)
+            | Event::Find(id, ..)
+            | Event::Commit(id, ..) => id.node == SERVER,
+            Event::Segment { to: end, .. } | Event::Over { at: end } | Event::Room { at: end } => {
+                self.net.owner(*end).is_some_and(|(id, _)| id.node == SERVER)
+            }
+            Event::Phone(..) | Event::Blow(_) | Event::Restart => false,
         }
     }
 

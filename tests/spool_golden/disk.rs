@@ -7,20 +7,22 @@ use std::sync::Arc;
 
 use restante::io::files::HostFiles;
 use restante::model::{Mint, Now, Wall};
-use restante::spool::{Index, Spool};
+use restante::spool::{Index, Keys, Spool};
 use tempfile::TempDir;
 
-/// What git can't keep, and what is only a cache.
-const LEFT_OUT: [&str; 1] = ["lock"];
+/// What has nothing in it.
+const LEFT_OUT: [&str; 2] = ["lock", "ballast"];
 
 pub(crate) fn now() -> Now {
     Now { wall: Wall::from_micros(1_795_000_000_000_000), ..Now::default() }
 }
 
+/// With the key of those that are encrypted.
 pub(crate) fn opened(dir: &Path) -> Spool {
     let files = HostFiles::new(dir).expect("a directory");
-    let index = Index::in_memory();
-    Spool::open(Arc::new(files), index, Mint::from_number(7), now()).unwrap_or_else(|error| panic!("{error}")).0
+    let (index, keys) = (Index::in_memory(), Keys::new([("golden".to_owned(), [7; 32])]));
+    let opened = Spool::open_with(Arc::new(files), index, keys, Mint::from_number(7), now());
+    opened.unwrap_or_else(|error| panic!("{}: {error}", dir.display())).0
 }
 
 /// Every file under `dir` by its path.

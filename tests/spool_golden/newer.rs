@@ -20,6 +20,7 @@ fn record(kind: &str) -> Vec<u8> {
     [format!("restante {head} {sum}\n").as_bytes(), json].concat()
 }
 
+// R20
 #[test]
 fn a_spool_of_a_later_version_is_refused_by_name_before_anything_in_it_changes() {
     for place in all() {
@@ -38,6 +39,7 @@ fn a_spool_of_a_later_version_is_refused_by_name_before_anything_in_it_changes()
     }
 }
 
+// R20
 #[test]
 fn objects_and_stages_that_a_later_release_wrote_wait_for_it_to_come_again() {
     let copy = copied(&golden().join("0.1.0/plain/spool"));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use restante::model::{FileInfo, Party, Wall, Wrapper};
+use restante::model::{BoxClass, FileInfo, Party, Wall, Wrapper};
 use restante::spool::{Check, Committed, EnvelopeDraft, Icon, Spool, StagePlan};
 
 use super::disk::{now, opened};
@@ -13,7 +13,8 @@ pub(crate) struct Scene {
     pub(crate) play: fn(&Path),
 }
 
-pub(crate) const SCENES: &[Scene] = &[Scene { name: "plain", play: plain }];
+pub(crate) const SCENES: &[Scene] =
+    &[Scene { name: "plain", play: plain }, Scene { name: "encrypted", play: encrypted }];
 
 /// The resume key of stages that are broken off.
 const KEY: &str = "sip:alice@example.org golden";
@@ -83,15 +84,29 @@ fn half() -> StagePlan {
 
 /// Objects of every shape, a replacement, a deletion, damage, and a file that was broken off.
 fn plain(dir: &Path) {
+    everything(&opened(dir), dir);
+}
+
+/// The same under a key.
+fn encrypted(dir: &Path) {
     let spool = opened(dir);
-    deposit(&spool, "spool:/bob/empty", b"", EnvelopeDraft::default());
-    deposit(&spool, "spool:/bob/", &octets(1, 70_000), everything_known());
-    deposit_wrapped(&spool, "spool:/bob/wrapped");
-    deposit(&spool, "spool:/alice/twice", b"the first", EnvelopeDraft::default());
-    deposit(&spool, "spool:/alice/twice", b"the second", everything_known());
-    let gone = deposit(&spool, "spool:/alice/gone", b"not wanted", EnvelopeDraft::default());
+    spool.set_classes(vec![BoxClass {
+        matches: "*".parse().expect("a pattern"),
+        encrypt: true,
+        ..BoxClass::default()
+    }]);
+    everything(&spool, dir);
+}
+
+fn everything(spool: &Spool, dir: &Path) {
+    deposit(spool, "spool:/bob/empty", b"", EnvelopeDraft::default());
+    deposit(spool, "spool:/bob/", &octets(1, 70_000), everything_known());
+    deposit_wrapped(spool, "spool:/bob/wrapped");
+    deposit(spool, "spool:/alice/twice", b"the first", EnvelopeDraft::default());
+    deposit(spool, "spool:/alice/twice", b"the second", everything_known());
+    let gone = deposit(spool, "spool:/alice/gone", b"not wanted", EnvelopeDraft::default());
     spool.delete(&gone, "sip:alice@example.org", now()).expect("a deletion");
-    damage(&spool, dir);
+    damage(spool, dir);
     let mut stage = spool.stage(half(), now()).expect("a stage");
     stage.write(0, &octets(9, HALF)).expect("octets");
     stage.suspend().expect("a durable stage");

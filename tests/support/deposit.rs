@@ -81,7 +81,9 @@ impl Depositor {
     pub(crate) fn connect(server: &Server, plan: &Plan) -> io::Result<Self> {
         let mut depositor = Self::call(server, plan, None)?;
         let result = depositor.call.start(&plan.script())?;
-        assert!(result.body.contains("response=\"200\""), "{result:?}");
+        if !result.body.contains("response=\"200\"") {
+            return Err(io::Error::other(format!("{result:?}")));
+        }
         Ok(depositor)
     }
 
@@ -90,7 +92,9 @@ impl Depositor {
         let address: SocketAddr = server.sip("tcp");
         let wire = Wire::connect(address, tape.clone())?;
         let (call, answer) = Call::invite_on(wire, address, &plan.mailbox, &plan.offer())?;
-        assert_eq!(answer.status(), 200, "{answer:?}");
+        if answer.status() != 200 {
+            return Err(io::Error::other(format!("{answer:?}")));
+        }
         let message = Message {
             to: answer.attribute("path").to_owned(),
             from: format!("msrp://127.0.0.1:9/s{};tcp", plan.message_id),
@@ -141,7 +145,9 @@ impl Depositor {
     pub(crate) fn finish(&mut self, promise: &mut Promise) -> io::Result<()> {
         while !promise.reported {
             let frame = self.stream.read()?;
-            assert!(matches!(frame.reported(), 0 | 200), "{frame:?}");
+            if !matches!(frame.reported(), 0 | 200) {
+                return Err(io::Error::other(format!("{frame:?}")));
+            }
             promise.note(&frame, self.message.total);
         }
         let exit = self.call.event("msml.dialog.exit")?;
@@ -161,8 +167,10 @@ impl Promise {
 pub(crate) fn deposit(server: &Server, plan: &Plan, promise: &mut Promise) -> io::Result<()> {
     let mut depositor = Depositor::connect(server, plan)?;
     let refused = depositor.send(0, promise)?;
-    assert!(refused.is_none(), "{refused:?}");
-    depositor.finish(promise)
+    match refused {
+        Some(refused) => Err(io::Error::other(format!("{refused:?}"))),
+        None => depositor.finish(promise),
+    }
 }
 
 /// A deposit that must work: proof that the server is well.

@@ -4,7 +4,9 @@
 // Every test crate takes what it needs of this.
 #![allow(dead_code)]
 
+pub(crate) mod apart;
 pub(crate) mod deposit;
+pub(crate) mod disk;
 pub(crate) mod endpoint;
 pub(crate) mod msrp;
 pub(crate) mod server;
@@ -12,7 +14,7 @@ pub(crate) mod sip;
 pub(crate) mod tape;
 pub(crate) mod websocket;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Longer than anything here takes on a busy machine; what is not there by then never comes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,6 +40,20 @@ pub(crate) fn missing(tool: &str) -> bool {
         eprintln!("skipped: {tool} missing");
     }
     !found
+}
+
+/// How often something is done: as the variable says, else as given.
+pub(crate) fn rounds(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
+}
+
+/// From the variable `RESTANTE_TEST_SEED`, else from the clock; printed, so that a failure can be replayed.
+pub(crate) fn seed() -> u64 {
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
+    let given = std::env::var("RESTANTE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(clock);
+    println!("RESTANTE_TEST_SEED={seed}");
+    seed
 }
 
 /// A stream of numbers from a seed (SplitMix64): enough to choose sizes and moments, and to be replayed.

@@ -22,6 +22,8 @@ listen = "127.0.0.1:0"
 [spool]
 path = "spool"
 reserve = 0
+high_water = "100%"
+low_water = "100%"
 "#;
 
 /// A server that runs. It is killed when it goes out of scope.
@@ -76,8 +78,23 @@ impl Server {
 
     /// SIGHUP: it reads its certificates again.
     pub(crate) fn hang_up(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it is alive");
+        rustix::process::kill_process(pid, signal).expect("it is alive");
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sets a limit of the running process by its name in prlimit(1).
+    pub(crate) fn limit(&self, what: &str, limit: u64) {
+        let status =
+            Command::new("prlimit").args(["--pid", &self.pid().to_string(), &format!("--{what}={limit}")]).status();
+        assert!(status.is_ok_and(|status| status.success()), "prlimit --{what}={limit}");
     }
 
     /// The whole answer to a GET; empty if there is none.
@@ -128,8 +145,7 @@ impl Server {
 
     /// SIGKILL, while others still talk to it: no farewell of any kind.
     pub(crate) fn shoot(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it was alive");
+        self.signal(rustix::process::Signal::KILL);
     }
 
     /// SIGKILL, and waits until it is gone.
@@ -168,7 +184,14 @@ pub(crate) fn serve(dir: &Path, variables: &[(&str, &str)]) -> Command {
 
 /// Runs another command of the program in `dir`.
 pub(crate) fn run(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_restante")).current_dir(dir).args(arguments).output().expect("the command runs")
+    run_with(dir, &[], arguments)
+}
+
+/// As [`run`], with more variables.
+pub(crate) fn run_with(dir: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_restante"));
+    command.current_dir(dir).envs(variables.iter().copied()).args(arguments);
+    command.output().expect("the command runs")
 }
 
 /// The lines of a command that must end well, as JSON.

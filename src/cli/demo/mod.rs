@@ -205,6 +205,7 @@ async fn start_server(dir: &Path, tls: bool) -> Result<Node, Failure> {
     settings.msrp.max_size = station::MAX_SIZE;
     settings.spool.path = dir.join("server");
     settings.spool.reserve = 0;
+    settings.spool.high_water = 100;
     Node::start(&settings, Options::default()).await.map_err(|error| Failure::new(error.to_string()))
 }
 

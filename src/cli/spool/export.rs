@@ -71,6 +71,7 @@ fn chosen(store: &Store, args: &Args) -> Result<Vec<Committed>, Failure> {
     if !args.objects.is_empty() {
         return args.objects.iter().map(|name| store.one(name)).collect();
     }
+    store.is_open()?;
     let all = store.all(args.mailbox.as_deref())?;
     let found = all.iter().map(|envelope| store.spool.find_id(&envelope.id).map_err(|error| failure(&error)));
     found.filter_map(Result::transpose).collect()

@@ -1,9 +1,12 @@
-//! `restante spool`: looks into a spool, also while a server runs on it. Nothing in it changes, but by `drop` and
-//! `rebuild`.
+//! `restante spool`: looks into a spool, also while a server runs on it. Nothing in it changes, but by `drop`, `rebuild`
+//! and `rewrap`.
 
+mod alone;
+mod aside;
 mod export;
 mod object;
 mod rebuild;
+mod rewrap;
 mod stages;
 mod store;
 mod verify;
@@ -27,6 +30,9 @@ enum Action {
         /// Only those of this box
         #[arg(long = "box", value_name = "BOX")]
         mailbox: Option<String>,
+        /// What was set aside because it is damaged, instead
+        #[arg(long, conflicts_with = "mailbox")]
+        corrupt: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -51,6 +57,11 @@ enum Action {
         #[command(flatten)]
         place: Place,
     },
+    /// Wrap the keys of all encrypted objects with the first of spool.keys; no server may run on the spool
+    Rewrap {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Give up files of which not everything has come; no server may run on the spool
     Drop {
         /// Ids of `restante spool stages`
@@ -63,12 +74,14 @@ enum Action {
 
 pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     match &args.action {
-        Action::List { mailbox, place } => list(&Store::open(place)?, mailbox.as_deref(), voice),
+        Action::List { corrupt: true, place, .. } => aside::list(&Store::open(place)?, voice),
+        Action::List { mailbox, place, .. } => list(&Store::open(place)?, mailbox.as_deref(), voice),
         Action::Show { object, place } => show(&Store::open(place)?, object, voice),
         Action::Verify(args) => verify::run(args, voice),
         Action::Export(args) => export::run(args, voice).await,
         Action::Rebuild { place } => rebuild::run(place, voice),
         Action::Stages { place } => stages::list(place, voice),
+        Action::Rewrap { place } => rewrap::run(place, voice),
         Action::Drop { ids, place } => stages::remove(place, ids, voice),
     }
 }
@@ -76,13 +89,15 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
 fn list(store: &Store, mailbox: Option<&str>, voice: Voice) -> Result<(), Failure> {
     let all = store.all(mailbox)?;
     if voice.json {
-        return voice.result(&all.iter().map(|envelope| format!("{}\n", object::json(envelope))).collect::<String>());
+        voice.result(&all.iter().map(|envelope| format!("{}\n", object::json(envelope))).collect::<String>())?;
+        return store.is_open();
     }
     if all.is_empty() && !voice.quiet {
         let place = mailbox.map_or_else(|| "the spool".to_owned(), |mailbox| format!("box {mailbox}"));
         eprintln!("{place} is empty");
     }
-    voice.result(&object::table(&all))
+    voice.result(&object::table(&all))?;
+    store.is_open()
 }
 
 fn show(store: &Store, name: &str, voice: Voice) -> Result<(), Failure> {

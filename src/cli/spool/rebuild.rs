@@ -5,6 +5,7 @@ use std::sync::Arc;
 use restante::io::clock::Clock;
 use restante::io::entropy;
 use restante::io::files::HostFiles;
+use restante::io::remote;
 use restante::spool::recover::Verdict;
 use restante::spool::{Index, Spool, SpoolError};
 use serde_json::json;
@@ -15,13 +16,16 @@ use super::super::voice::{Failure, Voice};
 use super::store::{failure, missing};
 
 pub(super) fn run(place: &Place, voice: Voice) -> Result<(), Failure> {
-    let path = place.spool_path()?;
+    let (settings, _) = place.spool()?;
+    let remote = remote::open(&settings, &[]).map_err(|error| Failure::new(error.to_string()))?;
+    let path = settings.path;
     let files = HostFiles::existing(&path).map_err(|error| missing(&path, &error.to_string()))?;
     let mint = entropy::mint().map_err(|error| Failure::new(format!("no randomness: {error}")))?;
     let index = Index::open(path.join("index.sqlite"));
     let mut progress = None;
     let mut told = |judged, all| progress.get_or_insert_with(|| Progress::objects(voice, "rebuild", all)).at(judged);
-    let rebuilt = Spool::rebuild(Arc::new(files), index, mint, Clock::start().now(), &mut told);
+    let (keys, now) = (place.keys()?, Clock::start().now());
+    let rebuilt = Spool::rebuild(Arc::new(files), remote, index, keys, mint, now, &mut told);
     let (spool, recovery) = rebuilt.map_err(|error| match error {
         SpoolError::Locked => Failure::new("a server runs on this spool, and needs its index")
             .next("stop the server first; one that is started without index.sqlite makes it anew by itself"),

@@ -1,15 +1,11 @@
 //! `restante spool stages|drop`: files of which not everything has come yet.
 
-use std::sync::Arc;
-
-use restante::io::clock::Clock;
-use restante::io::entropy;
-use restante::io::files::HostFiles;
-use restante::spool::{Arriving, Index, Spool, SpoolError};
+use restante::spool::Arriving;
 use serde_json::json;
 
 use super::super::settings::Place;
 use super::super::voice::{Failure, Voice};
+use super::alone;
 use super::store::{Store, failure};
 
 pub(super) fn list(place: &Place, voice: Voice) -> Result<(), Failure> {
@@ -41,18 +37,11 @@ fn line([id, begun, durable, length, declared]: [String; 5]) -> String {
 
 /// Needs the spool for itself: only its owner knows whether somebody still writes.
 pub(super) fn remove(place: &Place, ids: &[String], voice: Voice) -> Result<(), Failure> {
-    drop(Store::open(place)?); // says what is wrong with the path
-    let path = place.spool_path()?;
-    let broken = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()));
-    let files = HostFiles::existing(&path).map_err(broken)?;
-    let mint = entropy::mint().map_err(broken)?;
-    let index = Index::open(path.join("index.sqlite"));
-    let opened = Spool::open(Arc::new(files), index, mint, Clock::start().now());
-    let (spool, _) = opened.map_err(|error| match error {
-        SpoolError::Locked => Failure::new("a server runs on this spool, and the sender may still be at work")
-            .next("stop the server first; what nobody comes back for it removes by itself after a day"),
-        error => failure(&error),
-    })?;
+    let spool = alone::open(
+        place,
+        "a server runs on this spool, and the sender may still be at work",
+        "stop the server first; what nobody comes back for it removes by itself after a day",
+    )?;
     for id in ids {
         if !spool.forget_stage(id).map_err(|error| failure(&error))? {
             return Err(

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use restante::io::files::HostFiles;
+use restante::io::remote;
 use restante::model::ObjectUri;
-use restante::spool::{Committed, Envelope, Query, Spool, SpoolError};
+use restante::spool::{Committed, Envelope, Files, NoFiles, Query, Spool, SpoolError};
 
 use super::super::settings::Place;
 use super::super::voice::Failure;
@@ -18,15 +19,26 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn open(place: &Place) -> Result<Self, Failure> {
-        let path = place.spool_path()?;
-        let files = HostFiles::existing(&path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => missing(&path, "there is no such directory"),
-            _ => missing(&path, &error.to_string()),
-        })?;
-        let spool = Spool::read_only(Arc::new(files)).map_err(|error| match error {
-            SpoolError::NotASpool => missing(&path, "the directory has no VERSION file"),
-            error => failure(&error),
-        })?;
+        let (settings, is_elsewhere) = place.spool()?;
+        let path = &settings.path;
+        let remote = remote::open(&settings, &[]).map_err(|error| Failure::new(error.to_string()))?;
+        let files: Arc<dyn Files> = match HostFiles::existing(path) {
+            _ if is_elsewhere => Arc::new(NoFiles),
+            Ok(files) => Arc::new(files),
+            Err(error) if remote.is_some() && error.kind() == ErrorKind::NotFound => Arc::new(NoFiles),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(missing(path, "there is no such directory"));
+            }
+            Err(error) => return Err(missing(path, &error.to_string())),
+        };
+        let bucket = settings.url.as_ref().filter(|_| remote.is_some());
+        let spool =
+            Spool::read_only_with_bucket(files, remote, place.keys()?).map_err(|error| match (error, bucket) {
+                (SpoolError::NotASpool, Some(url)) => Failure::new(format!("no spool at {url}: there is no VERSION"))
+                    .next("make one with `restante serve`"),
+                (SpoolError::NotASpool, None) => missing(path, "the directory has no VERSION file"),
+                (error, _) => failure(&error),
+            })?;
         Ok(Self { spool })
     }
 
@@ -40,6 +52,16 @@ impl Store {
             query.cursor = Some(last.id.clone());
             all.extend(page);
         }
+    }
+
+    /// Fails if there are objects that no key at hand opens: who asks for all of them has to know.
+    pub(super) fn is_open(&self) -> Result<(), Failure> {
+        let waiting = self.spool.waiting_for_keys().map_err(|error| failure(&error))?;
+        let Some((key, objects)) = waiting.first() else { return Ok(()) };
+        let what = format!(
+            "{objects} objects are encrypted with the key {key:?}, which is not at hand, or is another one of that name"
+        );
+        Err(Failure::new(what).next(KEYS_WANTED))
     }
 
     /// The object that `name`, an id or a URI, stands for.
@@ -70,10 +92,15 @@ pub(super) fn missing(path: &Path, why: &str) -> Failure {
         .next("name it with --spool DIR, or make one with `restante serve`")
 }
 
+/// What to do when something can't be opened.
+pub(super) const KEYS_WANTED: &str =
+    "name the key as the server does: spool.keys in --config FILE, or RESTANTE_SPOOL__KEYS";
+
 pub(super) fn failure(error: &SpoolError) -> Failure {
     let failure = Failure::new(error.to_string());
     match error {
         SpoolError::Corrupt { .. } => failure.next("`restante spool verify` checks everything"),
+        SpoolError::KeyMissing { .. } => failure.next(KEYS_WANTED),
         _ => failure,
     }
 }

@@ -27,6 +27,8 @@ struct Inbound {
     /// What the engine was last told of it.
     told: u64,
     durable: u64,
+    /// The stage has octets of an earlier session, whose sender may have been told that they are durable.
+    resumed: bool,
     step: Step,
     /// It is a `message/cpim`.
     wrapper: Option<Unwrapping>,
@@ -172,6 +174,7 @@ impl Link {
             received: 0,
             told: 0,
             durable: 0,
+            resumed: false,
             step: Step::Opening,
             wrapper: grant.wrapped_types.map(Unwrapping::new),
         };
@@ -185,6 +188,7 @@ impl Link {
         };
         match result {
             Ok(resume) => {
+                inbound.resumed = resume.octets() > 0;
                 let resume = resume.from(inbound.offset);
                 inbound.received = resume.octets();
                 inbound.last_octet = now.instant;
@@ -319,7 +323,7 @@ impl Link {
     /// reason may pass; a full disk gets them back at once.
     fn lose(&mut self, message: InboundKey, why: ReceiveFailure, out: &mut Outbox<Output>) {
         let Some(inbound) = self.inbound.remove(&message) else { return };
-        let keep = inbound.durable > 0 || why.resumable();
+        let keep = inbound.durable > 0 || inbound.resumed || why.resumable();
         out.push(if keep { Output::Suspend(message) } else { Output::Discard(message) });
         out.push(Output::Notice(Notice::Lost(message, why, inbound.received)));
     }

@@ -16,7 +16,7 @@ use super::address::{self, Via, destination};
 use super::call::{ALARMS, Alarm, Call, Path, Phase, Sent, Waiting};
 use super::command::{Command, Input, Output};
 use super::config::Config;
-use super::dialog::{Dialog, DialogId};
+use super::dialog::{Dialog, DialogId, DialogReport};
 use super::event::{EndReason, Event, Reason};
 use super::flow::{Body, CallKey, Flow, FlowId, Transport};
 use super::layer::{Hop, Layer, ServerId};
@@ -129,6 +129,11 @@ impl Endpoint {
     /// Calls alive.
     pub fn calls(&self) -> usize {
         self.calls.len()
+    }
+
+    /// What there is to tell about a call's SIP dialog.
+    pub fn report(&self, call: CallKey) -> Option<DialogReport> {
+        self.calls.get(&call).map(|call| call.dialog.report())
     }
 
     /// Transactions alive.

@@ -1,0 +1,91 @@
+//! The bucket of a node: opened, tried out, and fed by threads that carry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::admin::Readiness;
+use super::bucket::{OpenError, S3Bucket, examine};
+use crate::config::{self, Report as Wish, Settings};
+use crate::model::{Mint, Wall};
+use crate::spool::{Carried, Remote, Report, Spool};
+
+/// Threads that carry parts into the bucket, besides those of commits that wait for it.
+const CARRIERS: usize = 4;
+
+/// How long a carrier waits for something to do before it looks whether the node stops.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a carrier rests after the bucket has failed, which it has tried for a while by then.
+const REST: Duration = Duration::from_secs(5);
+
+/// What the settings say of a bucket, if there is one.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn open(settings: &config::Spool, boxes: &[config::BoxClass]) -> Result<Option<Remote>, OpenError> {
+    let Some(url) = &settings.url else { return Ok(None) };
+    let bucket = Arc::new(S3Bucket::open(url, settings)?);
+    let classes: Vec<_> =
+        boxes.iter().filter_map(|class| Some((class.matches.clone()?, class.report.map(report)))).collect();
+    let all = report(settings.report());
+    let of_box = move |mailbox: &str| {
+        let class = classes.iter().find(|(boxes, _)| boxes.fits(mailbox));
+        class.and_then(|(_, report)| *report).unwrap_or(all)
+    };
+    Ok(Some(Remote::new(bucket, settings.part, Box::new(of_box))))
+}
+
+const fn report(wish: Wish) -> Report {
+    match wish {
+        Wish::Disk => Report::Disk,
+        Wish::Bucket => Report::Bucket,
+        Wish::DiskThenBucket => Report::DiskThenBucket,
+    }
+}
+
+/// Why the bucket can't be relied on, if any box does.
+pub(super) fn refusal(settings: &Settings, mut mint: Mint, now: Wall) -> Result<Option<String>, OpenError> {
+    let is_used = settings.reports().any(|report| report != Wish::Disk);
+    let Some(url) = settings.spool.url.as_ref().filter(|_| is_used) else { return Ok(None) };
+    let bucket = S3Bucket::open(url, &settings.spool)?;
+    Ok(examine(&bucket, &mut mint, now).refusal().map(|why| format!("{url} can't be relied on: {why}")))
+}
+
+/// Puts the carriers to work. A bucket that can't be relied on gets nothing, and the node is not ready.
+pub(super) fn carry(
+    spool: &Spool,
+    refusal: Option<String>,
+    readiness: &Readiness,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    if let Some(why) = refusal {
+        tracing::error!(why, "nothing is taken into the bucket");
+        spool.refuse(why.clone());
+        readiness.object("bucket", why);
+        return;
+    }
+    for _ in 0..CARRIERS {
+        tasks.spawn(carrier(spool.clone(), stop.clone()));
+    }
+}
+
+async fn carrier(spool: Spool, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let carrying = spool.clone();
+        match tokio::task::spawn_blocking(move || carrying.carry(PATIENCE)).await {
+            Ok(Carried::Failed) => {
+                tokio::select! {
+                    () = tokio::time::sleep(REST) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
+    spool.stop_carrying();
+}

@@ -1,0 +1,123 @@
+//! What the client is told: events, the shadow variables, and how a primitive can have ended.
+
+/// A shadow variable (RFC 5707 §9.2), or a name that the server itself puts into an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+/// A value of `.end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The value; `CODE` stands for a number.
+    pub name: &'static str,
+    /// When it comes.
+    pub meaning: &'static str,
+}
+
+/// Events for the client that no `<send>` of its script has named.
+pub const NOTICES: &[Outcome] = &[
+    outcome("moml.exit", "the script has run <exit>; it carries the namelist"),
+    outcome(
+        "moml.disconnect",
+        "the script has run <disconnect>; it carries the namelist, in the BYE if that goes to the client that asked",
+    ),
+    outcome(
+        "msml.dialog.exit",
+        "a dialog is over: its last event, always. It repeats the namelist of <exit>, or says why the dialog has failed",
+    ),
+];
+
+/// All of them.
+pub const VARIABLES: &[Variable] = &[
+    variable("record.end", "how the record ended: see below, or the event that ended it"),
+    variable("record.len", "how long the transfer took, in ms"),
+    variable("record.recordid", "the URI of the object"),
+    variable("play.end", "how the play ended: see below, or the event that ended it"),
+    variable("play.amt", "how long the transfers took, in ms"),
+    variable("dtmf.end", "the event that ended the collector, or dtmf.noinput; collect.end is the same"),
+    variable("ft.uri", "the URI of the object"),
+    variable("ft.name", "the file's own name"),
+    variable("ft.type", "its MIME type"),
+    variable("ft.size", "its octets"),
+    variable("ft.bytes", "octets that were transferred"),
+    variable("ft.hash", "its digest: sha-256 and the hexadecimal octets"),
+    variable("ft.disposition", "what its sender wants done with it"),
+    variable("ft.date", "when it was made, as its sender says"),
+    variable("ft.transferid", "RFC 5547's file-transfer-id"),
+    variable("ft.duration", "how long the transfer took, in ms"),
+    variable("ft.rate", "octets a second"),
+    variable("ft.objects", "how many files"),
+    variable("ft.result", "see below"),
+    variable("dialog.exit.status", "in msml.dialog.exit of a dialog that failed: the response code of the failure"),
+    variable("dialog.exit.description", "and the failure in words"),
+];
+
+/// Values of `record.end`, `play.end`, `dtmf.end` and `ft.result`, besides the events that a script or client has sent.
+pub const OUTCOMES: &[Outcome] = &[
+    outcome("record.complete", "the file is committed"),
+    outcome("record.complete.maxlength", "maxtime was over; what had come is kept for a resume"),
+    outcome("record.failed.prespeech", "no octet came within prespeech"),
+    outcome("record.failed.postspeech", "the sender paused too long"),
+    outcome("record.failed.hashmismatch", "the octets do not have the digest that was declared"),
+    outcome("record.failed.sizemismatch", "the file does not have the size that was declared"),
+    outcome("record.failed.toolarge", "it is larger than msrp.max_size"),
+    outcome("record.failed.badtype", "its type is not the declared one, not accepted, or has no destination"),
+    outcome("record.failed.aborted", "the sender broke off"),
+    outcome("record.failed.disconnected", "the connection was lost"),
+    outcome("record.failed.takenover", "the sender goes on with the file in a newer session"),
+    outcome("record.failed.terminated", "it was terminated before a file came"),
+    outcome("record.failed.exists", "an object of that name exists"),
+    outcome("record.failed.storage", "the spool could not take it"),
+    outcome("record.failed.nostream", "there is no stream that could bring it"),
+    outcome("play.complete", "the peer has every file"),
+    outcome("play.complete.maxtime", "maxtime was over; the transfer was broken off"),
+    outcome("play.failed.notfound", "there is no such object"),
+    outcome("play.failed.storage", "the object could not be read"),
+    outcome("play.failed.badtype", "the peer does not accept its type"),
+    outcome("play.failed.toolarge", "it is larger than the peer's max-size"),
+    outcome("play.failed.nostream", "there is no stream that it could go by"),
+    outcome("play.failed.noconnection", "the peer did not connect"),
+    outcome("play.failed.rejected.CODE", "the peer answered or reported this MSRP status"),
+    outcome("play.failed.timeout", "the peer did not answer or report in time"),
+    outcome("play.failed.disconnected", "the connection was lost"),
+    outcome("play.failed.terminated", "it was terminated"),
+    outcome("dtmf.noinput", "fdt was over for the last time"),
+    outcome("ft.success", "the file is committed, or the peer has it"),
+    outcome("ft.hashmismatch", "the octets do not have the digest that was declared"),
+    outcome("ft.sizemismatch", "the file does not have the size that was declared"),
+    outcome("ft.toolarge", "it is larger than allowed"),
+    outcome("ft.badtype", "its type is not accepted"),
+    outcome("ft.aborted.remote", "the peer broke off"),
+    outcome("ft.aborted.local", "it was terminated"),
+    outcome("ft.disconnected", "the connection was lost, or never there"),
+    outcome("ft.timeout.first", "no octet came in time"),
+    outcome("ft.timeout.idle", "nothing more came for too long"),
+    outcome("ft.rejected.CODE", "a response code of MSML or a status of MSRP says why"),
+    outcome("ft.storage", "the spool could not take or give it"),
+];
+
+const fn variable(name: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, meaning }
+}
+
+const fn outcome(name: &'static str, meaning: &'static str) -> Outcome {
+    Outcome { name, meaning }
+}
+
+/// Whether the manual has this variable.
+pub fn is_variable(name: &str) -> bool {
+    VARIABLES.iter().any(|variable| variable.name == name)
+}
+
+/// Whether the manual has this value of `.end` or `ft.result`.
+pub fn is_outcome(value: &str) -> bool {
+    let is = |known: &str| match known.strip_suffix("CODE") {
+        Some(class) => value.strip_prefix(class).is_some_and(|code| code.parse::<u16>().is_ok()),
+        None => known == value,
+    };
+    OUTCOMES.iter().any(|outcome| is(outcome.name))
+}

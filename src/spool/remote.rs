@@ -1,0 +1,41 @@
+//! The bucket of a spool: what lies there, what is on its way, and of which boxes.
+
+use std::sync::Arc;
+
+use super::bucket::Bucket;
+use super::bucket_store::BucketStore;
+use super::carriage::Carriage;
+
+/// When an object of a box is reported as committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Report {
+    /// When it is durable on the disk, where it stays.
+    #[default]
+    Disk,
+    /// When it is in the bucket.
+    Bucket,
+    /// When it is durable on the disk. It then follows into the bucket, and leaves the disk when it is there.
+    DiskThenBucket,
+}
+
+/// Says for the name of a box how its objects are reported.
+pub type ReportOf = Box<dyn Fn(&str) -> Report + Send + Sync>;
+
+/// A bucket for a spool.
+pub struct Remote {
+    pub(super) store: BucketStore,
+    pub(super) carriage: Carriage,
+    report: ReportOf,
+}
+
+impl Remote {
+    /// A bucket, how many octets a part of an upload has at least, and which boxes use it how.
+    pub fn new(bucket: Arc<dyn Bucket>, part_octets: u64, report: ReportOf) -> Self {
+        Self { store: BucketStore::new(bucket), carriage: Carriage::new(part_octets), report }
+    }
+
+    /// How objects of a box are reported.
+    pub(super) fn report(&self, mailbox: &str) -> Report {
+        (self.report)(mailbox)
+    }
+}

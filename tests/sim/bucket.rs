@@ -1,0 +1,251 @@
+//! A bucket in memory that fails when told to, before it has done what it was asked or after.
+#![allow(dead_code, reason = "each test crate that borrows this module uses its own part of it")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use restante::model::Wall;
+use restante::spool::{Bucket, BucketError, Stored, Unfinished};
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lapse {
+    /// It is not done, and nobody says so.
+    Before,
+    /// It is done, and nobody says so.
+    After,
+    /// It is refused.
+    Refused,
+    /// It is not done, and the process ends: so is nothing after it.
+    CrashBefore,
+    /// It is done, and the process ends.
+    CrashAfter,
+}
+
+/// One simulated bucket. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct SimBucket {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Clone, Default)]
+struct Inner {
+    objects: BTreeMap<String, (Vec<u8>, u64)>,
+    uploads: BTreeMap<String, Upload>,
+    calls: Vec<String>,
+    lapses: HashMap<usize, Lapse>,
+    off: bool,
+    turn: u64,
+    clock: Wall,
+}
+
+#[derive(Clone)]
+struct Upload {
+    key: String,
+    parts: BTreeMap<usize, (String, Vec<u8>)>,
+    begun: Wall,
+}
+
+type Answer<T> = Result<T, BucketError>;
+
+impl SimBucket {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// The calls so far, each as `NAME KEY`.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.inner().calls.clone()
+    }
+
+    /// Lets the call of this number fail.
+    pub(crate) fn inject(&self, at: usize, lapse: Lapse) {
+        self.inner().lapses.insert(at, lapse);
+    }
+
+    /// What its clock says from now on.
+    pub(crate) fn set_clock(&self, wall: Wall) {
+        self.inner().clock = wall;
+    }
+
+    /// The bucket after a crash of whoever used it: all that it has done is there.
+    pub(crate) fn restart(&self) -> Self {
+        let inner = self.inner();
+        let fresh = Inner { calls: Vec::new(), lapses: HashMap::new(), off: false, ..inner.clone() };
+        Self { inner: Arc::new(Mutex::new(fresh)) }
+    }
+
+    /// The keys of its objects.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.inner().objects.keys().cloned().collect()
+    }
+
+    /// Uploads that were neither completed nor given up.
+    pub(crate) fn uploads(&self) -> usize {
+        self.inner().uploads.len()
+    }
+
+    /// Forgets all uploads, as a bucket with a lifecycle rule does.
+    pub(crate) fn lose_uploads(&self) {
+        self.inner().uploads.clear();
+    }
+
+    /// An object as it lies there.
+    pub(crate) fn object(&self, key: &str) -> Option<Vec<u8>> {
+        self.inner().objects.get(key).map(|(octets, _)| octets.clone())
+    }
+
+    /// Puts or, with no octets, removes an object behind everybody's back.
+    pub(crate) fn tamper(&self, key: &str, octets: Option<Vec<u8>>) {
+        match octets {
+            Some(octets) => self.inner().store(key, &octets),
+            None => {
+                self.inner().objects.remove(key);
+                String::new()
+            }
+        };
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no test panics inside the bucket")
+    }
+
+    fn call<T>(&self, name: &str, key: &str, work: impl FnOnce(&mut Inner) -> Answer<T>) -> Answer<T> {
+        let mut inner = self.inner();
+        let lapse = inner.lapses.get(&inner.calls.len()).copied();
+        inner.calls.push(format!("{name} {key}"));
+        let unclear = || BucketError::Unclear("time-out".to_owned());
+        if inner.off {
+            return Err(unclear());
+        }
+        match lapse {
+            None => work(&mut inner),
+            Some(Lapse::Refused) => Err(BucketError::Refused("403".to_owned())),
+            Some(Lapse::Before) => Err(unclear()),
+            Some(Lapse::After) => work(&mut inner).and(Err(unclear())),
+            Some(Lapse::CrashBefore) => {
+                inner.off = true;
+                Err(unclear())
+            }
+            Some(Lapse::CrashAfter) => {
+                inner.off = true;
+                work(&mut inner).and(Err(unclear()))
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn store(&mut self, key: &str, octets: &[u8]) -> String {
+        self.turn += 1;
+        self.objects.insert(key.to_owned(), (octets.to_vec(), self.turn));
+        self.turn.to_string()
+    }
+
+    fn stored(&self, key: &str) -> Answer<Stored> {
+        let (octets, turn) = self.objects.get(key).ok_or(BucketError::Missing)?;
+        let (size, tag) = (octets.len() as u64, turn.to_string());
+        Ok(Stored { key: key.to_owned(), size, tag, modified: self.clock })
+    }
+}
+
+impl Bucket for SimBucket {
+    fn put(&self, key: &str, octets: &[u8]) -> Answer<String> {
+        self.call("put", key, |inner| Ok(inner.store(key, octets)))
+    }
+
+    fn create(&self, key: &str, octets: &[u8]) -> Answer<String> {
+        self.call("create", key, |inner| match inner.objects.contains_key(key) {
+            true => Err(BucketError::Taken),
+            false => Ok(inner.store(key, octets)),
+        })
+    }
+
+    fn replace(&self, key: &str, tag: &str, octets: &[u8]) -> Answer<String> {
+        self.call("replace", key, |inner| match inner.stored(key)?.tag == tag {
+            true => Ok(inner.store(key, octets)),
+            false => Err(BucketError::Taken),
+        })
+    }
+
+    fn get(&self, key: &str, range: Range<u64>) -> Answer<Vec<u8>> {
+        self.call("get", key, |inner| {
+            let (octets, _) = inner.objects.get(key).ok_or(BucketError::Missing)?;
+            let (start, end) = (octets.len().min(range.start as usize), octets.len().min(range.end as usize));
+            Ok(octets[start..end].to_vec())
+        })
+    }
+
+    fn head(&self, key: &str) -> Answer<Stored> {
+        self.call("head", key, |inner| inner.stored(key))
+    }
+
+    fn list(&self, prefix: &str, after: &str) -> Answer<Vec<Stored>> {
+        self.call("list", prefix, |inner| {
+            let keys = inner.objects.keys().filter(|key| key.starts_with(prefix) && key.as_str() > after);
+            keys.take(2).map(|key| inner.stored(key)).collect() // short pages, so that there are several
+        })
+    }
+
+    fn delete(&self, key: &str) -> Answer<()> {
+        self.call("delete", key, |inner| {
+            inner.objects.remove(key);
+            Ok(())
+        })
+    }
+
+    fn begin(&self, key: &str) -> Answer<String> {
+        self.call("begin", key, |inner| {
+            inner.turn += 1;
+            let (id, begun) = (format!("upload {}", inner.turn), inner.clock);
+            inner.uploads.insert(id.clone(), Upload { key: key.to_owned(), parts: BTreeMap::new(), begun });
+            Ok(id)
+        })
+    }
+
+    fn part(&self, key: &str, upload: &str, number: usize, octets: Vec<u8>) -> Answer<String> {
+        self.call("part", key, |inner| {
+            inner.turn += 1;
+            let tag = format!("part {}", inner.turn);
+            let upload = inner.uploads.get_mut(upload).ok_or(BucketError::Missing)?;
+            upload.parts.insert(number, (tag.clone(), octets));
+            Ok(tag)
+        })
+    }
+
+    fn complete(&self, key: &str, upload: &str, parts: &[String]) -> Answer<()> {
+        self.call("complete", key, |inner| {
+            let there = inner.uploads.get(upload).ok_or(BucketError::Missing)?;
+            let mut octets = Vec::new();
+            for (number, tag) in parts.iter().enumerate() {
+                match there.parts.get(&number) {
+                    Some((known, part)) if known == tag => octets.extend_from_slice(part),
+                    _ => return Err(BucketError::Refused("InvalidPart".to_owned())),
+                }
+            }
+            inner.uploads.remove(upload);
+            inner.store(key, &octets);
+            Ok(())
+        })
+    }
+
+    fn abort(&self, key: &str, upload: &str) -> Answer<()> {
+        self.call("abort", key, |inner| {
+            inner.uploads.remove(upload);
+            Ok(())
+        })
+    }
+
+    fn unfinished(&self, prefix: &str) -> Answer<Vec<Unfinished>> {
+        self.call("unfinished", prefix, |inner| {
+            let uploads = inner.uploads.iter().filter(|(_, upload)| upload.key.starts_with(prefix));
+            let unfinished = |(id, upload): (&String, &Upload)| Unfinished {
+                key: upload.key.clone(),
+                upload: id.clone(),
+                begun: upload.begun,
+            };
+            Ok(uploads.map(unfinished).collect())
+        })
+    }
+}

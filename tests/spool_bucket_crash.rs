@@ -1,0 +1,263 @@
+//! A bucket that fails before and after every single call of an object's life, a process that is killed at every one, and
+//! a disk that loses power meanwhile.
+
+#[path = "sim/bucket.rs"]
+mod bucket;
+#[path = "sim/disk.rs"]
+mod disk;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bucket::{Lapse, SimBucket};
+use disk::{Fault, SimFiles};
+use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
+use restante::spool::{Carried, Check, Committed, EnvelopeDraft, Index, Keys, Query, Remote, Report, Spool, StagePlan};
+use sha2::{Digest as _, Sha256};
+
+/// Small parts, so that small files have several.
+const PART_OCTETS: u64 = 1000;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn now() -> Now {
+    Now { wall: Wall::from_micros(1_795_000_000_000_000), ..Now::default() }
+}
+
+fn uri() -> ObjectUri {
+    "spool:/bob/one".parse().expect("a name")
+}
+
+/// The third file is shorter than a part.
+fn content(generation: u8) -> Vec<u8> {
+    let length = if generation == 3 { 700 } else { 3500 };
+    (0..length).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8 ^ generation.wrapping_mul(77)).collect()
+}
+
+fn declared(octets: &[u8]) -> FileInfo {
+    let digest = Digest::sha256(Sha256::digest(octets).into());
+    FileInfo { size: Some(octets.len() as u64), digests: vec![digest], ..FileInfo::default() }
+}
+
+fn plan(generation: u8) -> StagePlan {
+    let resume_key = Some(format!("key {generation}"));
+    StagePlan { resume_key, declared: declared(&content(generation)), overwrite: true, ..StagePlan::new(uri()) }
+}
+
+/// A disk and a bucket, as the next process finds them.
+struct World {
+    disk: SimFiles,
+    bucket: SimBucket,
+    report: Report,
+}
+
+impl World {
+    fn fresh(report: Report) -> Self {
+        let world = Self { disk: SimFiles::new(), bucket: SimBucket::new(), report };
+        world.bucket.set_clock(now().wall);
+        drop(world.open(1).expect("a new spool"));
+        world.restart()
+    }
+
+    fn restart(&self) -> Self {
+        Self { disk: self.disk.kill(), bucket: self.bucket.restart(), report: self.report }
+    }
+
+    fn power_cut(&self, seed: u64) -> Self {
+        Self { disk: self.disk.crash(seed), ..self.restart() }
+    }
+
+    fn open(&self, seed: u64) -> Outcome<Spool> {
+        let report = self.report;
+        let remote = Remote::new(Arc::new(self.bucket.clone()), PART_OCTETS, Box::new(move |_| report));
+        let (files, mint) = (Arc::new(self.disk.clone()), Mint::from_number(seed));
+        Ok(Spool::open_with_bucket(files, Some(remote), Index::in_memory(), Keys::none(), mint, now())?.0)
+    }
+}
+
+/// What the other side has been told, kept outside of the spool.
+#[derive(Debug)]
+struct Ledger {
+    /// What may be found under the name: one thing when it was reported, two while a step is under way.
+    allowed: Vec<Option<u8>>,
+    /// Octets of the file with this generation that were reported durable and not yet committed.
+    durable: BTreeMap<u8, u64>,
+    done: bool,
+}
+
+impl Ledger {
+    fn new() -> Self {
+        Self { allowed: vec![None], durable: BTreeMap::new(), done: false }
+    }
+}
+
+/// Carries until there is nothing to do, or until something fails.
+fn carry(spool: &Spool) -> Carried {
+    loop {
+        match spool.carry(Duration::ZERO) {
+            Carried::Something => {}
+            end => return end,
+        }
+    }
+}
+
+/// Deposit, replace, delete, deposit again: everything that changes a name.
+fn story(spool: &Spool, ledger: &mut Ledger) -> Outcome<()> {
+    ledger.allowed = vec![None];
+    deposit(spool, ledger, 1)?;
+    carry(spool);
+    deposit(spool, ledger, 2)?;
+    let object = spool.find(&uri())?.ok_or("a committed object is there")?;
+    ledger.allowed.push(None);
+    spool.delete(&object, "a test", now())?;
+    ledger.allowed = vec![None];
+    deposit(spool, ledger, 3)?;
+    carry(spool);
+    ledger.done = true;
+    Ok(())
+}
+
+fn deposit(spool: &Spool, ledger: &mut Ledger, generation: u8) -> Outcome<Committed> {
+    let octets = content(generation);
+    let half = octets.len() / 2;
+    let mut stage = spool.stage(plan(generation), now())?;
+    stage.write(0, &octets[..half])?;
+    ledger.durable.insert(generation, stage.sync()?);
+    carry(spool);
+    stage.write(half as u64, &octets[half..])?;
+    let sealed = stage.seal(octets.len() as u64, &declared(&octets))?;
+    ledger.allowed.push(Some(generation));
+    let committed = spool.commit(sealed, EnvelopeDraft::default(), now())?;
+    ledger.allowed = vec![Some(generation)];
+    ledger.durable.remove(&generation);
+    Ok(committed)
+}
+
+fn body(spool: &Spool, object: &Committed) -> Outcome<Vec<u8>> {
+    let body = spool.read(object)?;
+    let mut octets = vec![0; usize::try_from(body.size())?];
+    body.read_at(0, &mut octets)?;
+    Ok(octets)
+}
+
+/// I1: what was reported is there, and identical. I2: nothing else is. I5: nothing is left behind.
+fn audit(world: &World, ledger: &Ledger) -> Outcome<()> {
+    let spool = world.open(99)?;
+    look(&spool, ledger)?;
+    if carry(&spool) != Carried::Nothing {
+        return Err("what follows into the bucket does not get there".into());
+    }
+    look(&spool, ledger)?;
+    if world.disk.paths().iter().any(|path| path.starts_with("queued/") || path.matches('/').count() == 2) {
+        return Err(format!("I5: still on the disk: {:?}", world.disk.paths()).into());
+    }
+    // What only time can tell to be nobody's goes after a week.
+    let later = Wall::from_micros(now().wall.micros() + 8 * 24 * 3600 * 1_000_000);
+    spool.sweep(Now { wall: later, ..now() })?;
+    let stages = spool.status().stages;
+    let staged = world.disk.paths().into_iter().filter(|path| path.starts_with("stage/") && !path.ends_with(".upload"));
+    if staged.count() as u64 != 2 * stages || world.bucket.uploads() as u64 > stages {
+        return Err(
+            format!("I5: {:?} and {} uploads of {stages} stages", world.disk.paths(), world.bucket.uploads()).into()
+        );
+    }
+    ledger.durable.iter().try_for_each(|(generation, prefix)| resume(&spool, *generation, *prefix))
+}
+
+fn look(spool: &Spool, ledger: &Ledger) -> Outcome<()> {
+    let found = spool.find(&uri())?.map(|object| body(spool, &object)).transpose()?;
+    if !ledger.allowed.iter().any(|generation| generation.map(content) == found) {
+        return Err(format!("I1: found {:?} octets, allowed {:?}", found.map(|o| o.len()), ledger.allowed).into());
+    }
+    let listed = spool.list(&Query::default())?;
+    if listed.len() != usize::from(found.is_some()) || spool.status().objects != listed.len() as u64 {
+        return Err(format!("I2: {} objects are visible", listed.len()).into());
+    }
+    for object in listed {
+        if spool.verify(&object.id)? != Check::Sound {
+            return Err("I2: the object is damaged".into());
+        }
+    }
+    if spool.status().corrupt > 0 { Err("a crash alone damages nothing".into()) } else { Ok(()) }
+}
+
+/// What was reported durable need not be sent again.
+fn resume(spool: &Spool, generation: u8, prefix: u64) -> Outcome<()> {
+    let octets = content(generation);
+    let mut stage = spool.stage(plan(generation), now())?;
+    if !stage.received().contains(0, prefix) {
+        // A commit that got through without its answer has used the octets up.
+        let committed = spool.find(&uri())?.map(|object| body(spool, &object)).transpose()?;
+        return if committed.as_ref() == Some(&octets) { Ok(()) } else { Err("I1: a reported range is lost".into()) };
+    }
+    stage.write(prefix, &octets[usize::try_from(prefix)?..])?;
+    let sealed = stage.seal(octets.len() as u64, &declared(&octets))?;
+    let committed = spool.commit(sealed, EnvelopeDraft::default(), now())?;
+    carry(spool);
+    if body(spool, &committed)? == octets { Ok(()) } else { Err("I1: a resumed file differs".into()) }
+}
+
+const MODES: [Report; 2] = [Report::Bucket, Report::DiskThenBucket];
+
+/// How many calls the story makes on the bucket and on the disk.
+fn rehearsal(report: Report) -> (usize, usize) {
+    let (world, mut ledger) = (World::fresh(report), Ledger::new());
+    story(&world.open(2).expect("the spool again"), &mut ledger).expect("a story without faults");
+    assert!(ledger.done);
+    audit(&world.restart(), &ledger).expect("a story without faults");
+    (world.bucket.calls().len(), world.disk.calls().len())
+}
+
+#[test]
+fn a_bucket_that_fails_before_or_after_any_call_loses_nothing_and_shows_nothing_half_done() {
+    for report in MODES {
+        let (calls, _) = rehearsal(report);
+        for at in 0..=calls {
+            for lapse in [Lapse::Before, Lapse::After, Lapse::Refused] {
+                let (world, mut ledger) = (World::fresh(report), Ledger::new());
+                world.bucket.inject(at, lapse);
+                let _ = world.open(2).and_then(|spool| story(&spool, &mut ledger));
+                let call = world.bucket.calls().get(at).cloned();
+                audit(&world.restart(), &ledger)
+                    .unwrap_or_else(|why| panic!("{report:?}, {lapse:?} at {at} {call:?}: {why}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_process_that_ends_before_or_after_any_call_of_the_bucket_loses_nothing() {
+    for report in MODES {
+        let (calls, _) = rehearsal(report);
+        for at in 0..=calls {
+            for lapse in [Lapse::CrashBefore, Lapse::CrashAfter] {
+                let (world, mut ledger) = (World::fresh(report), Ledger::new());
+                world.bucket.inject(at, lapse);
+                let _ = world.open(2).and_then(|spool| story(&spool, &mut ledger));
+                let call = world.bucket.calls().get(at).cloned();
+                for seed in 0..4 {
+                    audit(&world.power_cut(seed), &ledger)
+                        .unwrap_or_else(|why| panic!("{report:?}, {lapse:?} at {at} {call:?}, seed {seed}: {why}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_call_of_the_disk_loses_nothing_that_is_on_its_way_into_the_bucket() {
+    for report in MODES {
+        let (_, calls) = rehearsal(report);
+        for at in 0..=calls {
+            let (world, mut ledger) = (World::fresh(report), Ledger::new());
+            world.disk.inject(at, Fault::Crash);
+            let _ = world.open(2).and_then(|spool| story(&spool, &mut ledger));
+            for seed in 0..4 {
+                let call = world.disk.calls().get(at).cloned();
+                audit(&world.power_cut(seed), &ledger)
+                    .unwrap_or_else(|why| panic!("{report:?}, call {at} {call:?}, seed {seed}: {why}"));
+            }
+        }
+    }
+}
