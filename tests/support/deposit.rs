@@ -48,7 +48,7 @@ impl Plan {
     /// `<record>` into its box and the exit that tells how it went.
     pub(crate) fn script(&self) -> String {
         format!(
-            "<record dest=\"spool:/{}/\" format=\"application/octet-stream\" maxtime=\"60s\"/>\
+            "<record dest=\"spool:/{}/\" format=\"application/octet-stream\" maxtime=\"3600s\"/>\
              <exit namelist=\"{NAMELIST}\"/>",
             self.mailbox
         )
