@@ -54,7 +54,12 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
     let arrival = sealed.arrival.take().expect("a sealed file has its octets");
     let report = carry::report(shared, envelope.uri.box_name());
     let (mut arrival, settled) = match report {
-        Report::Bucket => (arrival, settle_in_bucket(shared, id, &mut envelope, &record)),
+        Report::Bucket => {
+            // What is uploaded is what lies on the disk, and there the last frame of an encrypted body is only when synced.
+            let written = if arrival.key.is_some() { shared.sync(arrival.file.as_ref()) } else { Ok(()) };
+            let settled = written.and_then(|()| settle_in_bucket(shared, id, &mut envelope, &record));
+            (arrival, settled)
+        }
         Report::Disk | Report::DiskThenBucket => {
             let (arrival, settled) = settle(shared, arrival, &record);
             (arrival, settled.inspect_err(|_| undo(shared, id)))
