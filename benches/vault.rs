@@ -24,7 +24,8 @@ fn main() {
         let now = Clock::start().now();
         let opened = Spool::open_with(Arc::new(files), Index::in_memory(), keys, Mint::from_number(1), now);
         let (spool, _) = opened.expect("a spool");
-        let class = BoxClass { matches: "*".parse().expect("a pattern"), encrypt: name == "encrypted" };
+        let class =
+            BoxClass { matches: "*".parse().expect("a pattern"), encrypt: name == "encrypted", ..BoxClass::default() };
         spool.set_classes(vec![class]);
         spool
     });

@@ -32,7 +32,11 @@ fn open_with(files: &SimFiles, keys: &[&str], seed: u64) -> Result<Spool, SpoolE
     let keys = Keys::new(keys.iter().map(|name| key(name)));
     let opened = Spool::open_with(Arc::new(files.clone()), Index::in_memory(), keys, Mint::from_number(seed), now());
     let (spool, _) = opened?;
-    spool.set_classes(vec![BoxClass { matches: "*".parse().expect("a pattern"), encrypt: true }]);
+    spool.set_classes(vec![BoxClass {
+        matches: "*".parse().expect("a pattern"),
+        encrypt: true,
+        ..BoxClass::default()
+    }]);
     Ok(spool)
 }
 
@@ -261,8 +265,8 @@ fn a_box_that_is_not_to_be_encrypted_is_not_and_without_a_key_one_that_is_takes_
     let files = SimFiles::new();
     let spool = open(&files, &["one"]);
     spool.set_classes(vec![
-        BoxClass { matches: "open-*".parse().expect("a pattern"), encrypt: false },
-        BoxClass { matches: "*".parse().expect("a pattern"), encrypt: true },
+        BoxClass { matches: "open-*".parse().expect("a pattern"), encrypt: false, ..BoxClass::default() },
+        BoxClass { matches: "*".parse().expect("a pattern"), encrypt: true, ..BoxClass::default() },
     ]);
     let octets = content(1000);
     let stage = filled(&spool, "spool:/open-bob/a", &octets);

@@ -7,7 +7,7 @@ use super::address::{Host, Listen, Relay, Transport};
 use super::bucket::{BucketUrl, Tag};
 use super::keys::KeySource;
 use super::value::Choice;
-use crate::model::{BoxPattern, Network, Site};
+use crate::model::{self, BoxPattern, Network, Quota, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -197,6 +197,39 @@ impl Spool {
     }
 }
 
+/// `[[boxes]]`: what holds for a class of boxes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoxClass {
+    /// The boxes it is for.
+    pub matches: Option<BoxPattern>,
+    /// Octets that each of them may hold.
+    pub quota_octets: Option<u64>,
+    /// Objects that each of them may hold.
+    pub quota_objects: Option<u32>,
+    /// From this share of a quota on somebody is warned, in percent.
+    pub warn: u8,
+    /// Whether what arrives there is encrypted on the disk.
+    pub encrypt: bool,
+    /// When their objects are reported as committed; unset: as `spool.report` says.
+    pub report: Option<Report>,
+}
+
+impl BoxClass {
+    /// The class as the spool knows it.
+    pub fn class(&self) -> model::BoxClass {
+        model::BoxClass {
+            matches: self.matches.clone().unwrap_or_default(),
+            quota: Quota {
+                octets: self.quota_octets,
+                objects: self.quota_objects.map(u64::from),
+                warn_percent: Some(self.warn),
+            },
+            encrypt: self.encrypt,
+            ..model::BoxClass::default()
+        }
+    }
+}
+
 /// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -204,17 +237,6 @@ pub struct Policy {
     pub fetch: Vec<Site>,
     /// Networks that their names may lead to besides the public internet.
     pub fetch_networks: Vec<Network>,
-}
-
-/// `[[boxes]]`: what holds for a class of boxes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BoxClass {
-    /// The boxes it is for.
-    pub matches: Option<BoxPattern>,
-    /// Whether what arrives there is encrypted on the disk.
-    pub encrypt: bool,
-    /// When their objects are reported as committed; unset: as `spool.report` says.
-    pub report: Option<Report>,
 }
 
 /// `[http]`: the operator's door.
@@ -304,6 +326,12 @@ impl Default for Spool {
             scrub_rate: 4 << 20,
             keys: Vec::new(),
         }
+    }
+}
+
+impl Default for BoxClass {
+    fn default() -> Self {
+        Self { matches: None, quota_octets: None, quota_objects: None, warn: 90, encrypt: false, report: None }
     }
 }
 

@@ -340,9 +340,24 @@ pub(super) const TRUNKS: Tables<Trunk> = Tables {
 /// For boxes.
 pub(super) const BOXES: Tables<BoxClass> = Tables {
     name: "boxes",
-    meaning: "What holds for some boxes. The first entry whose name the box fits counts.",
+    meaning: "What holds for some boxes. The first entry whose name the box fits counts; boxes that fit none have no limits.",
     keys: &[
         Key { name: "match", field: |b| &mut b.matches, meaning: "The boxes that the entry is for." },
+        Key {
+            name: "quota_octets",
+            field: |b| &mut b.quota_octets,
+            meaning: "Octets that each box may hold, its files together. A file that would go over it is refused: with 413 before its first octet if it says its size, else when its octets go over.",
+        },
+        Key {
+            name: "quota_objects",
+            field: |b| &mut b.quota_objects,
+            meaning: "Objects that each box may hold; one more is refused with 413 before its first octet.",
+        },
+        Key {
+            name: "warn",
+            field: |b| &mut b.warn,
+            meaning: "From this share of either quota on the log has a warning, and the box counts in restante_spool_boxes_nearly_full.",
+        },
         Key {
             name: "encrypt",
             field: |b| &mut b.encrypt,

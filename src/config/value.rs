@@ -225,6 +225,21 @@ impl Scalar for u8 {
     }
 }
 
+/// A count: `100`.
+impl Scalar for u32 {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(|_| Misfit(format!("\"{text}\" is not a number of things: 0 to {}", Self::MAX)))
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "number".to_owned()
+    }
+}
+
 impl Scalar for Host {
     fn read(text: &str) -> Result<Self, Misfit> {
         text.parse().map_err(Misfit)
@@ -267,6 +282,20 @@ impl Scalar for Relay {
     }
 }
 
+impl Scalar for BoxPattern {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(|why| Misfit(format!("\"{text}\" is {why}")))
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "name of boxes, * for any letters".to_owned()
+    }
+}
+
 impl Scalar for Site {
     fn read(text: &str) -> Result<Self, Misfit> {
         text.parse().map_err(Misfit)
@@ -292,20 +321,6 @@ impl Scalar for KeySource {
 
     fn form() -> String {
         "NAME:FILE or NAME:$VARIABLE".to_owned()
-    }
-}
-
-impl Scalar for BoxPattern {
-    fn read(text: &str) -> Result<Self, Misfit> {
-        text.parse().map_err(|why| Misfit(format!("\"{text}\" is {why}")))
-    }
-
-    fn write(&self) -> String {
-        self.to_string()
-    }
-
-    fn form() -> String {
-        "name of boxes, * for any letters".to_owned()
     }
 }
 

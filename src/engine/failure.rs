@@ -2,7 +2,7 @@
 
 use crate::msrp::cpim::CpimError;
 use crate::msrp::{AbortReason, StatusCode};
-use crate::spool::{CommitError, SealError, StageError};
+use crate::spool::{CommitError, OverQuota, SealError, StageError};
 
 /// Why a received message did not become an object. Whose fault it was comes first: the peer's, the operator's, ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum ReceiveFailure {
     /// An object of that name exists.
     #[error("an object of that name exists")]
     Exists,
+    /// The box may not hold more.
+    #[error("{0}")]
+    Quota(OverQuota),
     /// The spool could not take it.
     #[error("storage failed: {0}")]
     Storage(String),
@@ -63,6 +66,7 @@ impl ReceiveFailure {
             | Self::Disconnected
             | Self::TakenOver
             | Self::Terminated
+            | Self::Quota(_)
             | Self::Storage(_) => StatusCode::STOP_SENDING,
         }
     }
@@ -72,6 +76,7 @@ impl ReceiveFailure {
     pub const fn code(&self) -> Option<u16> {
         match self {
             Self::Exists => Some(431),
+            Self::Quota(_) => Some(520),
             Self::Storage(_) => Some(503),
             _ => None,
         }
@@ -91,6 +96,7 @@ impl ReceiveFailure {
             Self::Idle => "postspeech",
             Self::Terminated => "terminated",
             Self::Exists => "exists",
+            Self::Quota(_) => "quota",
             Self::Storage(_) => "storage",
         }
     }
@@ -108,6 +114,7 @@ impl ReceiveFailure {
             Self::Idle => "ft.timeout.idle",
             Self::Terminated => "ft.aborted.local",
             Self::Exists => "ft.rejected.431",
+            Self::Quota(_) => "ft.quota",
             Self::Storage(_) => "ft.storage",
         }
     }
@@ -136,6 +143,7 @@ impl From<&StageError> for ReceiveFailure {
             StageError::Overrun { .. } => Self::SizeMismatch,
             StageError::TooManyHoles { .. } => Self::TooLarge,
             StageError::TakenOver => Self::TakenOver,
+            StageError::Quota(over) => Self::Quota(over.clone()),
             other => Self::Storage(other.to_string()),
         }
     }

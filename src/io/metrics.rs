@@ -19,6 +19,16 @@ pub const SPOOL_OBJECTS: &str = "restante_spool_objects";
 pub const SPOOL_STAGES: &str = "restante_spool_stages";
 /// Gauge: committed objects that still have to follow into the bucket.
 pub const SPOOL_FOLLOWING: &str = "restante_spool_following";
+/// Gauge: objects in the boxes of a class; label `class` is the pattern of its `[[boxes]]`, empty for boxes that fit none.
+pub const SPOOL_CLASS_OBJECTS: &str = "restante_spool_class_objects";
+/// Gauge: octets of their files.
+pub const SPOOL_OCTETS: &str = "restante_spool_octets";
+/// Gauge: boxes of a class that hold something.
+pub const SPOOL_BOXES: &str = "restante_spool_boxes";
+/// Gauge: boxes of a class that have reached the share of a quota at which somebody is warned.
+pub const SPOOL_BOXES_NEARLY_FULL: &str = "restante_spool_boxes_nearly_full";
+/// Counter: files that were refused because of a box's quota, by class.
+pub const SPOOL_QUOTA_REFUSALS: &str = "restante_spool_quota_refusals_total";
 /// Gauge: octets free on the spool's disk.
 pub const SPOOL_FREE_OCTETS: &str = "restante_spool_free_octets";
 /// Gauge: files set aside because they are damaged.
@@ -70,6 +80,11 @@ fn describe() {
     describe_gauge!(SPOOL_OBJECTS, "Committed objects in the spool");
     describe_gauge!(SPOOL_STAGES, "Files still arriving or suspended");
     describe_gauge!(SPOOL_FOLLOWING, "Committed objects that still have to follow into the bucket");
+    describe_gauge!(SPOOL_CLASS_OBJECTS, "Objects in the boxes of a class");
+    describe_gauge!(SPOOL_OCTETS, Unit::Bytes, "Octets of the files in the boxes of a class");
+    describe_gauge!(SPOOL_BOXES, "Boxes of a class that hold something");
+    describe_gauge!(SPOOL_BOXES_NEARLY_FULL, "Boxes of a class that have nearly used a quota");
+    describe_counter!(SPOOL_QUOTA_REFUSALS, "Files refused because of a quota by class");
     describe_gauge!(SPOOL_FREE_OCTETS, Unit::Bytes, "Octets free on the disk of the spool");
     describe_gauge!(SPOOL_CORRUPT, "Files set aside because they are damaged");
     describe_counter!(SCRUB_OCTETS, Unit::Bytes, "Octets read again to see whether they are sound");
@@ -163,4 +178,12 @@ pub(super) fn spool(status: &crate::spool::SpoolStatus) {
     metrics::gauge!(SPOOL_FREE_OCTETS).set(status.free_octets as f64);
     metrics::gauge!(SPOOL_CORRUPT).set(status.corrupt as f64);
     metrics::counter!(FSYNC_ERRORS).absolute(status.sync_errors);
+    for usage in &status.classes {
+        let class = || usage.class.clone();
+        metrics::gauge!(SPOOL_CLASS_OBJECTS, "class" => class()).set(usage.objects as f64);
+        metrics::gauge!(SPOOL_OCTETS, "class" => class()).set(usage.octets as f64);
+        metrics::gauge!(SPOOL_BOXES, "class" => class()).set(usage.boxes as f64);
+        metrics::gauge!(SPOOL_BOXES_NEARLY_FULL, "class" => class()).set(usage.nearly_full as f64);
+        metrics::counter!(SPOOL_QUOTA_REFUSALS, "class" => class()).absolute(usage.refused);
+    }
 }

@@ -135,8 +135,7 @@ pub(super) fn sites(settings: &Settings) -> Sites {
 
 /// What the spool has to know of boxes.
 pub(super) fn box_classes(settings: &Settings) -> Vec<BoxClass> {
-    let class = |class: &config::BoxClass| Some(BoxClass { matches: class.matches.clone()?, encrypt: class.encrypt });
-    settings.boxes.iter().filter_map(class).collect()
+    settings.boxes.iter().map(config::BoxClass::class).collect()
 }
 
 pub(super) fn sip_config(settings: &Settings) -> sip::Config {

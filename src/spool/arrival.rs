@@ -11,6 +11,7 @@ use super::files::{File, Files, Mode, read_exact_at};
 use super::hashes::Hashes;
 use super::journal::{Journal, Plan};
 use super::layout::Id;
+use super::usage::Share;
 use super::vault::{DataKey, Keys, Vaulted, whole};
 use super::water::{Claim, NoRoom};
 
@@ -40,6 +41,8 @@ pub(super) struct Arrival {
     pub(super) conflicts: u64,
     /// Octets, from the first on, that may be uploaded already: whatever changes them is a conflict.
     pub(super) offered: u64,
+    /// Its part of what the box may hold; who waits for a sender has none.
+    pub(super) share: Option<Share>,
 }
 
 impl Arrival {
@@ -71,6 +74,7 @@ impl Arrival {
             failures,
             conflicts: 0,
             offered: 0,
+            share: None,
         })
     }
 
@@ -89,6 +93,9 @@ impl Arrival {
         let end = offset.saturating_add(octets.len() as u64);
         if end > declared {
             return Err(StageError::Overrun { declared, end });
+        }
+        if let Some(share) = &mut self.share {
+            share.grow(end)?;
         }
         let before = self.received.octets();
         self.received
@@ -250,6 +257,7 @@ impl Parked {
             failures: self.failures,
             conflicts: 0,
             offered: 0,
+            share: None,
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::model::Ranges;
 use super::envelope::Envelope;
 use super::error::SpoolError;
 use super::files::{File, Files};
-use super::index::Index;
+use super::index::{Held, Index};
 use super::layout::{INDEX_FILES, Id};
 use super::objects;
 use super::receipt::Committed;
@@ -37,8 +37,35 @@ pub(super) fn ask<T>(shared: &Shared, question: impl Fn(&mut Index) -> rusqlite:
         Err(error) => {
             tracing::warn!(%error, "the index failed; it goes on in memory and is made anew at the next start");
             *index = rebuilt(shared)?;
+            shared.usage.recount(index.held()?);
             Ok(question(&mut index)?)
         }
+    }
+}
+
+/// Enters an object whose box has counted it, and has the one it replaces leave its box.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn enter(shared: &Shared, envelope: &Envelope) -> Result<(), SpoolError> {
+    let replaced = ask(shared, |index| index.publish(envelope))?;
+    leave(shared, replaced);
+    Ok(())
+}
+
+/// Has an object leave the index and its box.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn forget(shared: &Shared, id: Id) -> Result<(), SpoolError> {
+    let held = ask(shared, |index| index.forget(id.as_str()))?;
+    leave(shared, held);
+    Ok(())
+}
+
+fn leave(shared: &Shared, held: Option<Held>) {
+    if let Some(Held { mailbox, octets }) = held {
+        shared.usage.leave(&mailbox, octets);
     }
 }
 
@@ -147,6 +174,6 @@ pub(super) fn quarantine(shared: &Shared, id: Id, what: &'static str) -> SpoolEr
         return corrupt;
     }
     objects::set_aside(shared, id);
-    let _ = ask(shared, |index| index.forget(id.as_str())); // it is judged again at the next start
+    let _ = forget(shared, id); // it is judged again at the next start
     corrupt
 }

@@ -9,7 +9,7 @@ use crate::model::{Now, Wall};
 
 use super::ballast;
 use super::carry;
-use super::catalog::{ask, load, read_envelope};
+use super::catalog::{ask, enter, forget, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
 use super::layout::Id;
@@ -85,7 +85,11 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         remote.carriage.follow(id);
     }
     // It is committed: from here on nothing may fail any more, only be left to the next start.
-    if let Err(error) = ask(shared, |index| index.publish(&envelope)) {
+    match arrival.share.take() {
+        Some(share) => share.settle(sealed.size),
+        None => shared.usage.enter(envelope.uri.box_name(), sealed.size),
+    }
+    if let Err(error) = enter(shared, &envelope) {
         tracing::error!(object = %id, %error, "committed, but not in the index");
     }
     if let Some(replaced) = replaces
@@ -196,7 +200,7 @@ fn write_tombstone(shared: &Shared, id: Id, by: &str, at: Wall) -> io::Result<()
 /// Removes the files of an object that is deleted. What fails is done again at the next start.
 pub(super) fn remove_buried(shared: &Shared, id: Id) {
     objects::erase(shared, id);
-    if let Err(error) = ask(shared, |index| index.forget(id.as_str())) {
+    if let Err(error) = forget(shared, id) {
         tracing::error!(object = %id, %error, "deleted, but still in the index");
     }
 }

@@ -4,6 +4,8 @@ use std::io;
 
 use crate::model::ObjectUri;
 
+use super::usage::OverQuota;
+
 /// The spool as a whole, or an object in it, could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -123,6 +125,9 @@ pub enum StageError {
         /// How many octets were wanted.
         octets: u64,
     },
+    /// The box may not hold more.
+    #[error(transparent)]
+    Quota(#[from] OverQuota),
     /// Too many stages are alive or wait to be resumed.
     #[error("more than {limit} stages")]
     TooManyStages {

@@ -61,6 +61,13 @@ struct Behind {
     names: HashMap<ObjectUri, Id>,
 }
 
+/// What an object that is listed takes from the quota of its box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) mailbox: String,
+    pub(super) octets: u64,
+}
+
 #[derive(Debug)]
 enum Change {
     Enter(Vec<Value>),
@@ -161,19 +168,23 @@ impl Index {
         if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("COMMIT") }
     }
 
-    /// Enters an object, and forgets the one it replaces.
-    pub(super) fn publish(&mut self, envelope: &Envelope) -> rusqlite::Result<()> {
+    /// Enters an object, and forgets the one it replaces, which is returned.
+    pub(super) fn publish(&mut self, envelope: &Envelope) -> rusqlite::Result<Option<Held>> {
+        let replaced = envelope.replaces.as_deref().map_or(Ok(None), |replaced| self.forget(replaced))?;
         if let Some(id) = Id::parse(&envelope.id) {
             self.behind.names.insert(envelope.uri.clone(), id);
         }
         self.behind.changes.push(Change::Enter(row(envelope)));
-        self.behind.changes.extend(envelope.replaces.clone().map(Change::Forget));
-        if self.behind.changes.len() < ENTRIES_BEHIND { Ok(()) } else { self.settle() }
+        if self.behind.changes.len() >= ENTRIES_BEHIND {
+            self.settle()?;
+        }
+        Ok(replaced)
     }
 
-    /// Forgets an object.
-    pub(super) fn forget(&mut self, id: &str) -> rusqlite::Result<()> {
-        self.behind.changes.push(Change::Forget(id.to_owned()));
+    /// Enters an object anew: its envelope says the same in another way.
+    pub(super) fn renew(&mut self, envelope: &Envelope) -> rusqlite::Result<()> {
+        self.behind.changes.push(Change::Forget(envelope.id.clone()));
+        self.behind.changes.push(Change::Enter(row(envelope)));
         self.settle()
     }
 
@@ -181,6 +192,26 @@ impl Index {
     pub(super) fn mailbox(&mut self, id: Id) -> rusqlite::Result<Option<String>> {
         let mut select = self.settled()?.prepare_cached("SELECT box FROM objects WHERE id = ?1")?;
         select.query_row([id.as_str()], |row| row.get(0)).optional()
+    }
+
+    /// Forgets an object, and says what it was if it was there.
+    pub(super) fn forget(&mut self, id: &str) -> rusqlite::Result<Option<Held>> {
+        let held = |row: &Row<'_>| Ok(Held { mailbox: row.get(0)?, octets: row.get::<_, i64>(1)?.unsigned_abs() });
+        let mut select = self.settled()?.prepare_cached("SELECT box, size FROM objects WHERE id = ?1")?;
+        let known = select.query_row([id], held).optional()?;
+        drop(select);
+        if known.is_some() {
+            self.behind.changes.push(Change::Forget(id.to_owned()));
+            self.settle()?;
+        }
+        Ok(known)
+    }
+
+    /// What each box holds: objects and octets.
+    pub(super) fn held(&mut self) -> rusqlite::Result<Vec<(String, u64, u64)>> {
+        let mut select = self.settled()?.prepare("SELECT box, count(*), sum(size) FROM objects GROUP BY box")?;
+        let number = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        select.query_map([], |row| Ok((row.get(0)?, number(row, 1)?, number(row, 2)?)))?.collect()
     }
 
     /// The object that has this name now.

@@ -44,6 +44,7 @@ mod upload;
 pub use bucket::{Bucket, BucketError, Stored, Unfinished};
 pub use carry::Carried;
 mod trouble;
+mod usage;
 mod vault;
 mod water;
 
@@ -62,5 +63,6 @@ pub use stage::{SealError, Stage};
 pub use staging::StagePlan;
 pub use store::{Body, Check, Query, Spool, SpoolStatus};
 pub use sweep::Swept;
+pub use usage::{BoxUsage, ClassUsage, Measure, OverQuota};
 pub use vault::{KEY_OCTETS, Keys};
 pub use water::Marks;

@@ -187,6 +187,7 @@ pub(super) fn recover(
     }
     carry::let_follow(shared, &survey)?;
     ask(shared, Index::end_batch)?;
+    shared.usage.recount(ask(shared, Index::held)?);
     told(judged, judged);
     for (key, objects) in ask(shared, Index::waiting)? {
         tracing::error!(
@@ -269,7 +270,7 @@ fn carry_out(
     match verdict {
         Verdict::Keep => {
             if let Some(envelope) = envelope {
-                ask(shared, |index| index.publish(envelope))?;
+                ask(shared, |index| index.publish(envelope))?; // counted when all are judged
             }
         }
         Verdict::Newer => {

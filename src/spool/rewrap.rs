@@ -27,7 +27,7 @@ pub(super) fn rewrap(shared: &Shared) -> Result<u64, SpoolError> {
             envelope.wrap(&key);
             objects::put_envelope(shared, id, &envelope.encode(Some((&key, &mut mint))))
                 .map_err(SpoolError::io("wrapping a key anew"))?;
-            ask(shared, |index| index.forget(id.as_str()).and_then(|()| index.publish(&envelope)))?;
+            ask(shared, |index| index.renew(&envelope))?;
             done += 1;
         }
     }

@@ -186,10 +186,7 @@ fn enter_again(shared: &Shared, object: &Committed) -> Result<(), SpoolError> {
         return Ok(()); // it is known, or another object took its place, or it was deleted meanwhile
     }
     tracing::error!(object = envelope.id, uri = %envelope.uri, "the index did not know it: it is entered again");
-    ask(shared, |index| {
-        index.forget(&envelope.id)?;
-        index.publish(envelope)
-    })
+    ask(shared, |index| index.renew(envelope))
 }
 
 /// The record of what has become of an object.

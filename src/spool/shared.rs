@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
-use crate::model::{BoxClass, Mint, ObjectUri};
+use crate::model::{Mint, ObjectUri};
 
 use super::arrival::{Arrival, Parked};
 use super::calendar::Calendar;
@@ -17,6 +17,7 @@ use super::layout::Id;
 pub(super) use super::locked::locked;
 use super::remote::Remote;
 use super::trouble::Trouble;
+use super::usage::Usage;
 use super::vault::{DataKey, Keys};
 use super::water::Water;
 
@@ -30,8 +31,9 @@ pub(super) struct Shared {
     pub(super) index: Mutex<Index>,
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
+    /// What each box holds, and may hold.
+    pub(super) usage: Arc<Usage>,
     pub(super) keys: Keys,
-    pub(super) classes: Mutex<Vec<BoxClass>>,
     /// Commits that wait for the disk.
     pub(super) commits: Group<Job>,
     pub(super) water: Arc<Water>,
@@ -139,8 +141,8 @@ impl Shared {
             index: Mutex::new(index),
             mint: Mutex::new(mint),
             desk: Mutex::default(),
+            usage: Arc::default(),
             keys,
-            classes: Mutex::default(),
             commits: Group::new(),
             water: Arc::default(),
             trouble: Trouble::default(),
@@ -242,7 +244,7 @@ impl Shared {
     /// # Errors
     /// [`SpoolError::NoKey`].
     pub(super) fn data_key(&self, id: Id, mailbox: &str) -> Result<Option<Arc<DataKey>>, SpoolError> {
-        if !BoxClass::of(mailbox, &locked(&self.classes)).is_some_and(|class| class.encrypt) {
+        if !self.usage.is_encrypted(mailbox) {
             return Ok(None);
         }
         let key = self.keys.data_key(id, &mut locked(&self.mint));

@@ -15,6 +15,7 @@ use super::journal::Plan;
 use super::layout::Id;
 use super::shared::{Holder, Live, Shared, locked};
 use super::stage::Stage;
+use super::usage::Share;
 use super::water::{Claim, NoRoom};
 
 /// Declared sizes from here on are reserved on the disk; below, our own count of promises does.
@@ -69,12 +70,16 @@ pub(super) fn begin(shared: &Arc<Shared>, plan: StagePlan, now: Now) -> Result<S
     refuse_duplicate(shared, &plan)?;
     let fingerprint = |key: &Option<String>| key.as_deref().map(fingerprint);
     let wanted = Plan::new(fingerprint(&plan.resume_key), fingerprint(&plan.file_key), &plan.declared);
-    let (live, arrival) = match plan.offset {
-        0 => match resumed(shared, &wanted)? {
-            Some(arrival) => arrival,
-            None => begun(shared, &wanted, plan.object.box_name(), now)?,
-        },
-        offset => continued(shared, &wanted, offset)?,
+    let found = match plan.offset {
+        0 => resumed(shared, &wanted)?,
+        offset => Some(continued(shared, &wanted, offset)?),
+    };
+    let (live, arrival) = match found {
+        Some(found) => rejoined(shared, &plan, found)?,
+        None => {
+            let share = promised(shared, &plan, wanted.size().unwrap_or(0))?;
+            begun(shared, &wanted, plan.object.box_name(), share, now)?
+        }
     };
     let object = match plan.object.name() {
         Some(_) => plan.object,
@@ -93,6 +98,35 @@ fn refuse_duplicate(shared: &Shared, plan: &StagePlan) -> Result<(), StageError>
     let uri = plan.object.clone();
     tracing::warn!(%uri, call_id = plan.call_id, message_id = plan.message_id, "refused: the object exists");
     Err(StageError::Exists(uri))
+}
+
+/// Room in the box for so many octets.
+fn promised(shared: &Shared, plan: &StagePlan, octets: u64) -> Result<Share, StageError> {
+    let promise = shared.usage.promise(plan.object.box_name(), octets);
+    promise.map_err(|over| {
+        tracing::warn!(call_id = plan.call_id, message_id = plan.message_id, octets, %over, "refused: over quota");
+        over.into()
+    })
+}
+
+/// Who comes back needs room in the box again: while it was away it had none.
+fn rejoined(
+    shared: &Shared,
+    plan: &StagePlan,
+    (live, mut arrival): (Live, Arrival),
+) -> Result<(Live, Arrival), StageError> {
+    arrival.share = None; // it may be of another box
+    let octets = arrival.plan.size().unwrap_or(0).max(arrival.received.end());
+    match promised(shared, plan, octets) {
+        Ok(share) => {
+            arrival.share = Some(share);
+            Ok((live, arrival))
+        }
+        Err(over) => {
+            shared.park(arrival);
+            Err(over)
+        }
+    }
 }
 
 /// A sender that names the octets it still has to bring goes on with the stage that has the others.
@@ -184,7 +218,13 @@ fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Result<Option<(Live, Arrival)
     Ok(None)
 }
 
-fn begun(shared: &Arc<Shared>, wanted: &Plan, mailbox: &str, now: Now) -> Result<(Live, Arrival), StageError> {
+fn begun(
+    shared: &Arc<Shared>,
+    wanted: &Plan,
+    mailbox: &str,
+    share: Share,
+    now: Now,
+) -> Result<(Live, Arrival), StageError> {
     if locked(&shared.desk).stages() >= STAGES {
         return Err(StageError::TooManyStages { limit: STAGES });
     }
@@ -200,7 +240,10 @@ fn begun(shared: &Arc<Shared>, wanted: &Plan, mailbox: &str, now: Now) -> Result
         set_aside(&mut arrival, octets).map(|()| arrival)
     });
     match reserved {
-        Ok(arrival) => Ok((live, arrival)),
+        Ok(mut arrival) => {
+            arrival.share = Some(share);
+            Ok((live, arrival))
+        }
         Err(error) => {
             shared.remove_stage(live.id());
             shared.note("making a stage", &error);

@@ -31,6 +31,7 @@ use super::stage::Stage;
 use super::staging::{self, StagePlan};
 use super::sweep::{self, Swept};
 use super::tree::{prepare, recognise, recognise_bucket};
+use super::usage::{BoxUsage, ClassUsage};
 use super::vault::Keys;
 use super::water::Marks;
 
@@ -84,6 +85,8 @@ pub struct SpoolStatus {
     pub writable: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// What the boxes of each class hold.
+    pub classes: Vec<ClassUsage>,
 }
 
 impl Spool {
@@ -199,7 +202,8 @@ impl Spool {
         if !recognise_bucket(&shared, false)? && !is_here {
             return Err(SpoolError::NotASpool);
         }
-        let index = rebuilt(&shared)?;
+        let mut index = rebuilt(&shared)?;
+        shared.usage.recount(index.held()?);
         *locked(&shared.index) = index;
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -231,11 +235,6 @@ impl Spool {
         self.shared.water.set(marks);
     }
 
-    /// What holds for which boxes, from now on; the first class that fits a box counts.
-    pub fn set_classes(&self, classes: Vec<BoxClass>) {
-        *locked(&self.shared.classes) = classes;
-    }
-
     /// How many objects wait for each master key that is not at hand.
     ///
     /// # Errors
@@ -253,11 +252,21 @@ impl Spool {
         rewrap::rewrap(&self.shared)
     }
 
+    /// What holds for which boxes: for each the first class that it fits. What is there stays, also over its quota.
+    pub fn set_classes(&self, classes: Vec<BoxClass>) {
+        self.shared.usage.set_classes(classes);
+    }
+
+    /// What every box holds, and may hold.
+    pub fn boxes(&self) -> Vec<BoxUsage> {
+        self.shared.usage.boxes()
+    }
+
     /// A stage for a file that is about to arrive. If an earlier offer with the same resume key left octets, the stage
     /// has them, and a session that still writes there is shut out at once.
     ///
     /// # Errors
-    /// [`StageError::Exists`], [`StageError::Full`], [`StageError::TooManyStages`], [`StageError::Spool`].
+    /// [`StageError::Exists`], [`StageError::Quota`], [`StageError::Full`], [`StageError::TooManyStages`], [`StageError::Spool`].
     pub fn stage(&self, plan: StagePlan, now: Now) -> Result<Stage, StageError> {
         staging::begin(&self.shared, plan, now)
     }
@@ -446,6 +455,7 @@ impl Spool {
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
             writable: reason.is_none(),
             reason,
+            classes: shared.usage.classes(),
         }
     }
 

@@ -90,7 +90,11 @@ fn plain(dir: &Path) {
 /// The same under a key.
 fn encrypted(dir: &Path) {
     let spool = opened(dir);
-    spool.set_classes(vec![BoxClass { matches: "*".parse().expect("a pattern"), encrypt: true }]);
+    spool.set_classes(vec![BoxClass {
+        matches: "*".parse().expect("a pattern"),
+        encrypt: true,
+        ..BoxClass::default()
+    }]);
     everything(&spool, dir);
 }
 
