@@ -237,7 +237,6 @@ impl BoxClass {
                 warn_percent: Some(self.warn),
             },
             encrypt: self.encrypt,
-            ..model::BoxClass::default()
         }
     }
 }
