@@ -71,17 +71,20 @@ fn renamed(disk: &Disk, name: &str, sync_dir: bool) {
     }
 }
 
+/// By itself ext4 writes down everything every 5 s, and a busy machine may take longer for this test.
+const PATIENT: &str = "data=ordered,commit=300";
+
 // R4: the disk that is cut off here forgets what a real one would, or the tests above show nothing.
 #[test]
 fn a_name_whose_directory_was_not_synced_is_lost_and_one_whose_directory_was_is_not() {
     loop_disk(|disk| {
-        disk.mount("data=ordered");
+        disk.mount(PATIENT);
         renamed(&disk, "synced", true);
         renamed(&disk, "unsynced", false);
         fs::write(disk.root().join("neither"), b"content").expect("a file");
         disk.cut();
         disk.unmount();
-        disk.mount("data=ordered");
+        disk.mount(PATIENT);
         let there = |name: &str| disk.root().join(name).exists();
         assert_eq!(fs::read(disk.root().join("synced")).expect("a durable file"), b"content");
         assert!(!there("synced.draft"));
