@@ -192,6 +192,7 @@ fn the_doctor_finds_sound_buckets_sound_and_leaves_nothing_behind() {
     assert_eq!((bucket.list("doctor/", ""), bucket.unfinished("doctor/")), (Ok(Vec::new()), Ok(Vec::new())));
 }
 
+// R23
 #[test]
 fn the_doctor_catches_a_bucket_whose_conditions_hold_only_when_nobody_hurries() {
     let dir = TempDir::new().expect("a directory");
@@ -202,6 +203,7 @@ fn the_doctor_catches_a_bucket_whose_conditions_hold_only_when_nobody_hurries() 
     assert!(refusal.contains("were told that they had won"), "{refusal}");
 }
 
+// R23
 #[test]
 fn the_doctor_catches_a_bucket_that_ignores_its_conditions() {
     let dir = TempDir::new().expect("a directory");
@@ -250,31 +252,37 @@ fn survives(method: &Method, contains: &'static str, times: usize) {
     }
 }
 
+// R22
 #[test]
 fn a_fault_while_an_upload_begins_loses_nothing() {
     survives(&Method::POST, "?uploads", 1);
 }
 
+// R22
 #[test]
 fn a_fault_while_a_part_is_uploaded_loses_nothing() {
     survives(&Method::PUT, "partNumber=1", 1);
 }
 
+// R22
 #[test]
 fn a_fault_while_an_upload_is_completed_loses_nothing() {
     survives(&Method::POST, "uploadId=", 1);
 }
 
+// R22
 #[test]
 fn a_fault_while_an_envelope_is_put_loses_nothing_and_makes_no_second_object() {
     survives(&Method::PUT, "/queued/", 1);
 }
 
+// R22
 #[test]
 fn a_fault_while_a_small_body_is_put_loses_nothing() {
     survives(&Method::PUT, "/data/", 1);
 }
 
+// R22
 #[test]
 fn a_bucket_that_fails_for_longer_is_waited_for_no_longer_than_it_has_to_be() {
     let dir = TempDir::new().expect("a directory");
@@ -286,6 +294,7 @@ fn a_bucket_that_fails_for_longer_is_waited_for_no_longer_than_it_has_to_be() {
     assert!(spool.status().reason.is_some_and(|why| why.contains("403")), "the operator hears of it");
 }
 
+// R22
 #[test]
 fn an_answer_that_ends_early_is_not_the_end_of_a_body() {
     let dir = TempDir::new().expect("a directory");

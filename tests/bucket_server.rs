@@ -94,6 +94,7 @@ fn what_is_reported_from_the_disk_follows_into_the_bucket_and_can_be_fetched_fro
     eventually("the gauge says so", || none_follows().then_some(()));
 }
 
+// R23
 #[test]
 fn a_server_whose_bucket_ignores_conditions_is_not_ready_and_takes_nothing() {
     let dir = TempDir::new().expect("a directory");
