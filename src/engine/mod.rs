@@ -37,6 +37,7 @@ mod offering;
 pub mod order;
 mod outbound;
 mod paths;
+mod playing;
 pub mod policy;
 pub mod port;
 mod receipt;
@@ -45,6 +46,7 @@ mod relay;
 mod relays;
 mod transfers;
 pub mod trust;
+mod variables;
 mod websocket;
 mod wrapping;
 

@@ -175,6 +175,9 @@ pub const SDP_MEDIA: usize = 64;
 /// ours has one.
 pub const SDP_NAMES: usize = 8;
 
+/// Progress of a file is told once per so many octets: often enough for a progress bar, seldom enough for the engine's queue.
+pub const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
+
 /// Octets of one MSML document.
 pub const MSML_OCTETS: usize = 256 * 1024;
 
