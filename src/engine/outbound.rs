@@ -209,6 +209,7 @@ impl Engine {
         if let Some(recorder) = recorder {
             self.nothing_recorded(now, recorder, &ReceiveFailure::Disconnected, out);
         }
+        self.pull_lost(session, out);
         if let Some(Outgoing { owner: Owner::Client(order), .. }) = self.pushes.remove(&session) {
             out.push(Output::Happened(order, Happening::SendFailed(SendFailure::ConnectionLost)));
         }
