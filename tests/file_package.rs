@@ -153,13 +153,13 @@ fn what_a_receive_asks_for_is_in_the_grant_of_its_message() {
     let mut scene = Scene::new();
     scene.start(
         "<ft:receive dest=\"spool:/bob/a\" overwrite=\"true\" max-size=\"100\" idletimeout=\"7s\" report=\"whole\" \
-         resume=\"false\" types=\"text/*\"><ft:onprogress bytes=\"4096\"/></ft:receive>",
+         resume=\"false\" types=\"text/*\"><ft:onprogress bytes=\"131072\"/></ft:receive>",
         "",
     );
     let grant = scene.granted();
     assert_eq!((grant.plan.object.to_string().as_str(), grant.plan.overwrite), ("spool:/bob/a", true));
     assert_eq!((grant.limit, grant.idle), (100, Duration::from_secs(7)));
-    assert_eq!((grant.tell_every, grant.incremental), (4096, false));
+    assert_eq!((grant.tell_every, grant.incremental), (131_072, false));
     assert_eq!((grant.plan.resume_key, grant.plan.file_key), (None, None));
     let mut scene = Scene::new();
     scene.start(RECEIVE, "");

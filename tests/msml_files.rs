@@ -167,6 +167,7 @@ fn a_client_is_told_of_start_progress_object_and_completion_if_it_asks() {
     talk.clock += Duration::from_secs(2);
     assert_eq!(talk.tell(Input::Progress { primitive, octets: 99 }), [""; 0]);
     assert_eq!(talk.tell(Input::Progress { primitive, octets: 100 }), [progress("100", "2000", "50")]);
+    assert_eq!(talk.tell(Input::Progress { primitive, octets: 200 }), [""; 0], "too soon for another");
     assert_eq!(talk.tell(Input::Progress { primitive, octets: 199 }), [""; 0]);
     assert_eq!(talk.wake(), (10, vec![progress("199", "10000", "19")]));
     assert_eq!(talk.wake(), (20, vec![progress("199", "20000", "9")]), "whether or not anything moves");

@@ -13,7 +13,7 @@ use super::policy::Unattended;
 use super::port::{Output, Ticket};
 use super::transfers::StreamEnd;
 use super::variables;
-use crate::model::limits::{MSRP_IDLE, TELL_EVERY_OCTETS};
+use crate::model::limits::{MSRP_IDLE, TELL_EVERY_OCTETS, TELL_LEAST_OCTETS};
 use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml::{self, End};
 use crate::msrp::cpim::{Content, is_cpim};
@@ -128,9 +128,6 @@ impl Engine {
         let receipt =
             Receipt { key, owner, session, since, octets: 0, named, draft, keys, offset, reported, whole, sealed };
         self.receipts.insert(key, receipt);
-        if let Owner::Primitive(primitive) = owner {
-            self.msml(now, msml::Input::Began { primitive, variables }, out);
-        }
         if let Some(why) = misfit {
             // RFC 5547 §8.3.1: a file that is not what was selected has failed, and who waits for it is told.
             tracing::warn!(%why, status = why.status().0, "the message is not what is wanted here: refused");
@@ -138,8 +135,12 @@ impl Engine {
             self.lost(now, link, message, &why, 0, out);
             return None;
         }
+        if let Owner::Primitive(primitive) = owner {
+            self.msml(now, msml::Input::Began { primitive, variables }, out);
+        }
         let idle = work.idle_timeout.unwrap_or(MSRP_IDLE);
-        let (tell_every, incremental) = (work.watched.unwrap_or(TELL_EVERY_OCTETS), !work.reports_whole);
+        let tell_every = work.watched.map_or(TELL_EVERY_OCTETS, |octets| octets.max(TELL_LEAST_OCTETS));
+        let incremental = !work.reports_whole;
         let grant = Grant { message, plan, limit, declared, wrapped_types, idle, tell_every, incremental };
         out.push(Output::Link(link, Command::Receive(Box::new(grant))));
         Some(())

@@ -13,7 +13,7 @@
 //!
 //! Packages: Core, Dialog Core, Group with `topology="parallel"`, a profile (§4.2) of Dialog Base: `<play>` and `<record>`,
 //! with `<collect>` and `<dtmf>` inert, since a message stream carries no digits; and Audit of connections, their dialogs
-//! and streams. Every word of them is in [`vocabulary`], by which requests are checked and of which `docs/msml.md` is
+//! and streams. One of our own for files has `<ft:receive>` and `<ft:send>`. Every word of them is in [`vocabulary`], by which requests are checked and of which `docs/msml.md` is
 //! made. The schemas are in `schemas/`.
 //!
 //! Limits: size, depth, elements, attributes, namespaces, namelists and dialogs as in [`limits`](crate::model::limits).

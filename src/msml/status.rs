@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::Instant;
+use crate::model::limits::MSML_PROGRESS_GAP;
 
 /// What the client has asked to be told, each by an element of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +68,7 @@ struct Moving {
     octets: u64,
     /// Of which the client has heard.
     said: u64,
+    said_at: Option<Instant>,
     /// When it hears again, whatever moves.
     next: Option<Instant>,
     variables: Vec<(String, String)>,
@@ -79,10 +81,10 @@ impl Status {
 
     /// A file begins to move.
     pub(super) fn began(&mut self, variables: Vec<(String, String)>, now: Instant) -> Option<Notice> {
-        let interval = self.told.progress.and_then(|every| every.interval);
+        let interval = self.interval();
         let next = interval.map(|interval| now + interval);
         let notice = self.told.start.then(|| filled(START, &variables));
-        self.moving = Some(Moving { since: now, octets: 0, said: 0, next, variables });
+        self.moving = Some(Moving { since: now, octets: 0, said: 0, said_at: None, next, variables });
         notice
     }
 
@@ -91,10 +93,11 @@ impl Status {
         let moving = self.moving.as_mut()?;
         moving.octets = octets;
         let every = self.told.progress?.octets?;
-        if octets < moving.said.saturating_add(every) {
+        let soon = moving.said_at.is_some_and(|at| now.since(at) < MSML_PROGRESS_GAP);
+        if soon || octets < moving.said.saturating_add(every) {
             return None;
         }
-        moving.said = octets;
+        (moving.said, moving.said_at) = (octets, Some(now));
         Some(moving.progress(now))
     }
 
@@ -105,11 +108,15 @@ impl Status {
 
     /// Such a time has passed.
     pub(super) fn tick(&mut self, now: Instant) -> Option<Notice> {
-        let interval = self.told.progress?.interval?;
+        let interval = self.interval()?;
         let moving = self.moving.as_mut()?;
         moving.next.take_if(|next| *next <= now)?;
         moving.next = Some(now + interval);
         Some(moving.progress(now))
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        Some(self.told.progress?.interval?.max(MSML_PROGRESS_GAP))
     }
 
     /// It has stopped moving.

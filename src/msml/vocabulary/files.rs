@@ -112,7 +112,11 @@ pub const FT_ONPROGRESS: Word = word(
     "ft:onprogress",
     "Asks for the event ft.progress while a file moves; with neither attribute, once a mebibyte.",
     &[
-        may("bytes", Shape::Octets, "once so many octets have moved, though not more often than a chunk is answered"),
+        may(
+            "bytes",
+            Shape::Octets,
+            "once so many octets have moved, but not more often than for 64 KiB or four times a second",
+        ),
         may("interval", Shape::Limit, "once such a time has passed, whether or not anything has moved"),
     ],
     &[],

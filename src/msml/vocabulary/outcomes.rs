@@ -25,13 +25,6 @@ pub const NOTICES: &[Outcome] = &[
         "moml.disconnect",
         "the script has run <disconnect>; it carries the namelist, in the BYE if that goes to the client that asked",
     ),
-    outcome("ft.start", "a status request: ft.uri ft.name ft.type ft.size ft.transferid ft.offset"),
-    outcome("ft.progress", "a status request: ft.uri ft.size ft.bytes ft.duration ft.rate"),
-    outcome(
-        "ft.object",
-        "a status request: ft.result ft.status ft.uri ft.name ft.type ft.size ft.hash ft.bytes ft.duration ft.attempts",
-    ),
-    outcome("ft.complete", "a status request: ft.result ft.status ft.report ft.objects ft.bytes ft.duration ft.rate"),
     outcome(
         "msml.dialog.exit",
         "a dialog is over: its last event, always. It repeats the namelist of <exit>, or says why the dialog has failed",
