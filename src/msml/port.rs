@@ -199,7 +199,7 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Receive a file.
-    Record(Record),
+    Record(Box<Record>),
     /// Send files in order.
     Play(Play),
 }
