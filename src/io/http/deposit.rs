@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 
-use super::Api;
+use super::api::Api;
 use super::ask::Asked;
 use super::fault::Fault;
 use super::object::Object;

@@ -4,6 +4,7 @@
 //! hyper bounds; a body is read no faster than the disk takes it. Every refusal has one shape, [`fault::Fault`].
 //! What it does not do: it forwards nothing, and it knows nobody but who has the token.
 
+mod api;
 mod ask;
 mod content;
 mod deposit;
@@ -14,33 +15,9 @@ mod transfers;
 pub(super) mod visitor;
 
 use axum::routing::{MethodRouter, get};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use utoipa::OpenApi;
 
-use super::clock::Clock;
-use super::transfers::Transfers;
-use crate::spool::{Committed, Spool};
-
-/// What the handlers work on. Clones share everything.
-#[derive(Clone)]
-pub(super) struct Api {
-    pub(super) spool: Spool,
-    pub(super) transfers: Transfers,
-    pub(super) clock: Clock,
-    /// Octets of the largest file that is taken.
-    pub(super) max_size: u64,
-    /// Hears of every object.
-    pub(super) committed: Option<mpsc::Sender<Committed>>,
-    /// Files on their way in, and out.
-    pub(super) uploads: TaskTracker,
-    pub(super) downloads: TaskTracker,
-    /// No new file is taken any more.
-    pub(super) draining: CancellationToken,
-    /// Nothing goes on.
-    pub(super) stop: CancellationToken,
-}
+pub(super) use self::api::Api;
 
 /// Every path of this room and what answers there.
 pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
