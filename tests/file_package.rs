@@ -12,7 +12,7 @@ use restante::engine::{
 use restante::io::files::HostFiles;
 use restante::model::{Digest, FileInfo, Mint, ObjectUri, Wall};
 use restante::msrp::{InboundKey, OutboundKey, OutboundSpec, SendFailure, SessionKey, StatusCode};
-use restante::spool::{Committed, EnvelopeDraft, Icon, Index, Sealed, Spool, StagePlan};
+use restante::spool::{Change, Committed, EnvelopeDraft, Filter, Icon, Index, Mark, Sealed, Spool, StagePlan};
 use tempfile::TempDir;
 
 /// A call with one connected stream.
@@ -436,18 +436,18 @@ fn a_sent_file_is_deleted_when_the_peer_has_it_and_not_before() {
     let (spec, _) = scene.sending("", "delete=\"true\"");
     let outputs = scene.board.notice(1, Notice::Delivered(spec.message));
     let deleted = outputs.iter().find_map(|output| match output {
-        Output::Delete(ticket, object, _) => Some((*ticket, object.envelope().uri.to_string())),
+        Output::Change(ticket, object, Change::Delete, _) => Some((*ticket, object.envelope().uri.to_string())),
         _ => None,
     });
     let (ticket, name) = deleted.expect("a deletion");
     assert_eq!(name, "spool:/bob/a");
     assert!(scene.board.heard(outputs).is_empty(), "it is not over before");
-    let outputs = scene.board.give(Input::Deleted(ticket, Ok(())));
+    let outputs = scene.board.give(Input::Changed(ticket, Ok(())));
     assert_eq!(value(&scene.said(outputs), "ft.result"), "ft.success");
     let mut scene = Scene::new();
     let (spec, _) = scene.sending("", "delete=\"true\"");
     let outputs = scene.board.notice(1, failed(spec.message, SendFailure::ConnectionLost));
-    assert!(!outputs.iter().any(|output| matches!(output, Output::Delete(..))));
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Change(..))));
 }
 
 fn failed(message: OutboundKey, why: SendFailure) -> Notice {
@@ -564,4 +564,42 @@ fn a_call_without_a_message_stream_can_neither_receive_nor_send() {
         assert_eq!((value(&said, "dialog.exit.status"), value(&said, "ft.result")), ("441", "ft.rejected.441"));
         assert_eq!(value(&said, "ft.status"), "441");
     }
+}
+
+// ft:list, ft:mark, ft:delete
+#[test]
+fn boxes_are_listed_and_their_objects_marked_and_deleted_on_an_application_servers_word() {
+    let mut scene = Scene::new();
+    let object = scene.object("spool:/bob/a", EnvelopeDraft::default());
+    let outputs = scene.board.say(&scene.call, "<ft:list box=\"bob\" state=\"stored\" max=\"7\"/>");
+    let (ticket, query) = question(&outputs).expect("a question");
+    assert_eq!(query, Query::List { mailbox: "bob".to_owned(), state: Some(Filter::Stored), most: 7 });
+    let page = vec![object.envelope().clone()];
+    let answer = answer_of(scene.board.give(Input::Found(ticket, Ok(Found::List(page)))));
+    assert!(answer.contains("<ft:object uri=\"spool:/bob/a\" size=\"10\" stored=\"2026-"), "{answer}");
+    for (command, change) in [
+        ("<ft:mark uri=\"spool:/bob/a\" state=\"saved\"/>", Change::Mark(Mark::Saved)),
+        ("<ft:mark uri=\"spool:/bob/a\" state=\"urgent\"/>", Change::Urgent(true)),
+        ("<ft:mark uri=\"spool:/bob/a\" state=\"normal\"/>", Change::Urgent(false)),
+        ("<ft:delete uri=\"spool:/bob/a\"/>", Change::Delete),
+    ] {
+        let outputs = scene.board.say(&scene.call, command);
+        let outputs = scene.found(&outputs, &object);
+        let asked = outputs.into_iter().find_map(|output| match output {
+            Output::Change(ticket, object, asked, _) => Some((ticket, object.envelope().uri.to_string(), asked)),
+            _ => None,
+        });
+        let (ticket, name, asked) = asked.expect("a change");
+        assert_eq!((name.as_str(), format!("{asked:?}")), ("spool:/bob/a", format!("{change:?}")));
+        let answer = answer_of(scene.board.give(Input::Changed(ticket, Ok(()))));
+        assert!(answer.contains("<result response=\"200\"/>"), "{answer}");
+    }
+    let outputs = scene.board.say(&scene.call, "<ft:delete uri=\"spool:/bob/b\"/>");
+    let (ticket, _) = question(&outputs).expect("a question");
+    let answer = answer_of(scene.board.give(Input::Found(ticket, Ok(Found::Object(None)))));
+    assert!(answer.contains("<result response=\"430\">"), "{answer}");
+}
+
+fn answer_of(outputs: Vec<Output>) -> String {
+    outputs.iter().filter_map(board::sip_text).find(|text| text.starts_with("SIP/2.0 200")).expect("an answer")
 }

@@ -7,9 +7,11 @@ mod talk;
 use std::time::Duration;
 
 use restante::model::{FileRange, ObjectUri};
-use restante::msml::{Action, Every, Input, Kind, Play, PlayFile, PrimitiveKey, Record, Script, Step, Told, check};
+use restante::msml::{
+    Action, Code, Every, Input, Kind, Listed, Listing, Play, PlayFile, PrimitiveKey, Record, Script, Step, Told, check,
+};
 
-use talk::Talk;
+use talk::{CONTROL, Talk};
 
 const ID: &str = "conn:TagOfAlice/dialog:d";
 const NS: &str = "xmlns:ft=\"urn:restante:msml-file:1\"";
@@ -285,4 +287,93 @@ fn where_no_file_is_taken_a_receive_is_refused_before_anything_is_executed() {
     assert!(
         talk.ask(&dialog("<ft:send><ft:obj uri=\"file:a\"/></ft:send>"))[0].starts_with("<result response=\"200\">")
     );
+}
+
+fn answered(talk: &mut Talk, result: Result<Option<Listing>, (Code, String)>) -> Vec<String> {
+    talk.tell(Input::Answered { context: CONTROL, result })
+}
+
+// TX-1, TX-7; ft:list: box state max
+#[test]
+fn a_list_is_answered_when_the_spool_has_and_tells_what_is_in_the_box() {
+    let mut talk = Talk::new();
+    let asked = talk.ask(&format!("<ft:list {NS} box=\"bob\" state=\"new\" max=\"2\"/>"));
+    assert_eq!(asked, ["ask for 9: List { mailbox: \"bob\", state: Some(\"new\"), most: 2 }"]);
+    let object = Listed {
+        uri: uri("spool:/bob/a&b"),
+        name: Some("a<b>.wav".to_owned()),
+        media_type: None,
+        size: 7,
+        stored: "2026-11-27T04:00:00.000Z".to_owned(),
+        from: Some("sip:alice@example.org".to_owned()),
+    };
+    let listing = Listing { mailbox: "bob".to_owned(), objects: vec![object] };
+    let said = answered(&mut talk, Ok(Some(listing)));
+    let list = "<ft:listresult xmlns:ft=\"urn:restante:msml-file:1\" box=\"bob\"><ft:object uri=\"spool:/bob/a&amp;b\" \
+        size=\"7\" stored=\"2026-11-27T04:00:00.000Z\" name=\"a&lt;b&gt;.wav\" from=\"sip:alice@example.org\"/></ft:listresult>";
+    assert_eq!(said, [format!("<result response=\"200\">{list}</result>")]);
+    let asked = talk.ask(&format!("<ft:list {NS} box=\"bob\"/>"));
+    assert_eq!(asked, ["ask for 9: List { mailbox: \"bob\", state: None, most: 50 }"]);
+    let empty = Listing { mailbox: "bob".to_owned(), objects: Vec::new() };
+    assert!(answered(&mut talk, Ok(Some(empty)))[0].contains("box=\"bob\"></ft:listresult>"));
+}
+
+// TX-1, TX-5, TX-6, TX-9; ft:delete, ft:mark
+#[test]
+fn commands_for_the_spool_are_executed_in_turn_up_to_the_first_that_fails() {
+    let mut talk = Talk::new();
+    let delete = format!("<ft:delete {NS} uri=\"spool:/bob/b\" mark=\"two\"/>");
+    let document = format!(
+        "<ft:mark {NS} uri=\"spool:/bob/a\" state=\"seen\" mark=\"one\"/>{}{delete}{}",
+        dialog("<ft:receive dest=\"spool:/bob/\"/>"),
+        delete.replace("/b\"", "/c\"")
+    );
+    let asked = talk.ask(&document);
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].starts_with("ask for 9: Mark(") && asked[0].ends_with("\"seen\")"), "{asked:?}");
+    let then = answered(&mut talk, Ok(None));
+    assert!(then.len() == 2 && then[0].starts_with("ask for 9: Delete("), "{then:?}");
+    assert_eq!(then[1], "start 1: record spool:/bob/", "what it has started runs");
+    let said = answered(&mut talk, Err((Code::NoSuchObject, "there is no such object".to_owned())));
+    let [said] = &said[..] else { panic!("one answer, and the second deletion is not tried") };
+    assert!(said.starts_with("<result response=\"430\" mark=\"one\"><description>line 1, column "), "{said}");
+    assert!(said.contains(&format!("<dialogid>{ID}</dialogid>")), "{said}");
+}
+
+// TX-10
+#[test]
+fn a_client_whose_request_is_with_the_spool_waits_with_the_next_and_others_do_not() {
+    let mut talk = Talk::new();
+    let list = format!("<ft:list {NS} box=\"bob\"/>");
+    assert_eq!(talk.ask(&list).len(), 1);
+    assert_eq!(talk.ask("<audit queryid=\"conn:TagOfAlice\"/>"), [""; 0]);
+    assert_eq!(talk.ask(&list), [""; 0]);
+    assert!(
+        talk.ask_on(talk::ALICE, "<audit queryid=\"conn:TagOfAlice\"/>")[0].starts_with("<result response=\"200\">")
+    );
+    let said = answered(&mut talk, Err((Code::Unavailable, "the disk is away".to_owned())));
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].starts_with("<result response=\"503\">") && said[1].contains("<auditresult "), "{said:?}");
+    assert!(said[2].starts_with("ask for 9: List"), "{said:?}");
+    for _ in 0..16 {
+        assert_eq!(talk.ask(&list), [""; 0]);
+    }
+    assert!(talk.ask(&list)[0].starts_with("<result response=\"520\">"));
+    assert_eq!(answered(&mut talk, Ok(None)).len(), 2, "an answer, and the next question");
+}
+
+// RC-1
+#[test]
+fn a_command_for_the_spool_that_is_wrong_is_refused_before_the_spool_is_asked() {
+    let code = |command: &str| {
+        let document = format!("<msml version=\"1.1\" {NS}>{command}</msml>");
+        check(document.as_bytes(), false).map_or_else(|faults| faults[0].code.number(), |_| 200)
+    };
+    assert_eq!(code("<ft:list/>"), 408);
+    assert_eq!(code("<ft:list box=\"a/b\"/>"), 410);
+    assert_eq!(code("<ft:list box=\"bob\" state=\"strange\"/>"), 410);
+    assert_eq!(code("<ft:list box=\"bob\" max=\"100\"/>"), 410);
+    assert_eq!(code("<ft:delete uri=\"spool:/bob/\"/>"), 410);
+    assert_eq!(code("<ft:mark uri=\"spool:/bob/a\"/>"), 408);
+    assert_eq!(code("<ft:listresult box=\"bob\"/>"), 404);
 }

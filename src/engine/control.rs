@@ -166,6 +166,7 @@ impl Engine {
                 msml::Output::EventLost { name, id, .. } => {
                     tracing::warn!(event = %name, dialog = %id, "the control dialog is gone: event dropped (RFC 5707 §3.1)");
                 }
+                msml::Output::Ask { context, ask } => self.ask(context, ask, out),
                 msml::Output::Start { primitive, conn, dialog, work } => {
                     tracing::debug!(%dialog, ?work, "primitive starts");
                     match work {

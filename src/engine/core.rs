@@ -118,11 +118,11 @@ impl Engine {
                     self.msml(now, msml::Input::Fetched { fetch, result }, out);
                 }
             }
-            Input::Deleted(ticket, result) => {
-                if let Some(Errand::Delete(primitive)) = self.errands.remove(&ticket) {
-                    self.play_deleted(now, primitive, result, out);
-                }
-            }
+            Input::Changed(ticket, result) => match self.errands.remove(&ticket) {
+                Some(Errand::Delete(primitive)) => self.play_deleted(now, primitive, result, out),
+                Some(Errand::Change(context)) => self.asked_change(now, context, result, out),
+                _ => {}
+            },
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {
@@ -210,19 +210,21 @@ impl Engine {
             Some(Errand::Play(primitive)) => {
                 let object = result.map(|found| match found {
                     Found::Object(object) => object,
-                    Found::Waiting(_) | Found::Picture(_) => None,
+                    Found::Waiting(_) | Found::Picture(_) | Found::List(_) => None,
                 });
                 self.play_found(now, primitive, object, out);
             }
             Some(Errand::Picture(primitive)) => {
                 let picture = result.map(|found| match found {
                     Found::Picture(picture) => picture,
-                    Found::Waiting(_) | Found::Object(_) => None,
+                    Found::Waiting(_) | Found::Object(_) | Found::List(_) => None,
                 });
                 self.picture_found(now, primitive, picture, out);
             }
+            Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
-            Some(Errand::Commit(..) | Errand::Names(_) | Errand::Script(_) | Errand::Delete(_)) | None => {}
+            Some(Errand::Commit(..) | Errand::Names(_) | Errand::Script(_) | Errand::Delete(_) | Errand::Change(_))
+            | None => {}
         }
     }
 

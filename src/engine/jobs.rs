@@ -4,10 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
+use super::asks::Asked;
 use super::link::{LinkId, Source};
 use super::order::OrderId;
 use crate::model::{FileInfo, FileRange, Instant, Now};
-use crate::msml::{self, FetchKey, PlayFile, PrimitiveKey, Record};
+use crate::msml::{self, ContextId, FetchKey, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
 use crate::sdp::{Description, Names, StreamOffer, Verdict};
 use crate::sip::{self, Body, CallKey};
@@ -22,6 +23,10 @@ pub(super) enum Errand {
     Picture(PrimitiveKey),
     /// A file that the peer has is being deleted.
     Delete(PrimitiveKey),
+    /// An application server asks about boxes and objects.
+    Ask(ContextId, Asked),
+    /// An object is changed on its word.
+    Change(ContextId),
     /// A stream of an INVITE wants a file, or goes on with one.
     Stream { call: CallKey, round: u64, index: usize },
     /// A dialog waits for its script.

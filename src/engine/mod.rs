@@ -18,6 +18,7 @@
 
 mod admission;
 mod answering;
+mod asks;
 mod audit;
 mod call;
 mod client;

@@ -12,7 +12,7 @@ use crate::model::{Now, Outbox};
 use crate::msml::{self, End, PlayFile, PrimitiveKey};
 use crate::msrp::{OutboundKey, SendFailure, SessionKey};
 use crate::sip::CallKey;
-use crate::spool::{Committed, Icon};
+use crate::spool::{Change, Committed, Icon};
 
 // Which file, and by which stream.
 impl Engine {
@@ -222,7 +222,7 @@ impl Engine {
             return self.next_file(now, primitive, out);
         }
         let ticket = self.errand(Errand::Delete(primitive));
-        out.push(Output::Delete(ticket, ready.object, "a script, once it was sent".to_owned()));
+        out.push(Output::Change(ticket, ready.object, Change::Delete, "a script, once it was sent".to_owned()));
     }
 
     /// The file that the peer has is deleted, or lies there still.

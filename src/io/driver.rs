@@ -23,7 +23,7 @@ use crate::model::limits::{COMMANDS_PER_CONNECTION, COMMANDS_PER_TRUNK, WEBSOCKE
 use crate::model::{Mint, Outbox};
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
-use crate::spool::{Committed, EnvelopeDraft, Sealed};
+use crate::spool::{self, Change, Committed, EnvelopeDraft, Sealed};
 
 /// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
 const UNREAD_HAPPENINGS: usize = 4096;
@@ -207,7 +207,7 @@ impl Driver {
             Output::Fetch(ticket, source) => self.fetch(ticket, source),
             Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
-            Output::Delete(ticket, object, by) => self.delete(ticket, object, by),
+            Output::Change(ticket, object, change, by) => self.change(ticket, object, change, by),
             Output::Happened(order, happening) => self.happened(order, happening),
             Output::Drained => {
                 if let Some(drained) = self.drained.take() {
@@ -244,6 +244,11 @@ impl Driver {
             let found = match query {
                 Query::Object(uri) => spool.find(&uri).map(Found::Object),
                 Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector).map(Found::Object),
+                Query::List { mailbox, state, most } => {
+                    let query =
+                        spool::Query { mailbox: Some(mailbox), state, limit: Some(most), ..spool::Query::default() };
+                    spool.list(&query).map(Found::List)
+                }
                 Query::Picture(uri) => spool.picture(&uri).map(Found::Picture),
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
@@ -294,11 +299,12 @@ impl Driver {
         });
     }
 
-    fn delete(&self, ticket: Ticket, object: Committed, by: String) {
+    fn change(&self, ticket: Ticket, object: Committed, change: Change, by: String) {
         let (spool, engine, clock) = (self.shared.spool.clone(), self.shared.engine.clone(), self.shared.clock);
         tokio::task::spawn_blocking(move || {
-            let deleted = spool.delete(&object, &by, clock.now()).map_err(|error| error.to_string());
-            let _ = engine.blocking_send(Input::Deleted(ticket, deleted));
+            let changed = spool.change(&object, change, &by, clock.now());
+            let changed = changed.map(drop).map_err(|error| error.to_string());
+            let _ = engine.blocking_send(Input::Changed(ticket, changed));
         });
     }
 

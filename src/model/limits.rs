@@ -181,6 +181,9 @@ pub const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
 /// And not more often than this, whatever a script wants: smaller steps are those of the network.
 pub const TELL_LEAST_OCTETS: u64 = 64 * 1024;
 
+/// Requests of one MSML client that wait until the spool has answered the one before: SIP lets it send one at a time.
+pub const MSML_REQUESTS_WAITING: usize = 16;
+
 /// Between two progress events of one transfer: each is an INFO, and the client has to answer it before it gets the next.
 pub const MSML_PROGRESS_GAP: Duration = Duration::from_millis(250);
 

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::ask::Ask;
 use super::fault::Position;
 use super::object::{Identifier, Query};
 use super::state::States;
@@ -65,6 +66,8 @@ pub enum Action {
         /// The dialog.
         id: Identifier,
     },
+    /// The spool is asked or told.
+    Spool(Ask),
     /// RFC 5707 §10.1.1.
     Audit {
         /// Whom it is about.

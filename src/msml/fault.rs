@@ -25,10 +25,11 @@ impl fmt::Display for Position {
 }
 
 /// RFC 5707 §11, as far as a file server needs them. Those of a dialog that fails are in its `msml.dialog.exit`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u16)]
 pub enum Code {
     /// OK.
+    #[default]
     Ok = 200,
     /// Bad Request: not well-formed, or not MSML.
     BadRequest = 400,

@@ -5,17 +5,21 @@ use std::time::Duration;
 use crate::model::FileRange;
 use crate::model::limits::TELL_EVERY_OCTETS;
 
+use super::ask::Ask;
 use super::document::{Deed, Kind, Primitive};
 use super::fault::Code;
 use super::shapes;
 use super::status::{Every, Told};
 use super::value::Checker;
 use super::vocabulary::{
-    FT_FILE, FT_OBJ, FT_ONCOMPLETE, FT_ONOBJECT, FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE, FT_RECEIVEEXIT, FT_SEND,
-    FT_SENDEXIT,
+    FT_DELETE, FT_FILE, FT_LIST, FT_MARK, FT_OBJ, FT_ONCOMPLETE, FT_ONOBJECT, FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE,
+    FT_RECEIVEEXIT, FT_SEND, FT_SENDEXIT,
 };
 use super::work::{Play, PlayFile, Record};
 use super::xml::Element;
+
+/// Objects in a list, if the client names no number.
+const LISTED: usize = 50;
 
 /// Between two attempts, if the script names no time.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
@@ -62,6 +66,21 @@ impl Checker {
             ..Play::new(files, false)
         };
         Primitive { id: Self::text(element, "id"), kind: Kind::Send { play, told }, exit }
+    }
+
+    /// A command for the spool.
+    pub(super) fn ask(&mut self, element: Element<'_>) -> Option<Ask> {
+        let word = [&FT_LIST, &FT_DELETE, &FT_MARK].into_iter().find(|word| word.name == element.own_name())?;
+        self.leaf(element, word);
+        let (uri, state) = (Self::uri(element, "uri"), Self::text(element, "state"));
+        match word.name {
+            "ft:list" => {
+                let most = element.attribute("max").and_then(|most| most.parse().ok()).unwrap_or(LISTED);
+                Some(Ask::List { mailbox: Self::text(element, "box")?, state, most })
+            }
+            "ft:mark" => Some(Ask::Mark(uri?, state?)),
+            _ => uri.map(Ask::Delete),
+        }
     }
 
     /// `<ft:file>` in a `<play>`.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::model::limits::MSML_AUDIT_OBJECTS;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
+use super::ask::{Asker, Unfinished};
 use super::audit::Audited;
 use super::dialog::{Dialog, Identity};
 use super::document::{Action, Document, Script};
@@ -15,9 +16,9 @@ use super::fault::{Code, Fault, quoted};
 use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::ledger::{DialogKey, Ledger, Turn};
 use super::object::{DialogId, Identifier, Query, Root};
-use super::parse::{check, check_script};
+use super::parse::check_script;
 use super::port::{Input, Limits, Output, Reason};
-use super::reply::{Reply, Style, Verdict};
+use super::reply::{Style, Verdict};
 use super::state::{State, States};
 
 /// Letters of a name we give a dialog: it only has to be new on its connection.
@@ -31,14 +32,7 @@ struct Connection {
 }
 
 /// Why a command failed.
-type Refusal = (Code, String);
-
-/// Whom a request came from.
-#[derive(Clone, Copy)]
-struct Asker {
-    context: ContextId,
-    style: Style,
-}
+pub(super) type Refusal = (Code, String);
 
 /// Runs MSML. See the [room's page](super) for what it promises.
 #[derive(Debug)]
@@ -56,6 +50,8 @@ pub struct Interpreter {
     dialogs: BTreeMap<DialogKey, Dialog>,
     last_dialog: u64,
     ledger: Ledger,
+    /// Requests of which a command is with the spool.
+    pub(super) asking: BTreeMap<ContextId, Unfinished>,
 }
 
 impl Machine for Interpreter {
@@ -68,12 +64,9 @@ impl Machine for Interpreter {
         match input {
             Input::Request { context, request, style, body } => {
                 self.ledger.context_lives(context);
-                // The answer goes out before the events of dialogs that end at once (checklist F-4).
-                let mut later = Outbox::new();
-                let verdict = self.request(now, Asker { context, style }, &body, &mut later);
-                out.push(Output::Reply { request, reply: Reply { verdict, dialogid: style.dialogid } });
-                later.drain().for_each(|output| out.push(output));
+                self.request(now, Asker { context, style }, request, body, out);
             }
+            Input::Answered { context, result } => self.answered(now, context, result, out),
             Input::Connected { conn, context } => self.connected(conn, context),
             Input::Disconnected { conn } => self.disconnected(now, &conn, out),
             Input::ContextGone(context) => self.ledger.context_is_gone(context),
@@ -118,6 +111,7 @@ impl Interpreter {
             dialogs: BTreeMap::new(),
             last_dialog: 0,
             ledger: Ledger::default(),
+            asking: BTreeMap::new(),
         }
     }
 
@@ -126,37 +120,8 @@ impl Interpreter {
         self.dialogs.len()
     }
 
-    fn request(&mut self, now: Instant, asker: Asker, body: &[u8], out: &mut Outbox<Output>) -> Verdict {
-        let (dialogids, audited) = (Vec::new(), Vec::new());
-        let mut verdict = Verdict { code: Code::Ok, mark: None, description: None, dialogids, audited };
-        // RFC 5707 §5: nothing is executed before the whole has been validated and found affordable.
-        let document = match check(body, asker.style.strict) {
-            Ok(document) => document,
-            Err(faults) => {
-                verdict.code = faults.first().map_or(Code::BadRequest, |fault| fault.code);
-                verdict.description = faults.first().map(Fault::description);
-                return verdict;
-            }
-        };
-        if let Err((code, reason)) = self.affordable(&document) {
-            (verdict.code, verdict.description) = (code, Some(reason));
-            return verdict;
-        }
-        for command in document.commands {
-            match self.execute(now, asker, command.action, &mut verdict, out) {
-                Ok(()) => verdict.mark = command.mark.or(verdict.mark),
-                // RFC 5707 §5: stop at the first error, roll nothing back, return the last mark.
-                Err((code, reason)) => {
-                    (verdict.code, verdict.description) = (code, Some(format!("{}: {reason}", command.position)));
-                    return verdict;
-                }
-            }
-        }
-        verdict
-    }
-
     /// RFC 5707 §5: resources for the complete transaction, or 520 and nothing.
-    fn affordable(&self, document: &Document) -> Result<(), Refusal> {
+    pub(super) fn affordable(&self, document: &Document) -> Result<(), Refusal> {
         let mut wanted: BTreeMap<&String, usize> = BTreeMap::new();
         let mut total = 0;
         for command in &document.commands {
@@ -188,7 +153,7 @@ impl Interpreter {
     }
 
     /// Executes one command, and puts into the verdict what it has to tell.
-    fn execute(
+    pub(super) fn execute(
         &mut self,
         now: Instant,
         asker: Asker,
@@ -205,6 +170,8 @@ impl Interpreter {
                 self.on_dialog(now, key, out, |dialog, turn| dialog.terminate("terminate", turn));
             }
             Action::Send { event, target } => self.send(now, &target, &event, out)?,
+            // RFC 5707 §5: whoever executes a request asks the spool itself, and waits.
+            Action::Spool(_) => {}
             Action::Audit { query, states } => verdict.audited.extend(self.audit(now, &query, states)?),
         }
         Ok(())

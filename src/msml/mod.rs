@@ -21,6 +21,7 @@
 //! It does not: fetch scripts itself, know conferences, tones, speech or fax (402), move a single octet of a file, or
 //! decide whether a client may do what it asks.
 
+mod ask;
 mod audit;
 mod client;
 mod dialog;
@@ -37,6 +38,7 @@ mod parse;
 mod port;
 mod primitive;
 mod reply;
+mod requests;
 mod script;
 mod shape;
 mod shapes;
@@ -48,6 +50,7 @@ pub mod vocabulary;
 mod work;
 mod xml;
 
+pub use ask::{Ask, Listed, Listing};
 pub use audit::{ConnectionReport, Motion, SipReport, StreamReport, TransferReport};
 pub use client::{Event, Message, TransactionResult, dialogend_request, play_request, read_message, record_request};
 pub use document::{Action, Collect, Command, Deed, Document, Group, Kind, Primitive, Script, Send, Step};

@@ -68,6 +68,7 @@ impl Checker {
                 event.zip(target).map(|(event, target)| Action::Send { event, target })
             }
             "audit" => self.audit(element),
+            "ft:list" | "ft:delete" | "ft:mark" => self.ask(element).map(Action::Spool),
             _ => None,
         };
         let mark = Self::text(element, "mark");

@@ -4,6 +4,8 @@ use bytes::Bytes;
 
 use crate::model::limits::{DIALOGS_PER_CONNECTION, MSML_DIALOGS};
 
+use super::ask::{Ask, Listing};
+use super::fault::Code;
 use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::reply::{Reply, Style};
 use super::work::{Play, Record};
@@ -26,7 +28,7 @@ impl Default for Limits {
 /// What can happen.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A MSML document arrived; it is answered with exactly one [`Output::Reply`], in the same turn.
+    /// A MSML document arrived; it is answered with exactly one [`Output::Reply`], in the same turn unless the spool is asked.
     Request {
         /// Where from.
         context: ContextId,
@@ -91,6 +93,13 @@ pub enum Input {
         /// What came of it.
         result: Result<Bytes, String>,
     },
+    /// An [`Output::Ask`] was performed: what is in the box, nothing if it was told something, or why not.
+    Answered {
+        /// Who asked.
+        context: ContextId,
+        /// What came of it.
+        result: Result<Option<Listing>, (Code, String)>,
+    },
     /// Whether new dialogs are refused with 510.
     Drain(bool),
     /// Whether new files are taken: if not, a `<record>` is refused with 520.
@@ -142,6 +151,13 @@ pub enum Output {
         id: String,
         /// The document.
         body: String,
+    },
+    /// The spool is asked; answered with [`Input::Answered`], until when its context asks nothing else.
+    Ask {
+        /// For whom.
+        context: ContextId,
+        /// What.
+        ask: Ask,
     },
     /// A primitive begins; it ends with [`Input::Ended`], never otherwise.
     Start {

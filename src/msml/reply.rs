@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::model::limits::MSML_AUDIT_OCTETS;
 
+use super::ask::Listing;
 use super::audit::{Audited, ConnectionReport, results};
 use super::fault::Code;
 use super::markup::escape;
+use super::vocabulary::FILE_NAMESPACE;
 
 /// The declaration and line break before every document we emit.
 pub(super) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n";
@@ -53,7 +55,7 @@ impl Default for Style {
 }
 
 /// The outcome of a transaction (RFC 5707 §7.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// The response code.
     pub(super) code: Code,
@@ -65,6 +67,21 @@ pub(super) struct Verdict {
     pub(super) dialogids: Vec<String>,
     /// RFC 5707 §10: objects asked about.
     pub(super) audited: Vec<Audited>,
+    /// Boxes asked about.
+    pub(super) listings: Vec<Listing>,
+}
+
+impl Verdict {
+    /// A command was executed.
+    pub(super) fn pass(&mut self, mark: Option<String>) {
+        self.mark = mark.or_else(|| self.mark.take());
+    }
+
+    /// One was not.
+    pub(super) fn refuse(&mut self, (code, why): (Code, String)) {
+        self.code = code;
+        self.description = Some(why).filter(|why| !why.is_empty());
+    }
 }
 
 /// The answer to a request, complete but for what only the owner of audited connections knows.
@@ -86,7 +103,8 @@ pub struct Answer {
 impl Reply {
     /// Writes it. `look` is asked about each connection of which more than its id is told.
     pub fn answer(mut self, look: impl Fn(&str) -> Option<ConnectionReport>) -> Answer {
-        let audits = results(&self.verdict.audited, look).unwrap_or_else(|| {
+        let audits = results(&self.verdict.audited, look).map(|audits| audits + &listings(&self.verdict.listings));
+        let audits = audits.filter(|text| text.len() <= MSML_AUDIT_OCTETS).unwrap_or_else(|| {
             self.verdict.code = Code::LimitExceeded;
             let why = format!("the answer would be longer than {MSML_AUDIT_OCTETS} octets: ask about less at once");
             self.verdict.description = Some(why);
@@ -94,6 +112,32 @@ impl Reply {
         });
         Answer { response: self.verdict.code.number(), body: result(&self.verdict, self.dialogid, &audits) }
     }
+}
+
+/// What is in boxes. The namespace stands here alone: clients look for the root as it always is (checklist F-1).
+fn listings(listings: &[Listing]) -> String {
+    let mut text = String::new();
+    for listing in listings {
+        let _ = write!(text, "<ft:listresult xmlns:ft=\"{FILE_NAMESPACE}\" box=\"{}\">", escape(&listing.mailbox));
+        for object in &listing.objects {
+            let uri = object.uri.to_string();
+            let _ = write!(
+                text,
+                "<ft:object uri=\"{}\" size=\"{}\" stored=\"{}\"",
+                escape(&uri),
+                object.size,
+                object.stored
+            );
+            for (name, value) in [("name", &object.name), ("type", &object.media_type), ("from", &object.from)] {
+                if let Some(value) = value {
+                    let _ = write!(text, " {name}=\"{}\"", escape(value));
+                }
+            }
+            text.push_str("/>");
+        }
+        text.push_str("</ft:listresult>");
+    }
+    text
 }
 
 /// A whole document around `content`.

@@ -64,6 +64,8 @@ pub enum Shape {
     Times,
     /// The same, and only once means something for a file.
     Once,
+    /// The name of a box.
+    BoxName,
     /// A number of octets, at least one.
     Octets,
     /// A small number.
@@ -132,6 +134,7 @@ impl Shape {
             Self::Flag => "true or false",
             Self::Times => TIMES,
             Self::Once => "1",
+            Self::BoxName => "the name of a box, without /",
             Self::Octets => "a number of octets",
             Self::Count => "a number, at most 99",
             Self::MediaType => "a type such as audio/wav, without parameters",
@@ -182,6 +185,7 @@ impl Shape {
             },
             Self::Flag => unless(matches!(value, "true" | "false")),
             Self::Times => unless(times(value).is_some()),
+            Self::BoxName => ObjectUri::mailbox(value).err().map(|error| Misfit::value(error.to_string())),
             Self::Octets => unless(shapes::is_octets(value)),
             Self::Count => unless(shapes::is_count(value)),
             Self::MediaType => unless(shapes::is_media_type(value)),

@@ -10,12 +10,10 @@ use crate::model::limits::{MSML_ATTRIBUTES, MSML_DEPTH, MSML_ELEMENTS, MSML_NAME
 
 use super::fault::{Code, Fault, Position, quoted};
 use super::markup::{attributes, is_char, resolve, unescape};
-use super::vocabulary::file_word;
+use super::vocabulary::{FILE_NAMESPACE, file_word};
 
 /// RFC 5707 §18.3 announces this namespace, its schemas use none: both name our elements.
 const MSML_NAMESPACE: &str = "urn:ietf:params:xml:ns:msml";
-/// Our own package for files.
-const FILE_NAMESPACE: &str = "urn:restante:msml-file:1";
 const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// Which vocabulary an element belongs to.

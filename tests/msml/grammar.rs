@@ -76,6 +76,7 @@ fn values(shape: Shape) -> (&'static [&'static str], &'static [&'static str]) {
         Shape::Flag => (&["true", "false"], &["yes", "1", ""]),
         Shape::Times => (&["1", "7", "-1", "forever"], &["0", "-2", "", "x", "5000000000"]),
         Shape::Once => (&["1"], &["2", "-1", "forever", "x"]),
+        Shape::BoxName => (&["bob", "Bob Q"], &["", "a/b"]),
         Shape::Octets => (&["1", "1048576"], &["0", "-1", "", "1k", "01", "1234567890123456789"]),
         Shape::Count => (&["0", "3", "99"], &["100", "-1", "", "x"]),
         Shape::MediaType => (&["audio/wav", "image/svg+xml"], &["audio", "audio/*", "a/b;c=d", "a/b/c", ""]),

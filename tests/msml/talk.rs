@@ -87,7 +87,7 @@ impl Talk {
     fn line(&mut self, output: Output) -> String {
         match output {
             Output::Reply { request, reply } => {
-                assert_eq!(request, self.requests);
+                assert!(request <= self.requests);
                 let report = self.report.clone();
                 self.content(&reply.answer(|_| Some(report.clone())).body)
             }
@@ -104,6 +104,7 @@ impl Talk {
                 };
                 format!("start {}: {what}", primitive.0)
             }
+            Output::Ask { context, ask } => format!("ask for {}: {ask:?}", context.0),
             Output::Fetch { fetch, src, .. } => format!("fetch {}: {src}", fetch.0),
             Output::Order { primitive, order } => format!("order {}: {order:?}", primitive.0),
             Output::Disconnect { conn, body } => {

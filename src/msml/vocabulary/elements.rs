@@ -10,7 +10,7 @@ const STEPS: &[Slot] = &[
 /// RFC 5707 §16.3.2 `sendType`: what stands in `<playexit>` and its like.
 pub(super) const DEEDS: &[Slot] = &[some(Need::Never, &["send"]), last(&["exit", "disconnect"])];
 
-const MARK: Attribute = may("mark", Shape::Mark, "comes back in the result if a later command fails");
+pub(super) const MARK: Attribute = may("mark", Shape::Mark, "comes back in the result if a later command fails");
 pub(super) const ID: Attribute = may("id", Shape::Id, "names the primitive for events and variables");
 const NAMELIST: Attribute = may("namelist", Shape::Namelist, "variables to report; what is unset is \"undefined\"");
 
@@ -22,7 +22,7 @@ pub const MSML: Word = Word {
     meaning: "The root of every document. A request has commands in it, executed in their order.",
     attributes: &[must("version", Shape::Version, "1.0 of older clients is taken for 1.1")],
     filled: Need::Strict,
-    content: &[some(Need::Never, &["dialogstart", "dialogend", "send", "audit"])],
+    content: &[some(Need::Never, &["dialogstart", "dialogend", "send", "audit", "ft:list", "ft:delete", "ft:mark"])],
 };
 
 /// §7.2
@@ -386,7 +386,7 @@ pub const RESULT: Word = said(
         must("response", Shape::Text, "the response code"),
         may("mark", Shape::Text, "of the last command executed before the one that failed"),
     ],
-    &[one(&["description"]), some(Need::Never, &["dialogid"]), some(Need::Never, &["auditresult"])],
+    &[one(&["description"]), some(Need::Never, &["dialogid"]), some(Need::Never, &["auditresult", "ft:listresult"])],
 );
 
 /// §7.3

@@ -1,7 +1,10 @@
 //! The elements of our own package for files. Their namespace is `urn:restante:msml-file:1`; the prefix may be any.
 
-use super::elements::{DEEDS, ID};
+use super::elements::{DEEDS, ID, MARK};
 use super::{Attribute, Need, Package, Shape, Slot, Word, may, must, one, some};
+
+/// Of all of them.
+pub const FILE_NAMESPACE: &str = "urn:restante:msml-file:1";
 
 const RULE: &str = "msml-dialog-file";
 
@@ -17,6 +20,70 @@ const fn word(
 const fn ending(name: &'static str, meaning: &'static str) -> Word {
     Word { filled: Need::Strict, ..word(name, meaning, &[], DEEDS) }
 }
+
+/// A command.
+pub const FT_LIST: Word = word(
+    "ft:list",
+    "A command: the result has one <ft:listresult> with the objects of a box, the oldest first.",
+    &[
+        must("box", Shape::BoxName, "the box; one in which nothing is has no objects"),
+        may(
+            "state",
+            Shape::OneOf(&["stored", "held", "legal", "deleted", "expired", "new", "seen", "saved", "urgent"]),
+            "only those of which this has become; without it, those that are there",
+        ),
+        may("max", Shape::Count, "how many at most; without it, 50"),
+        MARK,
+    ],
+    &[],
+);
+
+/// A command.
+pub const FT_DELETE: Word = word(
+    "ft:delete",
+    "A command: deletes an object. Where the class of its box says so, it can be brought back for a while.",
+    &[must("uri", Shape::Object, "the object; 430 if there is none"), MARK],
+    &[],
+);
+
+/// A command.
+pub const FT_MARK: Word = word(
+    "ft:mark",
+    "A command: writes down how far its reader has got with an object.",
+    &[
+        must("uri", Shape::Object, "the object; 430 if there is none"),
+        must(
+            "state",
+            Shape::OneOf(&["new", "seen", "saved", "urgent", "normal"]),
+            "new, seen or saved; urgent or normal is beside that",
+        ),
+        MARK,
+    ],
+    &[],
+);
+
+/// What is in a box.
+pub const FT_LISTRESULT: Word = word(
+    "ft:listresult",
+    "In a result: what is in a box.",
+    &[must("box", Shape::Text, "the box")],
+    &[some(Need::Never, &["ft:object"])],
+);
+
+/// One object of it.
+pub const FT_OBJECT: Word = word(
+    "ft:object",
+    "One object of it.",
+    &[
+        must("uri", Shape::Text, "its name in the spool"),
+        must("size", Shape::Text, "its octets"),
+        must("stored", Shape::Text, "when it was committed, as RFC 3339 has it"),
+        may("name", Shape::Text, "the file's own name"),
+        may("type", Shape::Text, "its MIME type"),
+        may("from", Shape::Text, "who brought it"),
+    ],
+    &[],
+);
 
 /// One file comes in.
 pub const FT_RECEIVE: Word = word(
@@ -138,7 +205,12 @@ pub const FT_SENDEXIT: Word = ending("ft:sendexit", "Runs when the send is over,
 
 /// The word of this name in the package's namespace, as the vocabulary writes it.
 pub(in crate::msml) fn file_word(local: &str) -> Option<&'static str> {
-    const WORDS: [&Word; 10] = [
+    const WORDS: [&Word; 15] = [
+        &FT_LIST,
+        &FT_DELETE,
+        &FT_MARK,
+        &FT_LISTRESULT,
+        &FT_OBJECT,
         &FT_RECEIVE,
         &FT_SEND,
         &FT_OBJ,

@@ -8,8 +8,8 @@ mod unspoken;
 pub use elements::*;
 pub(in crate::msml) use files::file_word;
 pub use files::{
-    FT_FILE, FT_OBJ, FT_ONCOMPLETE, FT_ONOBJECT, FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE, FT_RECEIVEEXIT, FT_SEND,
-    FT_SENDEXIT,
+    FILE_NAMESPACE, FT_DELETE, FT_FILE, FT_LIST, FT_LISTRESULT, FT_MARK, FT_OBJ, FT_OBJECT, FT_ONCOMPLETE, FT_ONOBJECT,
+    FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE, FT_RECEIVEEXIT, FT_SEND, FT_SENDEXIT,
 };
 pub use outcomes::{NOTICES, OUTCOMES, Outcome, VARIABLES, Variable, is_outcome, is_variable};
 pub use unspoken::UNSPOKEN;
@@ -197,6 +197,9 @@ pub const WORDS: &[&Word] = &[
     &DTMFEXIT,
     &GROUP,
     &GROUPEXIT,
+    &FT_LIST,
+    &FT_DELETE,
+    &FT_MARK,
     &FT_RECEIVE,
     &FT_SEND,
     &FT_OBJ,
@@ -211,6 +214,8 @@ pub const WORDS: &[&Word] = &[
     &DESCRIPTION,
     &DIALOGID,
     &AUDITRESULT,
+    &FT_LISTRESULT,
+    &FT_OBJECT,
     &EVENT,
     &NAME,
     &VALUE,
