@@ -37,7 +37,7 @@ fn serve(house: &House, offer: &str, script: &str) -> (Call, Message) {
     (call, answer)
 }
 
-// SIP-8, SIP-13
+// SIP-13
 #[test]
 fn a_script_that_comes_with_its_invite_records_the_file_that_is_offered_with_it() {
     let house = House::new(&[]);
