@@ -45,6 +45,7 @@ mod receipt;
 mod recording;
 mod relay;
 mod relays;
+mod service;
 mod transfers;
 pub mod trust;
 mod variables;

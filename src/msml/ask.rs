@@ -60,6 +60,8 @@ pub struct Listed {
 pub(super) struct Asker {
     pub(super) context: ContextId,
     pub(super) style: Style,
+    /// It came in an INVITE (RFC 5707 §9.4).
+    pub(super) invited: bool,
 }
 
 /// A request of which a command is with the spool.

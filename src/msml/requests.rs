@@ -17,7 +17,7 @@ use super::interpreter::{Interpreter, Refusal};
 use super::keys::ContextId;
 use super::parse::check;
 use super::port::Output;
-use super::reply::{Reply, Verdict};
+use super::reply::{Reply, Style, Verdict};
 
 impl Interpreter {
     pub(super) fn request(&mut self, now: Instant, asker: Asker, request: u64, body: Bytes, out: &mut Outbox<Output>) {
@@ -47,7 +47,11 @@ impl Interpreter {
             let code = faults.first().map_or(Code::BadRequest, |fault| fault.code);
             (code, faults.first().map(Fault::description).unwrap_or_default())
         })?;
-        self.affordable(&document).map(|()| document)
+        let starts = document.commands.iter().filter_map(|command| match &command.action {
+            Action::DialogStart { target, script, .. } => Some((&target.root, script)),
+            _ => None,
+        });
+        self.affordable(starts).map(|()| document)
     }
 
     fn go_on(&mut self, now: Instant, mut work: Unfinished, out: &mut Outbox<Output>) {
@@ -103,11 +107,11 @@ impl Interpreter {
         &mut self,
         now: Instant,
         context: ContextId,
-        mut next: VecDeque<(u64, super::reply::Style, Bytes)>,
+        mut next: VecDeque<(u64, Style, Bytes)>,
         out: &mut Outbox<Output>,
     ) {
         while let Some((request, style, body)) = next.pop_front() {
-            self.request(now, Asker { context, style }, request, body, out);
+            self.request(now, Asker { context, style, invited: false }, request, body, out);
             if let Some(unfinished) = self.asking.get_mut(&context) {
                 return unfinished.next.append(&mut next);
             }
