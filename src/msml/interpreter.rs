@@ -12,7 +12,7 @@ use super::audit::Audited;
 use super::dialog::{self, Dialog, Identity};
 use super::document::{self, Action, Script};
 use super::event::is_in_class;
-use super::fault::{Code, Fault, quoted};
+use super::fault::{Code, quoted};
 use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::ledger::{DialogKey, Ledger, Turn};
 use super::object::{DialogId, Identifier, Query, Root};
