@@ -240,6 +240,7 @@ impl World {
         for output in outputs {
             match output {
                 Output::Start { primitive, .. } => self.running.push(primitive),
+                Output::Ask { .. } => unreachable!("no document of the dice asks the spool"),
                 Output::Fetch { fetch, .. } => self.fetches.push(fetch),
                 Output::Order { primitive, .. } => assert!(self.running.contains(&primitive)),
                 Output::Reply { reply, .. } => {

@@ -36,6 +36,8 @@ struct Talk {
     clock: Duration,
     running: VecDeque<PrimitiveKey>,
     fetches: Vec<FetchKey>,
+    /// Requests without a reply.
+    owed: usize,
     started: usize,
     exited: usize,
 }
@@ -45,7 +47,8 @@ impl Talk {
         let interpreter = Interpreter::new(Limits::default(), Mint::from_number(1));
         let style = Style { strict, ..Style::default() };
         let (clock, running, fetches) = (Duration::ZERO, VecDeque::new(), Vec::new());
-        Self { interpreter, style, clock, running, fetches, started: 0, exited: 0 }
+        Self { interpreter, style, clock, running, fetches, owed: 0,
+            started: 0, exited: 0 }
     }
 
     fn converse(&mut self, documents: &[&[u8]]) {
@@ -87,14 +90,14 @@ impl Talk {
     }
 
     fn tell(&mut self, input: Input) {
-        let asked = matches!(input, Input::Request { .. });
-        let (mut out, mut replies) = (Outbox::new(), 0);
+        self.owed += usize::from(matches!(input, Input::Request { .. }));
+        let (mut out, mut asked) = (Outbox::new(), Vec::new());
         let now = Now { instant: Instant::from_origin(self.clock), ..Now::default() };
         self.interpreter.handle(now, input, &mut out);
         for output in out.drain() {
             match output {
                 Output::Reply { reply, .. } => {
-                    replies += 1;
+                    self.owed -= 1;
                     let Answer { response, body } = reply.answer(|_| None);
                     let Ok(Message::Result(result)) = read_message(body.as_bytes()) else { panic!("{body}") };
                     assert_eq!(result.response, response);
@@ -105,6 +108,7 @@ impl Talk {
                     assert_eq!((&event.name, &event.id), (&name, &id));
                     self.exited += usize::from(name == "msml.dialog.exit");
                 }
+                Output::Ask { context, .. } => asked.push(context),
                 Output::Fetch { fetch, .. } => self.fetches.push(fetch),
                 Output::Start { primitive, .. } => self.running.push_back(primitive),
                 Output::Order { primitive, order } => {
@@ -121,7 +125,10 @@ impl Talk {
                 }
             }
         }
-        assert_eq!(replies, usize::from(asked), "one reply to each request, at once");
+        for context in asked {
+            self.tell(Input::Answered { context, result: Ok(None) });
+        }
+        assert_eq!(self.owed, 0, "one reply to each request, once the spool has answered");
         assert_eq!(self.started - self.exited, self.interpreter.dialogs(), "one msml.dialog.exit for each dialog");
     }
 }
