@@ -130,7 +130,10 @@ impl Journal {
         key: Option<(&DataKey, &mut Mint)>,
     ) -> io::Result<Self> {
         let file = files.open(&id.journal(), Mode::Create)?;
-        file.write_at(&plan.encode(id, key), 2 * SLOT_OCTETS as u64)?;
+        if let Err(error) = file.write_at(&plan.encode(id, key), 2 * SLOT_OCTETS as u64) {
+            let _ = files.remove(&id.journal()); // or it could never be made again
+            return Err(error);
+        }
         Ok(Self { file, turn: 0 })
     }
 

@@ -323,6 +323,7 @@ fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
         durable: claim.durable,
         hashes: Hashes::default(),
         turn: Some(claim.turn),
+        named: false, // the process may have ended before it synced them
         failures: 0,
         since: None,
     };

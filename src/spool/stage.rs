@@ -254,14 +254,13 @@ impl std::fmt::Debug for Stage {
     }
 }
 
-/// First the octets, then the claim; and with the first claim the names of both files.
+/// First the octets, then the claim; and then the names of both files, if they are not durable yet.
 fn persist(shared: &Shared, arrival: &mut Arrival) -> Result<(), StageError> {
     let journal_error = |error| StageError::from(SpoolError::io("writing the ranges of a stage")(error));
     shared.sync(arrival.file.as_ref()).map_err(StageError::Sync)?;
-    let first = arrival.journal.is_none();
-    if first {
-        let mut mint = locked(&shared.mint);
-        let key = arrival.key.as_deref().map(|key| (key, &mut *mint));
+    if arrival.journal.is_none() {
+        let mut mint = locked(&shared.mint).fork();
+        let key = arrival.key.as_deref().map(|key| (key, &mut mint));
         let journal = Journal::create(shared.files.as_ref(), arrival.id, &arrival.plan, key).map_err(journal_error)?;
         arrival.journal = Some(journal);
     }
@@ -269,8 +268,9 @@ fn persist(shared: &Shared, arrival: &mut Arrival) -> Result<(), StageError> {
     let journal = arrival.journal.as_mut().expect("it was made above");
     journal.claim(&claimed).map_err(journal_error)?;
     shared.sync(journal.file()).map_err(StageError::Sync)?;
-    if first {
+    if !arrival.named {
         shared.sync_dir(STAGE).map_err(StageError::Sync)?;
+        arrival.named = true;
     }
     arrival.durable = claimed;
     arrival.dirty = false;
