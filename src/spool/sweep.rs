@@ -155,6 +155,6 @@ fn orphans(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
 }
 
 /// Long enough ago for nobody to ask any more.
-fn is_old(at: Wall, now: Wall, kept: Duration) -> bool {
+pub(super) fn is_old(at: Wall, now: Wall, kept: Duration) -> bool {
     u128::from(now.micros().saturating_sub(at.micros())) > kept.as_micros()
 }
