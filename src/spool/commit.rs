@@ -78,6 +78,8 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
             shared.remove_stage(id);
             shared.remove_quietly(&id.upload());
         }
+        // The journal has the wrapped key, too: a deletion could not take it along any more.
+        _ if arrival.journal.is_some() && arrival.key.is_some() => shared.shred(id, &id.journal()),
         _ if arrival.journal.is_some() => shared.remove_quietly(&id.journal()),
         _ => {}
     }

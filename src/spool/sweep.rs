@@ -79,7 +79,7 @@ fn leftovers(shared: &Shared) -> Result<u64, SpoolError> {
     for name in names {
         let Some((id, suffix)) = split(&name) else { continue };
         if suffix != ".state" && suffix != UPLOAD && !owned.contains(&id) {
-            shared.remove_quietly(&format!("{STAGE}/{name}"));
+            shared.shred(id, &format!("{STAGE}/{name}")); // it may have a key in it
             swept += 1;
         }
     }
