@@ -63,6 +63,7 @@ fn old_stages(shared: &Shared, now: Now) -> u64 {
             keep
         }
     });
+    drop(desk); // nobody finds them any more, and to remove many takes its time
     for id in &old {
         tracing::warn!(object = %id, "stage removed: its sender did not come back");
         shared.remove_stage(*id);
