@@ -55,8 +55,9 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
     let report = carry::report(shared, envelope.uri.box_name());
     let (mut arrival, settled) = match report {
         Report::Bucket => {
-            // What is uploaded is what lies on the disk, and there the last frame of an encrypted body is only when synced.
-            let written = if arrival.key.is_some() { shared.sync(arrival.file.as_ref()) } else { Ok(()) };
+            // What is uploaded is read from the disk: octets that it could not write may come back as others, and only a sync
+            // says so.
+            let written = shared.sync(arrival.file.as_ref());
             let settled = written.and_then(|()| settle_in_bucket(shared, id, &mut envelope, &record));
             (arrival, settled)
         }

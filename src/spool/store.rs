@@ -455,7 +455,7 @@ impl Spool {
             free_names,
             objects: ask(shared, Index::objects).unwrap_or(0),
             stages: locked(&shared.desk).stages() as u64,
-            following: shared.remote.as_ref().map_or(0, |remote| remote.carriage.following().len() as u64),
+            following: shared.remote.as_ref().map_or(0, |remote| remote.carriage.followers()),
             corrupt: objects::aside(shared).map_or(0, |names| damaged(&names)),
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
             writable: reason.is_none(),

@@ -123,7 +123,7 @@ fn tombstones(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
         if let Ok(state) = State::decode(&octets)
             && state.state == DELETED
             && is_old(Wall::from_micros(state.at), now, TOMBSTONE_KEPT)
-            && !objects::is_there(shared, id)
+            && objects::is_there(shared, id).is_ok_and(|is_there| !is_there)
         {
             old.push(id);
         }
