@@ -145,12 +145,13 @@ impl Journal {
         Ok(Self { file: files.open(&id.journal(), Mode::Write)?, turn })
     }
 
-    /// How many slots have been written.
+    /// How many slots are durable.
     pub(super) const fn turn(&self) -> u64 {
         self.turn
     }
 
-    /// Writes down that `durable` is durable; the claim counts from the next sync of [`Journal::file`] on.
+    /// Writes down that `durable` is durable; the claim counts from the next sync of [`Journal::file`] on, after which
+    /// [`Journal::settle`] has to be called. A claim that could not be synced is written over by the next one.
     ///
     /// # Errors
     /// As reported by the file; the claim before this one still stands.
@@ -161,9 +162,12 @@ impl Journal {
         let mut octets = record::encode(Kind::Ranges, &json);
         assert!(octets.len() <= SLOT_OCTETS, "a stage has at most {HOLES_PER_MESSAGE} pieces");
         octets.resize(SLOT_OCTETS, b' ');
-        self.file.write_at(&octets, (turn % 2) * SLOT_OCTETS as u64)?;
-        self.turn = turn;
-        Ok(())
+        self.file.write_at(&octets, (turn % 2) * SLOT_OCTETS as u64)
+    }
+
+    /// The claim is synced.
+    pub(super) const fn settle(&mut self) {
+        self.turn += 1;
     }
 
     /// The file to sync.

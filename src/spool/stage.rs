@@ -137,6 +137,10 @@ impl Stage {
         if arrival.dirty {
             persist(self.live.shared(), arrival).inspect_err(|error| {
                 arrival.broken = true;
+                if arrival.journal.as_ref().is_some_and(|journal| journal.turn() == 0) {
+                    arrival.journal = None; // nobody knows what of it has reached the disk: the next one is made anew
+                    self.live.shared().shred(arrival.id, &arrival.id.journal());
+                }
                 self.live.shared().observe(error);
             })?;
         }
@@ -268,6 +272,7 @@ fn persist(shared: &Shared, arrival: &mut Arrival) -> Result<(), StageError> {
     let journal = arrival.journal.as_mut().expect("it was made above");
     journal.claim(&claimed).map_err(journal_error)?;
     shared.sync(journal.file()).map_err(StageError::Sync)?;
+    journal.settle();
     if !arrival.named {
         shared.sync_dir(STAGE).map_err(StageError::Sync)?;
         arrival.named = true;
@@ -285,6 +290,7 @@ fn retract(shared: &Shared, arrival: &mut Arrival, offset: u64, octets: &[u8]) -
     let claimed = journal.claim(&durable);
     claimed.map_err(SpoolError::io("writing the ranges of a stage"))?;
     shared.sync(journal.file()).map_err(StageError::Sync)?;
+    journal.settle();
     arrival.durable = durable;
     arrival.dirty = true;
     Ok(())
