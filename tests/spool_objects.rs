@@ -228,24 +228,6 @@ fn an_object_is_replaced_in_one_step_and_the_old_one_is_deleted_by_name() {
 }
 
 #[test]
-fn a_name_is_nobodys_at_no_moment_while_one_object_takes_the_place_of_another() {
-    const TURNS: usize = 300;
-    let spool = open(&SimFiles::new());
-    let replace = || {
-        let plan = StagePlan { overwrite: true, ..StagePlan::new(uri("spool:/bob/x")) };
-        let sealed = filled(&spool, plan, b"abc").seal(3, &FileInfo::default()).expect("a whole file");
-        spool.commit(sealed, EnvelopeDraft::default(), now()).expect("an object");
-    };
-    replace();
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(|| (0..TURNS).for_each(|_| replace()));
-        while !writer.is_finished() {
-            assert!(spool.find(&uri("spool:/bob/x")).expect("an answer").is_some());
-        }
-    });
-}
-
-#[test]
 fn a_deletion_is_final_and_says_by_whom() {
     let files = SimFiles::new();
     let spool = open(&files);
