@@ -263,9 +263,10 @@ fn persist(shared: &Shared, arrival: &mut Arrival) -> Result<(), StageError> {
     let journal_error = |error| StageError::from(SpoolError::io("writing the ranges of a stage")(error));
     shared.sync(arrival.file.as_ref()).map_err(StageError::Sync)?;
     if arrival.journal.is_none() {
-        let mut mint = locked(&shared.mint).fork();
-        let key = arrival.key.as_deref().map(|key| (key, &mut mint));
-        let journal = Journal::create(shared.files.as_ref(), arrival.id, &arrival.plan, key).map_err(journal_error)?;
+        let mut mint = locked(&shared.mint);
+        let plan = arrival.plan.encode(arrival.id, arrival.key.as_deref().map(|key| (key, &mut *mint)));
+        drop(mint); // nobody else waits for the disk
+        let journal = Journal::create(shared.files.as_ref(), arrival.id, &plan).map_err(journal_error)?;
         arrival.journal = Some(journal);
     }
     let claimed = arrival.claimable();
