@@ -4,7 +4,7 @@ mod board;
 
 use std::time::Duration;
 
-use board::{Board, granted, rejected};
+use board::{Board, granted, rejected, sip_text};
 use restante::engine::{Command, Input, Notice, Output, Unattended};
 use restante::msrp::{InboundKey, SessionKey, StatusCode};
 
@@ -76,7 +76,7 @@ fn a_session_whose_connection_was_lost_takes_a_new_sdp_exchange() {
     let Some(Command::Refuse(_, status)) = board.knock(2, &call.paths[0]) else { panic!("it has failed") };
     assert_eq!(status, StatusCode::NO_SUCH_SESSION);
     let outputs = board.reinvite(&call);
-    assert!(outputs.iter().filter_map(board::sip_text).any(|text| text.starts_with("SIP/2.0 200")));
+    assert!(outputs.iter().filter_map(sip_text).any(|text| text.starts_with("SIP/2.0 200")));
     let Some(Command::Bind(spec)) = board.knock(2, &call.paths[0]) else { panic!("it was agreed on again") };
     assert_eq!(spec.key, session);
 }
@@ -100,6 +100,36 @@ fn a_connection_is_nobodys_until_it_names_a_session_and_then_all_of_the_session_
         })
         .collect();
     assert_eq!((granted(&said), links), (vec![1], vec![2]));
+}
+
+/// Where these outputs connect to.
+fn dialled(said: &[Output]) -> Vec<String> {
+    let dial = |output: &Output| match output {
+        Output::Dial(_, uri, _) => Some(uri.to_string()),
+        _ => None,
+    };
+    said.iter().filter_map(dial).collect()
+}
+
+// M6135-4.2.1-01
+#[test]
+fn a_lost_session_that_is_offered_again_is_connected_by_whom_our_answer_names() {
+    let (mut board, call, _) = connected(Unattended::Hold);
+    board.notice(1, Notice::Closed);
+    board.instead = vec![("setup:active", "setup:passive")];
+    let said = board.reinvite(&call);
+    assert!(said.iter().filter_map(sip_text).any(|text| text.contains("a=setup:active")), "we say that we connect");
+    assert_eq!(dialled(&said), ["msrp://192.0.2.9:9/phone;tcp"]);
+}
+
+// M4975-14.5-01 S12
+#[test]
+fn a_stranger_cannot_make_us_connect_to_a_victim_by_a_second_offer_either() {
+    let mut board = Board::with(Unattended::Hold, |policy| policy.trusted = Vec::new());
+    board.instead = vec![("192.0.2.9:9/phone", "192.0.2.66:25/victim")];
+    let call = board.invite(1);
+    board.instead.push(("setup:active", "setup:passive"));
+    assert_eq!(dialled(&board.reinvite(&call)), [""; 0]);
 }
 
 // M4975-14.5-01 S12

@@ -97,7 +97,7 @@ impl Engine {
 
     /// The peer of this stream listens: we connect (RFC 6135 §4.2), unless its WebSocket is there already.
     pub(super) fn dial_if_active(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
-        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        let Some(stream) = self.board.streams.get(&session) else { return };
         if !stream.relays.is_empty() {
             return self.join_relay(session, out);
         }
@@ -106,6 +106,11 @@ impl Engine {
             return self.bind_websocket(now, session, link, out);
         }
         let Some(hop) = stream.hop().filter(|_| stream.role == Role::Active && idle) else { return };
+        if !self.may_dial(stream.call, stream.role, &stream.route, &stream.peer.path) {
+            // Its first offer was looked at, too, but a later one may lead elsewhere.
+            tracing::warn!(session = session.0, "a stranger asks us to connect to somebody else: not connected");
+            return;
+        }
         let demand = match Demand::new(&self.policy, &stream.peer) {
             _ if !stream.peer.is_secure() => None,
             Ok(demand) => Some(demand),
@@ -115,7 +120,9 @@ impl Engine {
             }
         };
         out.push(Output::Dial(session, hop.clone(), demand));
-        stream.dialling = true;
+        if let Some(stream) = self.board.streams.get_mut(&session) {
+            stream.dialling = true;
+        }
     }
 
     pub(super) fn dialled(
