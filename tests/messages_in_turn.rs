@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use board::{Board, granted, rejected, sip_text};
 use restante::engine::{Command, Input, Notice, Output, Unattended};
-use restante::msrp::{InboundKey, SessionKey, StatusCode};
+use restante::msrp::{InboundKey, SendFailure, SessionKey, StatusCode};
 
 /// A call with one stream, which has connected by link 1.
 fn connected(unattended: Unattended) -> (Board, board::Call, SessionKey) {
@@ -109,6 +109,15 @@ fn dialled(said: &[Output]) -> Vec<String> {
         _ => None,
     };
     said.iter().filter_map(dial).collect()
+}
+
+#[test]
+fn a_session_for_which_a_connection_had_no_room_gets_another_one() {
+    let (mut board, call, session) = connected(Unattended::Hold);
+    board.link(2);
+    assert!(matches!(board.knock(2, &call.paths[0]), Some(Command::Refuse(_, StatusCode::WRONG_CONNECTION))));
+    board.notice(1, Notice::SessionFailed(session, SendFailure::TooManySessions));
+    assert!(matches!(board.knock(2, &call.paths[0]), Some(Command::Bind(_))));
 }
 
 // M6135-4.2.1-01

@@ -158,6 +158,9 @@ impl Engine {
     /// The peer refuses our session, or its connection has as many as it may: nothing can be sent in it.
     pub(super) fn session_failed(&mut self, now: Now, session: SessionKey, why: SendFailure, out: &mut Outbox<Output>) {
         tracing::warn!(session = session.0, ?why, "the MSRP session has failed");
+        if why == SendFailure::TooManySessions {
+            self.board.detach(session); // it was never on that connection, and another one may still carry it
+        }
         self.no_connection(now, session, out);
     }
 
