@@ -5,8 +5,9 @@ mod board;
 use std::time::Duration;
 
 use board::{Board, granted, rejected, sip_text};
-use restante::engine::{Command, Input, Notice, Output, Unattended};
-use restante::msrp::{InboundKey, SendFailure, SessionKey, StatusCode};
+use restante::engine::{Bearer, Command, Input, LinkId, Notice, Output, PeerCertificate, Unattended};
+use restante::msrp::{Carrier, InboundKey, SendFailure, SessionKey, StatusCode};
+use restante::sdp::{Fingerprint, HashFunction};
 
 /// A call with one stream, which has connected by link 1.
 fn connected(unattended: Unattended) -> (Board, board::Call, SessionKey) {
@@ -139,6 +140,36 @@ fn a_stranger_cannot_make_us_connect_to_a_victim_by_a_second_offer_either() {
     let call = board.invite(1);
     board.instead.push(("setup:active", "setup:passive"));
     assert_eq!(dialled(&board.reinvite(&call)), [""; 0]);
+}
+
+// M8122-6.2-03
+#[test]
+fn a_connection_that_we_made_goes_by_the_fingerprint_that_counts_when_it_stands() {
+    let of = |certificate: &[u8]| HashFunction::ALL.map(|hash| Fingerprint::of(certificate, hash)).to_vec();
+    let line = |certificate: &[u8]| {
+        let sha256 = Fingerprint::of(certificate, HashFunction::Sha256);
+        &*format!("a=accept-types:*\r\na=fingerprint:{sha256}").leak()
+    };
+    for (shown, bound) in [(b"old", false), (b"new", true)] {
+        let mut board = Board::with(Unattended::Hold, |policy| {
+            policy.doors.first.carrier = Carrier::Tls;
+            policy.hashes = vec![HashFunction::Sha256];
+        });
+        let secure = [("TCP/MSRP", "TCP/TLS/MSRP"), ("msrp:", "msrps:"), ("setup:active", "setup:passive")];
+        let saying = |certificate| secure.into_iter().chain([("a=accept-types:*", line(certificate))]).collect();
+        board.instead = saying(b"old");
+        let call = board.invite(1);
+
+        // while we connect, the peer offers another certificate
+        board.instead = saying(b"new");
+        board.reinvite(&call);
+        let certificate = PeerCertificate { fingerprints: of(shown), hosts: Vec::new(), vouched: Ok(()) };
+        let bearer = Bearer { carrier: Carrier::Tls, remote: None, certificate: Some(certificate) };
+        board.give(Input::Linked(LinkId(1), bearer));
+        let said = board.give(Input::Dialled(SessionKey(1), Ok(LinkId(1))));
+        let [Output::Link(_, command)] = &said[..] else { panic!("one command: {said:?}") };
+        assert_eq!((matches!(command, Command::Bind(_)), matches!(command, Command::Close)), (bound, !bound));
+    }
 }
 
 // M4975-14.5-01 S12

@@ -139,6 +139,15 @@ impl Engine {
             return;
         };
         stream.dialling = false;
+        let stream = &self.board.streams[&session];
+        // RFC 8122 §6.2: a description that came meanwhile may want another certificate.
+        let result = result.and_then(|link| match self.proven(&stream.peer, link) {
+            Err(why) if stream.link().is_none() => {
+                out.push(Output::Link(link, Command::Close));
+                Err(why.to_string())
+            }
+            _ => Ok(link),
+        });
         match result {
             // The peer connected first, though it said that it would not.
             Ok(link) if stream.link().is_some() => out.push(Output::Link(link, Command::Close)),
