@@ -151,7 +151,7 @@ pub(super) async fn serve(
     task = task.handle(link::Input::Closed).await;
     // Whatever is still open waits on disk for its sender.
     let stages: Vec<Stage> = task.stages.drain().map(|(_, incoming)| incoming.stage).collect();
-    tokio::task::block_in_place(|| stages.into_iter().for_each(suspend));
+    on_disk(|| stages.into_iter().for_each(suspend));
     let _ = task.tell_engine().await;
 }
 
@@ -429,6 +429,11 @@ fn outgoing(source: &Source) -> About {
 /// Disk work, on a thread that the runtime replaces meanwhile.
 pub(super) fn on_disk<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
+}
+
+/// Whether the disk may keep whoever performs this waiting.
+const fn waits_for_disk(output: &Output) -> bool {
+    !matches!(output, Output::Transmit(_) | Output::Notice(_) | Output::Close)
 }
 
 /// Counts responses and REPORTs by looking at the start of what goes out.
