@@ -39,8 +39,9 @@ impl Watch {
             tokio::select! {
                 _ = look.tick() => self.look().await,
                 _ = sweep.tick() => {
-                    if let Err(error) = block_in_place(|| self.spool.sweep(self.clock.now())) {
-                        tracing::warn!(%error, "sweeping failed");
+                    match block_in_place(|| self.spool.sweep(self.clock.now())) {
+                        Ok(swept) => metrics::swept(&swept),
+                        Err(error) => tracing::warn!(%error, "sweeping failed"),
                     }
                 }
                 () = stop.cancelled() => return,

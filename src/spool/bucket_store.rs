@@ -10,7 +10,7 @@ use crate::model::limits::{BUCKET_ATTEMPTS, BUCKET_WINDOW_OCTETS, ENVELOPE_OCTET
 use super::bucket::{Bucket, BucketError, Stored, Unfinished};
 use super::files::File;
 use super::gate::Gate;
-use super::layout::{self, CORRUPT, DATA, Id, QUEUED, STATE, VERSION_FILE};
+use super::layout::{self, CORRUPT, DATA, Id, QUEUED, STATE, States, VERSION_FILE};
 use super::locked::locked;
 
 /// The objects of one bucket.
@@ -57,17 +57,15 @@ impl BucketStore {
 
     /// The ids of the envelopes it has.
     pub(super) fn published(&self) -> io::Result<Vec<Id>> {
-        self.ids(QUEUED)
-    }
-
-    /// The ids of the objects of which it has a state.
-    pub(super) fn states(&self) -> io::Result<Vec<Id>> {
-        self.ids(STATE)
-    }
-
-    fn ids(&self, dir: &str) -> io::Result<Vec<Id>> {
-        let all = self.list(dir)?;
+        let all = self.list(QUEUED)?;
         Ok(all.iter().filter_map(|stored| Id::parse(stored.key.rsplit('/').next()?)).collect())
+    }
+
+    /// What is written down of what has become of objects.
+    pub(super) fn states(&self) -> io::Result<States> {
+        let mut states = States::default();
+        self.list(STATE)?.iter().filter_map(|stored| stored.key.rsplit('/').next()).for_each(|name| states.add(name));
+        Ok(states)
     }
 
     /// Everything below a directory, page after page.
@@ -120,6 +118,21 @@ impl BucketStore {
     /// Puts a state in the place of the one there may be.
     pub(super) fn put_state(&self, id: Id, record: &[u8]) -> io::Result<()> {
         self.put(&id.state(), record)
+    }
+
+    /// The record of what has become of an object that is there.
+    pub(super) fn standing(&self, id: Id, sum: u64) -> io::Result<Vec<u8>> {
+        self.get(&id.standing(sum), ENVELOPE_OCTETS)
+    }
+
+    /// Puts the record of an object that is there beside the one there may be.
+    pub(super) fn put_standing(&self, id: Id, sum: u64, record: &[u8]) -> io::Result<()> {
+        self.put(&id.standing(sum), record)
+    }
+
+    /// Forgets what had become of an object that is there.
+    pub(super) fn forget_standing(&self, id: Id, sum: u64) -> io::Result<()> {
+        self.delete(&id.standing(sum))
     }
 
     /// Forgets a state.

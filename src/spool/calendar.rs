@@ -13,6 +13,10 @@ const DRIFT: Duration = Duration::from_secs(300);
 /// A leap that has stood for so much uptime was meant: somebody has looked at the machine by then.
 const BELIEVED: Duration = Duration::from_secs(24 * 3600);
 
+/// At a start the clock may be so far ahead of the last date that is known of the spool: it was off for a while. More may
+/// be a clock that was set wrong.
+const OFF: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// What is known of the wall clock.
 #[derive(Default)]
 pub(super) struct Calendar(Mutex<Option<Known>>);
@@ -26,6 +30,12 @@ struct Known {
 }
 
 impl Calendar {
+    /// Begins with the last date that is known of the spool.
+    pub(super) fn begin(&self, now: Now, last: Wall) {
+        let wall = if now.wall > later(last, OFF) { last } else { now.wall };
+        *locked(&self.0) = Some(Known { sober: Now { wall, ..now }, ahead: None });
+    }
+
     /// The date by which things may be called old: that of the clock, or the last one that was believed and the uptime
     /// since, whichever is earlier.
     pub(super) fn date(&self, now: Now) -> Wall {
@@ -54,7 +64,8 @@ impl Calendar {
     }
 }
 
-fn later(wall: Wall, by: Duration) -> Wall {
+/// So much later by the wall clock.
+pub(super) fn later(wall: Wall, by: Duration) -> Wall {
     Wall::from_micros(wall.micros().saturating_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)))
 }
 
