@@ -31,11 +31,13 @@ pub fn open(settings: &config::Spool, boxes: &[config::BoxClass]) -> Result<Opti
     let classes: Vec<_> =
         boxes.iter().filter_map(|class| Some((class.matches.clone()?, class.report.map(report)))).collect();
     let all = report(settings.report());
+    let is_awaited = all == Report::Bucket || classes.iter().any(|(_, report)| *report == Some(Report::Bucket));
     let of_box = move |mailbox: &str| {
         let class = classes.iter().find(|(boxes, _)| boxes.fits(mailbox));
         class.and_then(|(_, report)| *report).unwrap_or(all)
     };
-    Ok(Some(Remote::new(bucket, settings.part, Box::new(of_box))))
+    let remote = Remote::new(bucket, settings.part, Box::new(of_box));
+    Ok(Some(if is_awaited { remote } else { remote.unawaited() }))
 }
 
 const fn report(wish: Wish) -> Report {

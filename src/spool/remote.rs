@@ -26,12 +26,25 @@ pub struct Remote {
     pub(super) store: BucketStore,
     pub(super) carriage: Carriage,
     report: ReportOf,
+    is_awaited: bool,
 }
 
 impl Remote {
-    /// A bucket, how many octets a part of an upload has at least, and which boxes use it how.
+    /// A bucket, how many octets a part of an upload has at least, and which boxes use it how. A commit waits for it in
+    /// some boxes; see [`Remote::unawaited`].
     pub fn new(bucket: Arc<dyn Bucket>, part_octets: u64, report: ReportOf) -> Self {
-        Self { store: BucketStore::new(bucket), carriage: Carriage::new(part_octets), report }
+        Self { store: BucketStore::new(bucket), carriage: Carriage::new(part_octets), report, is_awaited: true }
+    }
+
+    /// No box has [`Report::Bucket`]: a bucket that does not answer then keeps nobody from bringing files.
+    #[must_use]
+    pub fn unawaited(self) -> Self {
+        Self { is_awaited: false, ..self }
+    }
+
+    /// Why files that need the bucket can't be brought.
+    pub(super) fn trouble(&self) -> Option<String> {
+        if self.is_awaited { self.store.trouble() } else { None }
     }
 
     /// How objects of a box are reported.

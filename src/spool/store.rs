@@ -447,7 +447,7 @@ impl Spool {
             Ok(space) => shared.water.look(*space),
             Err(error) => Some(format!("free space is unknown: {error}")),
         };
-        let trouble = || shared.remote.as_ref().and_then(|remote| remote.store.trouble());
+        let trouble = || shared.remote.as_ref().and_then(Remote::trouble);
         let reason = ailment.or(level).or_else(trouble);
         let Space { free_octets, free_names, .. } = space.unwrap_or_default();
         SpoolStatus {
