@@ -1,5 +1,7 @@
 //! Boxes: what they may hold, how long they keep it, and what an operator may do with it.
 
+#[path = "boxes/copies.rs"]
+mod copies;
 #[path = "boxes/crash.rs"]
 mod crash;
 #[path = "sim/disk.rs"]

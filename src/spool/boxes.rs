@@ -2,6 +2,7 @@
 
 use crate::model::{Now, ObjectUri};
 
+use super::copying;
 use super::error::SpoolError;
 use super::fates::{self, Change};
 use super::layout::Id;
@@ -18,6 +19,16 @@ impl Spool {
     /// [`SpoolError::Quota`] if it can't come back; or the change could not be made durable.
     pub fn change(&self, object: &Committed, change: Change, by: &str, now: Now) -> Result<Standing, SpoolError> {
         fates::change(self.shared(), object, change, by, now)
+    }
+
+    /// Makes another object of the same octets, which are not written again where the disk can have it so. If `to` is a box,
+    /// the copy gets a name of its own there.
+    ///
+    /// # Errors
+    /// [`SpoolError::Gone`] if it is not there, or on its way out; [`SpoolError::Held`] if an operator keeps it;
+    /// [`SpoolError::Exists`]; [`SpoolError::Quota`]; or the copy could not be made durable.
+    pub fn copy(&self, object: &Committed, to: &ObjectUri, by: &str, now: Now) -> Result<Committed, SpoolError> {
+        copying::copy(self.shared(), object, to, by, now)
     }
 
     /// Deletes an object. For as long as the class of its box says it can be brought back.

@@ -185,8 +185,10 @@ pub(super) fn restand(shared: &Shared, id: Id, sums: impl Iterator<Item = u64>, 
                 others.extend(last.replace((sum, written)).map(|(sum, _)| sum));
             }
             Ok(_) => others.push(sum),
-            // Changed here, it counts for no release any more; until then it waits.
-            Err(Unreadable::Newer) => last = Some((sum, held("a later release", at))),
+            // It waits for that release, or for a change that somebody wants here.
+            Err(Unreadable::Newer) => {
+                return ask(shared, |index| index.stand(id, sum, &held("a later release", at))).map(drop);
+            }
             Err(Unreadable::Damaged) => {
                 damaged = true;
                 tracing::error!(object = %id, "the state does not pass its checksum");

@@ -63,6 +63,12 @@ pub(super) fn state(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
     read_small(shared.files.as_ref(), &id.state(), ENVELOPE_OCTETS)
 }
 
+/// Gives a body a second name, under which it is another object's. Durable when it returns.
+pub(super) fn link_body(shared: &Shared, from: Id, to: Id) -> io::Result<()> {
+    shared.files.link(&from.body(), &to.body())?;
+    shared.sync_dir(&to.shard())
+}
+
 /// Puts this record in the place of an envelope. Durable when it returns.
 pub(super) fn put_envelope(shared: &Shared, id: Id, record: &[u8]) -> io::Result<()> {
     let put = || {

@@ -252,11 +252,6 @@ impl Index {
             .optional()
     }
 
-    /// Whether it knows an object, whatever has become of it.
-    pub(super) fn knows(&mut self, id: &str) -> rusqlite::Result<bool> {
-        self.settled()?.prepare_cached("SELECT 1 FROM objects WHERE id = ?1")?.exists([id])
-    }
-
     /// Objects in the order of their ids, after `cursor`, as the sweep wants them.
     pub(super) fn page(&mut self, cursor: &str, limit: usize) -> rusqlite::Result<Vec<Listed>> {
         let mut select = self.settled()?.prepare_cached(

@@ -12,6 +12,7 @@ mod carriage;
 mod carry;
 mod catalog;
 mod commit;
+mod copying;
 mod envelope;
 mod error;
 mod fates;

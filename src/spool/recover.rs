@@ -203,7 +203,7 @@ pub(super) fn recover(
     }
     let newest = survey.newest().map(Id::minted);
     if let Some(last) = ask(shared, Index::swept)?.max(newest) {
-        shared.calendar.begin(now, last);
+        shared.calendar.begin(last);
     }
     recovery.objects = shared.usage.objects();
     recovery.verdicts.sort();

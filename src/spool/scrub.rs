@@ -7,6 +7,7 @@ use crate::model::Digest;
 use super::catalog::{ask, load, open_body, quarantine};
 use super::envelope::Envelope;
 use super::error::{BROKEN_FRAME, SpoolError};
+use super::fates::standing as standing_of;
 use super::file_store;
 use super::hashes::Hashes;
 use super::journal;
@@ -191,7 +192,9 @@ fn enter_again(shared: &Shared, object: &Committed) -> Result<(), SpoolError> {
     let known = ask(shared, |index| index.find(&envelope.uri))?;
     let has_the_name = |id| load(shared, id).is_ok_and(|known| known.envelope().uri == envelope.uri);
     let still_there = || Id::parse(&envelope.id).is_some_and(|id| load(shared, id).is_ok());
-    if known.is_some_and(has_the_name) || !still_there() || ask(shared, |index| index.knows(&envelope.id))? {
+    let is_listed =
+        Id::parse(&envelope.id).map_or(Ok(false), |id| standing_of(shared, id).map(|known| known.is_listed()))?;
+    if known.is_some_and(has_the_name) || !still_there() || !is_listed {
         return Ok(()); // it is known, or another object took its place, or it was deleted meanwhile
     }
     tracing::error!(object = envelope.id, uri = %envelope.uri, "the index did not know it: it is entered again");

@@ -407,7 +407,7 @@ impl Spool {
         let envelope = object.envelope();
         let id = Id::parse(&envelope.id).ok_or_else(|| SpoolError::Gone { id: envelope.id.clone() })?;
         let file = open_body(&self.shared, id, envelope)?;
-        Ok(Body { file, offset: envelope.offset, size: envelope.size() })
+        Ok(Body::new(file, envelope))
     }
 
     /// Reads an object whole and compares it with its envelope.
@@ -506,6 +506,10 @@ pub struct Body {
 }
 
 impl Body {
+    pub(super) fn new(file: Box<dyn File>, envelope: &Envelope) -> Self {
+        Self { file, offset: envelope.offset, size: envelope.size() }
+    }
+
     /// Length in octets.
     pub const fn size(&self) -> u64 {
         self.size

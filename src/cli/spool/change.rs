@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use restante::io::clock::Clock;
 use restante::model::ObjectUri;
-use restante::spool::{Change, Committed, Filter, Hold, Mark, Query, Spool};
+use restante::spool::{Change, Committed, Filter, Hold, Mark, Query, Spool, Standing};
 
 use super::super::settings::Place;
 use super::super::voice::{Failure, Voice};
@@ -65,11 +65,7 @@ impl Kind {
 
 /// Needs the spool for itself: a server knows by heart what has become of its objects.
 pub(super) fn run(args: &Args, change: Change, voice: Voice) -> Result<(), Failure> {
-    let spool = alone::open(
-        &args.place,
-        "a server runs on this spool, and only it may change what has become of its objects",
-        "stop the server first",
-    )?;
+    let spool = alone(&args.place)?;
     let clock = Clock::start();
     for name in &args.objects {
         let object = named(&spool, name)?;
@@ -84,6 +80,39 @@ pub(super) fn run(args: &Args, change: Change, voice: Voice) -> Result<(), Failu
         })?;
     }
     Ok(())
+}
+
+fn alone(place: &Place) -> Result<Spool, Failure> {
+    alone::open(
+        place,
+        "a server runs on this spool, and only it may change what has become of its objects",
+        "stop the server first",
+    )
+}
+
+#[derive(clap::Args)]
+pub(super) struct CopyArgs {
+    /// spool:/BOX/NAME or an id
+    object: String,
+    /// spool:/BOX/NAME, or spool:/BOX/ for a name of its own
+    to: ObjectUri,
+    /// Who does it, for the record
+    #[arg(long, value_name = "WHO", default_value = "operator")]
+    by: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(super) fn copy(args: &CopyArgs, voice: Voice) -> Result<(), Failure> {
+    let spool = alone(&args.place)?;
+    let object = named(&spool, &args.object)?;
+    let copy = spool.copy(&object, &args.to, &args.by, Clock::start().now()).map_err(|error| failure(&error))?;
+    let envelope = copy.envelope();
+    voice.result(&if voice.json {
+        object::json(envelope, "stored", &Standing::default()).to_string()
+    } else {
+        format!("{}  {}  copied", envelope.id, envelope.uri)
+    })
 }
 
 /// The object that `name` stands for, also if it is on its way out.

@@ -82,6 +82,8 @@ enum Action {
         #[command(flatten)]
         args: change::Args,
     },
+    /// Make another object of the same octets, which are not written again; no server may run on the spool
+    Copy(change::CopyArgs),
     /// Bring objects back that were deleted or have expired; no server may run on the spool
     Undelete(change::Args),
     /// Let objects expire before their time; no server may run on the spool
@@ -132,6 +134,7 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
         Action::Release { kind, args } => change::run(args, Change::Release(kind.hold()), voice),
         Action::Mark { mark, args } => change::run(args, (*mark).into(), voice),
         Action::Delete { now, args } => change::run(args, if *now { Change::Purge } else { Change::Delete }, voice),
+        Action::Copy(args) => change::copy(args, voice),
         Action::Undelete(args) => change::run(args, Change::Undelete, voice),
         Action::Expire(args) => change::run(args, Change::Expire, voice),
         Action::Due { place } => change::due(place, voice),
