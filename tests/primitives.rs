@@ -6,88 +6,9 @@ mod support;
 use std::time::Instant;
 
 use support::deposit::{Depositor, Plan, Promise, deposit_works};
-use support::msrp::{Frame, Message, Stream};
+use support::phone::Phone;
 use support::server::{House, json};
 use support::sip::{Call, HEAD, Message as Sip, description};
-
-/// A phone on a call, which may start dialogs itself: it is its own application server.
-struct Phone {
-    call: Call,
-    stream: Stream,
-    to: String,
-    from: String,
-}
-
-impl Phone {
-    /// Calls with these lines under `m=`, and connects.
-    fn call(house: &House, session: &str, lines: &[&str]) -> Self {
-        Self::offering(house, session, &description(session, lines))
-    }
-
-    fn offering(house: &House, session: &str, offer: &str) -> Self {
-        let (call, answer) = Call::invite(house.server.sip("tcp"), "bob", offer).expect("a call");
-        assert_eq!(answer.status(), 200, "{answer:?}");
-        let (to, from) = (answer.attribute("path").to_owned(), format!("msrp://127.0.0.1:9/{session};tcp"));
-        let mut stream = Stream::connect(house.server.msrp(), None).expect("a connection");
-        stream.greet(&to, &from).expect("an answer");
-        Self { call, stream, to, from }
-    }
-
-    /// One that receives.
-    fn listening(house: &House, session: &str) -> Self {
-        Self::call(house, session, &["a=recvonly"])
-    }
-
-    /// One that has messages of any size to send.
-    fn speaking(house: &House, session: &str) -> Self {
-        Self::call(house, session, &["a=sendonly"])
-    }
-
-    fn start(&mut self, script: &str) {
-        let answer = self.call.start(script).expect("an answer");
-        assert!(answer.body.contains("response=\"200\""), "{answer:?}");
-    }
-
-    /// An event for what runs in the dialog.
-    fn tell(&mut self, event: &str, target: &str) {
-        let conn = self.call.conn();
-        let send =
-            format!("<msml version=\"1.1\"><send target=\"conn:{conn}/dialog:d/{target}\" event=\"{event}\"/></msml>");
-        let answer = self.call.msml(&send).expect("an answer");
-        assert!(answer.body.contains("response=\"200\""), "{answer:?}");
-    }
-
-    /// How the dialog ended.
-    fn end(&mut self) -> Sip {
-        self.call.event("msml.dialog.exit").expect("the end is told")
-    }
-
-    fn message(&self, id: &str, total: u64) -> Message {
-        Message { to: self.to.clone(), from: self.from.clone(), id: id.to_owned(), total }
-    }
-
-    /// The next SEND with content.
-    fn chunk(&mut self) -> Frame {
-        loop {
-            let frame = self.stream.read().expect("a chunk");
-            if frame.what == "SEND" {
-                return frame;
-            }
-        }
-    }
-
-    /// Takes chunks until the one with `#`.
-    fn chunk_is_not_the_last(&mut self, octets: &mut usize) -> bool {
-        let chunk = self.chunk();
-        *octets += chunk.body.len();
-        if chunk.flag == b'#' {
-            return false;
-        }
-        assert_eq!(chunk.flag, b'+', "the message is not whole");
-        self.stream.accept(&chunk).expect("a write");
-        true
-    }
-}
 
 const RECORD_END: &str = "<exit namelist=\"record.end record.len record.recordid ft.result\"/>";
 const PLAY_END: &str = "<exit namelist=\"play.end play.amt ft.result\"/>";
@@ -236,17 +157,8 @@ fn a_suspended_record_reads_nothing_and_its_prespeech_does_not_run() {
     let (tid, frame) = message.chunk(0, b"hello");
     phone.stream.write(&frame).expect("a write");
     phone.tell("resume", "record");
-    assert_eq!(answer(&mut phone, &tid).status(), 200);
+    assert_eq!(phone.answer(&tid).status(), 200);
     assert_eq!(phone.end().value("record.end"), "record.complete");
-}
-
-fn answer(phone: &mut Phone, tid: &str) -> Frame {
-    loop {
-        let frame = phone.stream.read().expect("an answer");
-        if frame.tid == tid {
-            return frame;
-        }
-    }
 }
 
 // RE-7 RE-17
@@ -269,7 +181,7 @@ fn a_record_whose_sender_pauses_too_long_ends_with_postspeech_and_what_came_is_k
     phone.start(&record("maxtime=\"60s\" postspeech=\"300ms\""));
     let (tid, frame) = phone.message("m1", 10).frame(0, b"hello", b'+');
     phone.stream.write(&frame).expect("a write");
-    assert_eq!(answer(&mut phone, &tid).status(), 200);
+    assert_eq!(phone.answer(&tid).status(), 200);
     let exit = phone.end();
     assert_eq!((exit.value("record.end"), exit.value("ft.result")), ("record.failed.postspeech", "ft.timeout.idle"));
     assert_eq!(json(house.dir.path(), &["spool", "stages", "--json"]).len(), 1, "for a resume");
@@ -284,7 +196,7 @@ fn a_record_that_is_terminated_keeps_what_has_come_and_one_that_is_cancelled_doe
         phone.start(&record("maxtime=\"60s\""));
         let (tid, frame) = phone.message("m1", 10).frame(0, b"hello", b'+');
         phone.stream.write(&frame).expect("a write");
-        assert_eq!(answer(&mut phone, &tid).status(), 200);
+        assert_eq!(phone.answer(&tid).status(), 200);
         phone.tell(event, "record");
         let exit = phone.end();
         assert_eq!((exit.value("record.end"), exit.value("ft.result")), (event, "ft.aborted.local"));
@@ -300,7 +212,7 @@ fn a_record_that_takes_longer_than_maxtime_ends_with_maxlength() {
     phone.start(&record("maxtime=\"300ms\""));
     let (tid, frame) = phone.message("m1", 10).frame(0, b"hello", b'+');
     phone.stream.write(&frame).expect("a write");
-    assert_eq!(answer(&mut phone, &tid).status(), 200);
+    assert_eq!(phone.answer(&tid).status(), 200);
     assert_eq!(phone.end().value("record.end"), "record.complete.maxlength");
 }
 

@@ -1,5 +1,10 @@
-//! `<dialogstart src=...>` against the real process: scripts from the spool and from a web server, and what is not fetched.
+//! Scripts against the real process: from the spool and from a web server, what is not fetched, what an INVITE brings, and
+//! what is begun anew.
 
+#[path = "scripts/invited.rs"]
+mod invited;
+#[path = "scripts/restarted.rs"]
+mod restarted;
 mod support;
 
 use std::io::{Read as _, Write as _};

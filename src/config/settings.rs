@@ -273,7 +273,7 @@ pub struct Policy {
 /// `[http]`: the operator's door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
-    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    /// Where `/livez`, `/readyz`, `/metrics` and `/api/v1/` are served.
     pub listen: Host,
     /// A file with the bearer token that requests must carry.
     pub token_file: Option<PathBuf>,

@@ -258,12 +258,12 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section {
         name: "http",
-        meaning: "The operator's door: /livez, /readyz, /metrics.",
+        meaning: "The operator's door: /livez, /readyz, /metrics and the objects' door below /api/v1/ (docs/http.md).",
         keys: &[
             Key {
                 name: "listen",
                 field: |s| &mut s.http.listen,
-                meaning: "Where to listen. Anything but loopback demands a token_file.",
+                meaning: "Where to listen. Anything but loopback demands a token_file. Without one, requests have to name loopback as their host, and pages of other origins are refused.",
             },
             Key {
                 name: "token_file",

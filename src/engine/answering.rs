@@ -31,6 +31,7 @@ impl Engine {
         };
         let takes_icons = invite.headers.iter().any(accepts);
         let manners = self.policy.manners(invite.source.ip(), user_agent.map(|(_, value)| value.as_str()));
+        let script = self.script(&invite);
         let call = Call {
             tag,
             purpose: Purpose::Service,
@@ -44,6 +45,7 @@ impl Engine {
             remote: None,
             offered: None,
             offered_in_2xx: None,
+            script: None,
             updating: None,
             reoffers: VecDeque::new(),
             streams: Vec::new(),
@@ -57,7 +59,11 @@ impl Engine {
         let control = is_control_user(&call.parties.user);
         self.board.add_call(key, call);
         let icons = icons(invite.body.as_ref());
-        match read_description(invite.body) {
+        let offer = script.and_then(|script| {
+            self.board.calls.get_mut(&key).expect("it was added above").script = script;
+            read_description(invite.body)
+        });
+        match offer {
             Ok(Some(offer)) if self.has_no_room_for(&offer) => self.refuse_for_room(now, key, out),
             Ok(Some(offer)) => self.consider(now, key, offer, icons, out),
             Ok(None) => self.offer_ours(now, key, control, out),
@@ -463,12 +469,14 @@ impl Engine {
                 }
             }
             self.answer_decided(now, key, out);
+            self.serve(now, key, out);
             return self.next_reoffer(now, key, out);
         }
         // The peer listens from when it has our answer, so the dialling waited for its ACK.
         for session in self.board.streams_of(key) {
             self.dial_if_active(now, session, out);
         }
+        self.serve(now, key, out);
     }
 }
 

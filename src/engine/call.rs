@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 use super::link::LinkId;
 use super::order::OrderId;
 use super::policy::{Manners, Trunk};
@@ -57,6 +59,8 @@ pub(super) struct Call {
     pub(super) offered: Option<Offered>,
     /// An offer of ours in a 2xx: its ACK answers it.
     pub(super) offered_in_2xx: Option<Offered>,
+    /// What the INVITE has brought to be run as soon as the call stands.
+    pub(super) script: Option<Bytes>,
     /// The UPDATE whose offer is being considered.
     pub(super) updating: Option<RequestKey>,
     /// Primitives that wait for their turn to re-INVITE.

@@ -81,6 +81,7 @@ impl Engine {
                 remote: None,
                 offered: Some(offered),
                 offered_in_2xx: None,
+                script: None,
                 updating: None,
                 reoffers: VecDeque::new(),
                 streams: Vec::new(),

@@ -12,7 +12,7 @@ use crate::msml;
 use crate::sip::{self, Body, CallKey, RequestKey};
 
 /// The types in which MSML is understood: what real clients send, and the registered one.
-const MSML_TYPES: [&str; 4] = [MSML_TYPE, "application/xml", "text/xml", "application/vnd.radisys.msml+xml"];
+pub(super) const MSML_TYPES: [&str; 4] = [MSML_TYPE, "application/xml", "text/xml", "application/vnd.radisys.msml+xml"];
 
 impl Engine {
     /// Feeds the SIP endpoint; what it says is performed before it hears anything else.

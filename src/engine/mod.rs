@@ -43,6 +43,7 @@ mod receipt;
 mod recording;
 mod relay;
 mod relays;
+mod service;
 mod transfers;
 pub mod trust;
 mod websocket;

@@ -196,6 +196,7 @@ impl Engine {
             (None, None) if wanted => self.tell(key, Happening::NoMedia, out),
             (None, None) => {}
         }
+        self.serve(now, key, out);
         self.next_reoffer(now, key, out);
     }
 

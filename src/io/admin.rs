@@ -1,4 +1,4 @@
-//! The operator's door: `/livez`, `/readyz` and `/metrics` over HTTP.
+//! The operator's door: `/livez`, `/readyz`, `/metrics` and `/api/v1/` over HTTP.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,19 +7,22 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{FromRef, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::{OpenApi, ToSchema};
 
-use super::guard::Guarded;
+use super::guard::{Guarded, Lease};
+use super::http::fault::Fault;
+use super::http::{self, Api, visitor};
 
 /// How often histograms are folded, so that they don't grow while nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -37,7 +40,7 @@ struct Known {
 }
 
 /// The addresses that are really listened on, after port 0 got its number.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Addresses {
     /// `udp:HOST:PORT` and `tcp:HOST:PORT`.
     pub sip: Vec<String>,
@@ -48,7 +51,7 @@ pub struct Addresses {
 }
 
 /// The answer of `/readyz`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Report {
     /// Whether new work is welcome.
     pub ready: bool,
@@ -129,20 +132,28 @@ impl Token {
 
 /// What the door shows, and to whom.
 #[derive(Clone)]
-pub struct Admin {
+pub(super) struct Admin {
     /// Behind `/readyz`.
-    pub readiness: Readiness,
+    pub(super) readiness: Readiness,
     /// Behind `/metrics`.
-    pub metrics: PrometheusHandle,
+    pub(super) metrics: PrometheusHandle,
     /// Demanded for everything but `/livez`.
-    pub token: Option<Token>,
+    pub(super) token: Option<Token>,
+    /// Behind `/api/v1/`.
+    pub(super) api: Api,
+}
+
+impl FromRef<Admin> for Api {
+    fn from_ref(admin: &Admin) -> Self {
+        admin.api.clone()
+    }
 }
 
 /// Serves until `shutdown` comes and the answers under way are out.
 ///
 /// # Errors
 /// The listener broke.
-pub async fn serve(
+pub(super) async fn serve(
     listener: TcpListener,
     admin: Admin,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -154,56 +165,144 @@ pub async fn serve(
             metrics.run_upkeep();
         }
     };
+    let service = router(admin).into_make_service_with_connect_info::<Lease>();
     tokio::select! {
-        served = axum::serve(Guarded::new(listener), router(admin)).with_graceful_shutdown(shutdown) => served,
+        served = axum::serve(Guarded::new(listener), service).with_graceful_shutdown(shutdown) => served,
         () = upkeep => Ok(()),
     }
 }
 
 fn router(admin: Admin) -> Router {
+    let mut objects: Router<Api> = Router::new();
+    for (path, route) in http::routes() {
+        objects = objects.route(path, route);
+    }
     Router::new()
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route(DOCUMENT, get(document))
+        .merge(objects.with_state(admin.api.clone()))
         .fallback(unknown)
+        .method_not_allowed_fallback(not_so)
         .layer(middleware::from_fn_with_state(admin.clone(), authorised))
-        .route("/livez", get(async || "alive\n"))
+        .route("/livez", get(alive))
         .with_state(admin)
 }
 
+/// Where everything here is described.
+const DOCUMENT: &str = "/api/v1/openapi.json";
+
+/// What is said of the door (OpenAPI 3.1), all of it.
+#[derive(OpenApi)]
+#[openapi(
+    paths(alive, ready, metrics, document),
+    info(title = "Restante", description = "Files that are held until they are called for")
+)]
+struct Document;
+
+fn description() -> utoipa::openapi::OpenApi {
+    let mut all = Document::openapi().merge_from(http::Document::openapi());
+    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    all.components.get_or_insert_default().add_security_scheme("token", bearer);
+    // Either the token, or none where none is set.
+    all.security = Some(vec![SecurityRequirement::new("token", [""; 0]), SecurityRequirement::default()]);
+    all
+}
+
+/// Whether the process answers at all.
+#[utoipa::path(get, path = "/livez", responses((status = 200, description = "It does", body = String)))]
+async fn alive() -> &'static str {
+    "alive\n"
+}
+
+/// Whether new work is welcome, and where.
+#[utoipa::path(get, path = "/readyz", responses(
+    (status = 200, description = "It is", body = Report),
+    (status = 503, description = "It is not, and why", body = Report),
+))]
 async fn ready(State(admin): State<Admin>) -> (StatusCode, Json<Report>) {
     let report = admin.readiness.report();
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report))
 }
 
+/// The numbers, for Prometheus.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, description = "The numbers", body = String)))]
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], admin.metrics.render())
 }
 
-async fn unknown(request: Request) -> (StatusCode, Json<serde_json::Value>) {
-    let error = format!("no {}; there are /livez, /readyz and /metrics", request.uri().path());
-    (StatusCode::NOT_FOUND, Json(json!({ "error": error })))
+/// This document.
+#[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(description())
+}
+
+async fn unknown(request: Request) -> Fault {
+    let reason = format!("no {}; there are /livez, /readyz, /metrics, and what {DOCUMENT} tells", request.uri().path());
+    Fault::new(StatusCode::NOT_FOUND, "not_found", reason)
+}
+
+async fn not_so(request: Request) -> Fault {
+    let reason = format!("{} is not done to {}; see {DOCUMENT}", request.method(), request.uri().path());
+    Fault::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", reason)
 }
 
 async fn authorised(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    if admin.token.as_ref().is_none_or(|token| token.admits(&request)) {
-        return next.run(request).await;
+    let refused = match &admin.token {
+        Some(token) if !token.admits(&request) => {
+            let reason = "send the token of http.token_file: Authorization: Bearer TOKEN";
+            let mut refusal = Fault::new(StatusCode::UNAUTHORIZED, "unauthorised", reason).into_response();
+            refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            Some(refusal)
+        }
+        Some(_) => None,
+        None => visitor::admit(request.headers()).err().map(IntoResponse::into_response),
+    };
+    match refused {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
     }
-    let error = json!({ "error": "send the token of http.token_file: Authorization: Bearer TOKEN" });
-    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], Json(error)).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::clock::Clock;
+    use crate::io::files::HostFiles;
+    use crate::io::transfers::Transfers;
+    use crate::model::Mint;
+    use crate::spool::{Index, Spool};
+    use serde_json::json;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
+    use tokio_util::sync::CancellationToken;
+    use tokio_util::task::TaskTracker;
+
+    fn api(dir: &Path) -> Api {
+        let (clock, files) = (Clock::start(), HostFiles::new(dir).expect("a directory"));
+        let (spool, _) =
+            Spool::open(Arc::new(files), Index::in_memory(), Mint::from_number(1), clock.now()).expect("a spool");
+        Api {
+            spool,
+            transfers: Transfers::default(),
+            clock,
+            max_size: 1,
+            committed: None,
+            uploads: TaskTracker::new(),
+            downloads: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            stop: CancellationToken::new(),
+        }
+    }
 
     /// Serves on a free port, asks once, and gives status line, head and body.
     async fn ask(readiness: &Readiness, token: Option<&str>, path: &str, header: &str) -> (String, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
+        let dir = tempfile::tempdir().expect("a directory");
         let admin = Admin {
+            api: api(dir.path()),
             readiness: readiness.clone(),
             metrics: super::super::metrics::install(),
             token: token.map(Token::new),
@@ -283,6 +382,15 @@ mod tests {
     async fn an_unknown_path_is_told_what_there_is() {
         let (head, body) = ask(&listening(), None, "/status", "").await;
         assert!(head.starts_with("http/1.1 404") && body.contains("/readyz"), "{head} {body}");
+    }
+
+    #[test]
+    fn every_route_of_the_door_is_described() {
+        let described = description().paths.paths;
+        let routes =
+            http::routes().into_iter().map(|(path, _)| path).chain(["/livez", "/readyz", "/metrics", DOCUMENT]);
+        assert_eq!(routes.clone().filter(|path| described.contains_key(*path)).count(), described.len());
+        assert_eq!(routes.count(), described.len());
     }
 
     #[test]

@@ -1,17 +1,19 @@
-//! A listener for HTTP that holds a bounded number of connections, none of them for ever.
+//! A listener for HTTP that holds a bounded number of connections, none of them for ever: one lasts as long as files and
+//! events move on it, and a little longer.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::model::limits::{HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS};
 
@@ -33,7 +35,7 @@ impl Listener for Guarded {
     async fn accept(&mut self) -> (Visit, SocketAddr) {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("nobody closes the semaphore");
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Visit { stream, end: Box::pin(tokio::time::sleep(HTTP_CONNECTION_LIFE)), _place: place }, address)
+        (Visit::new(stream, place), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -41,19 +43,55 @@ impl Listener for Guarded {
     }
 }
 
+/// How long a connection may last.
+#[derive(Clone, Debug)]
+pub(super) struct Lease(Arc<Mutex<Instant>>);
+
+impl Lease {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now() + HTTP_CONNECTION_LIFE)))
+    }
+
+    /// Something has moved: the connection's time begins anew.
+    pub(super) fn renew(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + HTTP_CONNECTION_LIFE;
+    }
+
+    fn end(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connected<IncomingStream<'_, Guarded>> for Lease {
+    fn connect_info(stream: IncomingStream<'_, Guarded>) -> Self {
+        stream.io().lease.clone()
+    }
+}
+
 /// A connection that fails once its time is over.
 pub(super) struct Visit {
     stream: TcpStream,
-    end: Pin<Box<Sleep>>,
+    lease: Lease,
+    alarm: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Visit {
+    fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+        let lease = Lease::new();
+        let alarm = Box::pin(tokio::time::sleep_until(lease.end()));
+        Self { stream, lease, alarm, _place: place }
+    }
+
     fn stream(&mut self, cx: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
-        match self.end.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(Pin::new(&mut self.stream)),
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            let end = self.lease.end();
+            if end <= self.alarm.deadline() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.alarm.as_mut().reset(end);
         }
+        Ok(Pin::new(&mut self.stream))
     }
 }
 
@@ -80,7 +118,7 @@ impl AsyncWrite for Visit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::{Duration, timeout};
 
     #[tokio::test]
@@ -104,8 +142,24 @@ mod tests {
         let address = guarded.local_addr().expect("an address");
         let _client = TcpStream::connect(address).await.expect("a connection");
         let (mut visit, _) = guarded.accept().await;
-        visit.end = Box::pin(tokio::time::sleep(Duration::ZERO));
+        end_now(&mut visit);
         let error = visit.read_u8().await.expect_err("time is over");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_visitor_whose_file_moves_stays() {
+        let mut guarded = Guarded::new(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
+        let mut client = TcpStream::connect(guarded.local_addr().expect("an address")).await.expect("a connection");
+        let (mut visit, _) = guarded.accept().await;
+        end_now(&mut visit);
+        visit.lease.renew();
+        client.write_u8(7).await.expect("a write");
+        assert_eq!(visit.read_u8().await.expect("an octet"), 7);
+    }
+
+    fn end_now(visit: &mut Visit) {
+        *visit.lease.0.lock().expect("nobody panics with it") = Instant::now();
+        visit.alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
     }
 }

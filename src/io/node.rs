@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::admin::{self, Addresses, Admin, Readiness, Token};
 use super::bucket::OpenError;
@@ -16,12 +17,14 @@ use super::clock::Clock;
 use super::driver::{Driver, Ears, Request};
 use super::fetch::Fetcher;
 use super::files::HostFiles;
+use super::http::Api;
 use super::listen;
 use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
-use super::watch::Watch;
+use super::transfers::Transfers;
+use super::watch::{self, Watch};
 use super::{descriptors, entropy, keys, metrics, remote, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
@@ -89,7 +92,8 @@ pub struct Node {
     engine: mpsc::Sender<Input>,
     requests: mpsc::Sender<Request>,
     stop: CancellationToken,
-    tasks: tokio_util::task::TaskTracker,
+    tasks: TaskTracker,
+    api: Api,
     tls: Tls,
     handover_after: Duration,
     handover: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
@@ -142,10 +146,28 @@ impl Node {
         }
         let endpoint = Endpoint::new(terms::sip_config(settings), mint.fork());
         let interpreter = Interpreter::new(Limits::default(), mint.fork());
-        let tasks = tokio_util::task::TaskTracker::new();
+        let tasks = TaskTracker::new();
+        let api = Api {
+            spool: spool.clone(),
+            transfers: Transfers::default(),
+            clock,
+            max_size: settings.msrp.max_size,
+            committed: options.committed.clone(),
+            uploads: TaskTracker::new(),
+            downloads: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            stop: stop.clone(),
+        };
+        let shared = Shared {
+            spool: spool.clone(),
+            transfers: api.transfers.clone(),
+            clock,
+            engine: engine.clone(),
+            stop: stop.clone(),
+        };
         let driver = Driver {
             engine: Engine::new(policy, endpoint, interpreter, mint.fork()),
-            shared: Shared { spool: spool.clone(), clock, engine: engine.clone(), stop: stop.clone() },
+            shared,
             signalling,
             mint,
             msrp: msrp::Config::default(),
@@ -164,12 +186,13 @@ impl Node {
         tasks.spawn(driver.run(Ears { engine: engine_ears, wire: wire_ears, requests: request_ears }));
         let readiness = Readiness::new();
         if options.http {
-            bound.http = Some(open_door(settings, &readiness, stop.clone()).await?);
+            bound.http = Some(open_door(settings, &readiness, api.clone()).await?);
         }
         remote::carry(&spool, refusal, &readiness, &tasks, &stop);
-        let mut watch = Watch::new(&spool, &readiness, &engine, clock);
+        let mut watch = Watch::new(&spool, &readiness, &engine);
         watch.look().await;
         tasks.spawn(watch.run(stop.clone()));
+        tasks.spawn(watch::sweep(spool.clone(), clock, stop.clone()));
         tasks.spawn(scrub::run(spool.clone(), terms::scrubbing(settings), scrub_mint, stop.clone()));
         let addresses = bound.addresses();
         readiness.listening(addresses.clone());
@@ -187,6 +210,7 @@ impl Node {
             requests,
             stop,
             tasks,
+            api,
             tls,
             handover_after,
             handover,
@@ -258,9 +282,14 @@ impl Node {
     /// in their stages, where their senders can go on. Returns whether everything under way was finished.
     pub async fn drain(self, patience: Duration) -> bool {
         self.readiness.object("server", "draining");
+        let Api { uploads, downloads, draining, .. } = self.api.clone();
+        draining.cancel();
+        uploads.close();
+        downloads.close();
         let (done, drained) = oneshot::channel();
         let asked = self.requests.send(Request::Drain(done)).await.is_ok();
-        let finished = asked && matches!(tokio::time::timeout(patience, drained).await, Ok(Ok(())));
+        let everything = async { tokio::join!(drained, uploads.wait(), downloads.wait()) };
+        let finished = asked && matches!(tokio::time::timeout(patience, everything).await, Ok((Ok(()), ..)));
         self.stop().await;
         finished
     }
@@ -269,7 +298,9 @@ impl Node {
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
-        let _ = tokio::time::timeout(STOP_PATIENCE, self.tasks.wait()).await;
+        self.api.uploads.close();
+        let everything = async { tokio::join!(self.tasks.wait(), self.api.uploads.wait()) };
+        let _ = tokio::time::timeout(STOP_PATIENCE, everything).await;
     }
 }
 
@@ -366,18 +397,15 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     Ok((spool, recovery))
 }
 
-async fn open_door(
-    settings: &Settings,
-    readiness: &Readiness,
-    stop: CancellationToken,
-) -> Result<SocketAddr, StartError> {
+async fn open_door(settings: &Settings, readiness: &Readiness, api: Api) -> Result<SocketAddr, StartError> {
     let listen = Listen { transport: config::Transport::Tcp, host: settings.http.listen.clone() };
     let listener = bind("http.listen", &listen).await?;
     let address = listener.local_addr()?;
     let token = settings.http.token_file.as_deref().map(Token::read).transpose()?;
-    let admin = Admin { readiness: readiness.clone(), metrics: metrics::install(), token };
+    let stop = api.stop.clone().cancelled_owned();
+    let admin = Admin { readiness: readiness.clone(), metrics: metrics::install(), token, api };
     tokio::spawn(async move {
-        if let Err(error) = admin::serve(listener, admin, stop.cancelled_owned()).await {
+        if let Err(error) = admin::serve(listener, admin, stop).await {
             tracing::error!(%error, "the HTTP door broke");
         }
     });

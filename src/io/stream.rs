@@ -11,7 +11,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -19,12 +18,14 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Clock;
 use super::connection::{MsrpStream, Pulse, ReadHalf, WriteHalf};
 use super::metrics;
+use super::reader::Reader;
 use super::tls::HANDSHAKE_RECORD;
+use super::transfers::{About, By, Direction, Transfer, Transfers};
 use crate::engine::Input;
 use crate::engine::link::{self, Command, Link, LinkId, Notice, Output, Source};
-use crate::model::{FileInfo, Outbox};
+use crate::model::{FileInfo, Outbox, Ranges};
 use crate::msrp::{Carrier, InboundKey, OutboundKey};
-use crate::spool::{Body, Check, Committed, Spool, Stage, StageError};
+use crate::spool::{Check, Committed, Spool, Stage, StageError, StagePlan};
 
 /// Octets asked of the socket at a time: one chunk of the usual size with its head.
 const READ_OCTETS: usize = 128 * 1024;
@@ -36,6 +37,7 @@ const FLUSH: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) spool: Spool,
+    pub(super) transfers: Transfers,
     pub(super) clock: Clock,
     pub(super) engine: mpsc::Sender<Input>,
     pub(super) stop: CancellationToken,
@@ -47,30 +49,16 @@ enum Reading {
     Local(File),
 }
 
-/// An object on its way out, hashed as it is read: a damaged body is found out before its last octets are sent.
-struct Reader {
-    body: Body,
-    object: Committed,
-    hash: Sha256,
-    /// Octets hashed, from the first on.
-    hashed: u64,
+/// A file coming in.
+struct Incoming {
+    stage: Stage,
+    transfer: Transfer,
 }
 
-impl Reader {
-    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, String> {
-        let length = self.body.read_at(offset, buffer).map_err(|error| error.to_string())?;
-        if offset == self.hashed {
-            self.hash.update(&buffer[..length]);
-            self.hashed += length as u64;
-        }
-        let whole = length > 0 && self.hashed == self.body.size();
-        let sound = || self.hash.clone().finalize().as_slice() == self.object.envelope().sha256().octets();
-        if whole && !sound() {
-            Err("the body does not have the digest its envelope says".to_owned())
-        } else {
-            Ok(length)
-        }
-    }
+/// A file going out.
+struct Outgoing {
+    reading: Reading,
+    transfer: Transfer,
 }
 
 /// One stream at work.
@@ -78,8 +66,8 @@ struct Task {
     id: LinkId,
     link: Link,
     shared: Shared,
-    stages: HashMap<InboundKey, Stage>,
-    sources: HashMap<OutboundKey, Reading>,
+    stages: HashMap<InboundKey, Incoming>,
+    sources: HashMap<OutboundKey, Outgoing>,
     outgoing: VecDeque<Bytes>,
     outputs: Outbox<Output>,
     notices: VecDeque<Notice>,
@@ -158,7 +146,7 @@ pub(super) async fn serve(
     let _ = tokio::time::timeout(FLUSH, task.flush(&mut writer)).await;
     task.handle(link::Input::Closed);
     // Whatever is still open waits on disk for its sender.
-    let stages: Vec<Stage> = task.stages.drain().map(|(_, stage)| stage).collect();
+    let stages: Vec<Stage> = task.stages.drain().map(|(_, incoming)| incoming.stage).collect();
     tokio::task::block_in_place(|| stages.into_iter().for_each(suspend));
     let _ = task.tell_engine().await;
 }
@@ -234,43 +222,48 @@ impl Task {
                 None
             }
             Output::Open(message, plan) => {
+                let about = about(&plan);
                 let opened = on_disk(|| self.shared.spool.stage(plan, self.shared.clock.now()));
-                Some(link::Input::Staged(message, opened.map(|stage| self.keep(message, stage))))
+                Some(link::Input::Staged(message, opened.map(|stage| self.keep(message, stage, about))))
             }
             Output::Write(message, offset, octets) => {
                 metrics::received(octets.len());
-                let stage = self.stages.get_mut(&message)?;
+                let Incoming { stage, transfer } = self.stages.get_mut(&message)?;
+                transfer.moved(self.shared.clock.now().instant, octets.len());
                 let written = on_disk(|| stage.write(offset, &octets));
                 Some(link::Input::Written(message, octets.len(), written))
             }
             Output::Sync(message) => {
-                let stage = self.stages.get_mut(&message)?;
+                let Incoming { stage, .. } = self.stages.get_mut(&message)?;
                 let synced = on_disk(|| stage.sync());
                 Some(link::Input::Synced(message, synced))
             }
             Output::Peek(message, octets) => {
-                let stage = self.stages.get(&message)?;
+                let Incoming { stage, .. } = self.stages.get(&message)?;
                 Some(link::Input::Peeked(message, on_disk(|| stage.peek(octets))))
             }
             Output::ContentFrom(message, offset) => {
                 // A stage that a newer session has taken over says so at the next write.
-                let _ = self.stages.get_mut(&message)?.content_from(offset);
+                let _ = self.stages.get_mut(&message)?.stage.content_from(offset);
                 None
             }
             Output::Seal(message, content, expected) => self.seal(message, content, &expected),
             Output::Suspend(message) => {
-                let stage = self.stages.remove(&message)?;
+                let Incoming { stage, .. } = self.stages.remove(&message)?;
                 on_disk(|| suspend(stage));
                 None
             }
             Output::Discard(message) => {
-                let stage = self.stages.remove(&message)?;
+                let Incoming { stage, .. } = self.stages.remove(&message)?;
                 on_disk(|| stage.discard());
                 None
             }
             Output::Source(message, source) => {
                 match on_disk(|| self.open(&source)) {
-                    Ok(reading) => drop(self.sources.insert(message, reading)),
+                    Ok(reading) => {
+                        let transfer = self.shared.transfers.begin(outgoing(&source), 0, self.shared.clock.now());
+                        self.sources.insert(message, Outgoing { reading, transfer });
+                    }
                     Err(why) => tracing::warn!(?source, %why, "cannot open what was to be sent"),
                 }
                 None
@@ -294,14 +287,16 @@ impl Task {
         }
     }
 
-    fn keep(&mut self, message: InboundKey, stage: Stage) -> crate::model::Ranges {
+    fn keep(&mut self, message: InboundKey, stage: Stage, about: About) -> Ranges {
         let received = stage.received();
-        self.stages.insert(message, stage);
+        let about = About { uri: Some(stage.object().to_string()), ..about };
+        let transfer = self.shared.transfers.begin(about, received.octets(), self.shared.clock.now());
+        self.stages.insert(message, Incoming { stage, transfer });
         received
     }
 
     fn seal(&mut self, message: InboundKey, content: Range<u64>, expected: &FileInfo) -> Option<link::Input> {
-        let stage = self.stages.remove(&message)?;
+        let Incoming { stage, .. } = self.stages.remove(&message)?;
         let sealed = on_disk(|| stage.seal_content(content, expected));
         Some(link::Input::Sealed(message, sealed.map(Box::new)))
     }
@@ -312,8 +307,7 @@ impl Task {
                 if matches!(source, Source::Part(_)) {
                     self.check(object)?;
                 }
-                let body = self.shared.spool.read(object).map_err(|error| error.to_string())?;
-                let reader = Reader { body, object: object.clone(), hash: Sha256::new(), hashed: 0 };
+                let reader = Reader::open(&self.shared.spool, object.clone()).map_err(|error| error.to_string())?;
                 Ok(Reading::Object(Box::new(reader)))
             }
             Source::Local(path) => File::open(path).map(Reading::Local).map_err(|error| format!("{path}: {error}")),
@@ -331,7 +325,8 @@ impl Task {
 
     fn fetch(&mut self, message: OutboundKey, offset: u64, octets: usize) -> Option<Bytes> {
         let mut buffer = vec![0; octets];
-        let read = match self.sources.get_mut(&message)? {
+        let Outgoing { reading, transfer } = self.sources.get_mut(&message)?;
+        let read = match reading {
             Reading::Object(reader) => reader.read_at(offset, &mut buffer),
             Reading::Local(file) => file.read_at(&mut buffer, offset).map_err(|error| error.to_string()),
         };
@@ -340,6 +335,7 @@ impl Task {
             Ok(length) => {
                 buffer.truncate(length);
                 metrics::sent(length);
+                transfer.moved(self.shared.clock.now().instant, length);
                 Some(Bytes::from(buffer))
             }
             Err(why) => {
@@ -349,14 +345,11 @@ impl Task {
         }
     }
 
-    /// What cannot be read, or reads wrong, is looked at as a whole; if it is damaged the spool sets it aside.
     fn distrust(&self, message: OutboundKey, why: &str) {
-        let Some(Reading::Object(reader)) = self.sources.get(&message) else {
-            return tracing::error!(why, "cannot read what is being sent");
-        };
-        let id = &reader.object.envelope().id;
-        let check = self.shared.spool.verify(id);
-        tracing::error!(object = %id, why, ?check, "cannot send the object");
+        match self.sources.get(&message) {
+            Some(Outgoing { reading: Reading::Object(reader), .. }) => reader.distrust(&self.shared.spool, why),
+            _ => tracing::error!(why, "cannot read what is being sent"),
+        }
     }
 
     fn sent(&mut self, octets: usize) {
@@ -390,8 +383,30 @@ impl Task {
     }
 }
 
+fn about(plan: &StagePlan) -> About {
+    About {
+        direction: Direction::In,
+        by: By::Msrp,
+        uri: None,
+        size: plan.declared.size,
+        call_id: plan.call_id.clone(),
+        message_id: plan.message_id.clone(),
+    }
+}
+
+fn outgoing(source: &Source) -> About {
+    let (uri, size) = match source {
+        Source::Object(object) | Source::Part(object) => {
+            let envelope = object.envelope();
+            (Some(envelope.uri.to_string()), Some(envelope.size()))
+        }
+        Source::Local(_) => (None, None),
+    };
+    About { direction: Direction::Out, by: By::Msrp, uri, size, call_id: None, message_id: None }
+}
+
 /// Disk work, on a thread that the runtime replaces meanwhile.
-fn on_disk<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn on_disk<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
 }
 

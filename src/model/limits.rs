@@ -226,11 +226,16 @@ pub const NAME_OCTETS: usize = 255;
 /// Octets of one envelope on disk: headers are bounded above, icons are refused beyond this.
 pub const ENVELOPE_OCTETS: usize = 256 * 1024;
 
-/// Connections to the HTTP door at once: a few scrapers and probes, and a person. More wait in the listen queue.
-pub const HTTP_CONNECTIONS: usize = 64;
+/// Connections to the HTTP door at once: scrapers and probes, people, and programs that bring and fetch files or wait for
+/// events. More wait in the listen queue.
+pub const HTTP_CONNECTIONS: usize = 256;
 
-/// How long one HTTP connection may last, whatever it does: nobody can hold a place for ever.
+/// How long one HTTP connection may last after a file or an event has last moved on it, whatever else it does: nobody can
+/// hold a place for ever.
 pub const HTTP_CONNECTION_LIFE: Duration = Duration::from_secs(60);
+
+/// Octets that are read of a body which has been refused, so that its sender, who is still writing, sees the answer.
+pub const HTTP_REFUSED_OCTETS: usize = 1024 * 1024;
 
 /// Octets of an icon in an envelope (RFC 5547 §6 `file-icon`): a preview picture, written there in hexadecimal.
 pub const ICON_OCTETS: usize = 64 * 1024;

@@ -40,6 +40,9 @@ pub(super) struct Identity {
     pub(super) src: Option<String>,
     /// Whether the request came on the very SIP dialog of the connection, so that its BYE can carry the last event.
     pub(super) on_own_connection: bool,
+    /// Whether it came with an INVITE (RFC 5707 §9.4): then the client hears of what it has asked for and of faults, and
+    /// no more.
+    pub(super) invited: bool,
 }
 
 /// A dialog between `<dialogstart>` and `msml.dialog.exit`.
@@ -344,17 +347,21 @@ impl Dialog {
     /// The last words (RFC 5707 §7.4 and §9.6.1; checklist F-4, F-8, F-9).
     fn close(&mut self, turn: &mut Turn<'_>) {
         let (context, id) = (self.who.context, self.name.as_str());
-        let exit = "msml.dialog.exit";
+        let gone = |turn: &mut Turn<'_>, values: &[(String, String)]| {
+            if !self.who.invited {
+                turn.event(context, "msml.dialog.exit", id, values);
+            }
+        };
         let repeated = |values: &[(String, String)]| match self.who.exit_style {
             ExitStyle::Repeat => values.to_vec(),
             ExitStyle::Empty => Vec::new(),
         };
         match self.ending.take() {
-            None => turn.event(context, exit, id, &[]),
+            None => gone(turn, &[]),
             Some(Ending::Exit(namelist)) => {
                 let values = self.variables.pairs(&namelist);
                 turn.event(context, "moml.exit", id, &values);
-                turn.event(context, exit, id, &repeated(&values));
+                gone(turn, &repeated(&values));
             }
             Some(Ending::Disconnect(namelist)) => {
                 let values = self.variables.pairs(&namelist);
@@ -362,7 +369,7 @@ impl Dialog {
                 if !by_bye {
                     turn.event(context, "moml.disconnect", id, &values);
                 }
-                turn.event(context, exit, id, &repeated(&values));
+                gone(turn, &repeated(&values));
                 if !self.connection_gone {
                     // RFC 5707 §3.1: on the SIP dialog that ends, the BYE itself carries the event.
                     let body = by_bye.then(|| reply::event("moml.disconnect", id, &values));
@@ -370,15 +377,19 @@ impl Dialog {
                 }
             }
             Some(Ending::Failed { status, description, results }) => {
-                let mut values = vec![
-                    ("dialog.exit.status".to_owned(), status.to_string()),
-                    ("dialog.exit.description".to_owned(), description),
-                ];
+                let (event, prefix) =
+                    if self.who.invited { ("moml.error", "moml.error") } else { ("msml.dialog.exit", "dialog.exit") };
+                let mut values = failure(prefix, status, description).to_vec();
                 values.extend(results);
-                turn.event(context, exit, id, &values);
+                turn.event(context, event, id, &values);
             }
         }
     }
+}
+
+/// What an event says of a failure.
+pub(super) fn failure(prefix: &str, status: u16, description: String) -> [(String, String); 2] {
+    [(format!("{prefix}.status"), status.to_string()), (format!("{prefix}.description"), description)]
 }
 
 /// Class and id of every primitive of a script.

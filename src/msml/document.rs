@@ -16,17 +16,6 @@ pub struct Document {
     pub commands: Vec<Command>,
 }
 
-impl Document {
-    /// Whether anything in it receives files.
-    pub(super) fn records(&self) -> bool {
-        let steps = self.commands.iter().filter_map(|command| match &command.action {
-            Action::DialogStart { script: Script::Inline(steps), .. } => Some(steps),
-            _ => None,
-        });
-        steps.flatten().flat_map(primitives).any(|primitive| matches!(primitive.kind, Kind::Record { .. }))
-    }
-}
-
 /// One child of `<msml>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
@@ -246,4 +235,9 @@ pub(super) fn primitives(step: &Step) -> &[Primitive] {
         Step::Group(group) => &group.primitives,
         Step::Deed(_) => &[],
     }
+}
+
+/// Whether anything in it receives files.
+pub(super) fn records(steps: &[Step]) -> bool {
+    steps.iter().flat_map(primitives).any(|primitive| matches!(primitive.kind, Kind::Record { .. }))
 }

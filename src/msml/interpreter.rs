@@ -8,14 +8,14 @@ use crate::model::limits::MSML_AUDIT_OBJECTS;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
 use super::audit::Audited;
-use super::dialog::{Dialog, Identity};
-use super::document::{Action, Document, Script};
+use super::dialog::{self, Dialog, Identity};
+use super::document::{self, Action, Script};
 use super::event::is_in_class;
 use super::fault::{Code, Fault, quoted};
 use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::ledger::{DialogKey, Ledger, Turn};
 use super::object::{DialogId, Identifier, Query, Root};
-use super::parse::{check, check_script};
+use super::parse::{Standalone, check, check_script};
 use super::port::{Input, Limits, Output, Reason};
 use super::reply::{Reply, Style, Verdict};
 use super::state::{State, States};
@@ -38,6 +38,8 @@ type Refusal = (Code, String);
 struct Asker {
     context: ContextId,
     style: Style,
+    /// It came in an INVITE (RFC 5707 §9.4).
+    invited: bool,
 }
 
 /// Runs MSML. See the [room's page](super) for what it promises.
@@ -70,11 +72,12 @@ impl Machine for Interpreter {
                 self.ledger.context_lives(context);
                 // The answer goes out before the events of dialogs that end at once (checklist F-4).
                 let mut later = Outbox::new();
-                let verdict = self.request(now, Asker { context, style }, &body, &mut later);
+                let verdict = self.request(now, Asker { context, style, invited: false }, &body, &mut later);
                 out.push(Output::Reply { request, reply: Reply { verdict, dialogid: style.dialogid } });
                 later.drain().for_each(|output| out.push(output));
             }
             Input::Connected { conn, context } => self.connected(conn, context),
+            Input::Invited { conn, style, script } => self.invited(now, conn, style, &script, out),
             Input::Disconnected { conn } => self.disconnected(now, &conn, out),
             Input::ContextGone(context) => self.ledger.context_is_gone(context),
             Input::Started { primitive } => {
@@ -130,7 +133,11 @@ impl Interpreter {
                 return verdict;
             }
         };
-        if let Err((code, reason)) = self.affordable(&document) {
+        let starts = document.commands.iter().filter_map(|command| match &command.action {
+            Action::DialogStart { target, script, .. } => Some((&target.root, script)),
+            _ => None,
+        });
+        if let Err((code, reason)) = self.affordable(starts) {
             (verdict.code, verdict.description) = (code, Some(reason));
             return verdict;
         }
@@ -148,21 +155,20 @@ impl Interpreter {
     }
 
     /// RFC 5707 §5: resources for the complete transaction, or 520 and nothing.
-    fn affordable(&self, document: &Document) -> Result<(), Refusal> {
+    fn affordable<'a>(&self, starts: impl Iterator<Item = (&'a Root, &'a Script)>) -> Result<(), Refusal> {
         let mut wanted: BTreeMap<&String, usize> = BTreeMap::new();
-        let mut total = 0;
-        for command in &document.commands {
-            if let Action::DialogStart { target, .. } = &command.action {
-                total += 1;
-                if let Some(conn) = self.resolve(&target.root) {
-                    *wanted.entry(conn).or_default() += 1;
-                }
+        let (mut total, mut records) = (0, false);
+        for (root, script) in starts {
+            total += 1;
+            records |= matches!(script, Script::Inline(steps) if document::records(steps));
+            if let Some(conn) = self.resolve(root) {
+                *wanted.entry(conn).or_default() += 1;
             }
         }
         if total > 0 && self.draining {
             return Err((Code::NotInService, "the server is going out of service and starts no dialogs".to_owned()));
         }
-        if !self.taking && document.records() {
+        if !self.taking && records {
             return Err((Code::NoResource, "there is no room for new files: nothing can be recorded now".to_owned()));
         }
         let limits = self.limits;
@@ -259,23 +265,35 @@ impl Interpreter {
         if let Some(src) = src.clone() {
             out.push(Output::Fetch { fetch: FetchKey(key.0), src, dialog: text.clone() });
         }
-        let Asker { context, style: Style { exit: exit_style, maxtime, strict, .. } } = asker;
-        let who = Identity { key, id, context, exit_style, maxtime, strict, src, on_own_connection };
+        let Asker { context, style: Style { exit: exit_style, maxtime, strict, .. }, invited } = asker;
+        let who = Identity { key, id, context, exit_style, maxtime, strict, src, on_own_connection, invited };
         self.dialogs.insert(key, Dialog::new(who, steps, now));
         self.on_dialog(now, key, out, |_, _| {});
         Ok(text)
     }
 
+    /// RFC 5707 §9.4: a script that came with its INVITE; nothing of it has an answer, so all that is wrong is an event.
+    fn invited(&mut self, now: Instant, conn: String, style: Style, script: &[u8], out: &mut Outbox<Output>) {
+        let Some(context) = self.connections.get(&conn).map(|connection| connection.context) else { return };
+        let asker = Asker { context, style, invited: true };
+        let id = format!("conn:{conn}");
+        let target = Identifier { root: Root::Connection(conn), dialog: None, inner: None };
+        let begun = usable(script, style.strict).and_then(|Standalone { id, steps }| {
+            let script = Script::Inline(steps);
+            self.affordable(std::iter::once((&target.root, &script)))?;
+            self.start(now, asker, &target, id, script, out)
+        });
+        if let Err((code, reason)) = begun {
+            let mut turn = Turn { now, ledger: &mut self.ledger, out };
+            turn.event(context, "moml.error", &id, &dialog::failure("moml.error", code.number(), reason));
+        }
+    }
+
     /// RFC 5707 §9.6.1 and §11: a script that can't be had is 423, one that can't be used has the code of its first fault.
     fn fetched(&mut self, now: Instant, fetch: FetchKey, result: Result<Bytes, String>, out: &mut Outbox<Output>) {
         let strict = self.dialogs.get(&DialogKey(fetch.0)).is_some_and(Dialog::is_strict);
-        let script = result.map_err(|why| (Code::Fetch, why)).and_then(|body| {
-            let first = |faults: Vec<Fault>| faults.into_iter().next();
-            check_script(&body, strict).map_err(|faults| match first(faults) {
-                Some(fault) => (fault.code, format!("in the script: {}", fault.description())),
-                None => (Code::BadRequest, "the script can't be used".to_owned()),
-            })
-        });
+        let script = result.map_err(|why| (Code::Fetch, why)).and_then(|body| usable(&body, strict));
+        let script = script.map(|standalone| standalone.steps);
         self.on_dialog(now, DialogKey(fetch.0), out, |dialog, turn| dialog.fetched(script, turn));
     }
 
@@ -394,6 +412,13 @@ impl Interpreter {
         }
         self.dialogs.remove(&key);
     }
+}
+
+fn usable(script: &[u8], strict: bool) -> Result<Standalone, Refusal> {
+    check_script(script, strict).map_err(|faults| match faults.into_iter().next() {
+        Some(fault) => (fault.code, format!("in the script: {}", fault.description())),
+        None => (Code::BadRequest, "the script can't be used".to_owned()),
+    })
 }
 
 fn no_such(target: &Identifier) -> Refusal {

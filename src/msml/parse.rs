@@ -2,7 +2,7 @@
 
 use super::document::{Action, Command, Document, Script, Step};
 use super::fault::{Code, Fault, Position, quoted};
-use super::object::{Query, Root};
+use super::object::{Query, Root, is_instance};
 use super::state::{self, Wanted};
 use super::value::Checker;
 use super::vocabulary::{AUDIT, DIALOGEND, DIALOGSTART, MOML, MSML, SEND};
@@ -17,13 +17,21 @@ pub fn check(body: &[u8], strict: bool) -> Result<Document, Vec<Fault>> {
     checked(body, strict, Checker::document)
 }
 
-/// Reads and validates a script that was fetched: the content of `<dialogstart>`, in the `<moml>` that RFC 5707 §9.7.6
+/// A description that stands alone.
+#[derive(Debug)]
+pub(super) struct Standalone {
+    /// RFC 5707 §9.7.6: what its events are known by; `None` if a dialog can't be called that.
+    pub(super) id: Option<String>,
+    pub(super) steps: Vec<Step>,
+}
+
+/// Reads and validates a script that stands alone: the content of `<dialogstart>`, in the `<moml>` that RFC 5707 §9.7.6
 /// wants around it, or a single primitive or group.
 ///
 /// # Errors
 /// As [`check`].
-pub(super) fn check_script(body: &[u8], strict: bool) -> Result<Vec<Step>, Vec<Fault>> {
-    checked(body, strict, Checker::fetched)
+pub(super) fn check_script(body: &[u8], strict: bool) -> Result<Standalone, Vec<Fault>> {
+    checked(body, strict, Checker::standalone)
 }
 
 fn checked<T>(
@@ -121,15 +129,17 @@ impl Checker {
         self.steps(moml, &MOML)
     }
 
-    /// A description that stands alone.
-    fn fetched(&mut self, root: Element<'_>) -> Vec<Step> {
-        match root.own_name() {
+    fn standalone(&mut self, root: Element<'_>) -> Standalone {
+        let framed = root.own_name() == "moml";
+        let steps = match root.own_name() {
             "moml" => self.framed(root),
             name if DIALOGSTART.children().any(|child| child == name) => self.step(root).into_iter().collect(),
             _ => {
                 self.misplaced(root, &DIALOGSTART);
                 Vec::new()
             }
-        }
+        };
+        let id = Self::text(root, "id").filter(|id| framed && is_instance(id));
+        Standalone { id, steps }
     }
 }

@@ -44,6 +44,15 @@ pub enum Input {
         /// That SIP dialog.
         context: ContextId,
     },
+    /// This connection's INVITE has brought a script (RFC 5707 §9.4). What comes of it goes to its own SIP dialog.
+    Invited {
+        /// The connection.
+        conn: String,
+        /// How this peer is read and answered.
+        style: Style,
+        /// The description, as a `src` would lead to.
+        script: Bytes,
+    },
     /// BYE, or it was lost: its dialogs end, and its own context is gone. Their primitives still owe an [`Input::Ended`].
     Disconnected {
         /// The connection.

@@ -9,6 +9,7 @@ pub(crate) mod deposit;
 pub(crate) mod disk;
 pub(crate) mod endpoint;
 pub(crate) mod msrp;
+pub(crate) mod phone;
 pub(crate) mod server;
 pub(crate) mod sip;
 pub(crate) mod tape;

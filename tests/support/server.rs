@@ -97,6 +97,11 @@ impl Server {
         assert!(status.is_ok_and(|status| status.success()), "prlimit --{what}={limit}");
     }
 
+    /// Where its HTTP door is.
+    pub(crate) fn door(&self) -> SocketAddr {
+        self.listening["http"].as_str().and_then(|text| text.parse().ok()).expect("an address")
+    }
+
     /// The whole answer to a GET; empty if there is none.
     pub(crate) fn http(&self, path: &str) -> String {
         let mut answer = String::new();

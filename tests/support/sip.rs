@@ -136,22 +136,18 @@ impl Call {
         user: &str,
         (kind, offer): (&str, &str),
     ) -> io::Result<(Self, Message)> {
-        let (mut call, answer) = Self::begin_with(wire, server, user, (kind, offer))?;
+        let (mut call, answer) = Self::begin_with(wire, format!("sip:{user}@{server}"), (kind, offer))?;
         call.acknowledge(&answer, "")?;
         Ok((call, answer))
     }
 
     /// Sends an INVITE and leaves its answer unacknowledged.
     pub(crate) fn begin(wire: Wire, server: SocketAddr, user: &str, offer: &str) -> io::Result<(Self, Message)> {
-        Self::begin_with(wire, server, user, ("application/sdp", offer))
+        Self::begin_with(wire, format!("sip:{user}@{server}"), ("application/sdp", offer))
     }
 
-    fn begin_with(
-        wire: Wire,
-        server: SocketAddr,
-        user: &str,
-        (kind, offer): (&str, &str),
-    ) -> io::Result<(Self, Message)> {
+    /// As [`Call::begin`], with any Request-URI and a body of any type.
+    pub(crate) fn begin_with(wire: Wire, uri: String, (kind, body): (&str, &str)) -> io::Result<(Self, Message)> {
         let local = wire.stream.local_addr()?;
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         let mut call = Self {
@@ -159,13 +155,13 @@ impl Call {
             local,
             id: format!("{}-{}-{number}", std::process::id(), local.port()),
             from: "<sip:alice@phone.example.net>;tag=a1".to_owned(),
-            to: format!("<sip:{user}@{server}>"),
-            target: format!("sip:{user}@{server}"),
+            to: format!("<{uri}>"),
+            target: uri,
             cseq: 0,
             asked: VecDeque::new(),
             replies: VecDeque::new(),
         };
-        let answer = call.request("INVITE", kind, offer)?;
+        let answer = call.request("INVITE", kind, body)?;
         call.to = answer.header("To").to_owned();
         if answer.status() == 200 {
             call.target = answer.header("Contact").split(['<', '>']).nth(1).unwrap_or_default().to_owned();

@@ -29,6 +29,7 @@ pub const NOTICES: &[Outcome] = &[
         "msml.dialog.exit",
         "a dialog is over: its last event, always. It repeats the namelist of <exit>, or says why the dialog has failed",
     ),
+    outcome("moml.error", "a dialog that came with its INVITE has failed, or could not begin; it says why"),
 ];
 
 /// All of them.
@@ -54,6 +55,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("ft.result", "see below"),
     variable("dialog.exit.status", "in msml.dialog.exit of a dialog that failed: the response code of the failure"),
     variable("dialog.exit.description", "and the failure in words"),
+    variable("moml.error.status", "in moml.error: the response code of the failure"),
+    variable("moml.error.description", "and the failure in words"),
 ];
 
 /// Values of `record.end`, `play.end`, `dtmf.end` and `ft.result`, besides the events that a script or client has sent.

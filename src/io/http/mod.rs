@@ -1,0 +1,35 @@
+//! The objects' door: files come in and go out over HTTP, as durable as over MSRP.
+//!
+//! A 201 stands at the top of the ack ladder: it is sent when the file is committed. Octets pass through in pieces that
+//! hyper bounds; a body is read no faster than the disk takes it. Every refusal has one shape, [`fault::Fault`].
+//! What it does not do: it forwards nothing, and it knows nobody but who has the token.
+
+mod api;
+mod ask;
+mod content;
+mod deposit;
+pub(super) mod fault;
+mod object;
+mod page;
+mod transfers;
+pub(super) mod visitor;
+
+use axum::routing::{MethodRouter, get};
+use utoipa::OpenApi;
+
+pub(super) use self::api::Api;
+
+/// Every path of this room and what answers there.
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
+    vec![
+        ("/api/v1/objects", get(object::list).post(deposit::deposit)),
+        ("/api/v1/objects/{id}", get(object::show)),
+        ("/api/v1/objects/{id}/content", get(content::content)),
+        ("/api/v1/transfers", get(transfers::list)),
+    ]
+}
+
+/// What is said of them (OpenAPI 3.1).
+#[derive(OpenApi)]
+#[openapi(paths(object::list, deposit::deposit, object::show, content::content, transfers::list))]
+pub(super) struct Document;

@@ -1,0 +1,125 @@
+//! Objects as JSON: one, and pages of them.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::api::Api;
+use super::ask::{Asked, Named};
+use super::fault::Fault;
+use super::page::{Page, limit};
+use crate::io::stream::on_disk;
+use crate::spool::{Committed, Envelope, Query};
+
+/// What is known of an object.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Object {
+    /// Unique for ever; ids sort by age.
+    id: String,
+    /// `spool:/BOX/NAME`.
+    uri: String,
+    #[serde(rename = "box")]
+    mailbox: String,
+    name: String,
+    state: ObjectState,
+    /// Octets.
+    size: u64,
+    /// Hexadecimal.
+    sha256: String,
+    /// Hexadecimal.
+    sha1: String,
+    #[schema(required)]
+    media_type: Option<String>,
+    /// Message-ID of the MSRP message in which it came.
+    #[schema(required)]
+    message_id: Option<String>,
+    /// URI of who sent it.
+    #[schema(required)]
+    from: Option<String>,
+    /// URI of whom it is for.
+    #[schema(required)]
+    to: Option<String>,
+    /// When it was committed (RFC 3339).
+    created: String,
+    /// When nobody wants it any more (RFC 3339).
+    #[schema(required)]
+    expires: Option<String>,
+}
+
+/// What has become of an object.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ObjectState {
+    /// It is committed, and waits.
+    Stored,
+}
+
+impl From<&Envelope> for Object {
+    fn from(envelope: &Envelope) -> Self {
+        Self {
+            id: envelope.id.clone(),
+            uri: envelope.uri.to_string(),
+            mailbox: envelope.uri.box_name().to_owned(),
+            name: envelope.uri.name().unwrap_or_default().to_owned(),
+            state: ObjectState::Stored,
+            size: envelope.size(),
+            sha256: envelope.sha256().hex(),
+            sha1: envelope.sha1().hex(),
+            media_type: envelope.file.media_type.clone(),
+            message_id: envelope.message_id.clone(),
+            from: envelope.from.clone(),
+            to: envelope.to.clone(),
+            created: envelope.stored.rfc3339(),
+            expires: envelope.expires.map(crate::model::Wall::rfc3339),
+        }
+    }
+}
+
+/// Which objects to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wanted {
+    /// Only those in this box.
+    #[serde(rename = "box")]
+    #[param(rename = "box")]
+    mailbox: Option<String>,
+    /// Only those in this state.
+    #[param(inline)]
+    state: Option<ObjectState>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// How many at most, 1 to 1000; 100 if nothing is said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// Objects in the order of their age.
+#[utoipa::path(get, path = "/api/v1/objects", params(Wanted), responses(
+    (status = 200, description = "A page of objects", body = Page<Object>),
+    (status = "4XX", description = "Why not", body = Fault),
+    (status = "5XX", description = "Why not", body = Fault),
+))]
+pub(super) async fn list(State(api): State<Api>, Asked(wanted): Asked<Wanted>) -> Result<Json<Page<Object>>, Fault> {
+    let limit = limit(wanted.limit)?;
+    match wanted.state {
+        None | Some(ObjectState::Stored) => {}
+    }
+    let query = Query { mailbox: wanted.mailbox, cursor: wanted.cursor, limit: Some(limit + 1) };
+    let envelopes = on_disk(|| api.spool.list(&query))?;
+    Ok(Json(Page::new(envelopes.iter().map(Object::from).collect(), limit, |object| object.id.clone())))
+}
+
+/// One object.
+#[utoipa::path(get, path = "/api/v1/objects/{id}", params(("id" = String, Path, description = "Its id")), responses(
+    (status = 200, description = "The object", body = Object),
+    (status = "4XX", description = "Why not", body = Fault),
+    (status = "5XX", description = "Why not", body = Fault),
+))]
+pub(super) async fn show(State(api): State<Api>, Named(id): Named) -> Result<Json<Object>, Fault> {
+    Ok(Json(Object::from(find(&api, &id)?.envelope())))
+}
+
+pub(super) fn find(api: &Api, id: &str) -> Result<Committed, Fault> {
+    on_disk(|| api.spool.find_id(id))?.ok_or_else(|| Fault::no_object(id))
+}
