@@ -14,7 +14,10 @@ use bucket::{Lapse, SimBucket};
 use disk::{Fault, SimFiles};
 use restante::io::files::HostFiles;
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
-use restante::spool::{Carried, Check, Committed, EnvelopeDraft, Index, Keys, Query, Remote, Report, Spool, StagePlan};
+use restante::spool::{
+    Carried, Change, Check, Committed, EnvelopeDraft, Index, Keys, Mark, Query, Remote, Report, Spool, StagePlan,
+    Standing,
+};
 use sha2::{Digest as _, Sha256};
 
 /// Small parts, so that small files have several.
@@ -88,12 +91,15 @@ struct Ledger {
     allowed: Vec<Option<u8>>,
     /// Octets of the file with this generation that were reported durable and not yet committed.
     durable: BTreeMap<u8, u64>,
+    /// What was said of the first file.
+    seen: bool,
+    urgent: bool,
     done: bool,
 }
 
 impl Ledger {
     fn new() -> Self {
-        Self { allowed: vec![None], durable: BTreeMap::new(), done: false }
+        Self { allowed: vec![None], durable: BTreeMap::new(), seen: false, urgent: false, done: false }
     }
 }
 
@@ -107,11 +113,16 @@ fn carry(spool: &Spool) -> Carried {
     }
 }
 
-/// Deposit, replace, delete, deposit again: everything that changes a name.
+/// Deposit, mark, replace, delete, deposit again: everything that changes a name, and what has become of an object before
+/// and after it is in the bucket.
 fn story(spool: &Spool, ledger: &mut Ledger) -> Outcome<()> {
     ledger.allowed = vec![None];
-    deposit(spool, ledger, 1)?;
+    let object = deposit(spool, ledger, 1)?;
+    spool.change(&object, Change::Mark(Mark::Seen), "a test", now())?;
+    ledger.seen = true;
     carry(spool);
+    spool.change(&object, Change::Urgent(true), "a test", now())?;
+    ledger.urgent = true;
     deposit(spool, ledger, 2)?;
     let object = spool.find(&uri())?.ok_or("a committed object is there")?;
     ledger.allowed.push(None);
@@ -171,7 +182,14 @@ fn audit(world: &World, ledger: &Ledger) -> Outcome<()> {
 }
 
 fn look(spool: &Spool, ledger: &Ledger) -> Outcome<()> {
-    let found = spool.find(&uri())?.map(|object| body(spool, &object)).transpose()?;
+    let object = spool.find(&uri())?;
+    let found = object.as_ref().map(|object| body(spool, object)).transpose()?;
+    if let Some(object) = object.filter(|_| found == Some(content(1))) {
+        let Standing { mark, urgent, .. } = spool.standing(&object)?;
+        if (ledger.seen && mark != Mark::Seen) || (ledger.urgent && !urgent) {
+            return Err(format!("I1: {mark:?} and urgent {urgent} after {ledger:?}").into());
+        }
+    }
     if !ledger.allowed.iter().any(|generation| generation.map(content) == found) {
         return Err(format!("I1: found {:?} octets, allowed {:?}", found.map(|o| o.len()), ledger.allowed).into());
     }

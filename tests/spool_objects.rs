@@ -344,7 +344,7 @@ fn a_list_comes_in_pages_that_miss_nothing() {
     ids.sort();
     let (mut listed, mut cursor) = (Vec::new(), None);
     loop {
-        let query = Query { mailbox: Some("bob".to_owned()), cursor, limit: Some(3) };
+        let query = Query { mailbox: Some("bob".to_owned()), cursor, limit: Some(3), ..Query::default() };
         let page = spool.list(&query).expect("a page");
         cursor = page.last().map(|envelope| envelope.id.clone());
         listed.extend(page.into_iter().map(|envelope| envelope.id));

@@ -7,7 +7,7 @@ use super::address::{Host, Listen, Relay, Transport};
 use super::bucket::{BucketUrl, Tag};
 use super::keys::KeySource;
 use super::value::Choice;
-use crate::model::{self, BoxPattern, Network, Quota, Site};
+use crate::model::{self, BoxPattern, Network, Quota, Retention, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -220,6 +220,18 @@ pub struct BoxClass {
     pub quota_objects: Option<u32>,
     /// From this share of a quota on somebody is warned, in percent.
     pub warn: u8,
+    /// How long an object is kept from its commit on.
+    pub keep: Option<Duration>,
+    /// How long it is kept while nobody has seen it.
+    pub keep_new: Option<Duration>,
+    /// How long it is kept since it was marked as seen.
+    pub keep_seen: Option<Duration>,
+    /// How long it is kept since it was marked as saved.
+    pub keep_saved: Option<Duration>,
+    /// How long a deletion can be taken back.
+    pub undelete: Duration,
+    /// Between the word that an object has expired and its end.
+    pub notice: Duration,
     /// Whether what arrives there is encrypted on the disk.
     pub encrypt: bool,
     /// When their objects are reported as committed; unset: as `spool.report` says.
@@ -237,6 +249,14 @@ impl BoxClass {
                 warn_percent: Some(self.warn),
             },
             encrypt: self.encrypt,
+            keep: Retention {
+                any: self.keep,
+                new: self.keep_new,
+                seen: self.keep_seen,
+                saved: self.keep_saved,
+                undelete: self.undelete,
+                notice: self.notice,
+            },
         }
     }
 }
@@ -344,7 +364,20 @@ impl Default for Spool {
 
 impl Default for BoxClass {
     fn default() -> Self {
-        Self { matches: None, quota_octets: None, quota_objects: None, warn: 90, encrypt: false, report: None }
+        Self {
+            matches: None,
+            quota_octets: None,
+            quota_objects: None,
+            warn: 90,
+            encrypt: false,
+            report: None,
+            keep: None,
+            keep_new: None,
+            keep_seen: None,
+            keep_saved: None,
+            undelete: Duration::ZERO,
+            notice: Duration::ZERO,
+        }
     }
 }
 

@@ -377,6 +377,36 @@ pub(super) const BOXES: Tables<BoxClass> = Tables {
             meaning: "From this share of either quota on the log has a warning, and the box counts in restante_spool_boxes_nearly_full.",
         },
         Key {
+            name: "keep",
+            field: |b| &mut b.keep,
+            meaning: "How long an object is kept from its commit on; then it expires. Unset: for ever. What its sender has said of its expiry counts as well.",
+        },
+        Key {
+            name: "keep_new",
+            field: |b| &mut b.keep_new,
+            meaning: "The same for an object that is not marked as seen or saved.",
+        },
+        Key {
+            name: "keep_seen",
+            field: |b| &mut b.keep_seen,
+            meaning: "The same from the moment on in which an object was marked as seen.",
+        },
+        Key {
+            name: "keep_saved",
+            field: |b| &mut b.keep_saved,
+            meaning: "The same from the moment on in which an object was marked as saved.",
+        },
+        Key {
+            name: "undelete",
+            field: |b| &mut b.undelete,
+            meaning: "How long a deleted object can be brought back. It does not count for the quota meanwhile.",
+        },
+        Key {
+            name: "notice",
+            field: |b| &mut b.notice,
+            meaning: "How long an object that has expired can still be brought back. That it has expired is in the log at once.",
+        },
+        Key {
             name: "encrypt",
             field: |b| &mut b.encrypt,
             meaning: "Encrypt what arrives there from its first octet on, under the first of spool.keys. What is there already stays as it is.",

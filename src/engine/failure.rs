@@ -139,7 +139,7 @@ impl From<AbortReason> for ReceiveFailure {
 impl From<&StageError> for ReceiveFailure {
     fn from(error: &StageError) -> Self {
         match error {
-            StageError::Exists(_) => Self::Exists,
+            StageError::Exists(_) | StageError::Held(_) => Self::Exists,
             StageError::Overrun { .. } => Self::SizeMismatch,
             StageError::TooManyHoles { .. } => Self::TooLarge,
             StageError::TakenOver => Self::TakenOver,
@@ -162,7 +162,7 @@ impl From<&SealError> for ReceiveFailure {
 impl From<&CommitError> for ReceiveFailure {
     fn from(error: &CommitError) -> Self {
         match error {
-            CommitError::Exists(_) => Self::Exists,
+            CommitError::Exists(_) | CommitError::Held(_) => Self::Exists,
             other => Self::Storage(other.to_string()),
         }
     }

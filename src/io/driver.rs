@@ -241,7 +241,7 @@ impl Driver {
         let (spool, engine) = (self.shared.spool.clone(), self.shared.engine.clone());
         tokio::task::spawn_blocking(move || {
             let found = match query {
-                Query::Object(uri) => spool.find(&uri).map(Found::Object),
+                Query::Object(uri) => spool.call_for(&uri).map(Found::Object),
                 Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector).map(Found::Object),
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };

@@ -75,8 +75,9 @@ pub(super) async fn sweep(spool: Spool, clock: Clock, stop: CancellationToken) {
     loop {
         tokio::select! {
             _ = sweep.tick() => {
-                if let Err(error) = block_in_place(|| spool.sweep(clock.now())) {
-                    tracing::warn!(%error, "sweeping failed");
+                match block_in_place(|| spool.sweep(clock.now())) {
+                    Ok(swept) => metrics::swept(&swept),
+                    Err(error) => tracing::warn!(%error, "sweeping failed"),
                 }
             }
             () = stop.cancelled() => return,

@@ -17,7 +17,7 @@ pub mod time;
 pub mod uri;
 pub mod wrapper;
 
-pub use boxes::{BoxClass, BoxPattern, Quota};
+pub use boxes::{BoxClass, BoxPattern, Quota, Retention};
 pub use file::{Digest, DigestAlgorithm, FileInfo};
 pub use machine::{Machine, Outbox};
 pub use mint::Mint;

@@ -10,7 +10,7 @@ use crate::model::limits::{BUCKET_ATTEMPTS, BUCKET_WINDOW_OCTETS, ENVELOPE_OCTET
 use super::bucket::{Bucket, BucketError, Stored, Unfinished};
 use super::files::File;
 use super::gate::Gate;
-use super::layout::{self, CORRUPT, DATA, Id, QUEUED, STATE, VERSION_FILE};
+use super::layout::{self, CORRUPT, DATA, Id, QUEUED, STATE, States, VERSION_FILE};
 use super::locked::locked;
 
 /// The objects of one bucket.
@@ -57,16 +57,16 @@ impl BucketStore {
 
     /// The ids of the envelopes it has.
     pub(super) fn published(&self) -> io::Result<Vec<Id>> {
-        self.ids(QUEUED)
+        self.list(QUEUED, |stored| Id::parse(name(stored)))
     }
 
-    /// The ids of the objects of which it has a state.
-    pub(super) fn states(&self) -> io::Result<Vec<Id>> {
-        self.ids(STATE)
-    }
-
-    fn ids(&self, dir: &str) -> io::Result<Vec<Id>> {
-        self.list(dir, |stored| Id::parse(name(stored)))
+    /// What is written down of what has become of objects.
+    pub(super) fn states(&self) -> io::Result<States> {
+        let mut states = States::default();
+        for name in self.list(STATE, |stored| Some(name(stored).to_owned()))? {
+            states.add(&name);
+        }
+        Ok(states)
     }
 
     /// What is wanted of everything below a directory, page after page: of a million objects no more is kept than that.
@@ -122,6 +122,21 @@ impl BucketStore {
     /// Puts a state in the place of the one there may be.
     pub(super) fn put_state(&self, id: Id, record: &[u8]) -> io::Result<()> {
         self.put(&id.state(), record)
+    }
+
+    /// The record of what has become of an object that is there.
+    pub(super) fn standing(&self, id: Id, sum: u64) -> io::Result<Vec<u8>> {
+        self.get(&id.standing(sum), ENVELOPE_OCTETS)
+    }
+
+    /// Puts the record of an object that is there beside the one there may be.
+    pub(super) fn put_standing(&self, id: Id, sum: u64, record: &[u8]) -> io::Result<()> {
+        self.put(&id.standing(sum), record)
+    }
+
+    /// Forgets what had become of an object that is there.
+    pub(super) fn forget_standing(&self, id: Id, sum: u64) -> io::Result<()> {
+        self.delete(&id.standing(sum))
     }
 
     /// Forgets a state.

@@ -103,6 +103,10 @@ fn hand_over(shared: &Shared, remote: &Remote, id: Id, envelope: &Envelope, reco
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
+    let standing = ask(shared, |index| index.standing(id)).map_err(io::Error::other)?;
+    if let Some((sum, _)) = standing {
+        remote.store.put_standing(id, sum, &file_store::standing(shared, id, sum)?)?;
+    }
     match remote.store.publish(id, record) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let there = Envelope::decode(id, &remote.store.envelope(id)?, &shared.keys);
@@ -115,6 +119,7 @@ fn hand_over(shared: &Shared, remote: &Remote, id: Id, envelope: &Envelope, reco
     }
     file_store::erase(shared, id);
     file_store::forget_state(shared, id);
+    standing.into_iter().for_each(|(sum, _)| file_store::forget_standing(shared, id, sum));
     shared.remove_quietly(&id.upload());
     tracing::debug!(object = %id, "in the bucket");
     Ok(())

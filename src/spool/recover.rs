@@ -8,17 +8,18 @@ use crate::model::limits::ORPHAN_KEPT;
 use super::arrival::Parked;
 use super::carry;
 use super::catalog::{ask, quarantine, read_envelope};
-use super::commit::{DELETED, REPLACED, State, bury, remove_buried};
 use super::envelope::Envelope;
 use super::error::SpoolError;
+use super::fates::{REPLACED, end, remove_buried, restand};
 use super::files::Mode;
 use super::hashes::Hashes;
-use super::index::Index;
+use super::index::{Index, Known};
 use super::journal;
 use super::layout::{CORRUPT, Id, STAGE};
 use super::objects;
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
+use super::standing::Tombstone;
 use super::survey::{Survey, Traces};
 use super::sweep::is_old;
 
@@ -144,7 +145,7 @@ const ENTERED_AT_ONCE: u64 = 16 * 1024;
 /// [`SpoolError::Io`] if the disk can't be read; nothing that is unreadable for that reason is judged.
 pub(super) fn recover(
     shared: &Shared,
-    known: Vec<Id>,
+    known: Known,
     now: Now,
     told: &mut dyn FnMut(u64, u64),
 ) -> Result<Recovery, SpoolError> {
@@ -170,11 +171,15 @@ pub(super) fn recover(
         let mut verdict = judge(&facts);
         if verdict == Verdict::Keep && envelope.is_some() && ask(shared, |index| index.is_replaced(id))? {
             verdict = Verdict::Bury;
-            bury(shared, id, REPLACED, now.wall)?;
+            end(shared, id, REPLACED, now.wall)?;
         }
         carry_out(shared, id, verdict, traces, envelope.as_ref())?;
         match verdict {
+            Verdict::Bury => survey.standings(id).for_each(|sum| objects::forget_standing(shared, id, sum)),
             Verdict::Keep => {
+                if traces.news {
+                    restand(shared, id, survey.standings(id), now.wall)?;
+                }
                 replaced.extend(envelope.and_then(|envelope| Id::parse(envelope.replaces.as_deref()?)));
             }
             Verdict::Resumable | Verdict::Reclaim => recovery.resumable += 1,
@@ -188,7 +193,7 @@ pub(super) fn recover(
     // A commit replaced an object and was interrupted before it could remove it.
     for id in replaced {
         if survey.is_published(id) && !is_buried(shared, id)? {
-            bury(shared, id, REPLACED, now.wall)?;
+            end(shared, id, REPLACED, now.wall)?;
             recovery.verdicts.push((id.to_string(), Verdict::Bury));
         }
     }
@@ -203,7 +208,11 @@ pub(super) fn recover(
             "encrypted objects wait for a key that is not at hand, or is another one of that name"
         );
     }
-    recovery.objects = ask(shared, Index::objects)?;
+    let newest = survey.newest().map(Id::minted);
+    if let Some(last) = ask(shared, Index::swept)?.max(newest) {
+        shared.calendar.begin(last);
+    }
+    recovery.objects = shared.usage.objects();
     recovery.verdicts.sort();
     Ok(recovery)
 }
@@ -242,15 +251,15 @@ fn inspect(shared: &Shared, id: Id, traces: Traces, now: Now) -> Result<(Facts, 
     Ok((facts, found))
 }
 
-/// Whether `state/<id>` says that the object is deleted. A state we can't read says nothing of the kind.
+/// Whether `state/<id>` says that the object is at its end. One we can't read says nothing of the kind.
 fn is_buried(shared: &Shared, id: Id) -> Result<bool, SpoolError> {
     for record in objects::all_states(shared, id).map_err(SpoolError::io("reading a state"))? {
-        match State::decode(&record) {
-            Ok(state) if state.state == DELETED => return Ok(true),
-            Ok(_) | Err(Unreadable::Newer) => {}
+        match Tombstone::decode(&record) {
+            Ok(Some(_)) => return Ok(true),
+            Ok(None) | Err(Unreadable::Newer) => {}
             Err(Unreadable::Damaged) => {
                 tracing::error!(object = %id, "the state does not pass its checksum");
-                objects::set_state_aside(shared, id).map_err(SpoolError::io("moving a damaged state"))?;
+                objects::set_state_aside(shared, id, &id.state()).map_err(SpoolError::io("moving a damaged state"))?;
             }
         }
     }

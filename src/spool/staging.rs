@@ -11,6 +11,7 @@ use crate::model::{Digest, FileInfo, Now, ObjectUri};
 use super::arrival::Arrival;
 use super::catalog::ask;
 use super::error::{SpoolError, StageError, is_full};
+use super::fates::may_be_replaced;
 use super::journal::Plan;
 use super::layout::Id;
 use super::shared::{Holder, Live, Shared, locked};
@@ -91,13 +92,18 @@ pub(super) fn begin(shared: &Arc<Shared>, plan: StagePlan, now: Now) -> Result<S
 }
 
 fn refuse_duplicate(shared: &Shared, plan: &StagePlan) -> Result<(), StageError> {
-    let is_taken = || ask(shared, |index| index.find(&plan.object));
-    if plan.object.name().is_none() || plan.overwrite || is_taken()?.is_none() {
+    if plan.object.name().is_none() {
         return Ok(());
     }
+    let Some(there) = ask(shared, |index| index.find(&plan.object))? else { return Ok(()) };
     let uri = plan.object.clone();
-    tracing::warn!(%uri, call_id = plan.call_id, message_id = plan.message_id, "refused: the object exists");
-    Err(StageError::Exists(uri))
+    let error = match plan.overwrite {
+        false => StageError::Exists(uri),
+        true if may_be_replaced(shared, there)? => return Ok(()),
+        true => StageError::Held(uri),
+    };
+    tracing::warn!(call_id = plan.call_id, message_id = plan.message_id, %error, "refused");
+    Err(error)
 }
 
 /// Room in the box for so many octets.
