@@ -16,6 +16,12 @@ pub enum ReceiveFailure {
     /// The message is larger than `max-size`.
     #[error("the file is larger than max-size allows")]
     TooLarge,
+    /// The sender declares no digest, and the script wants one.
+    #[error("the sender declares no digest of the file")]
+    NoDigest,
+    /// The message is the rest of a file of which the script wants all.
+    #[error("it is the rest of a file, and all of it is wanted")]
+    Rest,
     /// The message's type is not accepted here.
     #[error("the media type is not accepted")]
     BadType,
@@ -59,7 +65,7 @@ impl ReceiveFailure {
             Self::HashMismatch | Self::SizeMismatch => StatusCode::BAD_REQUEST,
             Self::BadType => StatusCode::UNSUPPORTED_MEDIA,
             Self::Wrapper(error) => error.status(),
-            Self::Exists => StatusCode::FORBIDDEN,
+            Self::Exists | Self::NoDigest | Self::Rest => StatusCode::FORBIDDEN,
             Self::First | Self::Idle => StatusCode::TIMEOUT,
             Self::TooLarge
             | Self::AbortedRemote
@@ -88,6 +94,8 @@ impl ReceiveFailure {
             Self::HashMismatch => "hashmismatch",
             Self::SizeMismatch => "sizemismatch",
             Self::TooLarge => "toolarge",
+            Self::NoDigest => "nodigest",
+            Self::Rest => "rest",
             Self::BadType | Self::Wrapper(_) => "badtype",
             Self::AbortedRemote => "aborted",
             Self::Disconnected => "disconnected",
@@ -107,6 +115,7 @@ impl ReceiveFailure {
             Self::HashMismatch => "ft.hashmismatch",
             Self::SizeMismatch => "ft.sizemismatch",
             Self::TooLarge => "ft.toolarge",
+            Self::NoDigest | Self::Rest => "ft.rejected.403",
             Self::BadType | Self::Wrapper(_) => "ft.badtype",
             Self::AbortedRemote => "ft.aborted.remote",
             Self::Disconnected | Self::TakenOver => "ft.disconnected",

@@ -37,6 +37,7 @@ mod offering;
 pub mod order;
 mod outbound;
 mod paths;
+mod playing;
 pub mod policy;
 pub mod port;
 mod receipt;
@@ -46,6 +47,7 @@ mod relays;
 mod service;
 mod transfers;
 pub mod trust;
+mod variables;
 mod websocket;
 mod wrapping;
 

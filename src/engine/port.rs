@@ -11,7 +11,7 @@ use crate::model::{FileInfo, ObjectUri};
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
-use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed};
+use crate::spool::{CommitError, Committed, EnvelopeDraft, Icon, Sealed};
 
 /// Names a question to the driver, whose answer will carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +24,8 @@ pub enum Query {
     Object(ObjectUri),
     /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
     Select(ObjectUri, Box<FileInfo>),
+    /// The object of this name as a preview picture.
+    Picture(ObjectUri),
     /// How much of the file with this [`StagePlan::file_key`](crate::spool::StagePlan::file_key) waits for its sender.
     Waiting(String),
 }
@@ -42,6 +44,8 @@ pub enum ScriptSource {
 pub enum Found {
     /// To [`Query::Object`] and [`Query::Select`].
     Object(Option<Committed>),
+    /// To [`Query::Picture`]; nothing if it is none.
+    Picture(Option<Icon>),
     /// To [`Query::Waiting`]: so many octets from the first on.
     Waiting(u64),
 }
@@ -67,6 +71,8 @@ pub enum Input {
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
+    /// A [`Output::Delete`] was performed.
+    Deleted(Ticket, Result<(), String>),
     /// The certificates that we may show from now on have these fingerprints.
     Fingerprints(Vec<Fingerprint>),
     /// Whether new files are taken, or the node has no room for them.
@@ -110,6 +116,8 @@ pub enum Output {
     Resolve(Ticket, Vec<String>),
     /// Publish a sealed file; answer with [`Input::Committed`].
     Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
+    /// Delete an object, on the word of this one; answer with [`Input::Deleted`].
+    Delete(Ticket, Committed, String),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.

@@ -207,6 +207,7 @@ impl Driver {
             Output::Fetch(ticket, source) => self.fetch(ticket, source),
             Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
+            Output::Delete(ticket, object, by) => self.delete(ticket, object, by),
             Output::Happened(order, happening) => self.happened(order, happening),
             Output::Drained => {
                 if let Some(drained) = self.drained.take() {
@@ -243,6 +244,7 @@ impl Driver {
             let found = match query {
                 Query::Object(uri) => spool.find(&uri).map(Found::Object),
                 Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector).map(Found::Object),
+                Query::Picture(uri) => spool.picture(&uri).map(Found::Picture),
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
@@ -289,6 +291,14 @@ impl Driver {
             if let Some((observer, object)) = observer.zip(object) {
                 let _ = observer.blocking_send(object); // an observer that left wants to hear nothing
             }
+        });
+    }
+
+    fn delete(&self, ticket: Ticket, object: Committed, by: String) {
+        let (spool, engine, clock) = (self.shared.spool.clone(), self.shared.engine.clone(), self.shared.clock);
+        tokio::task::spawn_blocking(move || {
+            let deleted = spool.delete(&object, &by, clock.now()).map_err(|error| error.to_string());
+            let _ = engine.blocking_send(Input::Deleted(ticket, deleted));
         });
     }
 

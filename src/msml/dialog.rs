@@ -110,7 +110,7 @@ impl Dialog {
     pub(super) fn report(&self, now: Instant, controller: Option<String>) -> DialogReport {
         let (inert, working): (Vec<_>, Vec<_>) = self.crew.iter().partition(|running| running.is_inert());
         let crew = working.into_iter().chain(inert);
-        let crew = crew.map(|running| (running.key, running.primitive.kind.class())).collect();
+        let crew = crew.map(|running| (running.key, running.primitive.kind.audited())).collect();
         let (name, src) = (self.who.id.name.clone(), self.who.src.clone());
         DialogReport { name, src, runs: now.since(self.since), crew, controller }
     }
@@ -198,10 +198,18 @@ impl Dialog {
         });
     }
 
-    pub(super) fn progressed(&mut self, key: PrimitiveKey) {
-        if let Some(running) = self.crew.iter_mut().find(|running| running.key == key) {
-            running.progressed();
-        }
+    /// A file begins to move.
+    pub(super) fn began(&mut self, key: PrimitiveKey, variables: Vec<(String, String)>, turn: &mut Turn<'_>) {
+        self.react(key, turn, |running, now| running.began(variables, now));
+    }
+
+    pub(super) fn progressed(&mut self, key: PrimitiveKey, octets: u64, turn: &mut Turn<'_>) {
+        self.react(key, turn, |running, now| running.progressed(octets, now));
+    }
+
+    /// A file has stopped moving.
+    pub(super) fn through(&mut self, key: PrimitiveKey, variables: Vec<(String, String)>, turn: &mut Turn<'_>) {
+        self.react(key, turn, |running, _| running.through(variables));
     }
 
     pub(super) fn timeout(&mut self, key: PrimitiveKey, turn: &mut Turn<'_>) {
@@ -212,7 +220,11 @@ impl Dialog {
     pub(super) fn ended(&mut self, key: PrimitiveKey, end: End, turn: &mut Turn<'_>) {
         let Some(running) = self.leave(key, turn) else { return };
         let name = running.end_name(&end);
-        let results = self.remember(&running.primitive, &name, end.variables);
+        let (variables, notice) = running.over(end.variables);
+        if let Some((event, values)) = notice {
+            turn.event(self.who.context, event, &self.name, &values);
+        }
+        let results = self.remember(&running.primitive, &name, variables);
         match end.failure {
             Some((status, description)) if self.ending.is_none() => {
                 // Checklist F-9: a failing dialog speaks through msml.dialog.exit alone.
@@ -237,7 +249,7 @@ impl Dialog {
     fn react(&mut self, key: PrimitiveKey, turn: &mut Turn<'_>, act: impl FnOnce(&mut Running, Instant) -> Reaction) {
         let Some(running) = self.crew.iter_mut().find(|running| running.key == key) else { return };
         let reaction = act(running, turn.now);
-        turn.ledger.arm(key, running.deadline);
+        turn.ledger.arm(key, running.deadline());
         match reaction {
             Reaction::Nothing => {}
             Reaction::Order(order) => turn.out.push(Output::Order { primitive: key, order }),
@@ -247,6 +259,7 @@ impl Dialog {
                 self.collector_over(key, "dtmf.noinput", turn);
             }
             Reaction::Over(event) => self.collector_over(key, &event, turn),
+            Reaction::Say((event, values)) => turn.event(self.who.context, event, &self.name, &values),
         }
     }
 
@@ -275,7 +288,10 @@ impl Dialog {
     fn remember(&mut self, of: &Primitive, end: &str, given: Vec<(String, String)>) -> Vec<(String, String)> {
         let class = of.kind.class();
         let end_variable = format!("{class}.end");
-        let mut results = vec![(end_variable.clone(), end.to_owned())];
+        let mut results = match of.kind.told() {
+            Some(_) => Vec::new(), // ft.result has its place
+            None => vec![(end_variable.clone(), end.to_owned())],
+        };
         results.extend(given.into_iter().filter(|(name, _)| *name != end_variable));
         self.variables.keep(class, of.id.as_deref(), results.clone());
         results
@@ -334,7 +350,7 @@ impl Dialog {
         for primitive in members {
             let key = turn.ledger.open(self.who.key);
             let running = Running::new(key, primitive, self.who.maxtime, turn.now);
-            turn.ledger.arm(key, running.deadline);
+            turn.ledger.arm(key, running.deadline());
             if let Some(work) = running.work() {
                 self.had_work = true;
                 let (conn, dialog) = (self.who.id.conn.clone(), self.name.clone());

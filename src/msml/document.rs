@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::model::ObjectUri;
-
 use super::fault::Position;
 use super::object::{Identifier, Query};
 use super::state::States;
+use super::status::Told;
+use super::work::{Play, Record};
 
 /// RFC 5707 §7.1: one request, its commands in document order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,10 +133,8 @@ pub struct Primitive {
 pub enum Kind {
     /// RFC 5707 §9.7.1: send files.
     Play {
-        /// In order.
-        files: Vec<PlayFile>,
-        /// `initial="suspend"`.
-        suspended: bool,
+        /// Which, and how.
+        play: Play,
         /// Limit of the whole.
         maxtime: Option<Duration>,
     },
@@ -147,54 +145,24 @@ pub enum Kind {
         /// Limit of the whole.
         maxtime: Option<Duration>,
     },
+    /// `<ft:receive>`: receive a file.
+    Receive {
+        /// What and where to.
+        record: Record,
+        /// Limit of the whole.
+        maxtime: Option<Duration>,
+        /// What the client wants to hear of it.
+        told: Told,
+    },
+    /// `<ft:send>`: send files.
+    Send {
+        /// Which, and how.
+        play: Play,
+        /// What the client wants to hear of it.
+        told: Told,
+    },
     /// RFC 5707 §9.7.5: `<collect>` or `<dtmf>`. A message stream carries no digits, so only its timer can act.
     Collect(Collect),
-}
-
-/// RFC 5707 §9.7.4: one file to receive, and where it goes: at least one destination is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The object, or the box where a name is minted, for every type that has none of its own.
-    pub dest: Option<ObjectUri>,
-    /// For `audio/...`.
-    pub audiodest: Option<ObjectUri>,
-    /// For `video/...`.
-    pub videodest: Option<ObjectUri>,
-    /// `format` as written; voice scripts put codecs here, so nothing is enforced with it.
-    pub format: Option<String>,
-    /// `initial="suspend"`: nothing is read before `resume`.
-    pub suspended: bool,
-    /// `prespeech`: how long the first octet may take.
-    pub first_timeout: Option<Duration>,
-    /// `postspeech`: how long silence between octets may last.
-    pub idle_timeout: Option<Duration>,
-}
-
-impl Record {
-    /// Where a file of this type goes.
-    pub fn dest_for(&self, media_type: &str) -> Option<&ObjectUri> {
-        let kind = media_type.split('/').next().unwrap_or_default().trim();
-        let own = match kind.to_ascii_lowercase().as_str() {
-            "audio" => self.audiodest.as_ref(),
-            "video" => self.videodest.as_ref(),
-            _ => None,
-        };
-        own.or(self.dest.as_ref())
-    }
-
-    /// All destinations.
-    pub fn destinations(&self) -> impl Iterator<Item = &ObjectUri> {
-        [&self.dest, &self.audiodest, &self.videodest].into_iter().flatten()
-    }
-}
-
-/// One file to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlayFile {
-    /// Where it lies.
-    pub uri: ObjectUri,
-    /// The type from `format`, without codecs; `None` if that was no MIME type.
-    pub media_type: Option<String>,
 }
 
 /// What is left of a digit collector when no digit can come.
@@ -216,7 +184,26 @@ impl Kind {
         match self {
             Self::Play { .. } => "play",
             Self::Record { .. } => "record",
+            Self::Receive { .. } => "receive",
+            Self::Send { .. } => "send",
             Self::Collect(_) => "dtmf",
+        }
+    }
+
+    /// The class an audit names it by: RFC 5707 §16.4.7 has a closed list.
+    pub(super) fn audited(&self) -> &'static str {
+        match self {
+            Self::Receive { .. } => "record",
+            Self::Send { .. } => "play",
+            plain => plain.class(),
+        }
+    }
+
+    /// What the client wants to hear of it; `None` if its words are not of our package for files.
+    pub(super) const fn told(&self) -> Option<Told> {
+        match self {
+            Self::Receive { told, .. } | Self::Send { told, .. } => Some(*told),
+            _ => None,
         }
     }
 }
@@ -239,5 +226,5 @@ pub(super) fn primitives(step: &Step) -> &[Primitive] {
 
 /// Whether anything in it receives files.
 pub(super) fn records(steps: &[Step]) -> bool {
-    steps.iter().flat_map(primitives).any(|primitive| matches!(primitive.kind, Kind::Record { .. }))
+    steps.iter().flat_map(primitives).any(|primitive| matches!(primitive.kind, Kind::Record { .. } | Kind::Receive { .. }))
 }

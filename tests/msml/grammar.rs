@@ -76,6 +76,23 @@ fn values(shape: Shape) -> (&'static [&'static str], &'static [&'static str]) {
         Shape::Flag => (&["true", "false"], &["yes", "1", ""]),
         Shape::Times => (&["1", "7", "-1", "forever"], &["0", "-2", "", "x", "5000000000"]),
         Shape::Once => (&["1"], &["2", "-1", "forever", "x"]),
+        Shape::Octets => (&["1", "1048576"], &["0", "-1", "", "1k", "01", "1234567890123456789"]),
+        Shape::Count => (&["0", "3", "99"], &["100", "-1", "", "x"]),
+        Shape::MediaType => (&["audio/wav", "image/svg+xml"], &["audio", "audio/*", "a/b;c=d", "a/b/c", ""]),
+        Shape::MediaTypes => (&["audio/*", " audio/wav  * "], &["", "audio", "*/*", "a/b;c=d", "a/b, c/d"]),
+        Shape::Range => (&["1-*", "5-9"], &["0-4", "5", "5-", "*-9", "1-1k", ""]),
+        Shape::Digest => (
+            &[
+                "sha-1:0123456789abcdef0123456789ABCDEF01234567",
+                "SHA-256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            ],
+            &["", "sha-1:01", "md5:0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef01234567"],
+        ),
+        Shape::Date => (
+            &["Fri, 27 Nov 2026 10:00:00 +0000", "1 Jan 2026 00:00:00 -0130"],
+            &["2026-11-27T10:00:00Z", "Fri, 27 Nov 2026 10:00:00 GMT", "Now, 27 Nov 2026 10:00:00 +0000", ""],
+        ),
+        Shape::FileName => (&["a b.wav", "\u{e4}&amp;b"], &["", "a&#10;b"]),
     }
 }
 
@@ -91,7 +108,9 @@ fn word_of(parent: &Word, child: &str) -> &'static Word {
 impl Node {
     /// A request that strict validation and the schemas accept.
     pub(crate) fn request(dice: &mut Dice) -> Self {
-        Self::new(&vocabulary::MSML, dice)
+        let mut root = Self::new(&vocabulary::MSML, dice);
+        root.attributes.push(("xmlns:ft".to_owned(), "urn:restante:msml-file:1".to_owned()));
+        root
     }
 
     fn new(word: &'static Word, dice: &mut Dice) -> Self {
@@ -129,6 +148,7 @@ impl Node {
     /// What the meaning of attributes asks for, beyond their shapes.
     fn settle(&mut self, dice: &mut Dice) {
         match self.name.as_str() {
+            "ft:receive" => self.attributes.retain(|(name, value)| name != "append" || value == "false"),
             "record" => {
                 self.attributes.retain(|(name, value)| name != "append" || value == "false");
                 if !["dest", "audiodest", "videodest"].iter().any(|name| self.has(name)) {

@@ -1,4 +1,5 @@
 //! A conversation with an interpreter, each output as one line, each document checked against the schemas.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::path::PathBuf;
 use std::time::Duration;

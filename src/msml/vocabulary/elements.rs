@@ -3,13 +3,15 @@
 use super::{Attribute, Need, Package, Shape, Slot, Word, inert, last, may, must, one, should, some};
 
 /// RFC 5707 §9.6: what may run in a dialog.
-const STEPS: &[Slot] =
-    &[some(Need::Never, &["play", "record", "collect", "dtmf", "group", "send"]), last(&["exit", "disconnect"])];
+const STEPS: &[Slot] = &[
+    some(Need::Never, &["play", "record", "ft:receive", "ft:send", "collect", "dtmf", "group", "send"]),
+    last(&["exit", "disconnect"]),
+];
 /// RFC 5707 §16.3.2 `sendType`: what stands in `<playexit>` and its like.
-const DEEDS: &[Slot] = &[some(Need::Never, &["send"]), last(&["exit", "disconnect"])];
+pub(super) const DEEDS: &[Slot] = &[some(Need::Never, &["send"]), last(&["exit", "disconnect"])];
 
 const MARK: Attribute = may("mark", Shape::Mark, "comes back in the result if a later command fails");
-const ID: Attribute = may("id", Shape::Id, "names the primitive for events and variables");
+pub(super) const ID: Attribute = may("id", Shape::Id, "names the primitive for events and variables");
 const NAMELIST: Attribute = may("namelist", Shape::Namelist, "variables to report; what is unset is \"undefined\"");
 
 /// §7.1
@@ -96,7 +98,7 @@ pub const INNER_SEND: Word = Word {
         must(
             "target",
             Shape::InnerName,
-            "play, record, dtmf or collect, with .ID if there are several; group; anything else is the client",
+            "play, record, receive, send, dtmf or collect, with .ID if there are several; group; anything else is the client",
         ),
         NAMELIST,
     ],
@@ -149,7 +151,7 @@ pub const PLAY: Word = Word {
         inert("xml:lang", Shape::Tongue),
     ],
     filled: Need::Never,
-    content: &[some(Need::Always, &["audio", "video", "media"]), one(&["playexit"])],
+    content: &[some(Need::Always, &["audio", "video", "media", "ft:file"]), one(&["playexit"])],
 };
 
 const FILE: Attribute = must("uri", Shape::Object, "the file");
@@ -338,7 +340,10 @@ pub const GROUP: Word = Word {
         ),
     ],
     filled: Need::Never,
-    content: &[some(Need::Always, &["play", "record", "collect", "dtmf"]), one(&["groupexit"])],
+    content: &[
+        some(Need::Always, &["play", "record", "ft:receive", "ft:send", "collect", "dtmf"]),
+        one(&["groupexit"]),
+    ],
 };
 
 /// §9.8.2
@@ -429,39 +434,3 @@ pub const AUDITRESULT: Word = said(
     &[must("targetid", Shape::Text, "the connection")],
     &[],
 );
-
-/// All of them.
-pub const WORDS: &[&Word] = &[
-    &MSML,
-    &SEND,
-    &AUDIT,
-    &DIALOGSTART,
-    &DIALOGEND,
-    &MOML,
-    &INNER_SEND,
-    &EXIT,
-    &DISCONNECT,
-    &PLAY,
-    &AUDIO,
-    &VIDEO,
-    &MEDIA,
-    &PLAYEXIT,
-    &RECORD,
-    &RECORDEXIT,
-    &COLLECT,
-    &DTMF,
-    &PATTERN,
-    &DETECT,
-    &NOINPUT,
-    &NOMATCH,
-    &DTMFEXIT,
-    &GROUP,
-    &GROUPEXIT,
-    &RESULT,
-    &DESCRIPTION,
-    &DIALOGID,
-    &AUDITRESULT,
-    &EVENT,
-    &NAME,
-    &VALUE,
-];
