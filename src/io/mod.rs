@@ -17,6 +17,7 @@ pub mod keys;
 mod listen;
 pub mod log;
 pub mod metrics;
+mod moving;
 pub mod node;
 mod places;
 pub mod remote;

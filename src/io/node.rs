@@ -17,6 +17,7 @@ use super::driver::{Driver, Ears, Request};
 use super::fetch::Fetcher;
 use super::files::HostFiles;
 use super::listen;
+use super::moving::Mover;
 use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
@@ -152,6 +153,13 @@ impl Node {
             msrp_via: options.msrp_via,
             tls: tls.clone(),
             fetcher: Arc::new(Fetcher::new(terms::sites(settings))),
+            mover: Arc::new(Mover::new(
+                spool.clone(),
+                clock,
+                terms::places(settings),
+                settings.msrp.max_size,
+                stop.clone(),
+            )),
             committed: options.committed,
             requests: requests.clone(),
             links: HashMap::new(),
