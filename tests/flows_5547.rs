@@ -7,10 +7,10 @@ mod msrp;
 #[path = "flows_5547/texts.rs"]
 mod texts;
 
-use restante::model::FileInfo;
+use restante::model::{FileInfo, FileRange};
 use restante::sdp::{
-    Direction, FileOffer, FileRange, OfferedStream, Role, Terms, Wish, answer, capabilities, offer, read_answer,
-    read_offer, reoffer,
+    Direction, FileOffer, OfferedStream, Role, Terms, Wish, answer, capabilities, offer, read_answer, read_offer,
+    reoffer,
 };
 use texts::*;
 

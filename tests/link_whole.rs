@@ -50,6 +50,8 @@ fn receiving(range: &str, body: &str, plan: &StagePlan) -> Link {
         declared: FileInfo::default(),
         wrapped_types: None,
         idle: IDLE,
+        tell_every: u64::MAX,
+        incremental: true,
     };
     give(&mut link, Input::Command(Command::Receive(Box::new(grant))));
     give(&mut link, Input::Staged(message, Ok(Ranges::new())));

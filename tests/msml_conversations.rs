@@ -244,7 +244,7 @@ fn nospeech_ends_a_recording_only_while_nothing_has_arrived() {
     let mut talk = Talk::new();
     talk.ask(&dialog(RECORD));
     let nospeech = format!("<send event=\"nospeech\" target=\"{ID}/record\"/>");
-    talk.tell(Input::Progress { primitive: PrimitiveKey(1) });
+    talk.tell(Input::Progress { primitive: PrimitiveKey(1), octets: 1 });
     assert_eq!(talk.ask(&nospeech), [OK]);
     talk.ask(&dialog(RECORD).replace("\"d\"", "\"e\""));
     assert_eq!(talk.ask(&nospeech.replace(":d/", ":e/")), [OK, &format!("order 2: {STOP}")]);

@@ -287,7 +287,7 @@ impl World {
                 self.tell(Input::Fetched { fetch, result });
             }
             28 => self.tell(Input::Started { primitive: PrimitiveKey(choice.into()) }),
-            _ => self.tell(Input::Progress { primitive: PrimitiveKey(choice.into()) }),
+            _ => self.tell(Input::Progress { primitive: PrimitiveKey(choice.into()), octets: 1 }),
         }
     }
 }

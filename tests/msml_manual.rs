@@ -5,7 +5,7 @@ use std::path::Path;
 
 use restante::engine::ReceiveFailure;
 use restante::msml::vocabulary::{self, Attribute, NOTICES, Need, OUTCOMES, Outcome, UNSPOKEN, VARIABLES, WORDS, Word};
-use restante::msml::{Code, EVENTS, STATES};
+use restante::msml::{Code, EVENTS, STATES, STATUSES};
 
 const BEGIN: &str = "<!-- Made by tests/msml_manual.rs: run RESTANTE_BLESS=1 cargo test --test msml_manual -->\n";
 const END: &str = "<!-- Made until here. -->\n";
@@ -71,6 +71,12 @@ fn tables() -> String {
     EVENTS.iter().for_each(|known| row(&mut text, &[known.class, &format!("`{}`", known.event), known.effect]));
     text.push_str("\n### Events for the client\n\nBesides every event that a script sends to it:\n");
     outcomes(&mut text, &["event", "when"], NOTICES);
+    text.push_str("\n### Status requests\n\nWhat an element in `<ft:receive>` or `<ft:send>` asks for: the event and its variables.\n");
+    table(&mut text, &["event", "variables"]);
+    for (event, names) in STATUSES {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        row(&mut text, &[&format!("`{event}`"), &names.join(" ")]);
+    }
     text.push_str(
         "\n### Variables\n\nWhat was never set is `undefined`. `record.ID.len` is that of the record with this id.\n",
     );
@@ -111,13 +117,15 @@ fn the_manual_has_the_tables_that_the_parser_goes_by() {
 #[test]
 fn the_manual_knows_how_a_transfer_can_fail() {
     use ReceiveFailure::{
-        AbortedRemote, BadType, Disconnected, Exists, First, HashMismatch, Idle, SizeMismatch, Storage, TakenOver,
-        Terminated, TooLarge,
+        AbortedRemote, BadType, Disconnected, Exists, First, HashMismatch, Idle, NoDigest, Rest, SizeMismatch, Storage,
+        TakenOver, Terminated, TooLarge,
     };
     let all = [
         HashMismatch,
         SizeMismatch,
         TooLarge,
+        NoDigest,
+        Rest,
         BadType,
         AbortedRemote,
         Disconnected,

@@ -80,7 +80,9 @@ impl Talk {
         let Some(primitive) = self.running.pop_front() else { return };
         let variables = vec![("record.recordid".to_owned(), "spool:/b&b/<1>".to_owned())];
         self.tell(Input::Started { primitive });
-        self.tell(Input::Progress { primitive });
+        self.tell(Input::Began { primitive, variables: variables.clone() });
+        self.tell(Input::Progress { primitive, octets: 1 });
+        self.tell(Input::Through { primitive, variables: variables.clone() });
         self.tell(Input::Ended { primitive, end: End { name: name.to_owned(), variables, failure: None } });
     }
 

@@ -5,6 +5,7 @@ use super::jobs::{Owner, Receipt};
 use crate::model::{Instant, Now};
 use crate::msml::{ConnectionReport, Motion, PrimitiveKey, SipReport, StreamReport, TransferReport};
 use crate::sip::CallKey;
+use crate::spool::Envelope;
 
 impl Engine {
     /// The connection of this tag, as it is now.
@@ -57,14 +58,14 @@ impl Engine {
     fn transfer_report(&self, now: Instant, primitive: PrimitiveKey) -> Option<TransferReport> {
         if let Some(play) = self.plays.get(&primitive) {
             let sending = play.sending.and_then(|message| self.sendings.get(&message));
-            let wrapper = sending.map_or(0, |sending| sending.total - sending.octets);
-            let uri = play.object.as_ref().map(|object| object.envelope().uri.to_string());
+            let object = play.ready.as_ref().map(|ready| ready.object.envelope());
+            let uri = object.map(|envelope| envelope.uri.to_string());
             return Some(TransferReport {
                 primitive,
                 receives: false,
                 uri: uri.or_else(|| play.files.front().map(|file| file.uri.to_string())),
-                size: play.object.as_ref().map(|object| object.envelope().size()),
-                octets: sending.map_or(0, |sending| sending.acknowledged.saturating_sub(wrapper)),
+                size: object.map(Envelope::size),
+                octets: sending.map_or(0, |sending| sending.of_file(sending.acknowledged)),
                 took: play.started.map(|started| now.since(started)).unwrap_or_default(),
                 motion: motion(play.held, sending.is_some()),
             });

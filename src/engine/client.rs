@@ -9,8 +9,8 @@ use super::order::{CallMedia, Happening, LocalFile, Order};
 use super::paths::{OwnPath, Waiting};
 use super::policy::Manners;
 use super::port::Output;
-use crate::model::{FileInfo, Now, Outbox};
-use crate::sdp::{self, FileOffer, FileRange, LocalSession, OfferedStream};
+use crate::model::{FileInfo, FileRange, Now, Outbox};
+use crate::sdp::{self, FileOffer, LocalSession, OfferedStream};
 use crate::sip::{self, Body, CallKey, EndReason};
 
 impl Engine {

@@ -36,6 +36,8 @@ pub struct Engine {
     /// Records that wait for the stream of a re-INVITE.
     pub(super) asking: HashMap<PrimitiveKey, (CallKey, msml::Record)>,
     pub(super) plays: HashMap<PrimitiveKey, Play>,
+    /// Files that move without a peer, and since when.
+    pub(super) moving: HashMap<PrimitiveKey, (Ticket, Instant)>,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) unanswered: Unanswered,
@@ -78,6 +80,7 @@ impl Engine {
             recorders: HashMap::new(),
             asking: HashMap::new(),
             plays: HashMap::new(),
+            moving: HashMap::new(),
             sendings: HashMap::new(),
             offers: HashMap::new(),
             unanswered: Unanswered::default(),
@@ -118,6 +121,12 @@ impl Engine {
                     self.msml(now, msml::Input::Fetched { fetch, result }, out);
                 }
             }
+            Input::Deleted(ticket, result) => {
+                if let Some(Errand::Delete(primitive)) = self.errands.remove(&ticket) {
+                    self.play_deleted(now, primitive, result, out);
+                }
+            }
+            Input::Moved(ticket, result) => self.moved(now, ticket, result, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {
@@ -161,6 +170,7 @@ impl Engine {
                 Timer::First(primitive) => self.nothing_came(now, primitive, out),
                 Timer::Retire(session) => self.retired(now, session, out),
                 Timer::Connect(session) => self.nobody_connected(now, session, out),
+                Timer::Again(primitive) => self.tried_again(now, primitive, out),
                 Timer::Answer(call) => self.unanswered(now, call, out),
                 Timer::Report(message) => self.unreported(now, message, out),
                 Timer::Deserted(call) => self.deserted(now, call, out),
@@ -204,12 +214,20 @@ impl Engine {
             Some(Errand::Play(primitive)) => {
                 let object = result.map(|found| match found {
                     Found::Object(object) => object,
-                    Found::Waiting(_) => None,
+                    Found::Waiting(_) | Found::Picture(_) => None,
                 });
                 self.play_found(now, primitive, object, out);
             }
+            Some(Errand::Picture(primitive)) => {
+                let picture = result.map(|found| match found {
+                    Found::Picture(picture) => picture,
+                    Found::Waiting(_) | Found::Object(_) => None,
+                });
+                self.picture_found(now, primitive, picture, out);
+            }
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
-            Some(Errand::Commit(..) | Errand::Names(_) | Errand::Script(_)) | None => {}
+            Some(Errand::Commit(..) | Errand::Names(_) | Errand::Script(_) | Errand::Delete(_) | Errand::Move(_))
+            | None => {}
         }
     }
 

@@ -1,15 +1,15 @@
 //! What is written down of a file that comes in: its envelope, its place in the spool, its variables.
 
-use std::time::Duration;
-
 use super::call::{Parties, RENDER};
+use super::failure::ReceiveFailure;
 use super::transfers;
-use crate::model::media::bare;
-use crate::model::{DigestAlgorithm, FileInfo, ObjectUri};
+use crate::model::media::{self, bare};
+use crate::model::{FileInfo, ObjectUri};
+use crate::msml::Record;
 use crate::msrp::Arrival;
 use crate::msrp::cpim::is_cpim;
 use crate::sdp::FileOffer;
-use crate::spool::{Committed, EnvelopeDraft, StagePlan};
+use crate::spool::{EnvelopeDraft, StagePlan};
 
 /// What the envelope will say, from the call, the file selector and the first chunk's head.
 pub(super) fn draft(parties: &Parties, selector: Option<&FileInfo>, head: &Arrival) -> EnvelopeDraft {
@@ -57,14 +57,24 @@ pub(super) fn plan(
     }
 }
 
-/// Why a message is not what the file selector of its stream announced.
-pub(super) fn misfit(content_type: &str, file: Option<&FileOffer>) -> Option<&'static str> {
-    let file = file?;
-    if is_cpim(content_type) && file.offset() > 0 {
-        // RFC 5547 §6: `file-range` counts octets of the file, and the chunks of a wrapped one count others.
-        return Some("it is the rest of a file, and in a wrapper");
+/// Why a message is not what the file selector of its stream announced, or not what the script takes.
+pub(super) fn misfit_of(content_type: &str, file: Option<&FileOffer>, work: &Record) -> Option<ReceiveFailure> {
+    let declared = file.map(|file| &file.info);
+    let kind = declared.and_then(|info| info.media_type.as_deref()).unwrap_or(content_type);
+    let refused = !work.types.is_empty() && !media::accepts(&work.types, kind) && !is_cpim(kind);
+    if refused || file.is_some_and(|file| !is_of_type(content_type, &file.info)) {
+        return Some(ReceiveFailure::BadType);
     }
-    (!is_of_type(content_type, &file.info)).then_some("its type is another one")
+    let size = declared.and_then(|info| info.size);
+    if size.zip(work.max_size).is_some_and(|(size, most)| size > most) {
+        return Some(ReceiveFailure::TooLarge);
+    }
+    if work.needs_digest && declared.is_none_or(|info| info.digests.is_empty()) {
+        return Some(ReceiveFailure::NoDigest);
+    }
+    let offset = file.map_or(0, FileOffer::offset);
+    // RFC 5547 §6: `file-range` counts octets of the file, and the chunks of a wrapped one count others.
+    (offset > 0 && (work.afresh || is_cpim(content_type))).then_some(ReceiveFailure::Rest)
 }
 
 /// Whether a message brings the type that its file selector names; inside of a wrapper only the wrapper's reader can say.
@@ -98,31 +108,6 @@ fn unquoted(quoted: &str) -> String {
         }
     }
     name
-}
-
-/// The `ft.*` variables of an object.
-pub(super) fn file_variables(object: &Committed, took: Duration) -> Vec<(String, String)> {
-    let envelope = object.envelope();
-    let info = &envelope.file;
-    let millis = took.as_millis().max(1) as u64;
-    let mut variables = vec![
-        ("ft.uri", envelope.uri.to_string()),
-        ("ft.size", envelope.size().to_string()),
-        ("ft.bytes", envelope.size().to_string()),
-        ("ft.hash", format!("{}:{}", DigestAlgorithm::Sha256.name(), envelope.sha256().hex())),
-        ("ft.duration", took.as_millis().to_string()),
-        ("ft.rate", (envelope.size().saturating_mul(1000) / millis).to_string()),
-        ("ft.objects", "1".to_owned()),
-    ];
-    let optional = [
-        ("ft.name", &info.name),
-        ("ft.type", &info.media_type),
-        ("ft.disposition", &info.disposition),
-        ("ft.date", &info.created),
-        ("ft.transferid", &info.transfer_id),
-    ];
-    variables.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
-    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::link::{LinkId, Source};
 use super::order::OrderId;
-use crate::model::{FileInfo, Instant, Now};
+use crate::model::{FileInfo, FileRange, Instant, Now};
 use crate::msml::{self, FetchKey, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
-use crate::sdp::{Description, FileRange, Names, StreamOffer, Verdict};
+use crate::sdp::{Description, Names, StreamOffer, Verdict};
 use crate::sip::{self, Body, CallKey};
 use crate::spool::{Committed, EnvelopeDraft, Icon};
 
@@ -18,12 +18,18 @@ use crate::spool::{Committed, EnvelopeDraft, Icon};
 pub(super) enum Errand {
     /// A primitive looks for the file it shall play.
     Play(PrimitiveKey),
+    /// And for the picture of that file.
+    Picture(PrimitiveKey),
+    /// A file that the peer has is being deleted.
+    Delete(PrimitiveKey),
     /// A stream of an INVITE wants a file, or goes on with one.
     Stream { call: CallKey, round: u64, index: usize },
     /// A dialog waits for its script.
     Script(FetchKey),
     /// Host names in a description of this call are looked up.
     Names(CallKey),
+    /// A script has a file moved.
+    Move(PrimitiveKey),
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }
@@ -37,6 +43,8 @@ pub(super) enum Timer {
     First(PrimitiveKey),
     /// A `<play>` waits for the peer's connection.
     Connect(SessionKey),
+    /// A file that has failed is tried again.
+    Again(PrimitiveKey),
     /// A stream has done its file.
     Retire(SessionKey),
     /// A drain has waited long enough for its peers.
@@ -86,6 +94,10 @@ pub(super) struct Receipt {
     pub(super) draft: Box<EnvelopeDraft>,
     /// By what another session would be known to bring the same file.
     pub(super) keys: Vec<String>,
+    /// Octets of the file before those that this message brings.
+    pub(super) offset: u64,
+    /// Its sender wants a success REPORT.
+    pub(super) reported: bool,
     /// Every octet is in the stage.
     pub(super) whole: bool,
     /// It is being committed.
@@ -105,26 +117,96 @@ pub(super) struct Recorder {
 #[derive(Debug)]
 pub(super) struct Play {
     pub(super) call: CallKey,
+    /// What is still to be sent.
     pub(super) files: VecDeque<PlayFile>,
+    /// The last 200 is enough.
+    pub(super) unreported: bool,
+    pub(super) retry: u32,
+    pub(super) delay: Duration,
+    /// The client wants to hear after so many octets.
+    pub(super) watched: Option<u64>,
     pub(super) held: bool,
-    /// The spool is being asked for the next file.
+    /// The spool is at work for it: the next file is looked for, or the last one deleted.
     pub(super) finding: bool,
     /// When the first file began to go out.
     pub(super) started: Option<Instant>,
+    /// Files that the peer has, and their octets.
+    pub(super) objects: u32,
     pub(super) octets: u64,
+    /// Of the last one that it has.
     pub(super) variables: Vec<(String, String)>,
-    pub(super) object: Option<Committed>,
-    pub(super) media_type: String,
+    /// The file at hand.
+    pub(super) ready: Option<Ready>,
     pub(super) sending: Option<OutboundKey>,
     /// Its peer has refused a description with a picture.
     pub(super) plain: bool,
     /// The file that is being broken off shall be sent anew.
     pub(super) again: bool,
+    /// The file has failed, and waits to be tried again.
+    pub(super) waits: bool,
 }
 
 impl Play {
+    pub(super) fn new(call: CallKey, work: msml::Play) -> Self {
+        Self {
+            call,
+            files: work.files.into(),
+            unreported: work.unreported,
+            retry: work.retry,
+            delay: work.delay,
+            watched: work.watched,
+            held: work.suspended,
+            finding: false,
+            started: None,
+            objects: 0,
+            octets: 0,
+            variables: Vec::new(),
+            ready: None,
+            sending: None,
+            plain: false,
+            again: false,
+            waits: false,
+        }
+    }
+
     pub(super) fn took(&self, now: Now) -> Duration {
         self.started.map_or(Duration::ZERO, |started| now.instant.since(started))
+    }
+
+    /// Whether its peer has everything, and only the spool is still at work.
+    pub(super) fn is_closing(&self) -> bool {
+        self.finding && self.files.is_empty() && self.ready.is_none()
+    }
+
+    /// The file at hand as a message for its peer.
+    pub(super) fn outgoing(&self, primitive: PrimitiveKey) -> Option<Outgoing> {
+        let ready = self.ready.as_ref()?;
+        let outgoing = Outgoing::object(Owner::Primitive(primitive), ready.object.clone(), ready.range);
+        Some(Outgoing { info: Box::new(ready.info.clone()), reported: !self.unreported, ..outgoing })
+    }
+}
+
+/// An object about to go out, as its receiver will see it.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) object: Committed,
+    pub(super) info: FileInfo,
+    /// Which octets of it; all if absent.
+    pub(super) range: Option<FileRange>,
+    pub(super) icon: Option<Icon>,
+    /// It is deleted when the peer has it.
+    pub(super) delete: bool,
+    /// When it began to go out, of its last attempt.
+    pub(super) since: Option<Instant>,
+    /// How often it has begun.
+    pub(super) attempts: u32,
+}
+
+impl Ready {
+    /// The octets of the file that go out.
+    pub(super) fn part(&self) -> Range<u64> {
+        let size = self.object.envelope().size();
+        self.range.and_then(|range| range.of(size)).unwrap_or(0..size)
     }
 }
 
@@ -139,6 +221,10 @@ pub(super) struct Sending {
     pub(super) acknowledged: u64,
     /// Octets of the message: the file and, if it has one, its wrapper.
     pub(super) total: u64,
+    /// Whether a success REPORT is awaited.
+    pub(super) reported: bool,
+    /// Octets of which its owner has heard.
+    pub(super) told: u64,
 }
 
 /// A file that goes out as soon as its peer is there.
@@ -151,6 +237,15 @@ pub(super) struct Outgoing {
     pub(super) part: Range<u64>,
     /// The message's id, if it is not a new message.
     pub(super) message_id: Option<String>,
+    /// Whether a success REPORT is asked for.
+    pub(super) reported: bool,
+}
+
+impl Sending {
+    /// Octets of the file, of so many of the message.
+    pub(super) const fn of_file(&self, octets: u64) -> u64 {
+        octets.saturating_sub(self.total - self.octets)
+    }
 }
 
 impl Outgoing {
@@ -159,7 +254,7 @@ impl Outgoing {
         let (info, size) = (Box::new(object.envelope().file.clone()), object.envelope().size());
         let part = range.and_then(|range| range.of(size)).unwrap_or(0..size);
         let source = if part == (0..size) { Source::Object(object) } else { Source::Part(object) };
-        Self { owner, source, info, part, message_id: None }
+        Self { owner, source, info, part, message_id: None, reported: true }
     }
 
     /// Whether all of the file goes out.

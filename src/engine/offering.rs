@@ -6,7 +6,9 @@ use super::description::{file_offer, read_description};
 use super::jobs::{Outgoing, Owner, Timer};
 use super::link::Source;
 use super::order::{Happening, LocalFile};
+
 use super::paths::{OwnPath, Waiting, in_sdp};
+use super::playing::Broken;
 use super::policy::Trunk;
 use super::port::Output;
 use super::transfers::{icon_of, icons};
@@ -68,7 +70,7 @@ impl Engine {
             let LocalFile { path, info, offset, message_id, .. } = local;
             let part = offset..info.size.unwrap_or_default().max(offset);
             let (owner, source, info) = (Owner::Client(order), Source::Local(path), Box::new(info));
-            let outgoing = Outgoing { owner, source, info, part, message_id };
+            let outgoing = Outgoing { owner, source, info, part, message_id, reported: true };
             if !self.takes(key, &self.board.streams[&session].peer, &outgoing) {
                 return self.tell(key, Happening::NoMedia, out);
             }
@@ -114,7 +116,7 @@ impl Engine {
     /// The picture of what a play sends, and its name in the offer; none if it is too big, or the peer has refused it.
     fn icon_to_offer(&mut self, primitive: PrimitiveKey, file: Option<&mut FileOffer>) -> Option<Body> {
         let play = self.plays.get(&primitive).filter(|play| !play.plain)?;
-        let icon = play.object.as_ref()?.envelope().icon.clone()?;
+        let icon = play.ready.as_ref()?.icon.clone()?;
         self.name_icon(&icon, file?)
     }
 
@@ -151,12 +153,13 @@ impl Engine {
             return Some((*call, None));
         }
         let play = self.plays.get(&primitive)?;
-        let envelope = play.object.as_ref()?.envelope();
-        let mut info = envelope.file.clone();
+        let ready = play.ready.as_ref()?;
+        let envelope = ready.object.envelope();
+        let mut info = ready.info.clone();
         info.size = Some(envelope.size());
         info.digests = vec![envelope.sha1().clone()];
         info.transfer_id = Some(self.mint.token(TRANSFER_ID_LETTERS));
-        Some((play.call, Some(file_offer(info))))
+        Some((play.call, Some(FileOffer { range: ready.range, ..file_offer(info) })))
     }
 
     /// Which m= lines have done their file; they may be used again (RFC 3264 §8.1).
@@ -210,7 +213,7 @@ impl Engine {
         }
         match self.fit(primitive, session) {
             Ok(()) => self.play_on(now, primitive, session, out),
-            Err(misfit) => self.play_misfit(now, primitive, misfit, out),
+            Err(misfit) => self.play_failed(now, primitive, misfit, out),
         }
     }
 
@@ -255,7 +258,7 @@ impl Engine {
         if self.asking.remove(&primitive).is_some() {
             return self.record_refused(now, primitive, failure, out);
         }
-        self.play_failed(now, primitive, "nostream", "ft.rejected.451", Some(failure), out);
+        self.play_broke(now, primitive, Broken::new("nostream", "ft.rejected.451").failing(failure), out);
     }
 
     /// Lets the primitives that waited for a re-INVITE go on, until one needs another.

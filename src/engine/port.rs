@@ -4,14 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use super::failure::FileFailure;
 use super::link::{Bearer, Command, LinkId, Notice};
 use super::order::{Happening, Order, OrderId};
 use super::trust::Demand;
 use crate::model::{FileInfo, ObjectUri};
+use crate::msml::FileWork;
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
-use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed};
+use crate::spool::{CommitError, Committed, EnvelopeDraft, Icon, Sealed};
 
 /// Names a question to the driver, whose answer will carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +26,8 @@ pub enum Query {
     Object(ObjectUri),
     /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
     Select(ObjectUri, Box<FileInfo>),
+    /// The object of this name as a preview picture.
+    Picture(ObjectUri),
     /// How much of the file with this [`StagePlan::file_key`](crate::spool::StagePlan::file_key) waits for its sender.
     Waiting(String),
 }
@@ -42,8 +46,19 @@ pub enum ScriptSource {
 pub enum Found {
     /// To [`Query::Object`] and [`Query::Select`].
     Object(Option<Committed>),
+    /// To [`Query::Picture`]; nothing if it is none.
+    Picture(Option<Icon>),
     /// To [`Query::Waiting`]: so many octets from the first on.
     Waiting(u64),
+}
+
+/// What has become of a file that was moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Octets of it.
+    pub octets: u64,
+    /// What it is in the spool, if it went there.
+    pub object: Option<Committed>,
 }
 
 /// What can happen to the engine.
@@ -65,8 +80,12 @@ pub enum Input {
     Fetched(Ticket, Result<Bytes, String>),
     /// A [`Output::Resolve`] was performed: each name with its addresses, none if it leads nowhere.
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
+    /// A [`Output::Move`] was performed.
+    Moved(Ticket, Result<Moved, FileFailure>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
+    /// A [`Output::Delete`] was performed.
+    Deleted(Ticket, Result<(), String>),
     /// The certificates that we may show from now on have these fingerprints.
     Fingerprints(Vec<Fingerprint>),
     /// Whether new files are taken, or the node has no room for them.
@@ -110,6 +129,12 @@ pub enum Output {
     Resolve(Ticket, Vec<String>),
     /// Publish a sealed file; answer with [`Input::Committed`].
     Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
+    /// Delete an object, on the word of this one; answer with [`Input::Deleted`].
+    Delete(Ticket, Committed, String),
+    /// Move a file from place to place; answer with [`Input::Moved`].
+    Move(Ticket, Box<FileWork>),
+    /// Break that off, and answer nevertheless.
+    StopMove(Ticket),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.

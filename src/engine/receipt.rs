@@ -5,14 +5,15 @@ use std::time::Duration;
 use super::call::{Purpose, Waiting};
 use super::core::Engine;
 use super::failure::ReceiveFailure;
-use super::filing::{disposition_filename, draft, file_variables, misfit, plan};
+use super::filing::{disposition_filename, draft, misfit_of, plan};
 use super::jobs::{Errand, Owner, Receipt, Timer};
 use super::link::{Command, Grant, LinkId};
 use super::order::Happening;
 use super::policy::Unattended;
 use super::port::{Output, Ticket};
 use super::transfers::StreamEnd;
-use crate::model::limits::MSRP_IDLE;
+use super::variables;
+use crate::model::limits::{MSRP_IDLE, TELL_EVERY_OCTETS, TELL_LEAST_OCTETS};
 use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml::{self, End};
 use crate::msrp::cpim::{Content, is_cpim};
@@ -65,39 +66,53 @@ impl Engine {
         let (waiting, call) = stream.waiting.front().zip(self.board.calls.get(&stream.call))?;
         let selected = stream.file.as_ref().and_then(|file| file.info.media_type.as_deref());
         let own_dest = |work: &msml::Record| work.dest_for(selected.unwrap_or(&waiting.head.content_type)).cloned();
-        let mut unplaced = None;
+        let mut misfit = None;
+        let mut work = msml::Record::default();
         let wanted = match (stream.recorder, call.purpose) {
             (Some(primitive), _) => {
-                let work = &self.recorders.get(&primitive).filter(|recorder| idle && !recorder.held)?.work;
-                let dest = own_dest(work);
-                unplaced = dest.is_none().then_some("its type has no destination");
-                dest.or_else(|| work.destinations().next().cloned())
-                    .map(|dest| (Owner::Primitive(primitive), dest, work.idle_timeout))
+                work = self.recorders.get(&primitive).filter(|recorder| idle && !recorder.held)?.work.clone();
+                let dest = own_dest(&work);
+                misfit = dest.is_none().then_some(ReceiveFailure::BadType);
+                dest.or_else(|| work.destinations().next().cloned()).map(|dest| (Owner::Primitive(primitive), dest))
             }
-            (None, Purpose::Client(order)) if idle => client_box().map(|dest| (Owner::Client(order), dest, None)),
+            (None, Purpose::Client(order)) if idle => client_box().map(|dest| (Owner::Client(order), dest)),
             (None, Purpose::Client(_)) => None,
             (None, Purpose::Service) if self.policy.unattended == Unattended::Deposit => {
-                unattended_box(&call.parties.user).map(|dest| (Owner::Nobody, dest, None))
+                unattended_box(&call.parties.user).map(|dest| (Owner::Nobody, dest))
             }
             (None, Purpose::Service) => None,
         };
-        let (owner, dest, idle) = wanted?;
+        let (owner, dest) = wanted?;
         let declared = stream.file.as_ref().map(|file| file.info.clone()).unwrap_or_default();
         // P22: max-size counts a wrapper, the size of the file selector does not.
-        let wrapped_types = is_cpim(&waiting.head.content_type).then(|| self.policy.wrapped_types());
+        let wrapped_types = is_cpim(&waiting.head.content_type).then(|| match &work.types[..] {
+            [] => self.policy.wrapped_types(),
+            types => types.to_vec(),
+        });
         let mut draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
         draft.icon.clone_from(&stream.icon);
+        draft.expires = work.expires.map(|kept| now.wall.after(kept));
         let named = declared.name.is_some();
         let (link, message, since) = (waiting.link, waiting.message, waiting.since);
         if let Owner::Client(order) = owner {
             out.push(Output::Happened(order, Happening::Receiving(waiting.head.total)));
         }
         tracing::info!(call_id = %call.parties.call_id, message_id = %waiting.head.message_id, to = %dest, "receiving");
-        let plan = plan(&call.parties, &draft, dest, stream.file.as_ref(), self.parts.get(&stream.call));
+        let mut plan = plan(&call.parties, &draft, dest, stream.file.as_ref(), self.parts.get(&stream.call));
+        plan.overwrite = work.overwrite;
+        if work.afresh {
+            (plan.resume_key, plan.file_key) = (None, None);
+        }
+        let offset = plan.offset;
+        let after = |octets: u64| octets.saturating_sub(offset);
         let most = declared.size.filter(|_| wrapped_types.is_none());
-        let left = most.map_or(u64::MAX, |size| size.saturating_sub(plan.offset));
-        let limit = left.min(self.policy.max_size);
-        let misfit = unplaced.or_else(|| misfit(&waiting.head.content_type, stream.file.as_ref()));
+        let limits = [most.map(after), work.max_size.map(after)].into_iter().flatten();
+        let limit = limits.fold(self.policy.max_size, u64::min);
+        let misfit = misfit.or_else(|| misfit_of(&waiting.head.content_type, stream.file.as_ref(), &work));
+        let reported = waiting.head.success_report;
+        let mut variables = variables::of_file(&draft.file);
+        variables::set(&mut variables, "ft.uri", &plan.object);
+        variables::set(&mut variables, "ft.offset", offset);
         self.fence(now, &plan, out);
         let stream = self.board.streams.get_mut(&session).expect("the stream was looked up above");
         stream.waiting.pop_front();
@@ -109,18 +124,24 @@ impl Engine {
         let keys: Vec<String> = plan.resume_key.iter().chain(&plan.file_key).cloned().collect();
         let key = (link, message);
         self.writers.extend(keys.iter().map(|written| (written.clone(), key)));
+        let (whole, sealed) = (false, false);
         let receipt =
-            Receipt { key, owner, session, since, octets: 0, named, draft, keys, whole: false, sealed: false };
+            Receipt { key, owner, session, since, octets: 0, named, draft, keys, offset, reported, whole, sealed };
         self.receipts.insert(key, receipt);
         if let Some(why) = misfit {
             // RFC 5547 §8.3.1: a file that is not what was selected has failed, and who waits for it is told.
-            tracing::warn!(why, "the message is not the file of its stream: refused with 415");
-            out.push(Output::Link(link, Command::Reject(message, StatusCode::UNSUPPORTED_MEDIA)));
-            self.lost(now, link, message, &ReceiveFailure::BadType, 0, out);
+            tracing::warn!(%why, status = why.status().0, "the message is not what is wanted here: refused");
+            out.push(Output::Link(link, Command::Reject(message, why.status())));
+            self.lost(now, link, message, &why, 0, out);
             return None;
         }
-        let idle = idle.unwrap_or(MSRP_IDLE);
-        let grant = Grant { message, plan, limit, declared, wrapped_types, idle };
+        if let Owner::Primitive(primitive) = owner {
+            self.msml(now, msml::Input::Began { primitive, variables }, out);
+        }
+        let idle = work.idle_timeout.unwrap_or(MSRP_IDLE);
+        let tell_every = work.watched.map_or(TELL_EVERY_OCTETS, |octets| octets.max(TELL_LEAST_OCTETS));
+        let incremental = !work.reports_whole;
+        let grant = Grant { message, plan, limit, declared, wrapped_types, idle, tell_every, incremental };
         out.push(Output::Link(link, Command::Receive(Box::new(grant))));
         Some(())
     }
@@ -183,7 +204,7 @@ impl Engine {
         receipt.octets = octets;
         match receipt.owner {
             Owner::Client(order) => out.push(Output::Happened(order, Happening::Received(octets))),
-            Owner::Primitive(primitive) => self.msml(now, msml::Input::Progress { primitive }, out),
+            Owner::Primitive(primitive) => self.msml(now, msml::Input::Progress { primitive, octets }, out),
             Owner::Nobody => {}
         }
     }
@@ -311,10 +332,15 @@ impl Engine {
         match receipt.owner {
             Owner::Primitive(primitive) => {
                 self.dismiss(primitive);
-                let mut variables = file_variables(&object, took);
-                variables.push(("record.len".to_owned(), took.as_millis().to_string()));
-                variables.push(("record.recordid".to_owned(), envelope.uri.to_string()));
-                variables.push(("ft.result".to_owned(), "ft.success".to_owned()));
+                let mut variables = variables::of_file(&envelope.file);
+                variables::set(&mut variables, "ft.uri", &envelope.uri);
+                variables::moved(&mut variables, receipt.offset..envelope.size(), took);
+                let report = variables::reported(receipt.reported);
+                variables::ended(&mut variables, "ft.success", Some(200), Some(report));
+                self.msml(now, msml::Input::Through { primitive, variables: variables.clone() }, out);
+                variables::set(&mut variables, "ft.objects", 1);
+                variables::set(&mut variables, "record.len", took.as_millis());
+                variables::set(&mut variables, "record.recordid", &envelope.uri);
                 let end = End { name: "record.complete".to_owned(), variables, failure: None };
                 self.msml(now, msml::Input::Ended { primitive, end }, out);
             }
@@ -334,7 +360,14 @@ impl Engine {
         tracing::warn!(call_id = receipt.draft.call_id, message_id = receipt.draft.message_id,
             octets = receipt.octets, why = %why, "the file did not arrive");
         match receipt.owner {
-            Owner::Primitive(primitive) => self.record_over(now, primitive, why, receipt.octets, took, out),
+            Owner::Primitive(primitive) => {
+                let mut variables = variables::of_file(&receipt.draft.file);
+                let end = receipt.offset.saturating_add(receipt.octets);
+                variables::moved(&mut variables, receipt.offset..end, took);
+                variables::ended(&mut variables, why.result(), Some(why.status().0), None);
+                self.msml(now, msml::Input::Through { primitive, variables: variables.clone() }, out);
+                self.record_over(now, primitive, why, variables, took, out);
+            }
             Owner::Client(order) => out.push(Output::Happened(order, Happening::ReceiveFailed(why.clone()))),
             Owner::Nobody => {}
         }

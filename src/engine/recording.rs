@@ -7,6 +7,7 @@ use super::failure::ReceiveFailure;
 use super::jobs::{Recorder, Timer};
 use super::link::Command;
 use super::port::Output;
+use super::variables::{self, Variables};
 use crate::model::{Now, Outbox};
 use crate::msml::{self, End, PrimitiveKey, Record};
 use crate::msrp::SessionKey;
@@ -95,7 +96,7 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         if self.asking.contains_key(&primitive) && matches!(order, msml::Order::Terminate { .. }) {
-            return self.record_over(now, primitive, &ReceiveFailure::Terminated, 0, Duration::ZERO, out);
+            return self.nothing_recorded(now, primitive, &ReceiveFailure::Terminated, out);
         }
         let Some(recorder) = self.recorders.get_mut(&primitive) else { return };
         let (session, message) = (recorder.session, recorder.message);
@@ -121,7 +122,7 @@ impl Engine {
                 // A whole file is past stopping: its seal and its commit decide, and the exit tells.
                 Some(key) if self.receipts.get(&key).is_some_and(|receipt| receipt.whole) => {}
                 Some((link, message)) => out.push(Output::Link(link, Command::Stop { message, discard })),
-                None => self.record_over(now, primitive, &ReceiveFailure::Terminated, 0, Duration::ZERO, out),
+                None => self.nothing_recorded(now, primitive, &ReceiveFailure::Terminated, out),
             },
         }
     }
@@ -130,12 +131,26 @@ impl Engine {
     pub(super) fn nothing_came(&mut self, now: Now, primitive: PrimitiveKey, out: &mut Outbox<Output>) {
         let Some(recorder) = self.recorders.get(&primitive) else { return };
         match recorder.message {
-            None => self.record_over(now, primitive, &ReceiveFailure::First, 0, Duration::ZERO, out),
+            None => self.nothing_recorded(now, primitive, &ReceiveFailure::First, out),
             Some(key) if self.receipts.get(&key).is_some_and(|receipt| receipt.octets == 0) => {
                 out.push(Output::Link(key.0, Command::Stop { message: key.1, discard: true }));
             }
             Some(_) => {}
         }
+    }
+
+    /// Ends a `<record>` to which no message came.
+    pub(super) fn nothing_recorded(
+        &mut self,
+        now: Now,
+        primitive: PrimitiveKey,
+        why: &ReceiveFailure,
+        out: &mut Outbox<Output>,
+    ) {
+        let mut variables = Variables::new();
+        variables::volume(&mut variables, 0, Duration::ZERO);
+        variables::ended(&mut variables, why.result(), None, None);
+        self.record_over(now, primitive, why, variables, Duration::ZERO, out);
     }
 
     /// Ends a `<record>` that brought no object.
@@ -144,16 +159,13 @@ impl Engine {
         now: Now,
         primitive: PrimitiveKey,
         why: &ReceiveFailure,
-        octets: u64,
+        mut variables: Variables,
         took: Duration,
         out: &mut Outbox<Output>,
     ) {
         self.dismiss(primitive);
-        let variables = vec![
-            ("record.len".to_owned(), took.as_millis().to_string()),
-            ("ft.bytes".to_owned(), octets.to_string()),
-            ("ft.result".to_owned(), why.result().to_owned()),
-        ];
+        variables::set(&mut variables, "record.len", took.as_millis());
+        variables::set(&mut variables, "ft.objects", 0);
         let failure = why.code().map(|code| (code, why.to_string()));
         let end = End { name: format!("record.failed.{}", why.reason()), variables, failure };
         self.msml(now, msml::Input::Ended { primitive, end }, out);
@@ -167,7 +179,8 @@ impl Engine {
         failure: (u16, String),
         out: &mut Outbox<Output>,
     ) {
-        let variables = vec![("ft.result".to_owned(), format!("ft.rejected.{}", failure.0))];
+        let mut variables = Variables::new();
+        variables::ended(&mut variables, &format!("ft.rejected.{}", failure.0), Some(failure.0), None);
         let end = End { name: "record.failed.nostream".to_owned(), variables, failure: Some(failure) };
         self.msml(now, msml::Input::Ended { primitive, end }, out);
     }

@@ -175,6 +175,15 @@ pub const SDP_MEDIA: usize = 64;
 /// ours has one.
 pub const SDP_NAMES: usize = 8;
 
+/// Progress of a file is told once per so many octets: often enough for a progress bar, seldom enough for the engine's queue.
+pub const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
+
+/// And not more often than this, whatever a script wants: smaller steps are those of the network.
+pub const TELL_LEAST_OCTETS: u64 = 64 * 1024;
+
+/// Between two progress events of one transfer: each is an INFO, and the client has to answer it before it gets the next.
+pub const MSML_PROGRESS_GAP: Duration = Duration::from_millis(250);
+
 /// Octets of one MSML document.
 pub const MSML_OCTETS: usize = 256 * 1024;
 
@@ -204,6 +213,12 @@ pub const MSML_AUDIT_OBJECTS: usize = 1000;
 
 /// Scripts that are fetched at the same time; the next wait, as long as one may take.
 pub const MSML_FETCHES: usize = 64;
+
+/// Files that are moved from place to place at the same time; each has a thread, and the next wait.
+pub const FILES_MOVING: usize = 16;
+
+/// How long a site to or from which a file moves may say nothing, if the script does not.
+pub const SITE_SILENCE: Duration = Duration::from_secs(60);
 
 /// How long fetching one script may take, redirects and waiting included: a caller waits for what it says.
 pub const MSML_FETCH_TIMEOUT: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@
 pub mod boxes;
 pub mod digest_auth;
 pub mod file;
+pub mod file_range;
 pub mod limits;
 pub mod machine;
 pub mod media;
@@ -19,6 +20,7 @@ pub mod wrapper;
 
 pub use boxes::{BoxClass, BoxPattern, Quota};
 pub use file::{Digest, DigestAlgorithm, FileInfo};
+pub use file_range::FileRange;
 pub use machine::{Machine, Outbox};
 pub use mint::Mint;
 pub use network::Network;

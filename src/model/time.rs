@@ -63,6 +63,12 @@ impl Wall {
         self.0 / 1000
     }
 
+    /// So much later.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)))
+    }
+
     /// RFC 3339 in UTC with milliseconds, e.g. `2026-11-22T09:30:00.000Z`.
     pub fn rfc3339(self) -> String {
         self.utc().to_rfc3339_opts(SecondsFormat::Millis, true)

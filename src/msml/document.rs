@@ -3,11 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::model::ObjectUri;
-
 use super::fault::Position;
 use super::object::{Identifier, Query};
 use super::state::States;
+use super::status::Told;
+use super::transfer::{FileWork, Place};
+use super::work::{Play, PlayFile, Record};
 
 /// RFC 5707 §7.1: one request, its commands in document order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,10 +134,8 @@ pub struct Primitive {
 pub enum Kind {
     /// RFC 5707 §9.7.1: send files.
     Play {
-        /// In order.
-        files: Vec<PlayFile>,
-        /// `initial="suspend"`.
-        suspended: bool,
+        /// Which, and how.
+        play: Play,
         /// Limit of the whole.
         maxtime: Option<Duration>,
     },
@@ -147,54 +146,85 @@ pub enum Kind {
         /// Limit of the whole.
         maxtime: Option<Duration>,
     },
+    /// `<ft:receive>`: receive a file.
+    Receive {
+        /// What and where to.
+        record: Record,
+        /// Limit of the whole.
+        maxtime: Option<Duration>,
+        /// What the client wants to hear of it.
+        told: Told,
+    },
+    /// `<ft:send>`: send files.
+    Send {
+        /// Which, and how.
+        play: Play,
+        /// What the client wants to hear of it.
+        told: Told,
+    },
+    /// The transfer package: files one after the other.
+    Transfer(Box<Transfer>),
     /// RFC 5707 §9.7.5: `<collect>` or `<dtmf>`. A message stream carries no digits, so only its timer can act.
     Collect(Collect),
 }
 
-/// RFC 5707 §9.7.4: one file to receive, and where it goes: at least one destination is there.
+/// `<transfer>`; a `<fileop>` is one of a single file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The object, or the box where a name is minted, for every type that has none of its own.
-    pub dest: Option<ObjectUri>,
-    /// For `audio/...`.
-    pub audiodest: Option<ObjectUri>,
-    /// For `video/...`.
-    pub videodest: Option<ObjectUri>,
-    /// `format` as written; voice scripts put codecs here, so nothing is enforced with it.
-    pub format: Option<String>,
-    /// `initial="suspend"`: nothing is read before `resume`.
+pub struct Transfer {
+    /// In order, at least one.
+    pub items: Vec<Item>,
+    /// `initial="suspend"`: nothing begins before `resume`.
     pub suspended: bool,
-    /// `prespeech`: how long the first octet may take.
-    pub first_timeout: Option<Duration>,
-    /// `postspeech`: how long silence between octets may last.
-    pub idle_timeout: Option<Duration>,
+    /// Limit of the whole.
+    pub maxtime: Option<Duration>,
+    /// What the script says at each [moment](Moment).
+    pub(super) deeds: [Vec<Deed>; 3],
 }
 
-impl Record {
-    /// Where a file of this type goes.
-    pub fn dest_for(&self, media_type: &str) -> Option<&ObjectUri> {
-        let kind = media_type.split('/').next().unwrap_or_default().trim();
-        let own = match kind.to_ascii_lowercase().as_str() {
-            "audio" => self.audiodest.as_ref(),
-            "video" => self.videodest.as_ref(),
-            _ => None,
-        };
-        own.or(self.dest.as_ref())
-    }
-
-    /// All destinations.
-    pub fn destinations(&self) -> impl Iterator<Item = &ObjectUri> {
-        [&self.dest, &self.audiodest, &self.videodest].into_iter().flatten()
-    }
+/// When a script can say something of a transfer that is not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// `<transferstart>`.
+    Start,
+    /// `<transferobjstart>`.
+    ItemStart,
+    /// `<transferobjdone>`.
+    ItemDone,
 }
 
-/// One file to send.
+/// One file of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlayFile {
-    /// Where it lies.
-    pub uri: ObjectUri,
-    /// The type from `format`, without codecs; `None` if that was no MIME type.
-    pub media_type: Option<String>,
+pub struct Item {
+    /// `objid`.
+    pub id: Option<String>,
+    /// What is done with it.
+    pub what: Move,
+    /// How often it is tried again.
+    pub retry: u32,
+    /// How long after.
+    pub wait: Duration,
+}
+
+/// What is done with a file of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// It goes to the peer.
+    Send(Box<PlayFile>),
+    /// It comes from the peer.
+    Receive(Box<Record>),
+    /// The peer has no part in it.
+    File(Box<FileWork>),
+}
+
+impl Move {
+    /// Whether it needs room for a file.
+    fn fills_the_spool(&self) -> bool {
+        match self {
+            Self::Send(_) => false,
+            Self::Receive(_) => true,
+            Self::File(work) => matches!(work.dest, Some(Place::Object(_))),
+        }
+    }
 }
 
 /// What is left of a digit collector when no digit can come.
@@ -216,7 +246,27 @@ impl Kind {
         match self {
             Self::Play { .. } => "play",
             Self::Record { .. } => "record",
+            Self::Receive { .. } => "receive",
+            Self::Send { .. } => "send",
+            Self::Transfer(_) => "transfer",
             Self::Collect(_) => "dtmf",
+        }
+    }
+
+    /// The class an audit names it by: RFC 5707 §16.4.7 has a closed list.
+    pub(super) fn audited(&self) -> &'static str {
+        match self {
+            Self::Receive { .. } => "record",
+            Self::Send { .. } => "play",
+            plain => plain.class(),
+        }
+    }
+
+    /// What the client wants to hear of it; `None` if its words are not of our package for files.
+    pub(super) const fn told(&self) -> Option<Told> {
+        match self {
+            Self::Receive { told, .. } | Self::Send { told, .. } => Some(*told),
+            _ => None,
         }
     }
 }
@@ -224,7 +274,11 @@ impl Kind {
 /// Whether `target` (`record`, `play.greeting`, `collect`) means a primitive of this class and id (RFC 5707 §9.6.3).
 pub(super) fn is_target(target: &str, class: &str, id: Option<&str>) -> bool {
     let (wanted, wanted_id) = target.split_once('.').map_or((target, None), |(class, id)| (class, Some(id)));
-    let wanted = if wanted == "collect" { "dtmf" } else { wanted };
+    let wanted = match wanted {
+        "collect" => "dtmf",
+        "fileop" => "transfer",
+        other => other,
+    };
     wanted == class && (wanted_id.is_none() || wanted_id == id)
 }
 
@@ -239,5 +293,9 @@ pub(super) fn primitives(step: &Step) -> &[Primitive] {
 
 /// Whether anything in it receives files.
 pub(super) fn records(steps: &[Step]) -> bool {
-    steps.iter().flat_map(primitives).any(|primitive| matches!(primitive.kind, Kind::Record { .. }))
+    steps.iter().flat_map(primitives).any(|primitive| match &primitive.kind {
+        Kind::Record { .. } | Kind::Receive { .. } => true,
+        Kind::Transfer(transfer) => transfer.items.iter().any(|item| item.what.fills_the_spool()),
+        Kind::Play { .. } | Kind::Send { .. } | Kind::Collect(_) => false,
+    })
 }

@@ -83,7 +83,15 @@ impl Machine for Interpreter {
             Input::Started { primitive } => {
                 self.on_primitive(now, primitive, out, |d, turn| d.started(primitive, turn))
             }
-            Input::Progress { primitive } => self.on_primitive(now, primitive, out, |d, _| d.progressed(primitive)),
+            Input::Began { primitive, variables } => {
+                self.on_primitive(now, primitive, out, |dialog, turn| dialog.began(primitive, variables, turn));
+            }
+            Input::Progress { primitive, octets } => {
+                self.on_primitive(now, primitive, out, |dialog, turn| dialog.progressed(primitive, octets, turn));
+            }
+            Input::Through { primitive, variables } => {
+                self.on_primitive(now, primitive, out, |dialog, turn| dialog.through(primitive, variables, turn));
+            }
             Input::Ended { primitive, end } => {
                 self.on_primitive(now, primitive, out, |dialog, turn| dialog.ended(primitive, end, turn));
             }

@@ -13,7 +13,7 @@
 //!
 //! Packages: Core, Dialog Core, Group with `topology="parallel"`, a profile (§4.2) of Dialog Base: `<play>` and `<record>`,
 //! with `<collect>` and `<dtmf>` inert, since a message stream carries no digits; and Audit of connections, their dialogs
-//! and streams. Every word of them is in [`vocabulary`], by which requests are checked and of which `docs/msml.md` is
+//! and streams. The transfer package, in no namespace, and one of our own for files with `<ft:receive>` and `<ft:send>`. Every word of them is in [`vocabulary`], by which requests are checked and of which `docs/msml.md` is
 //! made. The schemas are in `schemas/`.
 //!
 //! Limits: size, depth, elements, attributes, namespaces, namelists and dialogs as in [`limits`](crate::model::limits).
@@ -27,27 +27,34 @@ mod dialog;
 mod document;
 mod event;
 mod fault;
+mod files;
 mod interpreter;
 mod keys;
 mod ledger;
 mod markup;
+mod moves;
 mod object;
+mod ongoing;
 mod parse;
 mod port;
 mod primitive;
 mod reply;
 mod script;
 mod shape;
+mod shapes;
 mod state;
+mod status;
+mod transfer;
 mod value;
 mod variables;
 pub mod vocabulary;
+mod work;
 mod xml;
 
 pub use audit::{ConnectionReport, Motion, SipReport, StreamReport, TransferReport};
 pub use client::{Event, Message, TransactionResult, dialogend_request, play_request, read_message, record_request};
 pub use document::{
-    Action, Collect, Command, Deed, Document, Group, Kind, PlayFile, Primitive, Record, Script, Send, Step,
+    Action, Collect, Command, Deed, Document, Group, Item, Kind, Move, Primitive, Script, Send, Step, Transfer,
 };
 pub use event::{EVENTS, Understood};
 pub use fault::{Code, Fault, Position};
@@ -55,6 +62,9 @@ pub use interpreter::Interpreter;
 pub use keys::{ContextId, FetchKey, PrimitiveKey};
 pub use object::{Identifier, ObjectError, Query, Root};
 pub use parse::check;
-pub use port::{End, Input, Limits, Order, Output, Play, Reason, Work};
+pub use port::{End, Input, Limits, Order, Output, Reason, Work};
 pub use reply::{Answer, DialogIdStyle, ExitStyle, Reply, Style};
 pub use state::{STATES, State, States};
+pub use status::{Every, STATUSES, Told};
+pub use transfer::{FileWork, Origin, Place};
+pub use work::{Play, PlayFile, Record};

@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use crate::model::limits::{DIALOGS_PER_CONNECTION, MSML_DIALOGS};
 
-use super::document::{PlayFile, Record};
 use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::reply::{Reply, Style};
+use super::transfer::FileWork;
+use super::work::{Play, Record};
 
 /// How many dialogs may be alive; one more is answered 520 and nothing of its request is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +66,26 @@ pub enum Input {
         /// Which.
         primitive: PrimitiveKey,
     },
-    /// Octets have moved. Saying so once is enough; `nospeech` has no effect afterwards.
-    Progress {
-        /// Which.
+    /// A file begins to move.
+    Began {
+        /// For which.
         primitive: PrimitiveKey,
+        /// What is known of it, as shadow variables.
+        variables: Vec<(String, String)>,
+    },
+    /// Octets have moved. Saying so once is enough, unless its work is [watched](Record::watched).
+    Progress {
+        /// For which.
+        primitive: PrimitiveKey,
+        /// So many of the file.
+        octets: u64,
+    },
+    /// A file that [`Input::Began`] has stopped moving, well or not. The primitive may go on with another.
+    Through {
+        /// For which.
+        primitive: PrimitiveKey,
+        /// What has become of it, as shadow variables.
+        variables: Vec<(String, String)>,
     },
     /// The primitive is over, whether by itself or by [`Order::Terminate`].
     Ended {
@@ -195,15 +212,8 @@ pub enum Work {
     Record(Record),
     /// Send files in order.
     Play(Play),
-}
-
-/// Files to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Play {
-    /// In order, at least one.
-    pub files: Vec<PlayFile>,
-    /// `initial="suspend"`: nothing is sent before `resume`.
-    pub suspended: bool,
+    /// Move a file without the peer. It is not held: of orders only [`Order::Terminate`] has an effect.
+    File(Box<FileWork>),
 }
 
 /// What a deadline is for.

@@ -14,7 +14,9 @@ use crate::model::Instant;
 use super::document::{Kind, Primitive, is_target};
 use super::event::{Meaning, meaning};
 use super::keys::PrimitiveKey;
-use super::port::{End, Order, Play, Work};
+use super::ongoing::{Next, Ongoing};
+use super::port::{End, Order, Work};
+use super::status::{Notice, Status};
 
 /// A `<noinput>` that repeats for ever makes an event each time; no script needs them faster.
 const NOINPUT_EVERY: Duration = Duration::from_secs(1);
@@ -32,7 +34,19 @@ pub(super) enum Reaction {
     NoInputOver,
     /// The collector is over, by this event.
     Over(String),
+    /// A transfer goes on, or comes to its end.
+    GoOn,
+    /// The client is told.
+    Say(Notice),
 }
+
+/// What there is to say, if anything.
+fn said(notice: Option<Notice>) -> Reaction {
+    notice.map_or(Reaction::Nothing, Reaction::Say)
+}
+
+/// `ft.result` of what `maxtime` has ended.
+const TIMEOUT: &str = "ft.timeout.max";
 
 /// Why a primitive was told to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,18 +70,31 @@ pub(super) struct Running {
     /// What is left of the limit while the clock stands.
     left: Option<Duration>,
     /// When the clock runs out.
-    pub(super) deadline: Option<Instant>,
+    deadline: Option<Instant>,
+    status: Status,
+    /// Of a transfer.
+    pub(super) ongoing: Option<Ongoing>,
 }
 
 impl Running {
     pub(super) fn new(key: PrimitiveKey, primitive: Primitive, default_maxtime: Duration, now: Instant) -> Self {
         let (suspended, limit, runs) = match &primitive.kind {
-            Kind::Play { suspended, maxtime, .. } => (*suspended, *maxtime, !suspended),
+            Kind::Play { play, maxtime } => (play.suspended, *maxtime, !play.suspended),
             Kind::Record { record, maxtime } => {
                 (record.suspended, Some(maxtime.unwrap_or(default_maxtime)), !record.suspended)
             }
+            Kind::Receive { maxtime, .. } => (false, Some(maxtime.unwrap_or(default_maxtime)), true),
+            Kind::Send { .. } => (false, None, true),
+            Kind::Transfer(transfer) => {
+                (transfer.suspended, Some(transfer.maxtime.unwrap_or(default_maxtime)), !transfer.suspended)
+            }
             Kind::Collect(collect) => (false, collect.first_digit, collect.timer_runs),
         };
+        let ongoing = match &primitive.kind {
+            Kind::Transfer(transfer) => Some(Ongoing::new(transfer)),
+            _ => None,
+        };
+        let status = Status::new(primitive.kind.told().unwrap_or_default());
         let mut running = Self {
             key,
             primitive,
@@ -78,6 +105,8 @@ impl Running {
             limit,
             left: limit,
             deadline: None,
+            status,
+            ongoing,
         };
         if runs {
             running.run_clock(now);
@@ -85,15 +114,19 @@ impl Running {
         running
     }
 
-    /// What the owner has to start; nothing for a collector, which has no digits to wait for.
+    /// What the owner has to start; nothing for a collector, which has no digits to wait for, and for a transfer, which
+    /// [goes on](Self::next) from file to file.
     pub(super) fn work(&self) -> Option<Work> {
         match &self.primitive.kind {
-            Kind::Play { files, suspended, .. } => {
-                Some(Work::Play(Play { files: files.clone(), suspended: *suspended }))
-            }
-            Kind::Record { record, .. } => Some(Work::Record(record.clone())),
-            Kind::Collect(_) => None,
+            Kind::Play { play, .. } | Kind::Send { play, .. } => Some(Work::Play(play.clone())),
+            Kind::Record { record, .. } | Kind::Receive { record, .. } => Some(Work::Record(record.clone())),
+            Kind::Transfer(_) | Kind::Collect(_) => None,
         }
+    }
+
+    /// What a transfer does next.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Next> {
+        self.ongoing.as_mut().map(|ongoing| ongoing.next(self.suspended, now))
     }
 
     /// Whether it only waits for what cannot come.
@@ -108,15 +141,54 @@ impl Running {
 
     /// Its stream is there: waiting for it does not count.
     pub(super) fn started(&mut self, now: Instant) {
+        if self.ongoing.is_some() {
+            return; // the limit of a transfer is that of all its files
+        }
         self.left = self.limit;
         if self.deadline.is_some() {
             self.run_clock(now);
         }
     }
 
+    /// When [`Running::timeout`] is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let again = self.ongoing.as_ref().and_then(|ongoing| ongoing.again);
+        [self.deadline, self.status.next(), again].into_iter().flatten().min()
+    }
+
+    /// A file begins to move.
+    pub(super) fn began(&mut self, variables: Vec<(String, String)>, now: Instant) -> Reaction {
+        said(self.status.began(variables, now))
+    }
+
     /// Octets have moved.
-    pub(super) fn progressed(&mut self) {
+    pub(super) fn progressed(&mut self, octets: u64, now: Instant) -> Reaction {
         self.moved = true;
+        said(self.status.progressed(octets, now))
+    }
+
+    /// A file has stopped moving.
+    pub(super) fn through(&mut self, variables: Vec<(String, String)>) -> Reaction {
+        said(self.status.through(&self.results(variables)))
+    }
+
+    /// The variables of its end, and what the client hears of it.
+    pub(super) fn over(&self, variables: Vec<(String, String)>) -> (Vec<(String, String)>, Option<Notice>) {
+        let variables = self.results(variables);
+        let notice = self.status.complete(&variables);
+        (variables, notice)
+    }
+
+    /// Of our own package, `ft.result` is all that tells how it ended; and the owner does not know of clocks.
+    fn results(&self, mut variables: Vec<(String, String)>) -> Vec<(String, String)> {
+        if self.primitive.kind.told().is_some() {
+            variables.retain(|(name, _)| name.starts_with("ft."));
+        }
+        if self.stop == Some(Stop::Event(TIMEOUT.to_owned())) {
+            let result = variables.iter_mut().find(|(name, value)| name == "ft.result" && value == "ft.aborted.local");
+            result.into_iter().for_each(|(_, value)| TIMEOUT.clone_into(value));
+        }
+        variables
     }
 
     /// Takes an event.
@@ -125,6 +197,7 @@ impl Running {
             return Reaction::Nothing;
         }
         match meaning(self.primitive.kind.class(), event) {
+            Meaning::Terminate { .. } if self.ongoing.is_some() => self.break_off("ft.aborted.local"),
             Meaning::Terminate { .. } if self.is_inert() => Reaction::Over(event.to_owned()),
             Meaning::Terminate { discard } => self.stop(Stop::Event(event.to_owned()), discard),
             // RFC 5707 §9.7.4: ignored once something has been recorded.
@@ -137,6 +210,9 @@ impl Running {
             Meaning::Resume | Meaning::Toggle if self.suspended => {
                 self.suspended = false;
                 self.run_clock(now);
+                if self.ongoing.as_ref().is_some_and(|ongoing| !ongoing.working) {
+                    return Reaction::GoOn;
+                }
                 Reaction::Order(Order::Resume)
             }
             Meaning::Restart => Reaction::Order(Order::Restart),
@@ -152,6 +228,7 @@ impl Running {
     pub(super) fn lose(&mut self) -> Reaction {
         match self.stop {
             None if self.is_inert() => Reaction::Over("terminate".to_owned()),
+            None if self.ongoing.is_some() => self.break_off("ft.disconnected"),
             None => self.stop(Stop::Lost, false),
             Some(_) => Reaction::Nothing,
         }
@@ -159,11 +236,19 @@ impl Running {
 
     /// Its deadline has passed.
     pub(super) fn timeout(&mut self, now: Instant) -> Reaction {
+        if self.ongoing.as_mut().is_some_and(|ongoing| ongoing.again.take_if(|again| *again <= now).is_some()) {
+            return Reaction::GoOn;
+        }
+        if self.deadline.is_none_or(|deadline| deadline > now) {
+            return said(self.status.tick(now));
+        }
         self.deadline = None;
         let name = match &self.primitive.kind {
             Kind::Play { .. } => "play.complete.maxtime",
             // RFC 5707 §9.7.4
             Kind::Record { .. } => "record.complete.maxlength",
+            Kind::Receive { .. } | Kind::Send { .. } => TIMEOUT,
+            Kind::Transfer(_) => return self.break_off(TIMEOUT),
             Kind::Collect(collect) => {
                 self.noinputs = self.noinputs.saturating_add(1);
                 if collect.noinput_times.is_some_and(|times| self.noinputs >= times.get()) {
@@ -192,6 +277,15 @@ impl Running {
         Reaction::Order(Order::Terminate { discard })
     }
 
+    /// A transfer begins nothing more.
+    fn break_off(&mut self, why: &'static str) -> Reaction {
+        self.deadline = None;
+        match self.ongoing.as_mut().is_some_and(|ongoing| ongoing.stop(why)) {
+            true => Reaction::Order(Order::Terminate { discard: false }),
+            false => Reaction::GoOn,
+        }
+    }
+
     fn run_clock(&mut self, now: Instant) {
         self.deadline = self.left.map(|left| now + left);
     }
@@ -200,7 +294,8 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::msml::document::{Collect, PlayFile, Record};
+    use crate::msml::document::Collect;
+    use crate::msml::work::{Play, PlayFile, Record};
 
     fn running(kind: Kind) -> Running {
         let primitive = Primitive { id: None, kind, exit: Vec::new() };
@@ -209,13 +304,11 @@ mod tests {
 
     fn kinds(suspended: bool) -> [Kind; 3] {
         let uri: crate::model::ObjectUri = "file://a".parse().expect("a name");
-        let files = vec![PlayFile { uri: uri.clone(), media_type: None }];
-        let (format, first_timeout, idle_timeout) = (None, None, None);
-        let (audiodest, videodest) = (None, None);
-        let record = Record { dest: Some(uri), audiodest, videodest, format, suspended, first_timeout, idle_timeout };
+        let play = Play::new(vec![PlayFile::new(uri.clone())], suspended);
+        let record = Record { dest: Some(uri), suspended, ..Record::default() };
         let (first_digit, timer_runs) = (Some(Duration::from_secs(5)), false);
         [
-            Kind::Play { files, suspended, maxtime: None },
+            Kind::Play { play, maxtime: None },
             Kind::Record { record, maxtime: None },
             Kind::Collect(Collect { first_digit, timer_runs, noinput: Vec::new(), noinput_times: None }),
         ]
@@ -242,7 +335,9 @@ mod tests {
                         Reaction::Order(Order::Restart) => " restart",
                         Reaction::Order(Order::Terminate { .. }) => " stop",
                         Reaction::Over(_) => " over",
+                        Reaction::GoOn => " on",
                         Reaction::NoInput | Reaction::NoInputOver => " noinput",
+                        Reaction::Say(_) => " says",
                     };
                 }
                 table.push('\n');

@@ -1,12 +1,13 @@
 //! The inside of `<dialogstart>`: steps, groups and primitives from the element tree (RFC 5707 §9.6-9.8).
 
-use super::document::{Collect, Deed, Group, Kind, PlayFile, Primitive, Record, Send, Step};
+use super::document::{Collect, Deed, Group, Kind, Primitive, Send, Step};
 use super::fault::Code;
 use super::value::Checker;
 use super::vocabulary::{
     AUDIO, COLLECT, DETECT, DISCONNECT, DTMF, DTMFEXIT, EXIT, GROUP, GROUPEXIT, INNER_SEND, MEDIA, NOINPUT, NOMATCH,
     PATTERN, PLAY, PLAYEXIT, RECORD, RECORDEXIT, VIDEO, Word,
 };
+use super::work::{Play, PlayFile, Record};
 use super::xml::Element;
 
 impl Checker {
@@ -28,8 +29,12 @@ impl Checker {
         match element.own_name() {
             "play" => Some(self.play(element)),
             "record" => Some(self.record(element)),
+            "ft:receive" => Some(self.receive(element)),
+            "ft:send" => Some(self.send_files(element)),
             "collect" => Some(self.collect(element, &COLLECT)),
             "dtmf" => Some(self.collect(element, &DTMF)),
+            "transfer" => Some(self.transfer(element)),
+            "fileop" => self.fileop(element),
             _ => None,
         }
     }
@@ -54,7 +59,7 @@ impl Checker {
     }
 
     /// RFC 5707 §16.3.2 `sendType`: what stands in `<playexit>` and its like.
-    fn deeds(&mut self, element: Element<'_>, word: &Word) -> Vec<Deed> {
+    pub(super) fn deeds(&mut self, element: Element<'_>, word: &Word) -> Vec<Deed> {
         self.attributes(element, word);
         self.content(element, word);
         element.children().filter_map(|child| self.deed(child)).collect()
@@ -92,7 +97,7 @@ impl Checker {
             }
         }
         let suspended = element.attribute("initial") == Some("suspend");
-        let kind = Kind::Play { files, suspended, maxtime: self.time(element, "maxtime") };
+        let kind = Kind::Play { play: Play::new(files, suspended), maxtime: self.time(element, "maxtime") };
         Primitive { id: Self::text(element, "id"), kind, exit }
     }
 
@@ -100,11 +105,12 @@ impl Checker {
         let word = match element.own_name() {
             "audio" => &AUDIO,
             "video" => &VIDEO,
+            "ft:file" => return self.plain_file(element),
             _ => return None,
         };
         self.leaf(element, word);
         let media_type = element.attribute("format").and_then(media_type);
-        Some(PlayFile { uri: Self::uri(element, "uri")?, media_type })
+        Some(PlayFile { media_type, ..PlayFile::new(Self::uri(element, "uri")?) })
     }
 
     fn record(&mut self, element: Element<'_>) -> Primitive {
@@ -131,6 +137,7 @@ impl Checker {
             suspended: element.attribute("initial") == Some("suspend"),
             first_timeout: self.timer(element, "prespeech"),
             idle_timeout: self.timer(element, "postspeech"),
+            ..Record::default()
         };
         let kind = Kind::Record { record, maxtime: self.time(element, "maxtime") };
         Primitive { id: Self::text(element, "id"), kind, exit }

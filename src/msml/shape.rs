@@ -3,12 +3,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::model::ObjectUri;
 use crate::model::limits::MSML_NAMELIST;
+use crate::model::{FileRange, ObjectUri};
 
 use super::fault::{Code, quoted};
 use super::object::{INSTANCE_OCTETS, Identifier, is_instance, is_moml_name};
-use super::state;
+use super::transfer::{Place, Spot};
+use super::{shapes, state};
 
 /// One year: longer limits are typing errors, and the clock's sums stay far from overflow.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -64,6 +65,26 @@ pub enum Shape {
     Times,
     /// The same, and only once means something for a file.
     Once,
+    /// Where a file of a transfer lies.
+    Source,
+    /// Where it goes: a box as well.
+    Sink,
+    /// A number of octets, at least one.
+    Octets,
+    /// A small number.
+    Count,
+    /// A MIME type without parameters.
+    MediaType,
+    /// MIME types, `type/*` and `*`, separated by white space.
+    MediaTypes,
+    /// Octets of a file, counted from 1: RFC 5547 §6.
+    Range,
+    /// A digest as `ft.hash` has it.
+    Digest,
+    /// A date of RFC 5322.
+    Date,
+    /// The name of a file.
+    FileName,
 }
 
 /// What is wrong with a value.
@@ -88,6 +109,9 @@ impl Misfit {
 const INSTANCE: &str = "letters, digits and . : - _";
 const MOML_NAME: &str = "a letter or digit, then letters, digits and . _ -";
 const TIME: &str = "a time such as 30s or 500ms, at most a year";
+const SOURCE: &str = "xmsrp:, spool:/BOX/NAME, file:NAME, or an http: or https: URL";
+const SINK: &str =
+    "xmsrp://?file=NAME, spool:/BOX/NAME, spool:/BOX/ for a new name in it, file:NAME, or an http: or https: URL";
 const TIMES: &str = "a positive number, -1 or forever";
 
 impl Shape {
@@ -116,6 +140,16 @@ impl Shape {
             Self::Flag => "true or false",
             Self::Times => TIMES,
             Self::Once => "1",
+            Self::Source => SOURCE,
+            Self::Sink => SINK,
+            Self::Octets => "a number of octets",
+            Self::Count => "a number, at most 99",
+            Self::MediaType => "a type such as audio/wav, without parameters",
+            Self::MediaTypes => "types such as audio/wav, audio/* or *, separated by white space",
+            Self::Range => "octets such as 1-400 or 401-*",
+            Self::Digest => "sha-256: or sha-1: and the hexadecimal octets",
+            Self::Date => "a date such as Fri, 27 Nov 2026 10:00:00 +0000",
+            Self::FileName => "a name of one line, at most 255 letters",
         };
         words.to_owned()
     }
@@ -158,6 +192,19 @@ impl Shape {
             },
             Self::Flag => unless(matches!(value, "true" | "false")),
             Self::Times => unless(times(value).is_some()),
+            Self::Source => unless(Spot::read(value).is_some_and(|spot| !is_box(&spot))),
+            Self::Sink => unless(Spot::read(value).is_some()),
+            Self::Octets => unless(shapes::is_octets(value)),
+            Self::Count => unless(shapes::is_count(value)),
+            Self::MediaType => unless(shapes::is_media_type(value)),
+            Self::MediaTypes => {
+                let mut types = value.split_ascii_whitespace().peekable();
+                unless(types.peek().is_some() && types.all(shapes::is_media_range))
+            }
+            Self::Range => unless(shapes::is_range(value) && FileRange::parse(value).is_some()),
+            Self::Digest => unless(shapes::digest(value).is_some()),
+            Self::Date => unless(shapes::is_date(value)),
+            Self::FileName => unless(shapes::is_file_name(value)),
             Self::Once => match times(value) {
                 None => Some(Misfit::value(format!("expected {TIMES}"))),
                 Some(times) => (times != Some(NonZeroU32::MIN))
@@ -207,6 +254,10 @@ pub(super) fn times(text: &str) -> Option<Option<NonZeroU32>> {
         "-1" | "forever" => Some(None),
         number => number.parse().ok().map(Some),
     }
+}
+
+fn is_box(spot: &Spot) -> bool {
+    matches!(spot, Spot::Place(Place::Object(uri)) if uri.name().is_none())
 }
 
 pub(super) fn duration(text: &str, strict: bool) -> Option<Duration> {

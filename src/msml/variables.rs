@@ -26,16 +26,15 @@ impl Variables {
         namelist.iter().map(|name| (name.clone(), self.value(name).unwrap_or("undefined").to_owned())).collect()
     }
 
-    /// `record.len` is the latest recording's, `record.ID.len` that of the one so named, and a variable without a class
-    /// of its own (`ft.result`) the latest transfer's.
+    /// `record.len` is the latest recording's, `record.ID.len` that of the one so named. A variable without a class of its
+    /// own (`ft.result`) is the latest transfer's, and `ft.ID.result` that of the one so named.
     fn value(&self, name: &str) -> Option<&str> {
         let (class, rest) = name.split_once('.')?;
         let class = if class == "collect" { "dtmf" } else { class };
         let latest = self.outcomes.iter().rev();
-        if !["play", "record", "dtmf"].contains(&class) {
-            return latest.clone().find(|outcome| outcome.class != "dtmf")?.value(name);
-        }
-        let mut of_class = latest.filter(|outcome| outcome.class == class);
+        let shared = !["play", "record", "transfer", "dtmf"].contains(&class);
+        let is_of = |outcome: &&Outcome| if shared { outcome.class != "dtmf" } else { outcome.class == class };
+        let mut of_class = latest.filter(is_of);
         let named = of_class.clone().find_map(|outcome| {
             let own = rest.strip_prefix(outcome.id.as_deref()?)?.strip_prefix('.')?;
             outcome.value(&format!("{class}.{own}"))

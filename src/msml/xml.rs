@@ -10,16 +10,21 @@ use crate::model::limits::{MSML_ATTRIBUTES, MSML_DEPTH, MSML_ELEMENTS, MSML_NAME
 
 use super::fault::{Code, Fault, Position, quoted};
 use super::markup::{attributes, is_char, resolve, unescape};
+use super::vocabulary::file_word;
 
 /// RFC 5707 §18.3 announces this namespace, its schemas use none: both name our elements.
 const MSML_NAMESPACE: &str = "urn:ietf:params:xml:ns:msml";
+/// Our own package for files.
+const FILE_NAMESPACE: &str = "urn:restante:msml-file:1";
 const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// Which vocabulary an element belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Space {
-    /// MSML's: no namespace, or the one of RFC 5707 §18.3.
+    /// MSML's: no namespace, or the one of RFC 5707 §18.3; and the words of our package for files.
     Msml,
+    /// The namespace of that package. Its words stand in the vocabulary under the prefix `ft`, whatever theirs is.
+    File,
     /// `xml:`.
     Xml,
     /// Another one.
@@ -49,7 +54,7 @@ pub(super) struct Tree<'a> {
 
 #[derive(Debug)]
 struct Node<'a> {
-    /// Without its prefix.
+    /// Without its prefix, but for a word of our package for files.
     name: &'a str,
     space: Space,
     /// Where its attributes end; they begin where those of the element before end.
@@ -71,7 +76,7 @@ impl<'t> Element<'t> {
         &self.tree.nodes[self.index]
     }
 
-    /// Without its prefix.
+    /// Without its prefix, but for a word of our package for files.
     pub(super) fn name(self) -> &'t str {
         self.node().name
     }
@@ -354,21 +359,26 @@ impl<'a> Builder<'a> {
         }
         // Slices of the text rather than of the event, so that they outlive it.
         let inside = self.text.get(start + 1..start + 1 + tag.len()).unwrap_or_default();
-        let (name, rest) = inside.split_at_checked(tag.name().as_ref().len()).unwrap_or((inside, ""));
-        let (prefix, local) = split(name).ok_or_else(|| self.refuse(format!("{} is not a name", quoted(name))))?;
+        let (written_name, rest) = inside.split_at_checked(tag.name().as_ref().len()).unwrap_or((inside, ""));
+        let Some((prefix, local)) = split(written_name) else {
+            return Err(self.refuse(format!("{} is not a name", quoted(written_name))));
+        };
         let mut written = std::mem::take(&mut self.written);
         attributes(rest, &mut written).map_err(|reason| self.refuse(reason))?;
         if written.len() > MSML_ATTRIBUTES {
             return Err(self.refuse(format!("an element may have {MSML_ATTRIBUTES} attributes")));
         }
         self.bind(&written)?;
-        let space = self.space(prefix)?;
+        let (name, space) = match self.space(prefix)? {
+            Space::File => file_word(local).map_or((local, Space::File), |word| (word, Space::Msml)),
+            space => (local, space),
+        };
         self.own_attributes(&written)?;
         self.written = written;
         let (position, index) = (self.at.position, self.tree.nodes.len());
         let attributes = u32::try_from(self.tree.attributes.len()).unwrap_or(u32::MAX);
         self.open.push(index);
-        self.tree.nodes.push(Node { name: local, space, attributes, end: 0, position });
+        self.tree.nodes.push(Node { name, space, attributes, end: 0, position });
         Ok(())
     }
 
@@ -392,6 +402,7 @@ impl<'a> Builder<'a> {
             }
             let space = match uri.as_ref() {
                 "" | MSML_NAMESPACE => Space::Msml,
+                FILE_NAMESPACE => Space::File,
                 XML_NAMESPACE => Space::Xml,
                 _ => Space::Foreign,
             };

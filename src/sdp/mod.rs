@@ -35,7 +35,7 @@ pub use answer::{LocalStream, StreamOffer, Verdict, Wish, answer, is_control, re
 pub use cema::{Names, route_answer, route_offer, unknown_names};
 pub use description::{Attribute, Description, LocalSession, Media, Origin};
 pub use error::{FileError, SdpError, Unsupported};
-pub use file::{FileOffer, FileRange, numeric_zone};
+pub use file::{FileOffer, numeric_zone};
 pub use fingerprint::{Fingerprint, HashFunction};
 pub use msrp::{Carriage, Direction, Role, Route, Setup, Terms};
 pub use offer::{AgreedStream, OfferedStream, capabilities, offer, read_answer, reoffer, repath};

@@ -25,6 +25,7 @@ mod layout;
 mod locked;
 mod no_files;
 mod objects;
+mod picture;
 mod receipt;
 mod record;
 pub mod recover;

@@ -171,6 +171,12 @@ impl Board {
         self.request("INFO", call.number, &call.to, "application/msml+xml", &document)
     }
 
+    /// MSML on the call, and all that follows from it.
+    pub(crate) fn say(&mut self, call: &Call, commands: &str) -> Vec<Output> {
+        let document = format!("<msml version=\"1.1\" xmlns:ft=\"urn:restante:msml-file:1\">{commands}</msml>");
+        self.request("INFO", call.number, &call.to, "application/msml+xml", &document)
+    }
+
     /// MSML on the call, and the whole answer.
     pub(crate) fn info(&mut self, call: &Call, kind: &str, document: &str) -> String {
         let outputs = self.request("INFO", call.number, &call.to, kind, document);

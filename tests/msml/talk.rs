@@ -1,4 +1,5 @@
 //! A conversation with an interpreter, each output as one line, each document checked against the schemas.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -100,6 +101,7 @@ impl Talk {
                         let files: Vec<String> = play.files.iter().map(|file| file.uri.to_string()).collect();
                         format!("play {}{}", files.join(" "), mood(play.suspended))
                     }
+                    Work::File(work) => format!("file {work:?}"),
                 };
                 format!("start {}: {what}", primitive.0)
             }

@@ -70,6 +70,7 @@ impl World {
             Output::Happened(order, happening) => self.happened(id.node, order, happening),
             Output::Fetch(ticket, _) => return Some(Input::Fetched(ticket, Err("there is no web here".to_owned()))),
             Output::Drained => self.drained(id),
+            Output::Delete(..) => unreachable!("no script of the simulation deletes"),
             Output::Resolve(..) => unreachable!("no trunk of the simulation speaks CEMA"),
         }
         None
@@ -97,6 +98,7 @@ impl World {
             Query::Select(mailbox, selector) => {
                 process.spool.select_one(mailbox.box_name(), &selector).map(Found::Object)
             }
+            Query::Picture(uri) => process.spool.picture(&uri).map(Found::Picture),
             Query::Waiting(file) => Ok(Found::Waiting(process.spool.waiting(&file))),
         };
         let input = Input::Found(ticket, found.map_err(|error| error.to_string()));

@@ -11,9 +11,6 @@ use crate::model::{FileInfo, Instant, Machine, Now, Outbox, Ranges};
 use crate::msrp::{self, AbortReason, Connection, InboundKey, StatusCode};
 use crate::spool::{SealError, Sealed, StageError};
 
-/// The engine hears of progress once per so many octets: often enough for a progress bar, seldom enough for its queue.
-const TELL_EVERY_OCTETS: u64 = 1024 * 1024;
-
 /// One inbound message that has its grant.
 #[derive(Debug)]
 struct Inbound {
@@ -26,6 +23,10 @@ struct Inbound {
     received: u64,
     /// What the engine was last told of it.
     told: u64,
+    tell_every: u64,
+    incremental: bool,
+    /// Nobody could go on with it: its octets are not kept.
+    afresh: bool,
     durable: u64,
     /// The stage has octets of an earlier session, whose sender may have been told that they are durable.
     resumed: bool,
@@ -173,6 +174,9 @@ impl Link {
             last_octet: now.instant,
             received: 0,
             told: 0,
+            tell_every: grant.tell_every,
+            incremental: grant.incremental,
+            afresh: grant.plan.resume_key.is_none() && grant.plan.file_key.is_none(),
             durable: 0,
             resumed: false,
             step: Step::Opening,
@@ -221,7 +225,7 @@ impl Link {
             if let Some(inbound) = self.inbound.get_mut(&message) {
                 inbound.received += octets as u64;
                 inbound.last_octet = now.instant;
-                if inbound.told == 0 || inbound.received >= inbound.told + TELL_EVERY_OCTETS {
+                if inbound.told == 0 || inbound.received >= inbound.told.saturating_add(inbound.tell_every) {
                     inbound.told = inbound.received;
                     out.push(Output::Notice(Notice::Received(message, inbound.received)));
                 }
@@ -323,7 +327,7 @@ impl Link {
     /// reason may pass; a full disk gets them back at once.
     fn lose(&mut self, message: InboundKey, why: ReceiveFailure, out: &mut Outbox<Output>) {
         let Some(inbound) = self.inbound.remove(&message) else { return };
-        let keep = inbound.durable > 0 || inbound.resumed || why.resumable();
+        let keep = (inbound.durable > 0 || inbound.resumed || why.resumable()) && !inbound.afresh;
         out.push(if keep { Output::Suspend(message) } else { Output::Discard(message) });
         out.push(Output::Notice(Notice::Lost(message, why, inbound.received)));
     }
@@ -436,7 +440,12 @@ impl Link {
             msrp::Output::Write { message, offset, octets } => {
                 Output::Write(message, offset.saturating_add(self.offset(message)), octets)
             }
-            msrp::Output::SyncWanted { message } => Output::Sync(message),
+            msrp::Output::SyncWanted { message } => {
+                if self.inbound.get(&message).is_some_and(|inbound| !inbound.incremental) {
+                    return; // the commit makes it durable, and its report is the only one
+                }
+                Output::Sync(message)
+            }
             msrp::Output::Complete { message, total } => return self.complete(message, total, out),
             msrp::Output::Aborted { message, why, ranges, total } => {
                 return self.aborted(message, why, &ranges, total, out);

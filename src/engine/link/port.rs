@@ -57,6 +57,10 @@ pub struct Grant {
     pub wrapped_types: Option<Vec<String>>,
     /// Longest pause between two pieces before the message counts as failed.
     pub idle: Duration,
+    /// The engine hears of progress after so many octets.
+    pub tell_every: u64,
+    /// Whether ranges are reported as soon as they are durable, before the whole is committed (RFC 4975 §7.1.3).
+    pub incremental: bool,
 }
 
 /// What the engine tells a link.

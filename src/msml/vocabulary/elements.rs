@@ -3,13 +3,18 @@
 use super::{Attribute, Need, Package, Shape, Slot, Word, inert, last, may, must, one, should, some};
 
 /// RFC 5707 §9.6: what may run in a dialog.
-const STEPS: &[Slot] =
-    &[some(Need::Never, &["play", "record", "collect", "dtmf", "group", "send"]), last(&["exit", "disconnect"])];
+const STEPS: &[Slot] = &[
+    some(
+        Need::Never,
+        &["play", "record", "ft:receive", "ft:send", "transfer", "fileop", "collect", "dtmf", "group", "send"],
+    ),
+    last(&["exit", "disconnect"]),
+];
 /// RFC 5707 §16.3.2 `sendType`: what stands in `<playexit>` and its like.
-const DEEDS: &[Slot] = &[some(Need::Never, &["send"]), last(&["exit", "disconnect"])];
+pub(super) const DEEDS: &[Slot] = &[some(Need::Never, &["send"]), last(&["exit", "disconnect"])];
 
 const MARK: Attribute = may("mark", Shape::Mark, "comes back in the result if a later command fails");
-const ID: Attribute = may("id", Shape::Id, "names the primitive for events and variables");
+pub(super) const ID: Attribute = may("id", Shape::Id, "names the primitive for events and variables");
 const NAMELIST: Attribute = may("namelist", Shape::Namelist, "variables to report; what is unset is \"undefined\"");
 
 /// §7.1
@@ -96,7 +101,7 @@ pub const INNER_SEND: Word = Word {
         must(
             "target",
             Shape::InnerName,
-            "play, record, dtmf or collect, with .ID if there are several; group; anything else is the client",
+            "play, record, receive, send, transfer, dtmf or collect, with .ID if there are several; group; anything else is the client",
         ),
         NAMELIST,
     ],
@@ -149,7 +154,7 @@ pub const PLAY: Word = Word {
         inert("xml:lang", Shape::Tongue),
     ],
     filled: Need::Never,
-    content: &[some(Need::Always, &["audio", "video", "media"]), one(&["playexit"])],
+    content: &[some(Need::Always, &["audio", "video", "media", "ft:file"]), one(&["playexit"])],
 };
 
 const FILE: Attribute = must("uri", Shape::Object, "the file");
@@ -208,7 +213,7 @@ pub const MEDIA: Word = Word {
     content: &[some(Need::Always, &["audio", "video"])],
 };
 
-const fn ending(name: &'static str, rule: &'static str, package: Package, meaning: &'static str) -> Word {
+pub(super) const fn ending(name: &'static str, rule: &'static str, package: Package, meaning: &'static str) -> Word {
     Word { name, package, rule, meaning, attributes: &[], filled: Need::Strict, content: DEEDS }
 }
 
@@ -224,7 +229,11 @@ pub const RECORD: Word = Word {
     meaning: "Receives one file into the spool. It completes when the file is committed.",
     attributes: &[
         ID,
-        may("append", Shape::Flag, "true is not supported: a committed object never changes"),
+        may(
+            "append",
+            Shape::Flag,
+            "true is not supported: a committed object never changes; <fileop> can put one behind another",
+        ),
         may("dest", Shape::Place, "where the file goes; a box has a new name made"),
         may("audiodest", Shape::Place, "where it goes if its type is audio/..."),
         may("videodest", Shape::Place, "where it goes if its type is video/..."),
@@ -338,7 +347,10 @@ pub const GROUP: Word = Word {
         ),
     ],
     filled: Need::Never,
-    content: &[some(Need::Always, &["play", "record", "collect", "dtmf"]), one(&["groupexit"])],
+    content: &[
+        some(Need::Always, &["play", "record", "ft:receive", "ft:send", "transfer", "fileop", "collect", "dtmf"]),
+        one(&["groupexit"]),
+    ],
 };
 
 /// §9.8.2
@@ -429,39 +441,3 @@ pub const AUDITRESULT: Word = said(
     &[must("targetid", Shape::Text, "the connection")],
     &[],
 );
-
-/// All of them.
-pub const WORDS: &[&Word] = &[
-    &MSML,
-    &SEND,
-    &AUDIT,
-    &DIALOGSTART,
-    &DIALOGEND,
-    &MOML,
-    &INNER_SEND,
-    &EXIT,
-    &DISCONNECT,
-    &PLAY,
-    &AUDIO,
-    &VIDEO,
-    &MEDIA,
-    &PLAYEXIT,
-    &RECORD,
-    &RECORDEXIT,
-    &COLLECT,
-    &DTMF,
-    &PATTERN,
-    &DETECT,
-    &NOINPUT,
-    &NOMATCH,
-    &DTMFEXIT,
-    &GROUP,
-    &GROUPEXIT,
-    &RESULT,
-    &DESCRIPTION,
-    &DIALOGID,
-    &AUDITRESULT,
-    &EVENT,
-    &NAME,
-    &VALUE,
-];

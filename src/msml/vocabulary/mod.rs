@@ -1,16 +1,26 @@
 //! Every word of MSML that this server knows, in one table: requests are checked by it, and the manual is made of it.
 
 mod elements;
+mod files;
 mod outcomes;
+mod transfer;
 mod unspoken;
 
 pub use elements::*;
+pub(in crate::msml) use files::file_word;
+pub use files::{
+    FT_FILE, FT_OBJ, FT_ONCOMPLETE, FT_ONOBJECT, FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE, FT_RECEIVEEXIT, FT_SEND,
+    FT_SENDEXIT,
+};
 pub use outcomes::{NOTICES, OUTCOMES, Outcome, VARIABLES, Variable, is_outcome, is_variable};
+pub use transfer::{
+    CONTENT, FILEOBJ, FILEOP, MESSAGEOBJ, TRANSFER, TRANSFEREXIT, TRANSFEROBJDONE, TRANSFEROBJSTART, TRANSFERSTART,
+};
 pub use unspoken::UNSPOKEN;
 
 pub use super::shape::Shape;
 
-/// A package of RFC 5707 §4.1.
+/// A package in the sense of RFC 5707 §4.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Package {
     /// §7
@@ -33,6 +43,10 @@ pub enum Package {
     Fax,
     /// §10
     Audit,
+    /// Ours
+    File,
+    /// Not of the RFC: the elements by which the commercial server moves files.
+    Transfer,
 }
 
 impl Package {
@@ -49,6 +63,8 @@ impl Package {
             Self::FaxDetection => "MSML Dialog Fax Detection",
             Self::Fax => "MSML Dialog Fax Send/Receive",
             Self::Audit => "MSML Audit",
+            Self::Transfer => "file transfer",
+            Self::File => "Restante's package for files",
         }
     }
 }
@@ -160,6 +176,61 @@ const fn some(need: Need, names: &'static [&'static str]) -> Slot {
 const fn last(names: &'static [&'static str]) -> Slot {
     Slot { names, need: Need::Never, many: false, closes: true }
 }
+
+/// All of them.
+pub const WORDS: &[&Word] = &[
+    &MSML,
+    &SEND,
+    &AUDIT,
+    &DIALOGSTART,
+    &DIALOGEND,
+    &MOML,
+    &INNER_SEND,
+    &EXIT,
+    &DISCONNECT,
+    &PLAY,
+    &AUDIO,
+    &VIDEO,
+    &MEDIA,
+    &PLAYEXIT,
+    &RECORD,
+    &RECORDEXIT,
+    &COLLECT,
+    &DTMF,
+    &PATTERN,
+    &DETECT,
+    &NOINPUT,
+    &NOMATCH,
+    &DTMFEXIT,
+    &GROUP,
+    &GROUPEXIT,
+    &TRANSFER,
+    &FILEOBJ,
+    &MESSAGEOBJ,
+    &CONTENT,
+    &TRANSFERSTART,
+    &TRANSFEROBJSTART,
+    &TRANSFEROBJDONE,
+    &TRANSFEREXIT,
+    &FILEOP,
+    &FT_RECEIVE,
+    &FT_SEND,
+    &FT_OBJ,
+    &FT_FILE,
+    &FT_ONSTART,
+    &FT_ONPROGRESS,
+    &FT_ONOBJECT,
+    &FT_ONCOMPLETE,
+    &FT_RECEIVEEXIT,
+    &FT_SENDEXIT,
+    &RESULT,
+    &DESCRIPTION,
+    &DIALOGID,
+    &AUDITRESULT,
+    &EVENT,
+    &NAME,
+    &VALUE,
+];
 
 /// Whether we speak an element of this name.
 pub(in crate::msml) fn is_spoken(name: &str) -> bool {

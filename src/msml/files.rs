@@ -1,0 +1,127 @@
+//! The primitives of our package for files: `<ft:receive>` and `<ft:send>` from the element tree.
+
+use std::time::Duration;
+
+use crate::model::FileRange;
+use crate::model::limits::TELL_EVERY_OCTETS;
+
+use super::document::{Deed, Kind, Primitive};
+use super::fault::Code;
+use super::shapes;
+use super::status::{Every, Told};
+use super::value::Checker;
+use super::vocabulary::{
+    FT_FILE, FT_OBJ, FT_ONCOMPLETE, FT_ONOBJECT, FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE, FT_RECEIVEEXIT, FT_SEND,
+    FT_SENDEXIT,
+};
+use super::work::{Play, PlayFile, Record};
+use super::xml::Element;
+
+/// Between two attempts, if the script names no time.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
+
+impl Checker {
+    pub(super) fn receive(&mut self, element: Element<'_>) -> Primitive {
+        self.attributes(element, &FT_RECEIVE);
+        self.content(element, &FT_RECEIVE);
+        if Self::flag(element, "append") {
+            let message = "append=\"true\": a committed object never changes";
+            self.fault(element, Code::UnsupportedAttribute, message);
+        }
+        let (told, exit) = self.requests(element);
+        let types = element.attribute("types").unwrap_or_default();
+        let record = Record {
+            dest: Self::uri(element, "dest"),
+            first_timeout: self.timer(element, "firsttimeout"),
+            idle_timeout: self.timer(element, "idletimeout"),
+            overwrite: Self::flag(element, "overwrite"),
+            max_size: Self::octets(element, "max-size"),
+            types: types.split_ascii_whitespace().map(str::to_owned).collect(),
+            needs_digest: element.attribute("verify") == Some("required"),
+            afresh: element.attribute("resume") == Some("false"),
+            reports_whole: element.attribute("report") == Some("whole"),
+            expires: self.time(element, "expires"),
+            watched: watched(told),
+            ..Record::default()
+        };
+        let kind = Kind::Receive { record, maxtime: self.time(element, "maxtime"), told };
+        Primitive { id: Self::text(element, "id"), kind, exit }
+    }
+
+    pub(super) fn send_files(&mut self, element: Element<'_>) -> Primitive {
+        self.attributes(element, &FT_SEND);
+        self.content(element, &FT_SEND);
+        let (told, exit) = self.requests(element);
+        let objects = element.children().filter(|child| child.own_name() == FT_OBJ.name);
+        let files = objects.filter_map(|object| self.object(object)).collect();
+        let play = Play {
+            unreported: element.attribute("report") == Some("none"),
+            retry: element.attribute("retry").and_then(|retry| retry.parse().ok()).unwrap_or(0),
+            delay: self.time(element, "delay").unwrap_or(RETRY_DELAY),
+            watched: watched(told),
+            ..Play::new(files, false)
+        };
+        Primitive { id: Self::text(element, "id"), kind: Kind::Send { play, told }, exit }
+    }
+
+    /// `<ft:file>` in a `<play>`.
+    pub(super) fn plain_file(&mut self, element: Element<'_>) -> Option<PlayFile> {
+        self.leaf(element, &FT_FILE);
+        Self::uri(element, "uri").map(PlayFile::new)
+    }
+
+    fn object(&mut self, element: Element<'_>) -> Option<PlayFile> {
+        self.leaf(element, &FT_OBJ);
+        Some(PlayFile {
+            name: Self::text(element, "name"),
+            media_type: Self::text(element, "type"),
+            disposition: Self::text(element, "disposition"),
+            created: Self::text(element, "date"),
+            range: element.attribute("range").and_then(FileRange::parse),
+            icon: Self::uri(element, "icon"),
+            delete: Self::flag(element, "delete"),
+            digest: element.attribute("hash").and_then(shapes::digest),
+            ..PlayFile::new(Self::uri(element, "uri")?)
+        })
+    }
+
+    /// Status requests, and what runs at the end.
+    fn requests(&mut self, element: Element<'_>) -> (Told, Vec<Deed>) {
+        let (mut told, mut exit) = (Told::default(), Vec::new());
+        for child in element.children() {
+            match child.own_name() {
+                "ft:onstart" => {
+                    self.leaf(child, &FT_ONSTART);
+                    told.start = true;
+                }
+                "ft:onprogress" => {
+                    self.leaf(child, &FT_ONPROGRESS);
+                    let (octets, interval) = (Self::octets(child, "bytes"), self.time(child, "interval"));
+                    let neither = octets.is_none() && interval.is_none();
+                    told.progress = Some(Every { octets: octets.or(neither.then_some(TELL_EVERY_OCTETS)), interval });
+                }
+                "ft:onobject" => {
+                    self.leaf(child, &FT_ONOBJECT);
+                    told.object = true;
+                }
+                "ft:oncomplete" => {
+                    self.leaf(child, &FT_ONCOMPLETE);
+                    told.complete = true;
+                }
+                "ft:receiveexit" => exit = self.deeds(child, &FT_RECEIVEEXIT),
+                "ft:sendexit" => exit = self.deeds(child, &FT_SENDEXIT),
+                _ => {}
+            }
+        }
+        (told, exit)
+    }
+
+    fn octets(element: Element<'_>, name: &str) -> Option<u64> {
+        element.attribute(name)?.parse().ok()
+    }
+}
+
+/// How finely its owner has to count.
+fn watched(told: Told) -> Option<u64> {
+    told.progress.map(|every| every.octets.unwrap_or(TELL_EVERY_OCTETS))
+}

@@ -1,0 +1,154 @@
+//! The elements of our own package for files. Their namespace is `urn:restante:msml-file:1`; the prefix may be any.
+
+use super::elements::{DEEDS, ID};
+use super::{Attribute, Need, Package, Shape, Slot, Word, may, must, one, some};
+
+const RULE: &str = "msml-dialog-file";
+
+const fn word(
+    name: &'static str,
+    meaning: &'static str,
+    attributes: &'static [Attribute],
+    content: &'static [Slot],
+) -> Word {
+    Word { name, package: Package::File, rule: RULE, meaning, attributes, filled: Need::Never, content }
+}
+
+const fn ending(name: &'static str, meaning: &'static str) -> Word {
+    Word { filled: Need::Strict, ..word(name, meaning, &[], DEEDS) }
+}
+
+/// One file comes in.
+pub const FT_RECEIVE: Word = word(
+    "ft:receive",
+    "Receives one file into the spool. It is over when the file is committed, or cannot be; ft.result says which.",
+    &[
+        ID,
+        must("dest", Shape::Place, "where the file goes; a box has a new name made"),
+        may("overwrite", Shape::Flag, "true replaces an object of that name once the new one is committed"),
+        may("append", Shape::Flag, "true is not supported: a committed object never changes"),
+        may("max-size", Shape::Octets, "a larger file is refused: ft.toolarge. It can only be less than msrp.max_size"),
+        may("types", Shape::MediaTypes, "a file of another type is refused: ft.badtype"),
+        may(
+            "verify",
+            Shape::OneOf(&["declared", "required"]),
+            "what the sender declares is always checked; required refuses a file of which it declares no digest",
+        ),
+        may(
+            "resume",
+            Shape::Flag,
+            "false uses nothing that came in an earlier session, and keeps nothing for a later one",
+        ),
+        may("firsttimeout", Shape::Time, "how long the first octet may take; 0s is for ever"),
+        may("idletimeout", Shape::Time, "how long the sender may pause between octets; 0s is the usual limit"),
+        may("maxtime", Shape::Limit, "limit of the transfer once it has its stream; without it, control.maxtime"),
+        may(
+            "report",
+            Shape::OneOf(&["ranges", "whole"]),
+            "a sender that asks for reports hears of each range that is durable, or of the committed file alone",
+        ),
+        may("expires", Shape::Limit, "how long the object is to be kept; it is written into its envelope"),
+    ],
+    &[
+        one(&["ft:onstart"]),
+        one(&["ft:onprogress"]),
+        one(&["ft:onobject"]),
+        one(&["ft:oncomplete"]),
+        one(&["ft:receiveexit"]),
+    ],
+);
+
+/// Files go out.
+pub const FT_SEND: Word = word(
+    "ft:send",
+    "Sends files to the connection, one message each, in their order. The first that fails ends it.",
+    &[
+        ID,
+        may(
+            "report",
+            Shape::OneOf(&["whole", "none"]),
+            "whole asks for the peer's success REPORT and waits for it; for none, its last 200 is enough",
+        ),
+        may("retry", Shape::Count, "how often a file is tried again that the peer or the path has failed"),
+        may("delay", Shape::Time, "how long after; without it, 5s"),
+    ],
+    &[
+        some(Need::Always, &["ft:obj"]),
+        one(&["ft:onstart"]),
+        one(&["ft:onprogress"]),
+        one(&["ft:onobject"]),
+        one(&["ft:oncomplete"]),
+        one(&["ft:sendexit"]),
+    ],
+);
+
+/// One of them.
+pub const FT_OBJ: Word = word(
+    "ft:obj",
+    "A file to send. What it says of the file, the peer is told instead of what came with it.",
+    &[
+        must("uri", Shape::Object, "the file"),
+        may("name", Shape::FileName, "its name"),
+        may("type", Shape::MediaType, "its MIME type"),
+        may("disposition", Shape::OneOf(&["render", "attachment"]), "what is to be done with it"),
+        may("range", Shape::Range, "the octets to send, counted from 1"),
+        may("hash", Shape::Digest, "a file with another digest is not sent: ft.hashmismatch"),
+        may("icon", Shape::Object, "the picture to show for it, where the file has a stream of its own"),
+        may("date", Shape::Date, "when it was made"),
+        may("delete", Shape::Flag, "true deletes the object once the peer has it"),
+    ],
+    &[],
+);
+
+/// A file of any type in a `<play>`.
+pub const FT_FILE: Word =
+    word("ft:file", "In a plain <play>: a file to send.", &[must("uri", Shape::Object, "the file")], &[]);
+
+/// Status request.
+pub const FT_ONSTART: Word = word("ft:onstart", "Asks for the event ft.start when a file begins to move.", &[], &[]);
+
+/// Status request.
+pub const FT_ONPROGRESS: Word = word(
+    "ft:onprogress",
+    "Asks for the event ft.progress while a file moves; with neither attribute, once a mebibyte.",
+    &[
+        may(
+            "bytes",
+            Shape::Octets,
+            "once so many octets have moved, but not more often than for 64 KiB or four times a second",
+        ),
+        may("interval", Shape::Limit, "once such a time has passed, whether or not anything has moved"),
+    ],
+    &[],
+);
+
+/// Status request.
+pub const FT_ONOBJECT: Word =
+    word("ft:onobject", "Asks for the event ft.object when a file has stopped moving, well or not.", &[], &[]);
+
+/// Status request.
+pub const FT_ONCOMPLETE: Word =
+    word("ft:oncomplete", "Asks for the event ft.complete when the primitive is over.", &[], &[]);
+
+/// Exit.
+pub const FT_RECEIVEEXIT: Word = ending("ft:receiveexit", "Runs when the receive is over, however it ended.");
+
+/// Exit.
+pub const FT_SENDEXIT: Word = ending("ft:sendexit", "Runs when the send is over, however it ended.");
+
+/// The word of this name in the package's namespace, as the vocabulary writes it.
+pub(in crate::msml) fn file_word(local: &str) -> Option<&'static str> {
+    const WORDS: [&Word; 10] = [
+        &FT_RECEIVE,
+        &FT_SEND,
+        &FT_OBJ,
+        &FT_FILE,
+        &FT_ONSTART,
+        &FT_ONPROGRESS,
+        &FT_ONOBJECT,
+        &FT_ONCOMPLETE,
+        &FT_RECEIVEEXIT,
+        &FT_SENDEXIT,
+    ];
+    WORDS.iter().map(|word| word.name).find(|name| name.strip_prefix("ft:") == Some(local))
+}
