@@ -147,7 +147,7 @@ impl Job<'_> {
         let mut source = self.source()?;
         let moved = match &self.work.dest {
             None => Moved::default(),
-            Some(Place::Object(dest)) => self.into_spool(&mut source, dest)?,
+            Some(Place::Object(dest)) => self.to_spool(&mut source, dest)?,
             Some(Place::Url(dest)) => self.to_site(&mut source, dest)?,
         };
         let Some(object) = source.object.filter(|_| self.work.delete) else { return Ok(moved) };
@@ -240,7 +240,7 @@ impl Job<'_> {
         }
     }
 
-    fn into_spool(&self, source: &mut Source, dest: &ObjectUri) -> Result<Moved, FileFailure> {
+    fn to_spool(&self, source: &mut Source, dest: &ObjectUri) -> Result<Moved, FileFailure> {
         let spool = &self.mover.spool;
         let before = if self.work.append { spool.find(dest).map_err(stored)? } else { None };
         let known = source.size.unwrap_or(0) + before.as_ref().map_or(0, |object| object.envelope().size());

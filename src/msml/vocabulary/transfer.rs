@@ -1,6 +1,6 @@
 //! The elements of the transfer package: in no namespace, as scripts for the commercial server have them.
 
-use super::elements::{DEEDS, ID, ending};
+use super::elements::{ID, ending};
 use super::{Attribute, Need, Package, Shape, Word, may, must, one, some};
 
 const RULE: &str = "the transfer package";
