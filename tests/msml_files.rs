@@ -69,8 +69,9 @@ fn every_attribute_of_a_receive_is_read() {
         expires: Some(Duration::from_secs(3600)),
         ..Record::default()
     };
+    let record = Box::new(record);
     assert_eq!(only(full), Kind::Receive { record, maxtime: Some(Duration::from_secs(60)), told });
-    let record = Record { dest: Some(uri("spool:/bob/")), ..Record::default() };
+    let record = Box::new(Record { dest: Some(uri("spool:/bob/")), ..Record::default() });
     let bare = Kind::Receive { record, maxtime: None, told: Told::default() };
     assert_eq!(only("<ft:receive dest=\"spool:/bob/\"/>"), bare);
     let plain = "<ft:receive dest=\"spool:/bob/\" verify=\"declared\" resume=\"true\" report=\"ranges\"/>";

@@ -34,7 +34,7 @@ pub struct Engine {
     pub(super) writers: HashMap<String, (LinkId, InboundKey)>,
     pub(super) recorders: HashMap<PrimitiveKey, Recorder>,
     /// Records that wait for the stream of a re-INVITE.
-    pub(super) asking: HashMap<PrimitiveKey, (CallKey, msml::Record)>,
+    pub(super) asking: HashMap<PrimitiveKey, (CallKey, Box<msml::Record>)>,
     pub(super) plays: HashMap<PrimitiveKey, Play>,
     /// Files that move without a peer, and since when.
     pub(super) moving: HashMap<PrimitiveKey, (Ticket, Instant)>,

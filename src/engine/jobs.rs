@@ -108,7 +108,7 @@ pub(super) struct Receipt {
 #[derive(Debug)]
 pub(super) struct Recorder {
     pub(super) session: SessionKey,
-    pub(super) work: Record,
+    pub(super) work: Box<Record>,
     pub(super) held: bool,
     pub(super) message: Option<(LinkId, InboundKey)>,
 }

@@ -352,8 +352,8 @@ fn ready(file: PlayFile, found: Result<Option<Committed>, String>) -> Result<Rea
     let mut info = envelope.file.clone();
     let told =
         [(&mut info.name, file.name), (&mut info.disposition, file.disposition), (&mut info.created, file.created)];
-    told.into_iter().for_each(|(known, told)| *known = told.or(known.take()));
-    let kind = file.media_type.or(info.media_type.take());
+    told.into_iter().for_each(|(known, told)| *known = told.or_else(|| known.take()));
+    let kind = file.media_type.or_else(|| info.media_type.take());
     info.media_type = Some(kind.unwrap_or_else(|| OCTET_STREAM.to_owned()));
     let icon = envelope.icon.clone();
     let (range, delete) = (file.range, file.delete);

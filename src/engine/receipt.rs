@@ -67,7 +67,7 @@ impl Engine {
         let selected = stream.file.as_ref().and_then(|file| file.info.media_type.as_deref());
         let own_dest = |work: &msml::Record| work.dest_for(selected.unwrap_or(&waiting.head.content_type)).cloned();
         let mut misfit = None;
-        let mut work = msml::Record::default();
+        let mut work = Box::<msml::Record>::default();
         let wanted = match (stream.recorder, call.purpose) {
             (Some(primitive), _) => {
                 work = self.recorders.get(&primitive).filter(|recorder| idle && !recorder.held)?.work.clone();

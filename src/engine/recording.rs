@@ -20,7 +20,7 @@ impl Engine {
         now: Now,
         primitive: PrimitiveKey,
         conn: &str,
-        work: Record,
+        work: Box<Record>,
         out: &mut Outbox<Output>,
     ) {
         let call = self.board.by_tag(conn);
@@ -44,7 +44,7 @@ impl Engine {
         now: Now,
         primitive: PrimitiveKey,
         session: SessionKey,
-        work: Record,
+        work: Box<Record>,
         out: &mut Outbox<Output>,
     ) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };

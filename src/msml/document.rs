@@ -142,14 +142,14 @@ pub enum Kind {
     /// RFC 5707 §9.7.4: receive a file.
     Record {
         /// What and where to.
-        record: Record,
+        record: Box<Record>,
         /// Limit of the whole.
         maxtime: Option<Duration>,
     },
     /// `<ft:receive>`: receive a file.
     Receive {
         /// What and where to.
-        record: Record,
+        record: Box<Record>,
         /// Limit of the whole.
         maxtime: Option<Duration>,
         /// What the client wants to hear of it.

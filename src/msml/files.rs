@@ -44,7 +44,7 @@ impl Checker {
             watched: watched(told),
             ..Record::default()
         };
-        let kind = Kind::Receive { record, maxtime: self.time(element, "maxtime"), told };
+        let kind = Kind::Receive { record: Box::new(record), maxtime: self.time(element, "maxtime"), told };
         Primitive { id: Self::text(element, "id"), kind, exit }
     }
 
@@ -98,7 +98,8 @@ impl Checker {
                     self.leaf(child, &FT_ONPROGRESS);
                     let (octets, interval) = (Self::octets(child, "bytes"), self.time(child, "interval"));
                     let neither = octets.is_none() && interval.is_none();
-                    told.progress = Some(Every { octets: octets.or(neither.then_some(TELL_EVERY_OCTETS)), interval });
+                    told.progress =
+                        Some(Every { octets: octets.or_else(|| neither.then_some(TELL_EVERY_OCTETS)), interval });
                 }
                 "ft:onobject" => {
                     self.leaf(child, &FT_ONOBJECT);

@@ -151,7 +151,7 @@ impl Ongoing {
 fn work(what: &Move) -> Work {
     match what {
         Move::Send(file) => Work::Play(Play::new(vec![*file.clone()], false)),
-        Move::Receive(record) => Work::Record(*record.clone()),
+        Move::Receive(record) => Work::Record(record.clone()),
         Move::File(work) => Work::File(work.clone()),
     }
 }

@@ -209,7 +209,7 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Receive a file.
-    Record(Record),
+    Record(Box<Record>),
     /// Send files in order.
     Play(Play),
     /// Move a file without the peer. It is not held: of orders only [`Order::Terminate`] has an effect.

@@ -305,7 +305,7 @@ mod tests {
     fn kinds(suspended: bool) -> [Kind; 3] {
         let uri: crate::model::ObjectUri = "file://a".parse().expect("a name");
         let play = Play::new(vec![PlayFile::new(uri.clone())], suspended);
-        let record = Record { dest: Some(uri), suspended, ..Record::default() };
+        let record = Box::new(Record { dest: Some(uri), suspended, ..Record::default() });
         let (first_digit, timer_runs) = (Some(Duration::from_secs(5)), false);
         [
             Kind::Play { play, maxtime: None },

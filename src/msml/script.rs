@@ -139,7 +139,7 @@ impl Checker {
             idle_timeout: self.timer(element, "postspeech"),
             ..Record::default()
         };
-        let kind = Kind::Record { record, maxtime: self.time(element, "maxtime") };
+        let kind = Kind::Record { record: Box::new(record), maxtime: self.time(element, "maxtime") };
         Primitive { id: Self::text(element, "id"), kind, exit }
     }
 
