@@ -15,8 +15,9 @@ use restante::msml::{Fault, check};
 fn is_beyond_schemas(fault: &Fault) -> bool {
     let said = |text: &str| fault.message.contains(text);
     match fault.code.number() {
-        403 => said("neither src nor an inline description"),
-        408 => said("<record> needs the attribute dest"),
+        403 => said("neither src nor"),
+        408 => said("<record> needs the attribute dest") || said("<fileop> needs the attribute dest"),
+        410 => said("; expected"),
         422 => true,
         _ => false,
     }

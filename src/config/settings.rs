@@ -264,10 +264,14 @@ impl BoxClass {
 /// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Sites that scripts may be fetched from.
+    /// Sites that scripts and files may be fetched from.
     pub fetch: Vec<Site>,
     /// Networks that their names may lead to besides the public internet.
     pub fetch_networks: Vec<Network>,
+    /// Sites that files may be put to.
+    pub put: Vec<Site>,
+    /// Networks that their names may lead to besides the public internet.
+    pub put_networks: Vec<Network>,
 }
 
 /// `[http]`: the operator's door.

@@ -247,12 +247,22 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "fetch",
                 field: |s| &mut s.policy.fetch,
-                meaning: "Sites that <dialogstart src=...> may fetch scripts from over http and https, redirects included: a host on its usual ports, a host and port, or a URL and what lies below it. spool: and file: names need no entry.",
+                meaning: "Sites that <dialogstart src=...> may fetch scripts from, and <transfer> and <fileop> files, over http and https, redirects included: a host on its usual ports, a host and port, or a URL and what lies below it. spool: and file: names need no entry.",
             },
             Key {
                 name: "fetch_networks",
                 field: |s| &mut s.policy.fetch_networks,
                 meaning: "Networks that the names in fetch may lead to besides the public internet, like \"10.1.0.0/16\"; a site that is given by its address needs none.",
+            },
+            Key {
+                name: "put",
+                field: |s| &mut s.policy.put,
+                meaning: "Sites that <transfer> and <fileop> may put files to, as in fetch. A redirect there is a refusal.",
+            },
+            Key {
+                name: "put_networks",
+                field: |s| &mut s.policy.put_networks,
+                meaning: "Networks that the names in put may lead to besides the public internet.",
             },
         ],
     },

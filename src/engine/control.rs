@@ -171,6 +171,7 @@ impl Engine {
                     match work {
                         msml::Work::Record(record) => self.record(now, primitive, &conn, record, out),
                         msml::Work::Play(play) => self.play(now, primitive, &conn, play, out),
+                        msml::Work::File(work) => self.move_file(now, primitive, work, out),
                     }
                 }
                 msml::Output::Fetch { fetch, src, dialog } => {
@@ -182,6 +183,7 @@ impl Engine {
                 msml::Output::Order { primitive, order } => {
                     self.order_record(now, primitive, order, out);
                     self.order_play(now, primitive, order, out);
+                    self.order_move(primitive, order, out);
                 }
                 msml::Output::Disconnect { conn, body } => self.disconnect(now, &conn, body, out),
             }

@@ -36,6 +36,8 @@ pub struct Engine {
     /// Records that wait for the stream of a re-INVITE.
     pub(super) asking: HashMap<PrimitiveKey, (CallKey, Box<msml::Record>)>,
     pub(super) plays: HashMap<PrimitiveKey, Play>,
+    /// Files that move without a peer, and since when.
+    pub(super) moving: HashMap<PrimitiveKey, (Ticket, Instant)>,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) unanswered: Unanswered,
@@ -78,6 +80,7 @@ impl Engine {
             recorders: HashMap::new(),
             asking: HashMap::new(),
             plays: HashMap::new(),
+            moving: HashMap::new(),
             sendings: HashMap::new(),
             offers: HashMap::new(),
             unanswered: Unanswered::default(),
@@ -123,6 +126,7 @@ impl Engine {
                     self.play_deleted(now, primitive, result, out);
                 }
             }
+            Input::Moved(ticket, result) => self.moved(now, ticket, result, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {
@@ -222,7 +226,8 @@ impl Engine {
                 self.picture_found(now, primitive, picture, out);
             }
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
-            Some(Errand::Commit(..) | Errand::Names(_) | Errand::Script(_) | Errand::Delete(_)) | None => {}
+            Some(Errand::Commit(..) | Errand::Names(_) | Errand::Script(_) | Errand::Delete(_) | Errand::Move(_))
+            | None => {}
         }
     }
 

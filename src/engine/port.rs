@@ -4,10 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use super::failure::FileFailure;
 use super::link::{Bearer, Command, LinkId, Notice};
 use super::order::{Happening, Order, OrderId};
 use super::trust::Demand;
 use crate::model::{FileInfo, ObjectUri};
+use crate::msml::FileWork;
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
@@ -50,6 +52,15 @@ pub enum Found {
     Waiting(u64),
 }
 
+/// What has become of a file that was moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Octets of it.
+    pub octets: u64,
+    /// What it is in the spool, if it went there.
+    pub object: Option<Committed>,
+}
+
 /// What can happen to the engine.
 #[derive(Debug)]
 pub enum Input {
@@ -69,6 +80,8 @@ pub enum Input {
     Fetched(Ticket, Result<Bytes, String>),
     /// A [`Output::Resolve`] was performed: each name with its addresses, none if it leads nowhere.
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
+    /// A [`Output::Move`] was performed.
+    Moved(Ticket, Result<Moved, FileFailure>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
     /// A [`Output::Delete`] was performed.
@@ -118,6 +131,10 @@ pub enum Output {
     Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
     /// Delete an object, on the word of this one; answer with [`Input::Deleted`].
     Delete(Ticket, Committed, String),
+    /// Move a file from place to place; answer with [`Input::Moved`].
+    Move(Ticket, Box<FileWork>),
+    /// Break that off, and answer nevertheless.
+    StopMove(Ticket),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::connection::{self, MsrpStream};
 use super::fetch::Fetcher;
 use super::metrics;
+use super::moving::Mover;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
@@ -21,6 +22,7 @@ use crate::engine::{
 };
 use crate::model::limits::{COMMANDS_PER_CONNECTION, COMMANDS_PER_TRUNK, WEBSOCKET_CHUNK_OCTETS};
 use crate::model::{Mint, Outbox};
+use crate::msml::FileWork;
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
 use crate::spool::{Committed, EnvelopeDraft, Sealed};
@@ -70,6 +72,7 @@ pub(super) struct Driver {
     pub(super) msrp_via: Option<SocketAddr>,
     pub(super) tls: Tls,
     pub(super) fetcher: Arc<Fetcher>,
+    pub(super) mover: Arc<Mover>,
     /// Hears of every object.
     pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
@@ -205,6 +208,8 @@ impl Driver {
             }
             Output::Find(ticket, query) => self.find(ticket, query),
             Output::Fetch(ticket, source) => self.fetch(ticket, source),
+            Output::Move(ticket, work) => self.move_file(ticket, *work),
+            Output::StopMove(ticket) => self.mover.stop(ticket),
             Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Delete(ticket, object, by) => self.delete(ticket, object, by),
@@ -259,6 +264,18 @@ impl Driver {
                 tracing::warn!(?ticket, why, "no script");
             }
             let _ = engine.send(Input::Fetched(ticket, fetched)).await;
+        });
+    }
+
+    fn move_file(&self, ticket: Ticket, work: FileWork) {
+        let (mover, engine, observer) = (Arc::clone(&self.mover), self.shared.engine.clone(), self.committed.clone());
+        self.tasks.spawn(async move {
+            let moved = mover.work(ticket, work).await;
+            let object = moved.as_ref().ok().and_then(|moved| moved.object.clone());
+            let _ = engine.send(Input::Moved(ticket, moved)).await;
+            if let Some((observer, object)) = observer.zip(object) {
+                let _ = observer.send(object).await; // an observer that left wants to hear nothing
+            }
         });
     }
 

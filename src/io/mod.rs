@@ -18,6 +18,7 @@ pub mod keys;
 mod listen;
 pub mod log;
 pub mod metrics;
+mod moving;
 pub mod node;
 mod places;
 mod reader;

@@ -19,6 +19,7 @@ use super::fetch::Fetcher;
 use super::files::HostFiles;
 use super::http::Api;
 use super::listen;
+use super::moving::Mover;
 use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
@@ -174,6 +175,13 @@ impl Node {
             msrp_via: options.msrp_via,
             tls: tls.clone(),
             fetcher: Arc::new(Fetcher::new(terms::sites(settings))),
+            mover: Arc::new(Mover::new(
+                spool.clone(),
+                clock,
+                terms::places(settings),
+                settings.msrp.max_size,
+                stop.clone(),
+            )),
             committed: options.committed,
             requests: requests.clone(),
             links: HashMap::new(),

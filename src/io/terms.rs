@@ -153,6 +153,12 @@ fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
     Some((entry.network?, Trunk { cema: entry.cema, session_match }))
 }
 
+/// Where files may be fetched from, and where they may be put.
+pub(super) fn places(settings: &Settings) -> (Sites, Sites) {
+    let targets = Sites { allowed: settings.policy.put.clone(), networks: settings.policy.put_networks.clone() };
+    (sites(settings), targets)
+}
+
 pub(super) fn sites(settings: &Settings) -> Sites {
     Sites { allowed: settings.policy.fetch.clone(), networks: settings.policy.fetch_networks.clone() }
 }

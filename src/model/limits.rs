@@ -214,6 +214,12 @@ pub const MSML_AUDIT_OBJECTS: usize = 1000;
 /// Scripts that are fetched at the same time; the next wait, as long as one may take.
 pub const MSML_FETCHES: usize = 64;
 
+/// Files that are moved from place to place at the same time; each has a thread, and the next wait.
+pub const FILES_MOVING: usize = 16;
+
+/// How long a site to or from which a file moves may say nothing, if the script does not.
+pub const SITE_SILENCE: Duration = Duration::from_secs(60);
+
 /// How long fetching one script may take, redirects and waiting included: a caller waits for what it says.
 pub const MSML_FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 

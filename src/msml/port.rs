@@ -6,6 +6,7 @@ use crate::model::limits::{DIALOGS_PER_CONNECTION, MSML_DIALOGS};
 
 use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::reply::{Reply, Style};
+use super::transfer::FileWork;
 use super::work::{Play, Record};
 
 /// How many dialogs may be alive; one more is answered 520 and nothing of its request is executed.
@@ -211,6 +212,8 @@ pub enum Work {
     Record(Box<Record>),
     /// Send files in order.
     Play(Play),
+    /// Move a file without the peer. It is not held: of orders only [`Order::Terminate`] has an effect.
+    File(Box<FileWork>),
 }
 
 /// What a deadline is for.
