@@ -209,7 +209,7 @@ fn each_mark_has_its_own_age_and_a_dry_run_says_what_would_go_and_why() {
         ("spool:/bob/saved".to_owned(), "keep_saved"),
     );
     assert_eq!(due(6), []);
-    assert_eq!(due(7), [seen.clone()]);
+    assert_eq!(due(7), std::slice::from_ref(&seen));
     assert_eq!(due(10), [new.clone(), seen.clone()]);
     assert_eq!(due(25), [new, saved, seen]);
     assert_eq!(names(&spool, None).len(), 3, "a report changes nothing");

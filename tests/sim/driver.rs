@@ -72,6 +72,7 @@ impl World {
             Output::Drained => self.drained(id),
             Output::Delete(..) => unreachable!("no script of the simulation deletes"),
             Output::Resolve(..) => unreachable!("no trunk of the simulation speaks CEMA"),
+            Output::Move(..) | Output::StopMove(_) => unreachable!("no script of the simulation moves files"),
         }
         None
     }

@@ -118,6 +118,7 @@ impl From<CommitError> for Fault {
         let reason = error.to_string();
         match error {
             CommitError::Exists(_) => Self::exists(reason),
+            CommitError::Held(_) => Self::new(StatusCode::CONFLICT, "held", reason),
             CommitError::EnvelopeTooLarge { .. } => Self::bad(reason),
             CommitError::Full => Self::no_room(reason),
             CommitError::Spool(error) => error.into(),

@@ -105,7 +105,7 @@ pub(super) async fn list(State(api): State<Api>, Asked(wanted): Asked<Wanted>) -
     match wanted.state {
         None | Some(ObjectState::Stored) => {}
     }
-    let query = Query { mailbox: wanted.mailbox, cursor: wanted.cursor, limit: Some(limit + 1) };
+    let query = Query { mailbox: wanted.mailbox, state: None, cursor: wanted.cursor, limit: Some(limit + 1) };
     let envelopes = on_disk(|| api.spool.list(&query))?;
     Ok(Json(Page::new(envelopes.iter().map(Object::from).collect(), limit, |object| object.id.clone())))
 }
