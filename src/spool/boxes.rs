@@ -54,9 +54,19 @@ impl Spool {
     /// [`SpoolError::Held`] if an operator keeps it; and as [`Spool::find`].
     pub fn call_for(&self, uri: &ObjectUri) -> Result<Option<Committed>, SpoolError> {
         let Some(object) = self.find(uri)? else { return Ok(None) };
-        match self.standing(&object)?.held {
-            Some(Deed { by, .. }) => Err(SpoolError::Held { id: object.envelope().id.clone(), by }),
-            None => Ok(Some(object)),
+        self.may_leave(&object).map(|()| Some(object))
+    }
+
+    /// Whether an object may be delivered.
+    ///
+    /// # Errors
+    /// [`SpoolError::Held`] if an operator keeps it; [`SpoolError::Gone`] if it is on its way out.
+    pub fn may_leave(&self, object: &Committed) -> Result<(), SpoolError> {
+        let (standing, id) = (self.standing(object)?, object.envelope().id.clone());
+        match standing.held {
+            _ if !standing.is_listed() => Err(SpoolError::Gone { id }),
+            Some(Deed { by, .. }) => Err(SpoolError::Held { id, by }),
+            None => Ok(()),
         }
     }
 

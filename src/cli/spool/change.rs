@@ -86,7 +86,8 @@ fn alone(place: &Place) -> Result<Spool, Failure> {
     alone::open(
         place,
         "a server runs on this spool, and only it may change what has become of its objects",
-        "stop the server first",
+        "have it hold, release or delete over HTTP (POST /api/v1/objects/ID/hold or release, DELETE /api/v1/objects/ID), \
+         or stop it first",
     )
 }
 

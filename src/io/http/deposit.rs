@@ -22,7 +22,7 @@ use crate::io::stream::on_disk;
 use crate::io::transfers::{About, By, Direction};
 use crate::model::limits::HTTP_REFUSED_OCTETS;
 use crate::model::{Digest, DigestAlgorithm, FileInfo, ObjectUri};
-use crate::spool::{Committed, EnvelopeDraft, Stage, StagePlan};
+use crate::spool::{Committed, EnvelopeDraft, Stage, StagePlan, Standing};
 
 /// RFC 9530: what the octets hash to, for one message and for the file; without content codings they are the same.
 const DIGESTS: [HeaderName; 2] = [HeaderName::from_static("content-digest"), HeaderName::from_static("repr-digest")];
@@ -78,7 +78,8 @@ pub(super) async fn deposit(
     let envelope = object.envelope();
     tracing::info!(object = %envelope.id, uri = %envelope.uri, octets, "committed, by HTTP");
     let location = format!("/api/v1/objects/{}", envelope.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(Object::from(envelope))).into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(Object::new(envelope, &Standing::default())))
+        .into_response())
 }
 
 /// A stage with room for what is declared: whatever can be refused is, before an octet is read.

@@ -6,6 +6,7 @@
 
 mod api;
 mod ask;
+mod change;
 mod content;
 mod deposit;
 pub(super) mod fault;
@@ -14,7 +15,7 @@ mod page;
 mod transfers;
 pub(super) mod visitor;
 
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use utoipa::OpenApi;
 
 pub(super) use self::api::Api;
@@ -23,7 +24,9 @@ pub(super) use self::api::Api;
 pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     vec![
         ("/api/v1/objects", get(object::list).post(deposit::deposit)),
-        ("/api/v1/objects/{id}", get(object::show)),
+        ("/api/v1/objects/{id}", get(object::show).delete(change::delete)),
+        ("/api/v1/objects/{id}/hold", post(change::hold)),
+        ("/api/v1/objects/{id}/release", post(change::release)),
         ("/api/v1/objects/{id}/content", get(content::content)),
         ("/api/v1/transfers", get(transfers::list)),
     ]
@@ -31,5 +34,14 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
 
 /// What is said of them (OpenAPI 3.1).
 #[derive(OpenApi)]
-#[openapi(paths(object::list, deposit::deposit, object::show, content::content, transfers::list))]
+#[openapi(paths(
+    object::list,
+    deposit::deposit,
+    object::show,
+    change::delete,
+    change::hold,
+    change::release,
+    content::content,
+    transfers::list
+))]
 pub(super) struct Document;
