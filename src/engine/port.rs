@@ -11,7 +11,7 @@ use crate::model::{FileInfo, ObjectUri};
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
-use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed};
+use crate::spool::{CommitError, Committed, EnvelopeDraft, EventNote, Sealed};
 
 /// Names a question to the driver, whose answer will carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +110,8 @@ pub enum Output {
     Resolve(Ticket, Vec<String>),
     /// Publish a sealed file; answer with [`Input::Committed`].
     Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
+    /// Write into the event log. It is not waited for.
+    Note(EventNote),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, MsrpStream};
+use super::events::Notebook;
 use super::fetch::Fetcher;
 use super::metrics;
 use super::signalling::{Signalling, Wire};
@@ -64,6 +65,7 @@ pub(super) struct Driver {
     pub(super) engine: Engine,
     pub(super) shared: Shared,
     pub(super) signalling: Signalling,
+    pub(super) notebook: Notebook,
     pub(super) mint: Mint,
     pub(super) msrp: msrp::Config,
     /// Instead of what SDP says: for a demonstration that puts something on the wire.
@@ -207,6 +209,7 @@ impl Driver {
             Output::Fetch(ticket, source) => self.fetch(ticket, source),
             Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
+            Output::Note(note) => self.notebook.take(note),
             Output::Happened(order, happening) => self.happened(order, happening),
             Output::Drained => {
                 if let Some(drained) = self.drained.take() {

@@ -1,11 +1,11 @@
-//! A client of the door that shares no code with it: what is written is what is sent.
+//! HTTP by hand: a client of the door that shares no code with it: what is written is what is sent.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use super::support::PATIENCE;
+use super::PATIENCE;
 
 /// A whole answer.
 #[derive(Debug)]
