@@ -124,6 +124,7 @@ impl Engine {
                     self.msml(now, msml::Input::Fetched { fetch, result }, out);
                 }
             }
+            Input::Recalled(ticket, _) => _ = self.errands.remove(&ticket),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {

@@ -13,8 +13,9 @@ use crate::spool::{EventLog, EventNote};
 const BATCH: usize = 1024;
 
 /// Where notes are given in. The engine waits for nothing here.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Notebook {
+    log: Arc<EventLog>,
     notes: mpsc::Sender<EventNote>,
     missed: Arc<AtomicBool>,
 }
@@ -27,6 +28,11 @@ impl Notebook {
         {
             tracing::error!(%error, "an event is not in the event log");
         }
+    }
+
+    /// What it is a notebook of.
+    pub(super) fn log(&self) -> Arc<EventLog> {
+        Arc::clone(&self.log)
     }
 }
 
@@ -44,7 +50,7 @@ pub(super) fn open(log: Arc<EventLog>, clock: Clock) -> (Notebook, Writer, watch
     let (sender, notes) = mpsc::channel(EVENT_NOTES);
     let (newest, told) = watch::channel(log.newest());
     let missed = Arc::new(AtomicBool::new(false));
-    let notebook = Notebook { notes: sender, missed: Arc::clone(&missed) };
+    let notebook = Notebook { log: Arc::clone(&log), notes: sender, missed: Arc::clone(&missed) };
     (notebook, Writer { log, clock, notes, missed, newest }, told)
 }
 
