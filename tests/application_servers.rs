@@ -91,7 +91,7 @@ fn any_other_client_gets_ids_inside_the_result_and_the_namelist_once_more() {
     assert!(heard[1].1.contains("msml.dialog.exit") && heard[1].1.contains(RESULTS), "{heard:?}");
 }
 
-// SIP-12
+// SIP-12, P-6
 #[test]
 fn a_client_that_registers_one_type_hears_no_other_whatever_it_says() {
     let registered = "application/vnd.radisys.msml+xml";
@@ -155,7 +155,7 @@ fn a_script_without_maxtime_has_the_one_of_its_client() {
     assert!(stopped(&board.pass(Duration::from_secs(1))));
 }
 
-// TX-10, TX-1
+// TX-10, TX-1, SIP-1
 #[test]
 fn requests_are_executed_and_answered_in_the_order_of_their_arrival() {
     let mut board = house("Hasty", Manners::default());

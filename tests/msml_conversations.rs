@@ -28,7 +28,7 @@ fn gone(to: u64) -> String {
     format!("to {to}: <event name=\"msml.dialog.exit\" id=\"{ID}\"/>")
 }
 
-// TX-4, ID-4, DC-6, DC-7, DC-10, DC-14, DC-15, F-1, F-4, F-6, M5707-3.1-02, M5707-3.1-03
+// TX-4, ID-4, DC-6, DC-7, DC-10, DC-14, DC-15, F-1, F-4, F-6, M5707-3.1-02, M5707-3.1-03, RE-10, RE-16, RE-18
 #[test]
 fn a_deposit_from_dialogstart_to_exit() {
     let mut talk = Talk::new();
@@ -157,7 +157,7 @@ fn fetched(talk: &mut Talk, fetch: u64, result: Result<&str, &str>) -> Vec<Strin
     talk.tell(Input::Fetched { fetch: FetchKey(fetch), result })
 }
 
-// DC-4, F-8
+// DC-4, F-8, SIP-8
 #[test]
 fn a_script_by_url_is_accepted_and_a_fetch_that_fails_is_an_event() {
     let mut talk = Talk::new();
@@ -210,7 +210,7 @@ fn dialogend_terminates_what_runs_starts_nothing_new_and_lets_the_script_report(
     assert_eq!(talk.ended(1, "record.aborted", &[]), [sent, gone(9)]);
 }
 
-// 7.2 of RFC 5707, DC-12, checklist 7.1 and 7.2
+// 7.2 of RFC 5707, DC-12, checklist 7.1 and 7.2, RE-11, RE-13, PL-1, DC-16
 #[test]
 fn events_from_outside_reach_the_primitive_they_name() {
     let mut talk = Talk::new();
@@ -238,7 +238,7 @@ fn a_transfer_that_completed_while_it_was_being_terminated_stays_complete() {
     assert!(talk.ended(1, "record.complete", &[])[0].contains("<value>record.complete</value>"));
 }
 
-// RFC 5707 §9.7.4: nospeech
+// RFC 5707 §9.7.4: nospeech, RE-15
 #[test]
 fn nospeech_ends_a_recording_only_while_nothing_has_arrived() {
     let mut talk = Talk::new();
@@ -258,7 +258,7 @@ const GROUP: &str = "<group topology=\"parallel\">\
         <dtmfexit><send target=\"source\" event=\"keys\"/></dtmfexit></dtmf>\
     <groupexit><send target=\"source\" event=\"grouped\" namelist=\"record.end play.end dtmf.end\"/></groupexit></group>";
 
-// G-1, G-2, DC-10, DC-13, checklist 7.3
+// G-1, G-2, DC-10, DC-13, checklist 7.3, OT-1, PL-12, RE-5, DC-16
 #[test]
 fn a_group_runs_side_by_side_and_an_inert_collector_does_not_keep_it_alive() {
     let mut talk = Talk::new();
@@ -294,7 +294,7 @@ fn a_terminated_group_leaves_when_all_its_primitives_have_ended() {
     assert_eq!(last[2], gone(9));
 }
 
-// Checklist 7.3: fdt, noinput; RFC 5707 §9.7.5
+// Checklist 7.3: fdt, noinput; RFC 5707 §9.7.5, OT-1
 #[test]
 fn a_collector_can_still_run_out_of_time() {
     let mut talk = Talk::new();
@@ -311,7 +311,7 @@ fn a_collector_can_still_run_out_of_time() {
     assert_eq!(talk.wake(), (10, [vec![quiet], exits.to_vec()].concat()));
 }
 
-// Checklist 7.2: maxtime, initial
+// Checklist 7.2: maxtime, initial, RE-6
 #[test]
 fn maxtime_counts_from_the_stream_and_not_while_suspended() {
     let mut talk = Talk::new();
@@ -378,6 +378,7 @@ fn a_lost_connection_ends_its_dialogs_and_only_control_dialogs_hear_of_it() {
     assert_eq!(talk.interpreter.dialogs(), 0);
 }
 
+// ID-9
 #[test]
 fn a_connection_that_returns_under_its_old_tag_keeps_its_dialogs_apart_from_the_old_ones() {
     let mut talk = Talk::new();
@@ -448,7 +449,7 @@ fn a_strict_server_holds_requests_to_the_schema() {
     assert_eq!(talk.ask(&dialog(RECORD))[0], STARTED);
 }
 
-// A-1, A-3, ID-7, TX-6
+// A-1, A-3, ID-7, TX-6, A-7
 #[test]
 fn an_audit_without_states_tells_ids_and_of_nobody_nothing() {
     let mut talk = Talk::new();
@@ -555,7 +556,7 @@ fn an_audit_that_is_too_much_for_an_answer_says_so() {
     assert!(talk.ask("<audit queryid=\"conn:*\"/>")[0].starts_with("<result response=\"521\">"));
 }
 
-// Checklist 7.2: maxtime, whose default is the peer's
+// Checklist 7.2: maxtime, whose default is the peer's, RE-6
 #[test]
 fn a_record_without_maxtime_has_the_limit_of_whoever_asked() {
     let mut talk = Talk::new();
@@ -564,7 +565,7 @@ fn a_record_without_maxtime_has_the_limit_of_whoever_asked() {
     assert_eq!(talk.wake(), (90, vec![format!("order 1: {STOP}")]));
 }
 
-// Checklist 7.1: restart
+// Checklist 7.1: restart, PL-10
 #[test]
 fn a_play_can_be_begun_anew_and_a_record_cannot() {
     let mut talk = Talk::new();
@@ -575,7 +576,7 @@ fn a_play_can_be_begun_anew_and_a_record_cannot() {
     assert_eq!(talk.ask(&restart.replace(":d/play", ":e/record")), [OK]);
 }
 
-// Checklist 7.2: audiodest, videodest
+// Checklist 7.2: audiodest, videodest, RE-2
 #[test]
 fn a_record_may_say_where_each_type_goes() {
     let body = dialog("<record audiodest=\"spool:/a/\" dest=\"spool:/d/\" format=\"x\" maxtime=\"1s\"/>");

@@ -55,7 +55,7 @@ fn good_documents_pass_even_strict_validation() {
     }
 }
 
-// TX-3, DC-1, F-1: what real clients leave out or add
+// TX-3, DC-1, F-1: what real clients leave out or add, PL-5, RE-3, RE-4, RE-6
 #[test]
 fn lenient_documents_pass_by_default_and_some_rule_stops_them_when_strict() {
     for path in fixtures("lenient") {
@@ -68,7 +68,7 @@ fn lenient_documents_pass_by_default_and_some_rule_stops_them_when_strict() {
     }
 }
 
-// TX-3, checklist 13
+// TX-3, checklist 13, DC-2, ID-7, ID-8, G-1, G-4, PL-2, PL-6, PL-7, RE-1, RE-9, OT-2, RC-1
 #[test]
 fn bad_documents_get_the_code_in_their_name_at_the_place_in_their_comment() {
     for path in fixtures("bad") {
@@ -106,6 +106,7 @@ fn check_names_every_fault_in_document_order() {
     assert_eq!(seen, [(1, 410), (2, 408), (3, 402), (4, 410), (4, 403)]);
 }
 
+// P-5
 #[test]
 fn the_schemas_accept_good_documents_and_refuse_lenient_and_bad_ones() {
     let good = fixtures("good");

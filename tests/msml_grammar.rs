@@ -50,7 +50,7 @@ fn agreement(documents: &[String]) -> Option<(usize, usize)> {
     Some((good, bad))
 }
 
-// TX-3, P-5: the schemas are the profile's, and the parser is their judge
+// TX-3, P-5: the schemas are the profile's, and the parser is their judge, P-1, PL-5, RE-4
 #[test]
 fn what_the_vocabulary_allows_is_accepted_by_strict_validation_and_by_the_schemas() {
     let mut dice = Dice(Mint::from_number(1));

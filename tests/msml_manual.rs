@@ -89,6 +89,7 @@ fn tables() -> String {
     text
 }
 
+// P-3, P-4
 #[test]
 fn the_manual_has_the_tables_that_the_parser_goes_by() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/msml.md");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::call::Purpose;
 use super::core::Engine;
+use super::failure::ReceiveFailure;
 use super::jobs::{Receipt, Timer};
 use super::link::{Command, LinkId};
 use super::order::Happening;
@@ -277,6 +278,18 @@ impl Engine {
             }
         }
         self.board.remove_stream(session);
+    }
+
+    /// A file that a command of ours has asked for, and of which nothing has come, will not come by this stream.
+    pub(super) fn pull_lost(&self, session: SessionKey, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get(&session) else { return };
+        let is_awaited = stream.file.is_some() && stream.receives && !stream.spent && stream.receiving.is_empty();
+        if let Some(Purpose::Client(order)) = self.board.calls.get(&stream.call).map(|call| call.purpose)
+            && is_awaited
+            && self.orders.contains_key(&order)
+        {
+            out.push(Output::Happened(order, Happening::ReceiveFailed(ReceiveFailure::Disconnected)));
+        }
     }
 
     pub(super) fn ended(&mut self, now: Now, key: CallKey, why: EndReason, out: &mut Outbox<Output>) {

@@ -420,6 +420,7 @@ impl Engine {
         if let Some(recorder) = recorder {
             self.record_over(now, recorder, &ReceiveFailure::Disconnected, 0, Duration::ZERO, out);
         }
+        self.pull_lost(session, out);
         if let Some(Outgoing { owner: Owner::Client(order), .. }) = self.pushes.remove(&session) {
             out.push(Output::Happened(order, Happening::SendFailed(SendFailure::ConnectionLost)));
         }

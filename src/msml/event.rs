@@ -85,7 +85,7 @@ pub(super) fn is_in_class(event: &str, class: &str) -> bool {
 mod tests {
     use super::*;
 
-    // DC-12
+    // DC-12, RE-14
     #[test]
     fn the_longest_known_name_decides_token_by_token() {
         let discard = |class, event| match meaning(class, event) {

@@ -221,7 +221,7 @@ mod tests {
         ]
     }
 
-    // DC-13, checklist 7
+    // DC-13, checklist 7, PL-3, PL-10, RE-11, RE-14, RE-15
     #[test]
     fn every_event_in_every_state_has_the_effect_that_is_written_here() {
         let events =

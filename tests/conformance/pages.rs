@@ -11,12 +11,11 @@ const MADE: &str =
 
 /// Every page: its place in `docs/` and its text.
 pub(crate) fn pages(books: &[Book], findings: &Findings) -> Vec<(String, String)> {
-    let rfcs = books.iter().map(|book| (format!("conformance/rfc{}.md", book.rfc), page(book, findings)));
-    let whole = [
-        ("conformance.md".to_owned(), overview(books, findings)),
-        ("conformance/msml.md".to_owned(), checklist(findings)),
-    ];
-    whole.into_iter().chain(rfcs).collect()
+    let (checklists, rfcs): (Vec<&Book>, Vec<&Book>) = books.iter().partition(|book| book.rfc == 0);
+    let pages = rfcs.iter().map(|book| (format!("conformance/rfc{}.md", book.rfc), page(book, findings)));
+    let checklists = checklists.iter().map(|book| ("conformance/msml.md".to_owned(), checklist(book, findings)));
+    let overview = ("conformance.md".to_owned(), overview(&rfcs, findings));
+    std::iter::once(overview).chain(checklists).chain(pages).collect()
 }
 
 /// How many rules of a book have this verdict; `None` stands for all levels or all verdicts.
@@ -38,7 +37,7 @@ fn verdicts() -> String {
     Verdict::ALL.map(|verdict| format!(" {} |", verdict.word())).concat()
 }
 
-fn overview(books: &[Book], findings: &Findings) -> String {
+fn overview(books: &[&Book], findings: &Findings) -> String {
     let total = |verdict| books.iter().map(|book| count(book, findings, None, verdict)).sum::<usize>();
     let [met, deviates, not_applicable, later, not_shown] = Verdict::ALL.map(|verdict| total(Some(verdict)));
     let binding = BINDING.map(|rfc| rfc.to_string()).join(", ");
@@ -75,7 +74,7 @@ may stay unshown: a change that leaves one without a test or a reason fails.
         let (rfc, title, cells) = (book.rfc, &book.title, counts(book, findings, None));
         let _ = writeln!(text, "| [{rfc}](conformance/rfc{rfc}.md) | {title} |{cells} {must} | {should} | {note} |");
     }
-    text.push_str("\nThe names of the [MSML checklist](conformance/msml.md) that tests cite have a page, too.\n");
+    text.push_str("\nThe [MSML checklist](conformance/msml.md) has a page, too: what RFC 5707 and its clients ask for, and what it means for files.\n");
     text
 }
 
@@ -99,10 +98,18 @@ fn page(book: &Book, findings: &Findings) -> String {
     text
 }
 
-fn checklist(findings: &Findings) -> String {
-    let mut text = format!("# The MSML checklist\n\n{MADE}\n\n| Name | Shown by |\n|---|---|\n");
-    for (rule, known) in findings.rules.iter().filter(|(rule, _)| rule.rfc().is_none()) {
-        let _ = writeln!(text, "| {} | {} |", rule.id, shown(known));
+fn checklist(book: &Book, findings: &Findings) -> String {
+    let mut text = format!(
+        "# The MSML checklist\n\n{MADE}\n\nWhat RFC 5707 asks of a server, and what clients in the field do, for a server whose media \
+         are files: it holds as it stands\n(`same`), is given a meaning for files (`mapped`), is refused with a code (`refused`), or \
+         comes from the field alone (`field`).\n\n| Rule | Level | Kind | What holds | Verdict | Shown by |\n|---|---|---|---|---|---|\n"
+    );
+    for (rule, words) in &book.rules {
+        let known = &findings.rules[rule];
+        let why = known.why().map(|why| format!(": {why}")).unwrap_or_default();
+        let (id, keyword, kind, holds) = (&rule.id, &words.keyword, &words.who, &words.text);
+        let (verdict, shown) = (known.verdict().word(), shown(known));
+        let _ = writeln!(text, "| {id} | {keyword} | {kind} | {holds} | {verdict}{why} | {shown} |");
     }
     text
 }

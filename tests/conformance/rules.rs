@@ -47,8 +47,9 @@ impl Words {
     }
 }
 
-/// One RFC.
+/// One RFC, or the checklist of MSML.
 pub(crate) struct Book {
+    /// 0 of the checklist.
     pub(crate) rfc: u32,
     pub(crate) title: String,
     pub(crate) rules: BTreeMap<Rule, Words>,
@@ -57,15 +58,19 @@ pub(crate) struct Book {
 impl Book {
     /// Reads one file, or says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let head = text.lines().next().and_then(|line| line.strip_prefix("# RFC ")?.split_once(": "));
-        let (number, title) = head.ok_or("the first line is no `# RFC <number>: <title>`")?;
-        let rfc = number.parse().map_err(|_| format!("{number} is no number of an RFC"))?;
+        let head = text.lines().next().unwrap_or_default();
+        let (rfc, title) = match head.strip_prefix("# RFC ").and_then(|rest| rest.split_once(": ")) {
+            Some((number, title)) => (number.parse().map_err(|_| format!("{number} is no number of an RFC"))?, title),
+            None if head == CHECKLIST => (0, CHECKLIST.trim_start_matches("# ")),
+            None => return Err("the first line is no `# RFC <number>: <title>`".to_owned()),
+        };
         let mut rules = BTreeMap::new();
-        for line in text.lines().filter(|line| line.starts_with("| M")) {
+        for line in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Rule ")) {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             let [id, keyword, who, text] = cells[..] else { return Err(format!("not four cells: {line}")) };
-            let rule =
-                Rule::parse(id).filter(|rule| rule.rfc() == Some(rfc)).ok_or_else(|| format!("{id} is no rule"))?;
+            let rule = Rule::parse(id)
+                .filter(|rule| rule.rfc().unwrap_or(0) == rfc)
+                .ok_or_else(|| format!("{id} is no rule"))?;
             if !["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY", "TEXT"].contains(&keyword) {
                 return Err(format!("{id}: {keyword} is no level"));
             }
@@ -82,6 +87,9 @@ impl Book {
     }
 }
 
+/// The first line of the checklist.
+const CHECKLIST: &str = "# The MSML checklist";
+
 /// All books, by number.
 pub(crate) fn books(folder: &Path) -> Vec<Book> {
     let entries = fs::read_dir(folder).expect("docs/rules");
@@ -91,7 +99,8 @@ pub(crate) fn books(folder: &Path) -> Vec<Book> {
         .map(|path| {
             let text = fs::read_to_string(&path).expect("a file of rules");
             let book = Book::parse(&text).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
-            assert!(path.ends_with(format!("rfc{}.md", book.rfc)), "{} has RFC {}", path.display(), book.rfc);
+            let name = if book.rfc == 0 { "msml.md".to_owned() } else { format!("rfc{}.md", book.rfc) };
+            assert!(path.ends_with(name), "{} has RFC {}", path.display(), book.rfc);
             book
         })
         .collect();

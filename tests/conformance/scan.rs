@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Groups of the MSML checklist; other words with a hyphen and a number are just words.
-const CHECKLIST: [&str; 8] = ["SIP", "ID", "TX", "DC", "P", "G", "F", "A"];
+const CHECKLIST: [&str; 12] = ["SIP", "ID", "TX", "DC", "G", "A", "P", "PL", "RE", "OT", "RC", "F"];
 
 /// A rule's name, in the order of a book: `M4975-7.1.1-03` or `TX-5`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ impl Rule {
 
 impl Ord for Rule {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |rule: &Self| (rule.rfc().is_none(), rule.book.clone(), rule.section.clone(), rule.number);
+        let group = |rule: &Self| CHECKLIST.iter().position(|known| *known == rule.book);
+        let key = |rule: &Self| (group(rule), rule.book.clone(), rule.section.clone(), rule.number);
         key(self).cmp(&key(other))
     }
 }

@@ -127,9 +127,8 @@ impl Findings {
         found
     }
 
-    /// The checklist of MSML has no book: its names are taken as they are cited.
     fn cite(&mut self, Citation { rule, file, test }: &Citation) {
-        if rule.rfc().is_some() && !self.rules.contains_key(rule) {
+        if !self.rules.contains_key(rule) {
             self.faults.push(format!("{file}: there is no rule {} in docs/rules", rule.id));
         } else if let Some(test) = test {
             self.rules.entry(rule.clone()).or_default().tests.insert((file.clone(), test.clone()));
@@ -165,8 +164,15 @@ impl Findings {
     /// The rules that need a test or a reason and have neither.
     pub(crate) fn open(&self, books: &[Book]) -> BTreeSet<Rule> {
         let binding = books.iter().filter(|book| BINDING.contains(&book.rfc)).flat_map(|book| &book.rules);
-        let asked = binding.filter(|(_, words)| words.level() != Level::Other).map(|(rule, _)| rule);
-        asked.filter(|rule| self.rules[*rule].verdict() == Verdict::NotShown).cloned().collect()
+        let asked = binding.filter(|(_, words)| words.level() != Level::Other);
+        // Of the checklist nothing may stay open, whatever its level.
+        let checklist = books.iter().filter(|book| book.rfc == 0).flat_map(|book| &book.rules);
+        asked
+            .chain(checklist)
+            .map(|(rule, _)| rule)
+            .filter(|rule| self.rules[*rule].verdict() == Verdict::NotShown)
+            .cloned()
+            .collect()
     }
 }
 

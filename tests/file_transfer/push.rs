@@ -19,7 +19,7 @@ fn end_of(call: &mut Call) -> String {
     call.event("msml.dialog.exit").expect("the end is told").value("record.end").to_owned()
 }
 
-// M5547-8.3.1-02 M5547-8.1-06, pitfall P28
+// M5547-8.3.1-02 M5547-8.1-06, pitfall P28, F-7
 #[test]
 fn a_refresh_in_mid_transfer_is_answered_as_before_and_the_octets_flow_on() {
     let house = House::new(&[]);
@@ -195,7 +195,7 @@ fn a_message_of_another_type_than_the_selector_says_is_refused_and_told() {
     assert!(house.objects().is_empty());
 }
 
-// M5547-8.2.3-01 M5547-8.3.1-04
+// M5547-8.2.3-01 M5547-8.3.1-04, ID-2
 #[test]
 fn two_files_of_one_offer_come_on_two_lines_and_a_third_that_is_too_large_is_refused_alone() {
     let house = House::new(&[("RESTANTE_MSRP__MAX_SIZE", "64KiB")]);

@@ -3,7 +3,7 @@
 use restante::engine::{CallMedia, Happening, ReceiveFailure, Wanted};
 use restante::model::{FileInfo, ObjectUri};
 use restante::sip::Transport;
-use restante::spool::{Committed, StagePlan};
+use restante::spool::{Committed, Query, StagePlan};
 
 use super::{World, deposit, info, next, target, until, world};
 
@@ -76,4 +76,17 @@ async fn more_than_the_file_has_cannot_be_gone_on_with() {
     deposit(&world, Transport::Tcp).await;
     let told = pull(&world, prefill(&world, "part", &[0; 1001])).await;
     assert!(matches!(told, Happening::Refused(488, _)), "{told:?}");
+}
+
+// M5547-8.4-03
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_whose_line_is_closed_before_an_octet_came_is_told_and_does_not_wait_for_ever() {
+    let world = world(1000).await;
+    deposit(&world, Transport::Tcp).await;
+    let object = world.server.spool().list(&Query::default()).expect("a list").remove(0);
+    let shards = std::fs::read_dir(world.dir.path().join("server/data")).expect("the bodies").flatten();
+    let bodies = shards.map(|shard| shard.path().join(&object.id)).find(|path| path.exists());
+    std::fs::remove_file(bodies.expect("its body")).expect("a damage");
+    let told = pull(&world, None).await;
+    assert!(matches!(told, Happening::ReceiveFailed(ReceiveFailure::Disconnected)), "{told:?}");
 }

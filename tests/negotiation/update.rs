@@ -29,6 +29,7 @@ fn an_update_with_an_offer_is_answered_in_its_200() {
     assert_eq!(table.dialled[0].1.to_string(), "msrp://192.0.2.7:7002/p2;tcp");
 }
 
+// F-7
 #[test]
 fn an_update_without_an_offer_refreshes_and_changes_nothing() {
     let mut table = Table::new(Trunk::default());

@@ -36,8 +36,33 @@ struct Inner {
     calls: Vec<String>,
     lapses: HashMap<usize, Lapse>,
     off: bool,
+    moods: Moods,
+    lies: bool,
     turn: u64,
     clock: Wall,
+}
+
+/// How often a call fails by itself, and by which numbers.
+#[derive(Clone, Default)]
+struct Moods {
+    percent: u64,
+    state: u64,
+    lapses: u64,
+}
+
+impl Moods {
+    fn next(&mut self) -> Option<Lapse> {
+        if self.percent == 0 {
+            return None;
+        }
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        let kind = [Lapse::Before, Lapse::After, Lapse::Refused][(self.state >> 40) as usize % 3];
+        let lapse = (self.state % 100 < self.percent).then_some(kind);
+        self.lapses += u64::from(lapse.is_some());
+        lapse
+    }
 }
 
 #[derive(Clone)]
@@ -64,6 +89,16 @@ impl SimBucket {
         self.inner().lapses.insert(at, lapse);
     }
 
+    /// Lets so many of a hundred calls fail, before they have done something or after; which ones, the seed decides.
+    pub(crate) fn fail_at_random(&self, percent: u64, seed: u64) {
+        self.inner().moods = Moods { percent, state: seed | 1, lapses: 0 };
+    }
+
+    /// From now on nothing is created, and it says that it was.
+    pub(crate) fn lie(&self) {
+        self.inner().lies = true;
+    }
+
     /// What its clock says from now on.
     pub(crate) fn set_clock(&self, wall: Wall) {
         self.inner().clock = wall;
@@ -72,8 +107,16 @@ impl SimBucket {
     /// The bucket after a crash of whoever used it: all that it has done is there.
     pub(crate) fn restart(&self) -> Self {
         let inner = self.inner();
-        let fresh = Inner { calls: Vec::new(), lapses: HashMap::new(), off: false, ..inner.clone() };
+        let fresh =
+            Inner { calls: Vec::new(), lapses: HashMap::new(), off: false, moods: Moods::default(), ..inner.clone() };
         Self { inner: Arc::new(Mutex::new(fresh)) }
+    }
+
+    /// Envelopes that it got, and calls that it failed by itself.
+    pub(crate) fn tally(&self) -> (u64, u64) {
+        let inner = self.inner();
+        let envelopes = inner.objects.keys().filter(|key| key.starts_with("queued/")).count();
+        (envelopes as u64, inner.moods.lapses)
     }
 
     /// The keys of its objects.
@@ -113,7 +156,8 @@ impl SimBucket {
 
     fn call<T>(&self, name: &str, key: &str, work: impl FnOnce(&mut Inner) -> Answer<T>) -> Answer<T> {
         let mut inner = self.inner();
-        let lapse = inner.lapses.get(&inner.calls.len()).copied();
+        let mood = inner.moods.next();
+        let lapse = inner.lapses.get(&inner.calls.len()).copied().or(mood);
         inner.calls.push(format!("{name} {key}"));
         let unclear = || BucketError::Unclear("time-out".to_owned());
         if inner.off {
@@ -158,6 +202,7 @@ impl Bucket for SimBucket {
     fn create(&self, key: &str, octets: &[u8]) -> Answer<String> {
         self.call("create", key, |inner| match inner.objects.contains_key(key) {
             true => Err(BucketError::Taken),
+            false if inner.lies => Ok("nothing".to_owned()),
             false => Ok(inner.store(key, octets)),
         })
     }

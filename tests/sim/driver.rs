@@ -118,6 +118,7 @@ impl World {
         }
         let Some(process) = self.process(id) else { return };
         let committed = process.spool.commit(*sealed, *draft, now);
+        self.will_carry(id.node);
         let delay = self.chatter();
         self.time.after(delay, Event::Engine(id, Box::new(Input::Committed(ticket, committed))));
     }

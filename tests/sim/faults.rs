@@ -24,6 +24,8 @@ pub(crate) enum Bug {
     Timer,
     /// One write lands an octet too far.
     Offset,
+    /// The bucket says that it has an envelope, and has none.
+    Bucket,
 }
 
 impl Bug {

@@ -2,6 +2,7 @@
 //!
 //! `SIM_SEEDS=n` runs more of them, `SIM_SEED=k` replays one and prints what happened in it.
 
+mod bucket;
 mod clock;
 mod disk;
 mod driver;
@@ -56,7 +57,7 @@ fn replay(seed: u64) {
     assert!(ending.faults.is_empty(), "seed {seed}:\n{}", ending.faults.join("\n"));
 }
 
-// R1, R2, R3, R5, R11, R21
+// R1, R2, R3, R5, R11, R21, R22
 #[test]
 fn every_promise_is_kept_in_two_hundred_worlds() {
     if let Some(seed) = number("SIM_SEED") {
@@ -73,6 +74,11 @@ fn every_promise_is_kept_in_two_hundred_worlds() {
     let sum = |of: fn(&Ending) -> u64| endings.iter().map(|(_, ending)| of(ending)).sum::<u64>();
     let (stored, crashes) = (sum(|ending| ending.stored as u64), sum(|ending| ending.crashes));
     assert!(stored > seeds / 2 && crashes > seeds / 10, "dull worlds: {stored} files stored, {crashes} crashes");
+    let (carried, lapses) = (sum(|ending| ending.carried), sum(|ending| ending.lapses));
+    assert!(
+        carried > seeds / 10 && lapses > seeds / 10,
+        "dull worlds: {carried} files in a bucket, {lapses} lapses of it"
+    );
     let drains = sum(|ending| ending.drains);
     assert!(drains > seeds / 20, "dull worlds: {drains} drains");
 }
@@ -157,6 +163,13 @@ fn a_sync_that_is_left_out_is_caught() {
         let fault = caught(bug);
         assert!(fault.starts_with("I1") || fault.starts_with("I2"), "{bug:?}: {fault}");
     }
+}
+
+// R22
+#[test]
+fn a_bucket_that_says_it_has_what_it_has_not_is_caught() {
+    let fault = caught(Bug::Bucket);
+    assert!(fault.starts_with("I1"), "{fault}");
 }
 
 #[test]

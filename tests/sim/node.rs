@@ -12,12 +12,14 @@ use restante::msml::{self, Interpreter};
 use restante::msrp::Carrier;
 use restante::sdp::Address;
 use restante::sip::{self, Endpoint, FlowId};
-use restante::spool::{Files, Index, Spool, SpoolError};
+use restante::spool::{Files, Index, Keys, Remote, Spool, SpoolError};
 use restante::{engine, msrp};
 
+use crate::bucket::SimBucket;
 use crate::disk::SimFiles;
 use crate::faults::{Bug, Forgetful};
 use crate::net::End;
+use crate::plan::Pail;
 use crate::stream::Task;
 use crate::world::ProcessId;
 
@@ -44,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) host: IpAddr,
     pub(crate) habits: Habits,
     pub(crate) files: SimFiles,
+    /// The bucket beside the disk.
+    pub(crate) bucket: Option<(SimBucket, Pail)>,
     /// Files that may be pushed, by path.
     pub(crate) locals: BTreeMap<String, Bytes>,
     /// Counts the processes.
@@ -63,14 +67,19 @@ pub(crate) struct Process {
     numbers: u64,
 }
 
+/// The bucket as a spool is given it: in parts so small that most files have several.
+pub(crate) fn remote(bucket: &SimBucket, pail: Pail) -> Remote {
+    Remote::new(Arc::new(bucket.clone()), 1000, Box::new(move |_| pail.report))
+}
+
 /// How often a server is started before its operator looks for another disk.
-const STARTS: usize = 8;
+const STARTS: usize = 100;
 
 impl Node {
     pub(crate) fn new(index: usize, habits: Habits) -> Self {
         let host = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10 + index as u8));
         let files = SimFiles::new();
-        Self { host, habits, files, locals: BTreeMap::new(), life: 0, process: None }
+        Self { host, habits, files, bucket: None, locals: BTreeMap::new(), life: 0, process: None }
     }
 
     /// Starts a process on what is on the disk, as `Node::start` of the real thing does.
@@ -80,9 +89,11 @@ impl Node {
             None => Arc::new(self.files.clone()),
         };
         let spool = (0..STARTS).find_map(|_| {
-            match Spool::open(Arc::clone(&files), Index::in_memory(), mint.fork(), now) {
+            let remote = self.bucket.as_ref().map(|(bucket, pail)| remote(bucket, *pail));
+            let index = Index::in_memory();
+            match Spool::open_with_bucket(Arc::clone(&files), remote, index, Keys::none(), mint.fork(), now) {
                 Ok((spool, _)) => Some(spool),
-                // A sync that fails ends the start, and whoever runs the server starts it again.
+                // A sync that fails ends the start, or a bucket that does not answer, and whoever runs the server starts it again.
                 Err(SpoolError::Io { .. }) => None,
                 Err(error) => panic!("{error}"),
             }

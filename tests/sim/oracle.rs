@@ -14,13 +14,15 @@ use bytes::Bytes;
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Ranges};
 use restante::msml::{self, Message};
 use restante::msrp::{Decoder, Event, Method, RequestHead};
-use restante::spool::{Check, Committed, Envelope, Index, Query, Spool, SpoolError, StagePlan};
+use restante::spool::{Check, Committed, Envelope, Index, Keys, Query, Spool, SpoolError, StagePlan};
 use sha2::{Digest as _, Sha256};
 
+use crate::bucket::SimBucket;
 use crate::disk::SimFiles;
 use crate::net::End;
+use crate::node::remote;
 use crate::phone::BOX;
-use crate::plan::Declares;
+use crate::plan::{Declares, Pail};
 use crate::world::{ProcessId, SERVER};
 
 /// What a peer must not be told of a file that is as it was declared.
@@ -73,7 +75,7 @@ pub(crate) struct Oracle {
     outgoing: BTreeMap<String, End>,
     /// The server's process.
     pub(crate) life: u64,
-    /// Its disk fails.
+    /// Its disk fails, or its bucket now and then.
     pub(crate) sick: bool,
     pub(crate) faults: Vec<String>,
 }
@@ -149,7 +151,8 @@ impl Oracle {
         }
         match (variable(event, "record.end"), variable(event, "play.end")) {
             (Some(end), _) => self.recorded(event, end),
-            (None, Some(end)) if end.ends_with("notfound") || end.ends_with("storage") => {
+            // A bucket may be away for a while: then it is not there now, and that is said.
+            (None, Some(end)) if end.ends_with("notfound") || (end.ends_with("storage") && !self.sick) => {
                 self.blame(format!("I1: an object that was told of cannot be played: {end}"));
             }
             _ => {}
@@ -237,15 +240,17 @@ impl Oracle {
 // What is checked.
 impl Oracle {
     /// Opens a copy of the server's disk and compares it with every promise.
-    pub(crate) fn audit(&mut self, copy: &SimFiles, now: Now) {
-        let result = self.compare(copy, now);
+    pub(crate) fn audit(&mut self, copy: &SimFiles, bucket: Option<&(SimBucket, Pail)>, now: Now) {
+        let result = self.compare(copy, bucket, now);
         self.faults.extend(result.err());
     }
 
-    fn compare(&self, copy: &SimFiles, now: Now) -> Result<(), String> {
+    fn compare(&self, copy: &SimFiles, bucket: Option<&(SimBucket, Pail)>, now: Now) -> Result<(), String> {
         let told = |error: SpoolError| format!("I2: the spool: {error}");
+        let remote = bucket.map(|(bucket, pail)| remote(&bucket.restart(), *pail));
+        let (files, mint) = (Arc::new(copy.clone()), Mint::from_number(99));
         let (spool, _) =
-            Spool::open(Arc::new(copy.clone()), Index::in_memory(), Mint::from_number(99), now).map_err(told)?;
+            Spool::open_with_bucket(files, remote, Index::in_memory(), Keys::none(), mint, now).map_err(told)?;
         let listed = spool.list(&Query::default()).map_err(told)?;
         let mut objects: BTreeMap<&str, usize> = BTreeMap::new();
         for envelope in &listed {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use restante::engine::Unattended;
 use restante::msrp;
 use restante::sip::Transport;
+use restante::spool::Report;
 
 use crate::clock::Dice;
 use crate::faults::Bug;
@@ -99,6 +100,15 @@ pub(crate) struct Plan {
     pub(crate) phones: Vec<Vec<Errand>>,
     pub(crate) blows: Vec<(When, Blow)>,
     pub(crate) bug: Option<Bug>,
+    pub(crate) bucket: Option<Pail>,
+}
+
+/// The server has a bucket as well as a disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pail {
+    pub(crate) report: Report,
+    /// How many of a hundred calls fail.
+    pub(crate) lapses: u64,
 }
 
 /// Sizes around which something changes: nothing, one octet, an interruptible chunk (RFC 4975 §5.1).
@@ -122,7 +132,8 @@ impl Plan {
         let phones =
             (0..phones).map(|_| (0..=dice.below(3)).map(|_| errand(&mut dice, most, calm, alone)).collect()).collect();
         let blows = if calm { Vec::new() } else { blows(&mut dice) };
-        Self { seed, weather, server, phone, phones, blows, bug: None }
+        let bucket = pail(&mut Dice::new(!seed), calm);
+        Self { seed, weather, server, phone, phones, blows, bug: None, bucket }
     }
 
     /// One phone deposits one small file in fair weather, and tries again if it has to.
@@ -147,7 +158,7 @@ impl Plan {
             path: dice.token(),
         };
         let phones = vec![vec![Errand::Deposit(deposit)]];
-        Self { seed: 42, weather, server, phone, phones, blows: Vec::new(), bug: None }
+        Self { seed: 42, weather, server, phone, phones, blows: Vec::new(), bug: None, bucket: None }
     }
 
     /// As [`Plan::small_deposit`], and the phone retrieves the file; it hangs up one of the calls at that time.
@@ -178,6 +189,11 @@ impl Plan {
     pub(crate) fn habits(&self, node: usize) -> Habits {
         if node == SERVER { self.server.clone() } else { self.phone.clone() }
     }
+}
+
+fn pail(dice: &mut Dice, calm: bool) -> Option<Pail> {
+    let report = dice.pick(&[None, None, Some(Report::Bucket), Some(Report::DiskThenBucket)])?;
+    Some(Pail { report, lapses: if calm { 0 } else { dice.pick(&[0, 2, 10, 30]) } })
 }
 
 fn weather(dice: &mut Dice, calm: bool) -> Weather {

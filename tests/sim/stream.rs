@@ -223,6 +223,7 @@ impl World {
             None => self.go_on(id, link),
         }
         self.work(id, link);
+        self.will_carry(id.node);
     }
 
     fn perform_on_disk(&mut self, id: ProcessId, link: LinkId, job: Output) -> Option<Input> {

@@ -10,8 +10,9 @@ use restante::engine::{self, LinkId, Query, Ticket};
 use restante::model::Instant;
 use restante::msrp::SessionKey;
 use restante::sip::{self, Flow, Transport};
-use restante::spool::{EnvelopeDraft, Sealed};
+use restante::spool::{Carried, EnvelopeDraft, Sealed};
 
+use crate::bucket::SimBucket;
 use crate::clock::{Dice, Timeline};
 use crate::faults::Bug;
 use crate::net::{End, Network, Port};
@@ -56,6 +57,7 @@ pub(crate) enum Event {
     Disk(ProcessId, LinkId),
     Find(ProcessId, Ticket, Query),
     Commit(ProcessId, Ticket, Box<Sealed>, Box<EnvelopeDraft>),
+    Carry(ProcessId),
     Phone(usize, Nudge),
     Blow(Blow),
     Restart,
@@ -85,6 +87,8 @@ pub(crate) struct World {
     /// The process that was asked to go.
     draining: Option<ProcessId>,
     drains: u64,
+    /// The process whose carrier will go once more.
+    carrier: Option<ProcessId>,
     trace: Option<Vec<String>>,
 }
 
@@ -103,6 +107,10 @@ pub(crate) struct Ending {
     pub(crate) crashes: u64,
     pub(crate) drains: u64,
     pub(crate) stored: usize,
+    /// Files that went into a bucket.
+    pub(crate) carried: u64,
+    /// Calls that a bucket failed.
+    pub(crate) lapses: u64,
 }
 
 impl World {
@@ -129,8 +137,18 @@ impl World {
             crashes: 0,
             draining: None,
             drains: 0,
+            carrier: None,
             trace: traced.then(Vec::new),
         };
+        if let Some(pail) = plan.bucket {
+            let bucket = SimBucket::new();
+            bucket.fail_at_random(pail.lapses, plan.seed);
+            world.oracle.sick = pail.lapses > 0;
+            if world.bug == Some(Bug::Bucket) {
+                bucket.lie();
+            }
+            world.nodes[SERVER].bucket = Some((bucket, pail));
+        }
         for node in 0..world.nodes.len() {
             world.start(node);
         }
@@ -148,7 +166,9 @@ impl World {
         world.judge();
         let stored = world.oracle.stored();
         let (steps, crashes, drains) = (world.steps, world.crashes, world.drains);
-        Ending { faults: world.oracle.faults, trace: world.trace.unwrap_or_default(), steps, crashes, drains, stored }
+        let (carried, lapses) = world.nodes[SERVER].bucket.as_ref().map_or((0, 0), |(bucket, _)| bucket.tally());
+        let (faults, trace) = (world.oracle.faults, world.trace.unwrap_or_default());
+        Ending { faults, trace, steps, crashes, drains, stored, carried, lapses }
     }
 
     fn live(&mut self) {
@@ -228,6 +248,7 @@ impl World {
             Event::Disk(id, link) => self.disk_done(id, link),
             Event::Find(id, ticket, query) => self.find(id, ticket, query),
             Event::Commit(id, ticket, sealed, draft) => self.commit(id, ticket, sealed, draft),
+            Event::Carry(id) => self.carry(id),
             Event::Phone(phone, nudge) => self.nudge(phone, nudge),
             Event::Blow(Blow::Crash(crash)) => self.crash(crash),
             Event::Blow(Blow::Drain) => {
@@ -265,7 +286,8 @@ impl World {
             | Event::Link(id, ..)
             | Event::Disk(id, _)
             | Event::Find(id, ..)
-            | Event::Commit(id, ..) => id.node == SERVER,
+            | Event::Commit(id, ..)
+            | Event::Carry(id) => id.node == SERVER,
             Event::Segment { to: end, .. } | Event::Over { at: end } | Event::Room { at: end } => {
                 self.net.owner(*end).is_some_and(|(id, _)| id.node == SERVER)
             }
@@ -289,6 +311,36 @@ impl World {
         self.tell_engine(id, engine::Input::Sip(sip::Input::Octets { flow, octets }));
     }
 
+    /// There may be something for the carrier of a server with a bucket.
+    pub(crate) fn will_carry(&mut self, node: usize) {
+        let id = self.nodes[node].id(node);
+        if self.nodes[node].bucket.is_some() && self.carrier != Some(id) {
+            self.carrier = Some(id);
+            let pause = self.chatter();
+            self.time.after(pause, Event::Carry(id));
+        }
+    }
+
+    /// One step of the carrier, and the next one unless there is nothing to do.
+    fn carry(&mut self, id: ProcessId) {
+        let now = self.time.now();
+        if let Some((bucket, _)) = &self.nodes[id.node].bucket {
+            bucket.set_clock(now.wall);
+        }
+        let Some(process) = self.process(id) else { return };
+        let pause = match process.spool.carry(Duration::ZERO) {
+            Carried::Something => Duration::from_millis(1),
+            Carried::Failed => Duration::from_secs(5),
+            // A bucket that has failed is asked now and then whether it is back.
+            Carried::Nothing if process.spool.status().reason.is_some() => Duration::from_secs(5),
+            Carried::Nothing => {
+                self.carrier = None;
+                return;
+            }
+        };
+        self.time.after(pause, Event::Carry(id));
+    }
+
     /// The process of this name, if it still lives.
     pub(crate) fn process(&mut self, id: ProcessId) -> Option<&mut Process> {
         let node = &mut self.nodes[id.node];
@@ -298,8 +350,12 @@ impl World {
     fn start(&mut self, node: usize) {
         let (now, mint) = (self.time.now(), self.dice.mint());
         let bug = self.bug.filter(|_| node == SERVER);
+        if let Some((bucket, _)) = &self.nodes[node].bucket {
+            bucket.set_clock(now.wall);
+        }
         self.nodes[node].start(now, mint, bug);
         self.oracle.life = self.nodes[SERVER].life;
+        self.will_carry(node);
     }
 
     /// A process is about to perform an output. True if it dies instead.
@@ -335,7 +391,7 @@ impl World {
         self.crashes += 1;
         for seed in 0..4 {
             let copy = if crash == Crash::Kill { left.kill() } else { node.files.crash(seed) };
-            self.oracle.audit(&copy, now);
+            self.oracle.audit(&copy, node.bucket.as_ref(), now);
         }
         node.files = left;
         self.oracle.life += 1;
@@ -357,7 +413,7 @@ impl World {
         node.process = None;
         node.files = node.files.kill();
         let left = node.files.kill();
-        self.oracle.audit(&left, now);
+        self.oracle.audit(&left, node.bucket.as_ref(), now);
         self.oracle.life += 1;
         self.net.bury(&mut self.time, id);
         let pause = self.dice.between((Duration::from_millis(100), Duration::from_secs(4)));
@@ -402,8 +458,10 @@ impl World {
             self.oracle.blame("wedged: a drain never ends".to_owned());
         }
         let now = self.time.now();
-        self.oracle.audit(&self.nodes[SERVER].files.kill(), now);
-        self.oracle.audit(&self.nodes[SERVER].files.crash(7), now);
+        let node = &self.nodes[SERVER];
+        for copy in [node.files.kill(), node.files.crash(7)] {
+            self.oracle.audit(&copy, node.bucket.as_ref(), now);
+        }
         self.oracle.close();
     }
 

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::Api;
+use super::api::Api;
 use super::ask::Named;
 use super::fault::Fault;
 use super::object::find;

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 
-use super::Api;
+use super::api::Api;
 use super::ask::Asked;
 use super::fault::Fault;
 use super::object::Object;
@@ -107,7 +107,7 @@ fn declared(headers: &HeaderMap, name: Option<String>) -> Result<FileInfo, Fault
         let reason = "the file is stored as it comes: send it without Content-Encoding";
         return Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_encoding", reason));
     }
-    let digests = DIGESTS.into_iter().filter_map(|name| text(name)).map(sha256).collect::<Result<Vec<_>, _>>()?;
+    let digests = DIGESTS.into_iter().filter_map(&text).map(sha256).collect::<Result<Vec<_>, _>>()?;
     Ok(FileInfo {
         name,
         size: text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::ToSchema;
 
-use super::Api;
+use super::api::Api;
 use super::ask::Asked;
 use super::fault::Fault;
 use super::page::limit;

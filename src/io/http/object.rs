@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Api;
+use super::api::Api;
 use super::ask::{Asked, Named};
 use super::fault::Fault;
 use super::page::{Page, limit};

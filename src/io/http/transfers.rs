@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 
-use super::Api;
+use super::api::Api;
 use super::ask::Asked;
 use super::fault::Fault;
 use super::page::{Page, limit};

@@ -165,6 +165,7 @@ fn what_the_requests_say_is_what_the_rules_ask_for() {
     assert!(tag.len() >= 16 && tag.bytes().all(|c| c.is_ascii_alphanumeric()), "{to}");
 }
 
+// SIP-11
 #[test]
 fn an_invite_without_offer_gets_ours_and_answers_in_its_ack() {
     // M3261-13.2.1-03, M3261-13.2.2.4-03
@@ -269,6 +270,7 @@ fn bye_leaves_after_the_infos_before_it_and_later_infos_are_refused() {
     assert_eq!(world.wait(Who::Bob, ended), EndReason::ByeSent);
 }
 
+// SIP-17
 #[test]
 fn options_outside_and_the_answer_to_it_carry_what_we_can() {
     let mut world = World::new(8, CALM);
