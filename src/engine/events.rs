@@ -4,7 +4,7 @@ use super::call::Call;
 use super::core::Engine;
 use super::port::Output;
 use crate::model::{Now, Outbox};
-use crate::msml::{self, ContextId};
+use crate::msml::ContextId;
 use crate::sip::{self, Body, CallKey};
 use crate::spool::{Event, EventNote};
 
@@ -68,7 +68,7 @@ impl Engine {
 
     /// A call has gone whose dialogs may still have something to tell: what it was called is needed until then.
     pub(super) fn remember_departed(&mut self, key: CallKey, call: &Call) {
-        let context = msml::ContextId(key.0);
+        let context = ContextId(key.0);
         if self.interpreter.has_dialogs(context) {
             self.departed.insert(context, call.parties.call_id.clone());
         }
