@@ -11,7 +11,7 @@ use crate::model::{FileInfo, ObjectUri};
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
-use crate::spool::{CommitError, Committed, EnvelopeDraft, Sealed};
+use crate::spool::{CommitError, Committed, EnvelopeDraft, EventNote, EventPage, EventQuery, Sealed};
 
 /// Names a question to the driver, whose answer will carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +65,8 @@ pub enum Input {
     Fetched(Ticket, Result<Bytes, String>),
     /// A [`Output::Resolve`] was performed: each name with its addresses, none if it leads nowhere.
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
+    /// A [`Output::Recall`] was performed.
+    Recalled(Ticket, Result<EventPage, String>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
     /// The certificates that we may show from now on have these fingerprints.
@@ -110,6 +112,10 @@ pub enum Output {
     Resolve(Ticket, Vec<String>),
     /// Publish a sealed file; answer with [`Input::Committed`].
     Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
+    /// Write into the event log. It is not waited for.
+    Note(EventNote),
+    /// Read in the event log, the events of a job since a cursor, say; answer with [`Input::Recalled`].
+    Recall(Ticket, EventQuery),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.
