@@ -1,7 +1,5 @@
 //! The objects' door over HTTP, against the real process: what a 201 is worth, and how the door says no.
 
-#[path = "http/client.rs"]
-mod client;
 #[path = "http/openapi.rs"]
 mod openapi;
 mod support;
@@ -15,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use client::{Visit, ask, get, items, post};
 use support::deposit::{Depositor, Plan, Promise};
+use support::http::{Visit, ask, get, items, post};
 use support::server::{House, Server, serve};
 use support::{Chance, eventually, seed};
 

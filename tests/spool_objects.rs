@@ -13,8 +13,8 @@ use restante::model::limits::{HOLES_PER_MESSAGE, STAGE_KEPT, TOMBSTONE_KEPT};
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
 use restante::spool::recover::Verdict;
 use restante::spool::{
-    Check, CommitError, Committed, EnvelopeDraft, Index, Marks, Query, SealError, Sealed, Spool, SpoolError, Stage,
-    StageError, StagePlan, Swept,
+    Check, CommitError, Committed, EnvelopeDraft, EventLog, Index, Keep, Keys, Marks, Query, SealError, Sealed, Spool,
+    SpoolError, Stage, StageError, StagePlan, Swept,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -475,12 +475,14 @@ fn a_fresh_spool_is_the_tree_that_its_readme_draws() {
     let dir = tempfile::tempdir().expect("a directory");
     let files = Arc::new(HostFiles::new(dir.path().join("spool")).expect("a directory"));
     let index = Index::open(dir.path().join("spool/index.sqlite"));
-    let spool = Spool::open(files, index, Mint::from_number(1), now()).expect("a spool");
+    let spool = Spool::open(files.clone(), index, Mint::from_number(1), now()).expect("a spool");
+    let keep = Keep { time: Duration::from_secs(1), octets: 1 };
+    let log = EventLog::open(files.as_ref(), files.root(), keep, &Keys::none(), Mint::from_number(2), now());
     let mut tree = Vec::new();
     walk(&dir.path().join("spool"), "", &mut tree);
     tree.retain(|path| !path.ends_with("-wal") && !path.ends_with("-shm"));
     tree.sort();
     expected.sort();
     assert_eq!(tree, expected);
-    drop(spool);
+    drop((spool, log));
 }

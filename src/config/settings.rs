@@ -26,6 +26,8 @@ pub struct Settings {
     pub policy: Policy,
     /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
     pub boxes: Vec<BoxClass>,
+    /// `[events]`
+    pub events: Events,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -274,6 +276,15 @@ pub struct Policy {
     pub put_networks: Vec<Network>,
 }
 
+/// `[events]`: what application servers were told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// How long an event is kept.
+    pub keep: Duration,
+    /// How many octets of them are kept.
+    pub max_size: u64,
+}
+
 /// `[http]`: the operator's door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
@@ -382,6 +393,12 @@ impl Default for BoxClass {
             undelete: Duration::ZERO,
             notice: Duration::ZERO,
         }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(24 * 3600), max_size: 64 << 20 }
     }
 }
 

@@ -267,6 +267,18 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "events",
+        meaning: "The event log: what application servers were told, for those that come back and ask.",
+        keys: &[
+            Key { name: "keep", field: |s| &mut s.events.keep, meaning: "How long an event is kept." },
+            Key {
+                name: "max_size",
+                field: |s| &mut s.events.max_size,
+                meaning: "How much of the disk events may take, about; past it the oldest ones go.",
+            },
+        ],
+    },
+    Section {
         name: "http",
         meaning: "The operator's door: /livez, /readyz, /metrics and the objects' door below /api/v1/ (docs/http.md).",
         keys: &[

@@ -1,6 +1,6 @@
 //! The engine itself: its tables, its inputs and outputs, its clock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
@@ -14,7 +14,7 @@ use super::policy::{Door, Policy};
 use super::port::{Census, Found, Input, Output, Ticket};
 use super::relays::Relays;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
-use crate::msml::{self, Interpreter, PrimitiveKey};
+use crate::msml::{self, ContextId, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SendFailure, SessionKey};
 use crate::sip::{self, CallKey, Endpoint};
 
@@ -50,6 +50,10 @@ pub struct Engine {
     pub(super) parts: HashMap<CallKey, String>,
     pub(super) orders: HashMap<OrderId, CallKey>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
+    /// Events whose INFO has no answer yet.
+    pub(super) untold: HashSet<u64>,
+    /// Call-IDs of SIP dialogs that are gone and whose MSML dialogs are not.
+    pub(super) departed: HashMap<ContextId, String>,
     pub(super) lookups: Lookups,
     pub(super) agenda: VecDeque<Turn>,
     pub(super) working: bool,
@@ -90,6 +94,8 @@ impl Engine {
             parts: HashMap::new(),
             orders: HashMap::new(),
             requests: HashMap::new(),
+            untold: HashSet::new(),
+            departed: HashMap::new(),
             lookups: Lookups::default(),
             agenda: VecDeque::new(),
             working: false,
@@ -127,6 +133,7 @@ impl Engine {
                 }
             }
             Input::Moved(ticket, result) => self.moved(now, ticket, result, out),
+            Input::Recalled(ticket, _) => _ = self.errands.remove(&ticket),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {

@@ -264,6 +264,7 @@ impl Engine {
         }
         self.relay.forget(key);
         if let Some(call) = self.board.remove_call(key) {
+            self.remember_departed(key, &call);
             self.msml(now, msml::Input::Disconnected { conn: call.tag }, out);
             self.msml(now, msml::Input::ContextGone(msml::ContextId(key.0)), out);
         }

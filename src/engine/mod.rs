@@ -26,6 +26,7 @@ mod core;
 mod description;
 mod drain;
 mod early;
+mod events;
 pub mod failure;
 mod filing;
 mod frames;

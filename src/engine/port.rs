@@ -13,7 +13,7 @@ use crate::msml::FileWork;
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
-use crate::spool::{CommitError, Committed, EnvelopeDraft, Icon, Sealed};
+use crate::spool::{CommitError, Committed, EnvelopeDraft, EventNote, EventPage, EventQuery, Icon, Sealed};
 
 /// Names a question to the driver, whose answer will carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +82,8 @@ pub enum Input {
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
     /// A [`Output::Move`] was performed.
     Moved(Ticket, Result<Moved, FileFailure>),
+    /// A [`Output::Recall`] was performed.
+    Recalled(Ticket, Result<EventPage, String>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
     /// A [`Output::Delete`] was performed.
@@ -135,6 +137,10 @@ pub enum Output {
     Move(Ticket, Box<FileWork>),
     /// Break that off, and answer nevertheless.
     StopMove(Ticket),
+    /// Write into the event log. It is not waited for.
+    Note(EventNote),
+    /// Read in the event log, the events of a job since a cursor, say; answer with [`Input::Recalled`].
+    Recall(Ticket, EventQuery),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.

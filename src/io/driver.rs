@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, MsrpStream};
+use super::events::Notebook;
 use super::fetch::Fetcher;
 use super::metrics;
 use super::moving::Mover;
@@ -25,7 +26,7 @@ use crate::model::{Mint, Outbox};
 use crate::msml::FileWork;
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
-use crate::spool::{Committed, EnvelopeDraft, Sealed};
+use crate::spool::{Committed, EnvelopeDraft, EventQuery, Sealed};
 
 /// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
 const UNREAD_HAPPENINGS: usize = 4096;
@@ -66,6 +67,7 @@ pub(super) struct Driver {
     pub(super) engine: Engine,
     pub(super) shared: Shared,
     pub(super) signalling: Signalling,
+    pub(super) notebook: Notebook,
     pub(super) mint: Mint,
     pub(super) msrp: msrp::Config,
     /// Instead of what SDP says: for a demonstration that puts something on the wire.
@@ -213,6 +215,8 @@ impl Driver {
             Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Delete(ticket, object, by) => self.delete(ticket, object, by),
+            Output::Note(note) => self.notebook.take(note),
+            Output::Recall(ticket, query) => self.recall(ticket, query),
             Output::Happened(order, happening) => self.happened(order, happening),
             Output::Drained => {
                 if let Some(drained) = self.drained.take() {
@@ -253,6 +257,14 @@ impl Driver {
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
+        });
+    }
+
+    fn recall(&self, ticket: Ticket, query: EventQuery) {
+        let (log, engine) = (self.notebook.log(), self.shared.engine.clone());
+        tokio::task::spawn_blocking(move || {
+            let page = log.read(&query).map_err(|error| error.to_string());
+            let _ = engine.blocking_send(Input::Recalled(ticket, page));
         });
     }
 

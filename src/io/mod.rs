@@ -10,6 +10,7 @@ mod connection;
 mod descriptors;
 mod driver;
 pub mod entropy;
+mod events;
 mod fetch;
 pub mod files;
 mod guard;

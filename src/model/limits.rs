@@ -292,6 +292,16 @@ pub const SELECTED_OBJECTS: usize = 64;
 /// Changes of the index that wait in memory for a transaction of their own: past a few hundred, more of them save nothing.
 pub const ENTRIES_BEHIND: usize = 256;
 
+/// Events in one page of a listing.
+pub const LISTED_EVENTS: usize = 1000;
+
+/// Notes for the event log that may wait for the disk: at thousands of calls a second it may take some seconds. Past it
+/// events are missing in the log, which says so.
+pub const EVENT_NOTES: usize = 32 * 1024;
+
+/// Readers that wait for events at once: each is a connection that stays.
+pub const EVENT_READERS: usize = 64;
+
 /// Objects in one page of a listing.
 pub const LISTED_OBJECTS: usize = 1000;
 

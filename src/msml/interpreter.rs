@@ -129,6 +129,11 @@ impl Interpreter {
         self.dialogs.len()
     }
 
+    /// Whether a dialog is alive whose events are for this SIP dialog.
+    pub fn has_dialogs(&self, context: ContextId) -> bool {
+        self.ledger.has_dialogs(context)
+    }
+
     fn request(&mut self, now: Instant, asker: Asker, body: &[u8], out: &mut Outbox<Output>) -> Verdict {
         let (dialogids, audited) = (Vec::new(), Vec::new());
         let mut verdict = Verdict { code: Code::Ok, mark: None, description: None, dialogids, audited };
@@ -275,6 +280,7 @@ impl Interpreter {
         }
         let Asker { context, style: Style { exit: exit_style, maxtime, strict, .. }, invited } = asker;
         let who = Identity { key, id, context, exit_style, maxtime, strict, src, on_own_connection, invited };
+        self.ledger.dialog_begins(context);
         self.dialogs.insert(key, Dialog::new(who, steps, now));
         self.on_dialog(now, key, out, |_, _| {});
         Ok(text)
@@ -418,6 +424,7 @@ impl Interpreter {
         if let Some(connection) = self.connections.get_mut(conn).filter(|c| c.dialogs.get(name) == Some(&key)) {
             connection.dialogs.remove(name);
         }
+        self.ledger.dialog_is_over(dialog.context());
         self.dialogs.remove(&key);
     }
 }

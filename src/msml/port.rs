@@ -139,10 +139,12 @@ pub enum Output {
         name: String,
         /// The dialog it is about.
         id: String,
+        /// Its namelist.
+        values: Vec<(String, String)>,
         /// The document.
         body: String,
     },
-    /// An event whose SIP dialog is gone (RFC 5707 §3.1 discards it); for the log.
+    /// An event whose SIP dialog is gone (RFC 5707 §3.1 discards it); for the event log.
     EventLost {
         /// Where it would have gone.
         context: ContextId,
@@ -150,6 +152,8 @@ pub enum Output {
         name: String,
         /// The dialog it is about.
         id: String,
+        /// Its namelist.
+        values: Vec<(String, String)>,
         /// The document.
         body: String,
     },

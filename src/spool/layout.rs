@@ -18,6 +18,11 @@ pub(super) const BALLAST_FILE: &str = "ballast";
 /// The SQLite index and its companions; a cache.
 pub(super) const INDEX_FILES: [&str; 3] = ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"];
 
+/// The event log.
+pub(super) const EVENTS: &str = "events.sqlite";
+/// An event log that could not be read.
+pub(super) const EVENTS_ASIDE: &str = "events.aside";
+
 /// What is arriving, and every file that is not finished.
 pub(super) const STAGE: &str = "stage";
 /// Bodies.

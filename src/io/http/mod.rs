@@ -2,6 +2,7 @@
 //!
 //! A 201 stands at the top of the ack ladder: it is sent when the file is committed. Octets pass through in pieces that
 //! hyper bounds; a body is read no faster than the disk takes it. Every refusal has one shape, [`fault::Fault`].
+//! Events are read from their log at each reader's own pace: one that is slow holds nobody up.
 //! What it does not do: it forwards nothing, and it knows nobody but who has the token.
 
 mod api;
@@ -9,6 +10,7 @@ mod ask;
 mod change;
 mod content;
 mod deposit;
+mod events;
 pub(super) mod fault;
 mod object;
 mod page;
@@ -29,6 +31,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/objects/{id}/release", post(change::release)),
         ("/api/v1/objects/{id}/content", get(content::content)),
         ("/api/v1/transfers", get(transfers::list)),
+        ("/api/v1/events", get(events::events)),
     ]
 }
 
@@ -42,6 +45,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     change::hold,
     change::release,
     content::content,
-    transfers::list
+    transfers::list,
+    events::events
 ))]
 pub(super) struct Document;
