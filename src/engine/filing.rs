@@ -62,7 +62,10 @@ pub(super) fn misfit_of(content_type: &str, file: Option<&FileOffer>, work: &Rec
     let declared = file.map(|file| &file.info);
     let kind = declared.and_then(|info| info.media_type.as_deref()).unwrap_or(content_type);
     let refused = !work.types.is_empty() && !media::accepts(&work.types, kind) && !is_cpim(kind);
-    if refused || file.is_some_and(|file| !is_of_type(content_type, &file.info)) {
+    let offset = file.map_or(0, FileOffer::offset);
+    // RFC 5547 §6: `file-range` counts octets of the file, and the chunks of a wrapped one count others.
+    let shifted = offset > 0 && is_cpim(content_type);
+    if refused || shifted || file.is_some_and(|file| !is_of_type(content_type, &file.info)) {
         return Some(ReceiveFailure::BadType);
     }
     let size = declared.and_then(|info| info.size);
@@ -72,9 +75,7 @@ pub(super) fn misfit_of(content_type: &str, file: Option<&FileOffer>, work: &Rec
     if work.needs_digest && declared.is_none_or(|info| info.digests.is_empty()) {
         return Some(ReceiveFailure::NoDigest);
     }
-    let offset = file.map_or(0, FileOffer::offset);
-    // RFC 5547 §6: `file-range` counts octets of the file, and the chunks of a wrapped one count others.
-    (offset > 0 && (work.afresh || is_cpim(content_type))).then_some(ReceiveFailure::Rest)
+    (offset > 0 && work.afresh).then_some(ReceiveFailure::Rest)
 }
 
 /// Whether a message brings the type that its file selector names; inside of a wrapper only the wrapper's reader can say.
