@@ -135,10 +135,13 @@ fn a_transfer_tells_of_its_beginning_its_files_and_its_end_and_stops_at_the_firs
     assert_eq!(result_of(&exit_of(&house, &unreached)), failed("ft.rejected.430"), "nothing begins after a failure");
 }
 
+/// What a web server was given: paths and bodies.
+type Deliveries = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
 /// A web server that answers by path and keeps what is put to it.
 struct Shelf {
     address: String,
-    put: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    put: Deliveries,
 }
 
 impl Shelf {
