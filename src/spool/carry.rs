@@ -105,7 +105,12 @@ fn hand_over(shared: &Shared, remote: &Remote, id: Id, envelope: &Envelope, reco
     }
     let standing = ask(shared, |index| index.standing(id)).map_err(io::Error::other)?;
     if let Some((sum, _)) = standing {
-        remote.store.put_standing(id, sum, &file_store::standing(shared, id, sum)?)?;
+        match file_store::standing(shared, id, sum) {
+            Ok(record) => remote.store.put_standing(id, sum, &record)?,
+            // It was handed over before, and has left the disk with the envelope that a power cut has brought back.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => drop(remote.store.standing(id, sum)?),
+            Err(error) => return Err(error),
+        }
     }
     match remote.store.publish(id, record) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

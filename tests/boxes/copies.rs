@@ -103,7 +103,7 @@ fn a_power_cut_at_any_call_of_a_copy_leaves_the_original_and_a_whole_copy_or_non
     for fresh in [SimFiles::new(), SimFiles::one_by_one()] {
         deposit(&open(&fresh, &[]), "spool:/bob/one", b"the octets").expect("room");
         let copy = |spool: &Spool| {
-            let original = spool.find(&uri("spool:/bob/one")).expect("an index").expect("it is there");
+            let original = spool.find(&uri("spool:/bob/one"))?.expect("it is there");
             spool.copy(&original, &uri("spool:/eve/two"), "bob", now())
         };
         let rehearsal = fresh.kill();
