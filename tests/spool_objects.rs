@@ -11,9 +11,10 @@ use proptest::prelude::*;
 use restante::io::files::HostFiles;
 use restante::model::limits::{HOLES_PER_MESSAGE, STAGE_KEPT, TOMBSTONE_KEPT};
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
+use restante::spool::recover::Verdict;
 use restante::spool::{
     Check, CommitError, Committed, EnvelopeDraft, Index, Marks, Query, SealError, Sealed, Spool, SpoolError, Stage,
-    StageError, StagePlan,
+    StageError, StagePlan, Swept,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -276,6 +277,22 @@ fn damage_that_comes_while_the_spool_is_open_is_noticed_when_the_object_is_asked
     files.lose(&format!("data/{}/{}", &object.envelope().id[25..], object.envelope().id));
     assert!(matches!(spool.read(&object), Err(SpoolError::Corrupt { .. })));
     assert_eq!((spool.status().objects, spool.status().corrupt), (0, 3));
+}
+
+// R9
+#[test]
+fn a_body_whose_envelope_got_lost_is_kept_however_old_it_is() {
+    let files = SimFiles::new();
+    let spool = open(&files);
+    let id = deposit(&spool, "spool:/bob/x", b"abc").envelope().id.clone();
+    drop(spool);
+    files.lose(&format!("queued/{id}"));
+    let (mint, year) = (Mint::from_number(2), later(Duration::from_secs(365 * 24 * 3600)));
+    let opened = Spool::open(Arc::new(files.clone()), Index::in_memory(), mint, year);
+    let (spool, recovery) = opened.expect("a spool");
+    assert_eq!(recovery.verdicts, [(id.clone(), Verdict::EnvelopeMissing)]);
+    assert_eq!(spool.sweep(year).expect("a sweep"), Swept::default());
+    assert_eq!((files.octets(&format!("corrupt/{id}.body")), spool.status().corrupt), (b"abc".to_vec(), 1));
 }
 
 // R20

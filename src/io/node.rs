@@ -25,7 +25,7 @@ use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
 use super::transfers::Transfers;
-use super::watch::Watch;
+use super::watch::{self, Watch};
 use super::{descriptors, entropy, keys, metrics, remote, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
@@ -197,9 +197,10 @@ impl Node {
             bound.http = Some(open_door(settings, &readiness, api.clone()).await?);
         }
         remote::carry(&spool, refusal, &readiness, &tasks, &stop);
-        let mut watch = Watch::new(&spool, &readiness, &engine, clock);
+        let mut watch = Watch::new(&spool, &readiness, &engine);
         watch.look().await;
         tasks.spawn(watch.run(stop.clone()));
+        tasks.spawn(watch::sweep(spool.clone(), clock, stop.clone()));
         tasks.spawn(scrub::run(spool.clone(), terms::scrubbing(settings), scrub_mint, stop.clone()));
         let addresses = bound.addresses();
         readiness.listening(addresses.clone());

@@ -55,8 +55,9 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
     let report = carry::report(shared, envelope.uri.box_name());
     let (mut arrival, settled) = match report {
         Report::Bucket => {
-            // What is uploaded is what lies on the disk, and there the last frame of an encrypted body is only when synced.
-            let written = if arrival.key.is_some() { shared.sync(arrival.file.as_ref()) } else { Ok(()) };
+            // What is uploaded is read from the disk: octets that it could not write may come back as others, and only a sync
+            // says so.
+            let written = shared.sync(arrival.file.as_ref());
             let settled = written.and_then(|()| settle_in_bucket(shared, id, &mut envelope, &record));
             (arrival, settled)
         }
@@ -78,6 +79,8 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
             shared.remove_stage(id);
             shared.remove_quietly(&id.upload());
         }
+        // The journal has the wrapped key, too: a deletion could not take it along any more.
+        _ if arrival.journal.is_some() && arrival.key.is_some() => shared.shred(id, &id.journal()),
         _ if arrival.journal.is_some() => shared.remove_quietly(&id.journal()),
         _ => {}
     }

@@ -52,8 +52,17 @@ pub(super) fn body(shared: &Shared, id: Id) -> io::Result<Box<dyn File>> {
 }
 
 /// Whether there is an envelope or a body of this id.
-pub(super) fn is_there(shared: &Shared, id: Id) -> bool {
-    [id.envelope(), id.body()].iter().any(|path| shared.files.open(path, Mode::Read).is_ok())
+pub(super) fn is_there(shared: &Shared, id: Id) -> io::Result<bool> {
+    Ok(exists(shared, &id.envelope())? || exists(shared, &id.body())?)
+}
+
+/// Whether there is such a file. That it can't be opened for another reason says nothing.
+pub(super) fn exists(shared: &Shared, path: &str) -> io::Result<bool> {
+    match shared.files.open(path, Mode::Read) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The record of what has become of an object.

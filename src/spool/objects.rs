@@ -60,8 +60,9 @@ pub(super) fn body(shared: &Shared, id: Id) -> io::Result<Box<dyn File>> {
 }
 
 /// Whether there is an envelope or a body of this id.
-pub(super) fn is_there(shared: &Shared, id: Id) -> bool {
-    file_store::is_there(shared, id) || shared.remote.as_ref().is_some_and(|remote| remote.store.is_there(id))
+pub(super) fn is_there(shared: &Shared, id: Id) -> io::Result<bool> {
+    let there = || shared.remote.as_ref().map_or(Ok(false), |remote| remote.store.is_there(id));
+    if file_store::is_there(shared, id)? { Ok(true) } else { there() }
 }
 
 /// The record of what has become of an object.
@@ -122,7 +123,7 @@ pub(super) fn settle_erasures(shared: &Shared) -> io::Result<()> {
 
 /// Moves an object that does not pass its checks to `corrupt/`, where it is kept and never served.
 pub(super) fn set_aside(shared: &Shared, id: Id) {
-    let was_here = file_store::is_there(shared, id);
+    let was_here = file_store::is_there(shared, id).unwrap_or(true);
     file_store::set_aside(shared, id);
     if !was_here {
         quietly(shared, id, |remote| remote.store.set_aside(id, &id.envelope(), "envelope"));

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::model::Now;
+use crate::model::limits::ORPHAN_KEPT;
 
 use super::arrival::Parked;
 use super::carry;
@@ -19,6 +20,7 @@ use super::objects;
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
 use super::survey::{Survey, Traces};
+use super::sweep::is_old;
 
 /// What a published envelope turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct Facts {
     pub newer_journal: bool,
     /// `state/<id>` says that the object is deleted.
     pub deleted: bool,
+    /// It was an object: the index knows it, or it began too long ago for a commit that a crash has interrupted.
+    pub settled: bool,
 }
 
 /// What follows from the facts.
@@ -65,6 +69,8 @@ pub enum Verdict {
     EnvelopeDamaged,
     /// The envelope stands alone: to `corrupt/`.
     BodyMissing,
+    /// The body of an object stands alone: to `corrupt/`.
+    EnvelopeMissing,
     /// The body has another length than its envelope says: to `corrupt/`.
     BodyTorn,
     /// A commit failed and was taken back, and the envelope came again: it is removed, the stage stays.
@@ -107,6 +113,7 @@ pub const fn judge(facts: &Facts) -> Verdict {
     }
     match (facts.body, facts.stage, facts.journal) {
         (true, _, true) => Verdict::Reclaim,
+        (true, _, false) if facts.settled => Verdict::EnvelopeMissing,
         (true, _, false) => Verdict::Orphan,
         (false, true, true) => Verdict::Resumable,
         (false, true, false) => Verdict::Leftover,
@@ -159,7 +166,7 @@ pub(super) fn recover(
                 ask(shared, Index::begin_batch)?;
             }
         }
-        let (facts, envelope) = inspect(shared, id, traces)?;
+        let (facts, envelope) = inspect(shared, id, traces, now)?;
         let mut verdict = judge(&facts);
         if verdict == Verdict::Keep && envelope.is_some() && ask(shared, |index| index.is_replaced(id))? {
             verdict = Verdict::Bury;
@@ -202,15 +209,18 @@ pub(super) fn recover(
 }
 
 /// Looks closer where the names alone don't decide.
-fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Envelope>), SpoolError> {
-    let mut facts = Facts { body: traces.body, stage: traces.stage, ..Facts::default() };
+fn inspect(shared: &Shared, id: Id, traces: Traces, now: Now) -> Result<(Facts, Option<Envelope>), SpoolError> {
+    let settled = traces.known || is_old(id.minted(), now.wall, ORPHAN_KEPT);
+    let mut facts = Facts { body: traces.body, stage: traces.stage, settled, ..Facts::default() };
     let mut found = None;
-    let moved = traces.remote && !traces.envelope;
     if traces.is_published() && traces.known {
         facts.envelope = Some(EnvelopeFact::Known);
-        facts.body |= moved; // looked for whenever it is read
+        facts.body |= traces.remote; // looked for whenever it is read
     } else if traces.is_published() {
-        let read = read_envelope(shared, id).map_err(SpoolError::io("reading an envelope"))?;
+        let read = read_envelope(shared, id).map_err(|error| {
+            tracing::error!(object = %id, %error, "its envelope can't be read, and nothing is served without knowing it");
+            SpoolError::io("reading an envelope")(error)
+        })?;
         facts.envelope = Some(match read {
             Ok(envelope) => EnvelopeFact::Sound(found.insert(envelope).stored_octets()),
             Err(Unreadable::Damaged) => EnvelopeFact::Damaged,
@@ -293,9 +303,10 @@ fn carry_out(
             shared.sync_dir(STAGE).map_err(SpoolError::io("taking a body back"))?;
             return adopt(shared, id);
         }
-        Verdict::Orphan => {
-            rename(shared, &id.body(), &id.orphan())?;
-            shared.sync_dir(CORRUPT).map_err(SpoolError::io("setting an orphan aside"))?;
+        Verdict::EnvelopeMissing | Verdict::Orphan => {
+            let aside = if verdict == Verdict::Orphan { id.orphan() } else { id.corrupt("body") };
+            rename(shared, &id.body(), &aside)?;
+            shared.sync_dir(CORRUPT).map_err(SpoolError::io("setting a body aside"))?;
         }
         Verdict::Resumable => return adopt(shared, id),
         Verdict::Leftover | Verdict::Nothing => {}
@@ -323,6 +334,7 @@ fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
         durable: claim.durable,
         hashes: Hashes::default(),
         turn: Some(claim.turn),
+        named: false, // the process may have ended before it synced them
         failures: 0,
         since: None,
     };
@@ -354,7 +366,7 @@ mod tests {
         let envelopes = [None, Some(EnvelopeFact::Known), Some(EnvelopeFact::Sound(7)), Some(EnvelopeFact::Damaged)];
         let envelopes = envelopes.into_iter().chain([Some(EnvelopeFact::Newer)]);
         let lengths = [None, Some(7), Some(8)]; // of the body, if it is there
-        let flags = 0..16u8;
+        let flags = 0..32u8;
         envelopes
             .flat_map(|envelope| lengths.map(|length| (envelope, length)))
             .flat_map(|(envelope, length)| {
@@ -366,6 +378,7 @@ mod tests {
                     journal: flags & 2 > 0,
                     newer_journal: flags & 2 == 0 && flags & 8 > 0,
                     deleted: flags & 4 > 0,
+                    settled: flags & 16 > 0,
                 })
             })
             .collect()
@@ -413,11 +426,23 @@ mod tests {
             match judge(&facts) {
                 Verdict::Bury => assert!(facts.deleted, "{facts:?}"),
                 Verdict::Undone => assert!(facts.stage && !facts.body && !facts.deleted, "{facts:?}"),
-                Verdict::Orphan | Verdict::Leftover | Verdict::Nothing | Verdict::Reclaim | Verdict::Resumable => {
-                    panic!("{facts:?}")
-                }
-                _ => {}
+                Verdict::Keep
+                | Verdict::Newer
+                | Verdict::EnvelopeDamaged
+                | Verdict::BodyMissing
+                | Verdict::BodyTorn => {}
+                _ => panic!("{facts:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_body_that_was_an_object_is_never_taken_for_one_of_which_nothing_was_reported() {
+        let alone =
+            |facts: &Facts| facts.envelope.is_none() && !facts.journal && !facts.newer_journal && !facts.deleted;
+        for facts in all_facts().into_iter().filter(|facts| facts.body && alone(facts)) {
+            let expected = if facts.settled { Verdict::EnvelopeMissing } else { Verdict::Orphan };
+            assert_eq!(judge(&facts), expected, "{facts:?}");
         }
     }
 }

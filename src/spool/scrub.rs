@@ -221,7 +221,7 @@ fn parked_journal(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
     let desk = locked(&shared.desk);
     // One that was taken up meanwhile is written to.
     let Some(parked) = desk.parked().find(|parked| parked.id == id) else { return Ok(None) };
-    if claim.is_ok_and(|claim| Some(claim.turn) == parked.turn) {
+    if claim.is_ok_and(|claim| Some(claim.turn) >= parked.turn) {
         return Ok(None);
     }
     let what = "the journal does not say any more what was reported";

@@ -170,7 +170,7 @@ pub(super) fn waiting(shared: &Shared, file_key: &str) -> u64 {
 /// The octets an earlier offer left, if they can still be used.
 ///
 /// # Errors
-/// [`SpoolError::KeyMissing`]: they are kept for a server that has the key.
+/// [`SpoolError::KeyMissing`]: they are kept for a server that has the key. [`SpoolError::Io`]: they are kept for another try.
 fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Result<Option<(Live, Arrival)>, SpoolError> {
     let mut desk = locked(&shared.desk);
     let Some(key) = &wanted.resume else { return Ok(None) };
@@ -198,8 +198,8 @@ fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Result<Option<(Live, Arrival)
         }
     };
     if parked.plan.agrees(wanted) {
-        let key = parked.key(&shared.keys)?.map(|key| (key, locked(&shared.mint).fork()));
-        match parked.resume(shared.files.as_ref(), key) {
+        let data_key = parked.key(&shared.keys)?.map(|key| (key, locked(&shared.mint).fork()));
+        match parked.resume(shared.files.as_ref(), data_key) {
             Ok(mut arrival) => {
                 if let Some(remote) = &shared.remote {
                     remote.carriage.doubt(live.id());
@@ -211,7 +211,14 @@ fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Result<Option<(Live, Arrival)
                 let _ = set_aside(&mut arrival, octets);
                 return Ok(Some((live, arrival)));
             }
-            Err(error) => tracing::warn!(object = %live.id(), %error, "stage not resumed"),
+            Err((_, error)) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!(object = %live.id(), %error, "stage not resumed");
+            }
+            Err((parked, error)) => {
+                shared.let_wait(key.clone(), parked); // what was reported of it is still there
+                shared.note("going on with a stage", &error);
+                return Err(SpoolError::io("going on with a stage")(error));
+            }
         }
     }
     shared.remove_stage(live.id());

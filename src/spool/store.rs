@@ -289,9 +289,14 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::Corrupt`] if it is there and may not be served; [`SpoolError::Io`].
     pub fn find(&self, uri: &ObjectUri) -> Result<Option<Committed>, SpoolError> {
-        match ask(&self.shared, |index| index.find(uri))? {
-            Some(id) => self.loaded(id),
-            None => Ok(None),
+        let mut before = None;
+        loop {
+            let known = ask(&self.shared, |index| index.find(uri))?;
+            let Some(id) = known.filter(|id| before != Some(*id)) else { return Ok(None) };
+            match self.loaded(id)? {
+                Some(object) => return Ok(Some(object)),
+                None => before = Some(id), // another object may just have taken its place
+            }
         }
     }
 
@@ -450,7 +455,7 @@ impl Spool {
             free_names,
             objects: ask(shared, Index::objects).unwrap_or(0),
             stages: locked(&shared.desk).stages() as u64,
-            following: shared.remote.as_ref().map_or(0, |remote| remote.carriage.following().len() as u64),
+            following: shared.remote.as_ref().map_or(0, |remote| remote.carriage.followers()),
             corrupt: objects::aside(shared).map_or(0, |names| damaged(&names)),
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
             writable: reason.is_none(),

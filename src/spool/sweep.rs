@@ -63,6 +63,7 @@ fn old_stages(shared: &Shared, now: Now) -> u64 {
             keep
         }
     });
+    drop(desk); // nobody finds them any more, and to remove many takes its time
     for id in &old {
         tracing::warn!(object = %id, "stage removed: its sender did not come back");
         shared.remove_stage(*id);
@@ -79,7 +80,7 @@ fn leftovers(shared: &Shared) -> Result<u64, SpoolError> {
     for name in names {
         let Some((id, suffix)) = split(&name) else { continue };
         if suffix != ".state" && suffix != UPLOAD && !owned.contains(&id) {
-            shared.remove_quietly(&format!("{STAGE}/{name}"));
+            shared.shred(id, &format!("{STAGE}/{name}")); // it may have a key in it
             swept += 1;
         }
     }
@@ -122,7 +123,7 @@ fn tombstones(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
         if let Ok(state) = State::decode(&octets)
             && state.state == DELETED
             && is_old(Wall::from_micros(state.at), now, TOMBSTONE_KEPT)
-            && !objects::is_there(shared, id)
+            && objects::is_there(shared, id).is_ok_and(|is_there| !is_there)
         {
             old.push(id);
         }
@@ -155,6 +156,6 @@ fn orphans(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
 }
 
 /// Long enough ago for nobody to ask any more.
-fn is_old(at: Wall, now: Wall, kept: Duration) -> bool {
+pub(super) fn is_old(at: Wall, now: Wall, kept: Duration) -> bool {
     u128::from(now.micros().saturating_sub(at.micros())) > kept.as_micros()
 }

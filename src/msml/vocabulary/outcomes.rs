@@ -79,8 +79,6 @@ pub const OUTCOMES: &[Outcome] = &[
     outcome("record.failed.hashmismatch", "the octets do not have the digest that was declared"),
     outcome("record.failed.sizemismatch", "the file does not have the size that was declared"),
     outcome("record.failed.toolarge", "it is larger than msrp.max_size"),
-    outcome("record.failed.nodigest", "its sender declares no digest, and one is required"),
-    outcome("record.failed.rest", "it is the rest of a file, and a resume is not wanted"),
     outcome("record.failed.quota", "the box may not hold more"),
     outcome("record.failed.badtype", "its type is not the declared one, not accepted, or has no destination"),
     outcome("record.failed.aborted", "the sender broke off"),
