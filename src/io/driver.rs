@@ -281,8 +281,9 @@ impl Driver {
 
     fn move_file(&self, ticket: Ticket, work: FileWork) {
         let (mover, engine, observer) = (Arc::clone(&self.mover), self.shared.engine.clone(), self.committed.clone());
+        let stop = mover.begin(ticket);
         self.tasks.spawn(async move {
-            let moved = mover.work(ticket, work).await;
+            let moved = mover.work(ticket, work, stop).await;
             let object = moved.as_ref().ok().and_then(|moved| moved.object.clone());
             let _ = engine.send(Input::Moved(ticket, moved)).await;
             if let Some((observer, object)) = observer.zip(object) {

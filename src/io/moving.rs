@@ -89,10 +89,20 @@ impl Mover {
         }
     }
 
-    /// Does the work, unless it is [stopped](Self::stop).
-    pub(super) async fn work(self: Arc<Self>, ticket: Ticket, work: FileWork) -> Result<Moved, FileFailure> {
+    /// Takes the work on: from here on it can be [stopped](Self::stop).
+    pub(super) fn begin(&self, ticket: Ticket) -> CancellationToken {
         let stop = self.stopping.child_token();
         self.locked().insert(ticket, stop.clone());
+        stop
+    }
+
+    /// Does what was begun.
+    pub(super) async fn work(
+        self: Arc<Self>,
+        ticket: Ticket,
+        work: FileWork,
+        stop: CancellationToken,
+    ) -> Result<Moved, FileFailure> {
         let done = self.turn(work, stop).await;
         self.locked().remove(&ticket);
         done

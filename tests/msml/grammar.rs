@@ -184,6 +184,9 @@ impl Node {
             self.put("dest", "spool:/d/1");
             self.put("src", "spool:/s/1");
         }
+        if self.name == "messageobj" && !self.has("src") && is(self, "dest", &["XMSRP:"]) {
+            self.put("dest", "spool:/d/"); // a text goes into the spool first
+        }
         let away = is(self, "dest", &["https://h/d", "XMSRP:"]);
         if away || is(self, "delete", &["true"]) || self.name == "fileop" {
             self.put("src", "spool:/s/1");
