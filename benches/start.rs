@@ -83,6 +83,10 @@ impl Files for Hasty {
         self.0.rename(from, to)
     }
 
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.link(from, to)
+    }
+
     fn remove(&self, path: &str) -> io::Result<()> {
         self.0.remove(path)
     }

@@ -1,9 +1,17 @@
 //! Boxes: what they may hold, how long they keep it, and what an operator may do with it.
 
+#[path = "boxes/copies.rs"]
+mod copies;
+#[path = "boxes/crash.rs"]
+mod crash;
 #[path = "sim/disk.rs"]
 mod disk;
+#[path = "boxes/fates.rs"]
+mod fates;
 #[path = "boxes/house.rs"]
 mod house;
+#[path = "boxes/model.rs"]
+mod model;
 #[path = "boxes/quota.rs"]
 mod quota;
 mod support;

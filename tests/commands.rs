@@ -190,6 +190,52 @@ fn the_index_is_made_anew_from_what_lies_there_and_damage_is_told() {
 }
 
 #[test]
+fn an_operator_marks_holds_deletes_and_brings_back_what_no_server_has_and_is_refused_beside_one() {
+    let house = House::new();
+    let refused = house.run(&["spool", "hold", "spool:/alice/long"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("a server runs on this spool"), "{}", text(&refused.stderr));
+    let House { dir, spool } = house;
+    drop(spool);
+    fs::write(
+        dir.path().join("restante.toml"),
+        "[[boxes]]\nmatch = \"*\"\nquota_objects = 2\nundelete = \"1h\"\nkeep_seen = \"1ms\"\n",
+    )
+    .expect("a configuration");
+    let spool = |arguments: &str| {
+        let arguments: Vec<_> = ["spool"].into_iter().chain(arguments.split(' ')).collect();
+        run(dir.path(), &arguments, &[])
+    };
+    let states = |state: &str| -> Vec<String> {
+        let listed = lines(&spool(&format!("list --json --state {state}")));
+        listed.iter().map(|object| object["uri"].as_str().expect("a URI").to_owned()).collect()
+    };
+    assert_eq!(spool("list --state odd").status.code(), Some(2));
+
+    assert!(good(&spool("mark seen spool:/alice/long --by bob")).ends_with("seen\n"));
+    assert!(good(&spool("due")).contains("keep_seen"));
+    assert!(good(&spool("hold spool:/alice/long --by carol")).ends_with("held,seen\n"));
+    assert_eq!((good(&spool("due")), states("held")), ("", vec!["spool:/alice/long".to_owned()]));
+    let shown = &lines(&spool("show --json spool:/alice/long"))[0];
+    assert_eq!((&shown["state"], &shown["mark"], &shown["held_by"]), (&"held".into(), &"seen".into(), &"carol".into()));
+    let held = spool("delete spool:/alice/long");
+    assert_eq!(held.status.code(), Some(1));
+    assert!(text(&held.stderr).contains("held by carol"), "{}", text(&held.stderr));
+    good(&spool("release spool:/alice/long"));
+
+    let boxes = || lines(&spool("boxes --json")).iter().map(|usage| usage["objects"].as_u64()).collect::<Vec<_>>();
+    let id = lines(&spool("delete --json spool:/alice/long"))[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!((states("deleted").len(), boxes()), (1, vec![Some(2)]));
+    assert_eq!(spool("show spool:/alice/long").status.code(), Some(1));
+    assert!(good(&spool(&format!("undelete {id}"))).contains("seen"));
+    assert_eq!((states("deleted").len(), boxes()), (0, vec![Some(1), Some(2)]));
+    good(&spool(&format!("expire {id}")));
+    assert_eq!(states("expired"), ["spool:/alice/long"]);
+    assert!(good(&spool(&format!("delete --now {id}"))).ends_with("ended\n"));
+    assert_eq!(spool(&format!("undelete {id}")).status.code(), Some(1));
+}
+
+#[test]
 fn looking_into_a_spool_changes_nothing_in_it() {
     let house = House::new();
     let tree = || {

@@ -136,3 +136,67 @@ fn an_archive_is_complete_when_the_bucket_has_it() {
     assert!(s3.seen("PUT", "") > 0, "the body is in the bucket");
     assert!(json(house.dir.path(), &["spool", "list", "--json"]).is_empty(), "and not on the disk");
 }
+
+#[test]
+fn a_large_file_goes_on_where_its_line_broke() {
+    let house = House::new(&[]);
+    let mut phone = Phone::speaking(&house, "s1");
+    perform(&mut phone, "resume.xml");
+    let (tid, first) = phone.message("m1", 10).frame(0, b"hello", b'+');
+    phone.stream.write(&first).expect("a write");
+    assert_eq!(phone.answer(&tid).status(), 200);
+    phone.call.event("ft.start").expect("an event");
+    drop(phone);
+    let mut phone = Phone::speaking(&house, "s2");
+    perform(&mut phone, "resume.xml");
+    // RFC 4975 §5.4: the same Message-ID, from the octet on that is missing.
+    let (tid, rest) = phone.message("m1", 10).frame(5, b" Bob!", b'$');
+    phone.stream.write(&rest).expect("a write");
+    assert_eq!(phone.answer(&tid).status(), 200);
+    let exit = phone.end();
+    assert_eq!((exit.value("ft.result"), exit.value("ft.size")), ("ft.success", "10"), "{exit:?}");
+}
+
+#[test]
+fn several_files_are_brought_and_told_of_and_the_last_is_deleted() {
+    let house = House::new(&[]);
+    keep(&house, "spool:/files/greeting.wav", "audio/wav", b"here is your message");
+    keep(&house, "spool:/bob/monday", "audio/wav", b"hello Bob");
+    let mut phone = Phone::listening(&house, "s1");
+    perform(&mut phone, "several.xml");
+    for content in [&b"here is your message"[..], b"hello Bob"] {
+        assert_eq!(phone.stream.receive().expect("a file"), content);
+        assert_eq!(phone.call.event("ft.object").expect("an event").value("ft.result"), "ft.success");
+    }
+    let exit = phone.end();
+    assert_eq!((exit.value("ft.result"), exit.value("ft.objects")), ("ft.success", "2"), "{exit:?}");
+    assert!(json(house.dir.path(), &["spool", "list", "--json", "--box", "bob"]).is_empty());
+}
+
+#[test]
+fn a_notice_lies_in_three_boxes() {
+    let house = House::new(&[]);
+    let mut phone = Phone::speaking(&house, "s1");
+    perform(&mut phone, "broadcast.xml");
+    phone.send("m1", "audio/wav", b"we are closed");
+    let exit = phone.end();
+    let complete = ["transfer.bob.end", "transfer.carol.end"].map(|name| exit.value(name));
+    assert_eq!(complete, ["transfer.complete"; 2], "{exit:?}");
+    for mailbox in ["ann", "bob", "carol"] {
+        assert_eq!(json(house.dir.path(), &["spool", "list", "--json", "--box", mailbox]).len(), 1, "{mailbox}");
+    }
+}
+
+#[test]
+fn a_script_of_the_commercial_server_runs_as_it_is() {
+    let house = House::new(&[]);
+    let mut phone = Phone::speaking(&house, "s1");
+    perform(&mut phone, "migration.xml");
+    phone.send("m1", "audio/wav", b"hello Bob");
+    for objid in ["message", "copy"] {
+        let moved = phone.call.event("moved").expect("an event");
+        assert_eq!((moved.value("transfer.objid"), moved.value("ft.size")), (objid, "9"));
+    }
+    assert_eq!(phone.call.event("all").expect("an event").value("transfer.end"), "transfer.complete");
+    assert_eq!(phone.end().value("ft.objects"), "2");
+}

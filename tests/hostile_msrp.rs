@@ -256,7 +256,7 @@ fn chunks_of_one_octet_take_no_more_memory_and_time_the_more_there_are() {
     let mut scene = Scene::new();
     let (_call, mut stream, mut message) = scene.session("tiny");
     message.total = chunks;
-    let (mut memory, mut ticks) = (Vec::new(), Vec::new());
+    let (mut memory, mut ticks, threads) = (Vec::new(), Vec::new(), scene.server.memory("Threads"));
     for quarter in 0..4 {
         let (rss, before) = (scene.server.memory("VmRSS"), scene.server.ticks());
         // The other's file goes on all the time.
@@ -273,7 +273,8 @@ fn chunks_of_one_octet_take_no_more_memory_and_time_the_more_there_are() {
         memory.push(scene.server.memory("VmRSS").saturating_sub(rss));
         ticks.push(scene.server.ticks() - before);
     }
-    println!("{chunks} chunks: KiB more in each quarter {memory:?}, ticks {ticks:?}");
+    let threads = scene.server.memory("Threads").saturating_sub(threads);
+    println!("{chunks} chunks: KiB more in each quarter {memory:?}, ticks {ticks:?}, {threads} threads more");
     assert!(memory[1..].iter().sum::<u64>() < 4 * 1024, "KiB more in each quarter: {memory:?}");
     assert!(ticks[3] < 3 * ticks[0] + 100, "ticks for each quarter: {ticks:?}");
     assert_eq!(scene.ends_well().len(), 3, "the file of single octets is a file");

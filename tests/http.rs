@@ -1,7 +1,5 @@
 //! The objects' door over HTTP, against the real process: what a 201 is worth, and how the door says no.
 
-#[path = "http/client.rs"]
-mod client;
 #[path = "http/openapi.rs"]
 mod openapi;
 mod support;
@@ -15,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use client::{Visit, ask, get, items, post};
 use support::deposit::{Depositor, Plan, Promise};
+use support::http::{Visit, ask, get, items, post};
 use support::server::{House, Server, serve};
 use support::{Chance, eventually, seed};
 
@@ -131,6 +129,32 @@ fn a_name_is_given_once_and_the_second_file_of_that_name_is_refused() {
     assert_eq!(post(door, "box=bob&name=one", &[], b"second").error(), (409, "exists".to_owned()));
     let objects = items(door, "/api/v1/objects");
     assert_eq!((objects.len(), text(&objects[0], "sha256")), (1, sha256(b"first").as_str()));
+}
+
+#[test]
+fn what_is_held_neither_leaves_nor_ends_and_what_is_deleted_can_be_seen_for_as_long_as_its_box_says() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = house_with(dir.path(), "[[boxes]]\nmatch = \"bob\"\nundelete = \"1h\"\n");
+    let door = server.door();
+    let place = post(door, "box=bob&name=one", &[], b"first").header("location").expect("a place").to_owned();
+    let act = |request: &str| ask(door, request, &["Content-Length: 0"]);
+    let state = || text(&get(door, &place).json(), "state").to_owned();
+    let held = act(&format!("POST {place}/hold?by=carol"));
+    assert_eq!((held.status, text(&held.json(), "state")), (200, "held"));
+    assert_eq!(get(door, &format!("{place}/content")).error(), (409, "held".to_owned()));
+    assert_eq!(act(&format!("DELETE {place}")).error(), (409, "held".to_owned()));
+    assert_eq!((state(), items(door, "/api/v1/objects?state=held").len()), ("held".to_owned(), 1));
+    assert_eq!(act(&format!("POST {place}/release")).status, 200);
+    assert_eq!(act(&format!("POST {place}/hold?legal=true")).status, 200);
+    assert_eq!(get(door, &format!("{place}/content")).body, b"first", "a legal hold keeps nobody from it");
+    assert_eq!(act(&format!("DELETE {place}")).error(), (409, "held".to_owned()));
+    assert_eq!(act(&format!("POST {place}/release?legal=true")).status, 200);
+    assert_eq!(act(&format!("DELETE {place}?by=bob")).status, 204);
+    assert_eq!((state(), items(door, "/api/v1/objects").len()), ("deleted".to_owned(), 0));
+    assert_eq!(items(door, "/api/v1/objects?state=deleted").len(), 1);
+    assert_eq!(get(door, &format!("{place}/content")).error(), (404, "not_found".to_owned()));
+    assert_eq!(post(door, "box=bob&name=one", &[], b"second").status, 201, "its name is free");
+    assert_eq!(act("DELETE /api/v1/objects/nothing").error(), (404, "not_found".to_owned()));
 }
 
 #[test]

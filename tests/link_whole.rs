@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use disk::SimFiles;
 use msrp::{PHONE, STORE, chunk, spec};
+use restante::engine::ReceiveFailure;
 use restante::engine::link::{Command, Grant, Input, Link, Notice, Output};
 use restante::model::{FileInfo, Mint, Now, ObjectUri, Outbox, Ranges};
-use restante::msrp::{Config, Connection, InboundKey};
+use restante::msrp::{Config, Connection, InboundKey, StatusCode};
 use restante::spool::{Index, Spool, StagePlan};
 
 /// The names of what a link wants after this input; chunks are answered by the way.
@@ -106,4 +107,22 @@ fn a_sender_whose_next_chunk_is_on_its_way_is_not_silent_and_one_that_stops_is()
     let said = give_at(&mut link, now, Input::Timeout);
     assert!(lost(&said), "{said:?}");
     assert_eq!(link.deadline(), None, "nobody else is awaited");
+}
+
+#[test]
+fn a_sender_is_not_blamed_for_a_silence_in_which_nothing_of_it_was_read() {
+    let plan = StagePlan::new(ObjectUri::mailbox("bob").expect("a box"));
+    let mut link = receiving("1-*/10", "12345", &plan);
+    let after = |idles: u32| Now { instant: Now::default().instant + IDLE * idles, ..Now::default() };
+
+    // A request of another session waits for the engine, and what comes behind it for both.
+    let other = String::from_utf8(chunk("0ther", "m0002", "1-1/1", "", "x", '$')).expect("text");
+    let other = other.replace(STORE, "msrp://192.0.2.10:2855/0therS3ss10n;tcp");
+    let said = give(&mut link, Input::Octets(other.into()));
+    let [Output::Notice(Notice::Knock { knock, .. })] = said[..] else { panic!("a knock: {said:?}") };
+    assert!(matches!(give_at(&mut link, after(1), Input::Timeout)[..], []));
+
+    give_at(&mut link, after(1), Input::Command(Command::Refuse(knock, StatusCode::NO_SUCH_SESSION)));
+    let said = give_at(&mut link, after(2), Input::Timeout);
+    assert!(matches!(said[..], [_, Output::Notice(Notice::Lost(_, ReceiveFailure::Idle, 5))]), "{said:?}");
 }

@@ -11,14 +11,25 @@ use restante::msml::{Fault, check};
 /// who sends what.
 const BEYOND_SCHEMAS: &[&str] = &[
     "403-empty-dialog",
+    "403-message-without-text",
     "404-result-as-command",
     "407-append",
+    "408-copy-to-nowhere",
     "408-no-dest",
     "410-a-century",
+    "410-append-to-a-box",
     "410-audit-of-another-class",
+    "410-copy-from-the-peer",
+    "410-copy-onto-itself",
+    "410-deleted-to-somewhere",
+    "410-from-a-site-to-the-peer",
+    "410-from-peer-to-peer",
+    "410-from-site-to-site",
+    "410-move-from-a-site",
     "410-no-time-at-all",
     "410-path-traversal",
     "410-play-a-box",
+    "422-message-with-src-and-text",
     "422-src-and-inline",
 ];
 

@@ -1,8 +1,10 @@
-//! Scripts against the real process: from the spool and from a web server, what is not fetched, what an INVITE brings, and
-//! what is begun anew.
+//! Scripts against the real process: from the spool and from a web server, what is not fetched, what an INVITE brings,
+//! what is begun anew, and files that it moves.
 
 #[path = "scripts/invited.rs"]
 mod invited;
+#[path = "scripts/moved.rs"]
+mod moved;
 #[path = "scripts/restarted.rs"]
 mod restarted;
 mod support;
@@ -69,7 +71,7 @@ fn ok(headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn moved(location: &str) -> Vec<u8> {
+fn moved_to(location: &str) -> Vec<u8> {
     format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
 }
 
@@ -110,7 +112,7 @@ fn a_script_by_http_is_run_and_asked_for_by_its_validator_the_next_time() {
     let web = Web::serve(|path, validated| match (path, validated) {
         ("/a.moml", true) => b"HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n".to_vec(),
         ("/a.moml", false) => ok("ETag: \"v1\"\r\n", SCRIPT.as_bytes()),
-        _ => moved("/a.moml"),
+        _ => moved_to("/a.moml"),
     });
     let house = web.house();
     for path in ["a.moml", "a.moml", "elsewhere"] {
@@ -125,9 +127,9 @@ fn a_script_by_http_is_run_and_asked_for_by_its_validator_the_next_time() {
 #[test]
 fn nothing_is_fetched_that_the_operator_has_not_allowed() {
     let web = Web::serve(|path, _| match path {
-        "/to-metadata" => moved("http://169.254.169.254/latest/meta-data"),
-        "/to-file" => moved("file:///etc/passwd"),
-        "/round" => moved("/round"),
+        "/to-metadata" => moved_to("http://169.254.169.254/latest/meta-data"),
+        "/to-file" => moved_to("file:///etc/passwd"),
+        "/round" => moved_to("/round"),
         _ => ok("", SCRIPT.as_bytes()),
     });
     let at = |path: &str| format!("http://{}/{path}", web.address);

@@ -12,8 +12,12 @@ use std::time::Duration;
 
 use bucket::{Lapse, SimBucket};
 use disk::{Fault, SimFiles};
+use restante::io::files::HostFiles;
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
-use restante::spool::{Carried, Check, Committed, EnvelopeDraft, Index, Keys, Query, Remote, Report, Spool, StagePlan};
+use restante::spool::{
+    Carried, Change, Check, Committed, EnvelopeDraft, Index, Keys, Mark, Query, Remote, Report, Spool, StagePlan,
+    Standing,
+};
 use sha2::{Digest as _, Sha256};
 
 /// Small parts, so that small files have several.
@@ -69,10 +73,14 @@ impl World {
     }
 
     fn open(&self, seed: u64) -> Outcome<Spool> {
+        self.open_with(Index::in_memory(), seed)
+    }
+
+    fn open_with(&self, index: Index, seed: u64) -> Outcome<Spool> {
         let report = self.report;
         let remote = Remote::new(Arc::new(self.bucket.clone()), PART_OCTETS, Box::new(move |_| report));
         let (files, mint) = (Arc::new(self.disk.clone()), Mint::from_number(seed));
-        Ok(Spool::open_with_bucket(files, Some(remote), Index::in_memory(), Keys::none(), mint, now())?.0)
+        Ok(Spool::open_with_bucket(files, Some(remote), index, Keys::none(), mint, now())?.0)
     }
 }
 
@@ -83,12 +91,15 @@ struct Ledger {
     allowed: Vec<Option<u8>>,
     /// Octets of the file with this generation that were reported durable and not yet committed.
     durable: BTreeMap<u8, u64>,
+    /// What was said of the first file.
+    seen: bool,
+    urgent: bool,
     done: bool,
 }
 
 impl Ledger {
     fn new() -> Self {
-        Self { allowed: vec![None], durable: BTreeMap::new(), done: false }
+        Self { allowed: vec![None], durable: BTreeMap::new(), seen: false, urgent: false, done: false }
     }
 }
 
@@ -102,11 +113,16 @@ fn carry(spool: &Spool) -> Carried {
     }
 }
 
-/// Deposit, replace, delete, deposit again: everything that changes a name.
+/// Deposit, mark, replace, delete, deposit again: everything that changes a name, and what has become of an object before
+/// and after it is in the bucket.
 fn story(spool: &Spool, ledger: &mut Ledger) -> Outcome<()> {
     ledger.allowed = vec![None];
-    deposit(spool, ledger, 1)?;
+    let object = deposit(spool, ledger, 1)?;
+    spool.change(&object, Change::Mark(Mark::Seen), "a test", now())?;
+    ledger.seen = true;
     carry(spool);
+    spool.change(&object, Change::Urgent(true), "a test", now())?;
+    ledger.urgent = true;
     deposit(spool, ledger, 2)?;
     let object = spool.find(&uri())?.ok_or("a committed object is there")?;
     ledger.allowed.push(None);
@@ -166,7 +182,14 @@ fn audit(world: &World, ledger: &Ledger) -> Outcome<()> {
 }
 
 fn look(spool: &Spool, ledger: &Ledger) -> Outcome<()> {
-    let found = spool.find(&uri())?.map(|object| body(spool, &object)).transpose()?;
+    let object = spool.find(&uri())?;
+    let found = object.as_ref().map(|object| body(spool, object)).transpose()?;
+    if let Some(object) = object.filter(|_| found == Some(content(1))) {
+        let Standing { mark, urgent, .. } = spool.standing(&object)?;
+        if (ledger.seen && mark != Mark::Seen) || (ledger.urgent && !urgent) {
+            return Err(format!("I1: {mark:?} and urgent {urgent} after {ledger:?}").into());
+        }
+    }
     if !ledger.allowed.iter().any(|generation| generation.map(content) == found) {
         return Err(format!("I1: found {:?} octets, allowed {:?}", found.map(|o| o.len()), ledger.allowed).into());
     }
@@ -260,4 +283,122 @@ fn a_power_cut_at_any_call_of_the_disk_loses_nothing_that_is_on_its_way_into_the
             }
         }
     }
+}
+
+// R22: a bucket that is not found is not an object that is gone.
+#[test]
+fn what_the_bucket_has_lost_or_denies_to_know_follows_when_it_is_itself_again() {
+    let world = World::fresh(Report::DiskThenBucket);
+    let spool = world.open(2).expect("a spool");
+    deposit(&spool, &mut Ledger::new(), 1).expect("an object");
+    world.bucket.inject(world.bucket.calls().len() + 1, Lapse::Missing);
+    assert_eq!(carry(&spool), Carried::Failed);
+    assert!(world.bucket.calls().last().is_some_and(|call| call.starts_with("begin ")), "{:?}", world.bucket.calls());
+    assert_eq!(spool.status().following, 1);
+    assert_eq!(carry(&spool), Carried::Nothing);
+    assert!(!world.disk.paths().iter().any(|path| path.starts_with("queued/")));
+}
+
+#[test]
+fn an_object_whose_key_was_wrapped_anew_when_it_lay_in_both_places_still_leaves_the_disk() {
+    let world = World::fresh(Report::DiskThenBucket);
+    let spool = world.open(2).expect("a spool");
+    let object = deposit(&spool, &mut Ledger::new(), 1).expect("an object");
+    let envelope = format!("queued/{}", object.envelope().id);
+    let record = world.disk.octets(&envelope);
+    let before = [&record[..], b"in another wrapping"].concat();
+    world.bucket.tamper(&envelope, Some(before));
+    assert_eq!(carry(&spool), Carried::Nothing);
+    assert_eq!((world.bucket.object(&envelope), world.disk.paths().contains(&envelope)), (Some(record), false));
+}
+
+// R5
+#[test]
+fn octets_that_the_disk_has_lost_are_not_reported_because_the_bucket_took_what_was_read_in_their_place() {
+    let world = World::fresh(Report::Bucket);
+    let spool = world.open(2).expect("a spool");
+    let octets = content(1);
+    let mut stage = spool.stage(plan(1), now()).expect("a stage");
+    stage.write(0, &octets).expect("room");
+    let sealed = stage.seal(octets.len() as u64, &declared(&octets)).expect("a whole file");
+    world.disk.fail_next_sync();
+    spool.commit(sealed, EnvelopeDraft::default(), now()).expect_err("the disk has lost something");
+    assert_eq!(spool.find(&uri()).expect("an answer"), None);
+    assert!(!world.bucket.keys().iter().any(|key| key.starts_with("queued/")), "{:?}", world.bucket.keys());
+}
+
+#[test]
+fn an_envelope_that_a_power_cut_brings_back_to_the_disk_puts_nothing_aside_that_is_in_the_bucket() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let index = || Index::open(dir.path().join("index.sqlite"));
+    let world = World::fresh(Report::DiskThenBucket);
+    let spool = world.open_with(index(), 2).expect("a spool");
+    let object = deposit(&spool, &mut Ledger::new(), 1).expect("an object");
+    let envelope = format!("queued/{}", object.envelope().id);
+    let record = world.disk.octets(&envelope);
+    assert_eq!(carry(&spool), Carried::Nothing);
+    drop(spool);
+    let world = world.restart();
+    world.disk.overwrite(&envelope, &record);
+    let spool = world.open_with(index(), 3).expect("a spool");
+    let found = spool.find(&uri()).expect("an answer").expect("the object");
+    assert_eq!((body(&spool, &found).expect("a body"), spool.status().corrupt), (content(1), 0));
+    assert!(!world.disk.paths().contains(&envelope));
+}
+
+/// A deletion that could not remove the envelope, if `faulty`, and the calls of the bucket that it took.
+fn deleted(faulty: Option<usize>) -> (World, Spool, Vec<String>) {
+    let world = World::fresh(Report::Bucket);
+    let spool = world.open(2).expect("a spool");
+    let object = deposit(&spool, &mut Ledger::new(), 1).expect("an object");
+    let since = world.bucket.calls().len();
+    faulty.into_iter().for_each(|at| world.bucket.inject(since + at, Lapse::Before));
+    spool.delete(&object, "a test", now()).expect("a deletion");
+    let calls = world.bucket.calls().split_off(since);
+    (world, spool, calls)
+}
+
+// R22
+#[test]
+fn a_deletion_is_not_forgotten_before_it_is_known_that_its_object_has_gone() {
+    let removal = deleted(None).2.iter().position(|call| call.starts_with("delete queued/"));
+    let month = Duration::from_secs(31 * 24 * 3600);
+    let later = Wall::from_micros(now().wall.micros() + 31 * 24 * 3600 * 1_000_000);
+    let sweep = |fault: Option<usize>| {
+        let (world, spool, _) = deleted(removal);
+        assert!(world.bucket.keys().iter().any(|key| key.starts_with("queued/")));
+        spool.sweep(now()).expect("a sweep"); // from here on the date is known
+        let since = world.bucket.calls().len();
+        fault.into_iter().for_each(|at| world.bucket.inject(since + at, Lapse::Before));
+        let _ = spool.sweep(Now { instant: now().instant + month, wall: later });
+        let calls = world.bucket.calls().split_off(since);
+        let found = world.restart().open(3).expect("a spool").find(&uri()).expect("an answer");
+        assert_eq!(found, None, "it comes back after {fault:?}, {calls:?}");
+        calls.len()
+    };
+    for at in 0..sweep(None) {
+        sweep(Some(at));
+    }
+}
+
+// R27
+#[test]
+fn uploads_that_wait_for_their_senders_hold_no_file_open() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let files = HostFiles::new(dir.path()).expect("a directory");
+    let remote = Remote::new(Arc::new(SimBucket::new()), PART_OCTETS, Box::new(|_| Report::Bucket));
+    let mint = Mint::from_number(1);
+    let opened = Spool::open_with_bucket(Arc::new(files), Some(remote), Index::in_memory(), Keys::none(), mint, now());
+    let spool = opened.expect("a spool").0;
+    let mut stage = spool.stage(plan(1), now()).expect("a stage");
+    stage.write(0, &content(1)[..2500]).expect("room");
+    carry(&spool);
+    stage.suspend().expect("a report");
+    let place = dir.path().join("stage").canonicalize().expect("a path");
+    let open =
+        std::fs::read_dir("/proc/self/fd").expect("a list").filter_map(|entry| entry.ok()?.path().read_link().ok());
+    let open: Vec<_> = open.filter(|path| path.starts_with(&place)).collect();
+    assert_eq!(open, Vec::<std::path::PathBuf>::new());
+    let log = std::fs::read_dir(&place).expect("a list").filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    assert_eq!(log.filter(|name| name.ends_with(".upload")).count(), 1, "an upload has begun");
 }

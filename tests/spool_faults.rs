@@ -34,6 +34,12 @@ fn finish(spool: &Spool, mut stage: Stage, octets: &[u8]) {
     spool.commit(sealed, EnvelopeDraft::default(), now()).expect("an object");
 }
 
+/// The same file each time, by the same sender.
+fn come_back(spool: &Spool) -> Result<Stage, StageError> {
+    let declared = FileInfo { size: Some(5000), ..FileInfo::default() };
+    spool.stage(StagePlan { declared, resume_key: Some("key".to_owned()), ..StagePlan::new(uri("one")) }, now())
+}
+
 fn is_full(result: &Result<Stage, StageError>) -> bool {
     matches!(result, Err(StageError::Full { .. }))
 }
@@ -131,6 +137,47 @@ fn on_a_disk_that_is_full_to_the_last_octet_an_object_can_be_deleted_for_good() 
     drop(spool);
     let spool = open(&files.crash(1));
     assert_eq!(spool.find(&uri("one")).expect("an answer"), None, "it stays deleted");
+}
+
+// R7: what failed the first time is not taken for done the second time.
+#[test]
+fn a_first_report_that_found_the_disk_full_at_any_step_is_as_good_as_any_when_there_is_room_again() {
+    let rehearsal = SimFiles::new();
+    let mut stage = come_back(&open(&rehearsal)).expect("a stage");
+    stage.write(0, &[7; 2000]).expect("room");
+    let before = rehearsal.calls().len();
+    stage.sync().expect("a report");
+    for at in before..rehearsal.calls().len() {
+        let files = SimFiles::new();
+        let spool = open(&files);
+        let mut stage = come_back(&spool).expect("a stage");
+        stage.write(0, &[7; 2000]).expect("room");
+        files.inject(at, Fault::Enospc);
+        stage.sync().expect_err("no report");
+        drop(stage);
+        let mut stage = come_back(&spool).expect("the stage, or another");
+        stage.write(0, &[7; 2000]).expect("room");
+        assert_eq!(stage.sync().expect("a report"), 2000, "after {:?}", files.calls()[at]);
+        for seed in 0..16 {
+            let received = come_back(&open(&files.crash(seed))).expect("a stage").received();
+            assert!(received.contains(0, 2000), "after {:?}, seed {seed}", files.calls()[at]);
+        }
+    }
+}
+
+// R8
+#[test]
+fn octets_that_wait_are_still_there_when_they_could_not_be_opened_for_a_while() {
+    let files = SimFiles::new();
+    let spool = open(&files);
+    let mut stage = come_back(&spool).expect("a stage");
+    stage.write(0, &[7; 2000]).expect("room");
+    stage.suspend().expect("a report");
+    files.inject_lasting("open", Fault::Eio);
+    let why = come_back(&spool).expect_err("nothing can be opened").to_string();
+    assert!(why.contains("going on with a stage"), "{why}");
+    files.heal();
+    assert_eq!(come_back(&spool).expect("a stage").received().prefix(), 2000);
 }
 
 // R8

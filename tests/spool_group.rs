@@ -119,3 +119,23 @@ fn when_a_shared_sync_fails_for_want_of_room_those_that_come_later_are_committed
     drop(spool);
     audit(&disk.crash(1), &[(3, 1)]);
 }
+
+#[test]
+fn a_name_is_nobodys_at_no_moment_while_one_object_takes_the_place_of_another() {
+    const TURNS: usize = 300;
+    let spool = open(&SimFiles::new(), 1).expect("a spool");
+    let replace = || {
+        let plan = StagePlan { overwrite: true, ..StagePlan::new(name(0, 0)) };
+        let mut stage = spool.stage(plan, now()).expect("a stage");
+        stage.write(0, b"abc").expect("room");
+        let sealed = stage.seal(3, &FileInfo::default()).expect("a whole file");
+        spool.commit(sealed, EnvelopeDraft::default(), now()).expect("an object");
+    };
+    replace();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (0..TURNS).for_each(|_| replace()));
+        while !writer.is_finished() {
+            assert!(spool.find(&name(0, 0)).expect("an answer").is_some());
+        }
+    });
+}

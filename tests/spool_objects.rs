@@ -11,9 +11,10 @@ use proptest::prelude::*;
 use restante::io::files::HostFiles;
 use restante::model::limits::{HOLES_PER_MESSAGE, STAGE_KEPT, TOMBSTONE_KEPT};
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
+use restante::spool::recover::Verdict;
 use restante::spool::{
-    Check, CommitError, Committed, EnvelopeDraft, Index, Marks, Query, SealError, Sealed, Spool, SpoolError, Stage,
-    StageError, StagePlan,
+    Check, CommitError, Committed, EnvelopeDraft, EventLog, Index, Keep, Keys, Marks, Query, SealError, Sealed, Spool,
+    SpoolError, Stage, StageError, StagePlan, Swept,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -278,6 +279,22 @@ fn damage_that_comes_while_the_spool_is_open_is_noticed_when_the_object_is_asked
     assert_eq!((spool.status().objects, spool.status().corrupt), (0, 3));
 }
 
+// R9
+#[test]
+fn a_body_whose_envelope_got_lost_is_kept_however_old_it_is() {
+    let files = SimFiles::new();
+    let spool = open(&files);
+    let id = deposit(&spool, "spool:/bob/x", b"abc").envelope().id.clone();
+    drop(spool);
+    files.lose(&format!("queued/{id}"));
+    let (mint, year) = (Mint::from_number(2), later(Duration::from_secs(365 * 24 * 3600)));
+    let opened = Spool::open(Arc::new(files.clone()), Index::in_memory(), mint, year);
+    let (spool, recovery) = opened.expect("a spool");
+    assert_eq!(recovery.verdicts, [(id.clone(), Verdict::EnvelopeMissing)]);
+    assert_eq!(spool.sweep(year).expect("a sweep"), Swept::default());
+    assert_eq!((files.octets(&format!("corrupt/{id}.body")), spool.status().corrupt), (b"abc".to_vec(), 1));
+}
+
 // R20
 #[test]
 fn what_a_later_release_wrote_is_left_alone() {
@@ -327,7 +344,7 @@ fn a_list_comes_in_pages_that_miss_nothing() {
     ids.sort();
     let (mut listed, mut cursor) = (Vec::new(), None);
     loop {
-        let query = Query { mailbox: Some("bob".to_owned()), cursor, limit: Some(3) };
+        let query = Query { mailbox: Some("bob".to_owned()), cursor, limit: Some(3), ..Query::default() };
         let page = spool.list(&query).expect("a page");
         cursor = page.last().map(|envelope| envelope.id.clone());
         listed.extend(page.into_iter().map(|envelope| envelope.id));
@@ -458,12 +475,14 @@ fn a_fresh_spool_is_the_tree_that_its_readme_draws() {
     let dir = tempfile::tempdir().expect("a directory");
     let files = Arc::new(HostFiles::new(dir.path().join("spool")).expect("a directory"));
     let index = Index::open(dir.path().join("spool/index.sqlite"));
-    let spool = Spool::open(files, index, Mint::from_number(1), now()).expect("a spool");
+    let spool = Spool::open(files.clone(), index, Mint::from_number(1), now()).expect("a spool");
+    let keep = Keep { time: Duration::from_secs(1), octets: 1 };
+    let log = EventLog::open(files.as_ref(), files.root(), keep, &Keys::none(), Mint::from_number(2), now());
     let mut tree = Vec::new();
     walk(&dir.path().join("spool"), "", &mut tree);
     tree.retain(|path| !path.ends_with("-wal") && !path.ends_with("-shm"));
     tree.sort();
     expected.sort();
     assert_eq!(tree, expected);
-    drop(spool);
+    drop((spool, log));
 }

@@ -258,6 +258,16 @@ fn a_deleted_object_takes_its_key_along_and_so_does_a_stage_that_is_given_up() {
     assert_eq!(wrapped(&files).len(), 1);
     stage.discard();
     assert_eq!(wrapped(&files), Vec::<String>::new());
+    let mut stage = filled(&spool, "spool:/bob/c", &octets);
+    stage.sync().expect("a durable stage");
+    let before = files.calls().len();
+    let sealed = stage.seal(octets.len() as u64, &declared(&octets)).expect("a whole file");
+    spool.commit(sealed, draft(), now()).expect("an object");
+    let calls = files.calls().split_off(before);
+    let journal = calls.iter().position(|call| call.ends_with(".ranges")).expect("the journal goes");
+    let gone = calls[journal..].iter().filter(|call| call.ends_with(".gone")).map(|call| call.split(' ').next());
+    let gone: Vec<_> = gone.flatten().collect();
+    assert_eq!(gone, ["open", "size", "write", "sync", "remove"], "no other copy of the key outlives the deletion");
 }
 
 #[test]

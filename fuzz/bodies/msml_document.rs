@@ -47,8 +47,7 @@ impl Talk {
         let interpreter = Interpreter::new(Limits::default(), Mint::from_number(1));
         let style = Style { strict, ..Style::default() };
         let (clock, running, fetches) = (Duration::ZERO, VecDeque::new(), Vec::new());
-        Self { interpreter, style, clock, running, fetches, owed: 0,
-            started: 0, exited: 0 }
+        Self { interpreter, style, clock, running, fetches, owed: 0, started: 0, exited: 0 }
     }
 
     fn converse(&mut self, documents: &[&[u8]]) {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use restante::config::{self, ConfigError, Host, Listen, Origin, Settings, Sources};
 use restante::io::keys;
+use restante::model::BoxClass;
 use restante::spool::Keys;
 
 use super::voice::Failure;
@@ -46,6 +47,14 @@ impl Place {
     /// As [`SettingsArgs::load`].
     pub(crate) fn spool(&self) -> Result<(config::Spool, bool), Failure> {
         Ok((self.settings()?.spool, self.is_bucket()))
+    }
+
+    /// What holds for which boxes.
+    ///
+    /// # Errors
+    /// As [`SettingsArgs::load`].
+    pub(crate) fn classes(&self) -> Result<Vec<BoxClass>, Failure> {
+        Ok(self.settings()?.boxes.iter().map(config::BoxClass::class).collect())
     }
 
     fn is_bucket(&self) -> bool {

@@ -7,7 +7,7 @@ use super::address::{Host, Listen, Relay, Transport};
 use super::bucket::{BucketUrl, Tag};
 use super::keys::KeySource;
 use super::value::Choice;
-use crate::model::{self, BoxPattern, Network, Quota, Site};
+use crate::model::{self, BoxPattern, Network, Quota, Retention, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Settings {
     pub policy: Policy,
     /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
     pub boxes: Vec<BoxClass>,
+    /// `[events]`
+    pub events: Events,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -220,6 +222,18 @@ pub struct BoxClass {
     pub quota_objects: Option<u32>,
     /// From this share of a quota on somebody is warned, in percent.
     pub warn: u8,
+    /// How long an object is kept from its commit on.
+    pub keep: Option<Duration>,
+    /// How long it is kept while nobody has seen it.
+    pub keep_new: Option<Duration>,
+    /// How long it is kept since it was marked as seen.
+    pub keep_seen: Option<Duration>,
+    /// How long it is kept since it was marked as saved.
+    pub keep_saved: Option<Duration>,
+    /// How long a deletion can be taken back.
+    pub undelete: Duration,
+    /// Between the word that an object has expired and its end.
+    pub notice: Duration,
     /// Whether what arrives there is encrypted on the disk.
     pub encrypt: bool,
     /// When their objects are reported as committed; unset: as `spool.report` says.
@@ -237,6 +251,14 @@ impl BoxClass {
                 warn_percent: Some(self.warn),
             },
             encrypt: self.encrypt,
+            keep: Retention {
+                any: self.keep,
+                new: self.keep_new,
+                seen: self.keep_seen,
+                saved: self.keep_saved,
+                undelete: self.undelete,
+                notice: self.notice,
+            },
         }
     }
 }
@@ -244,10 +266,23 @@ impl BoxClass {
 /// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Sites that scripts may be fetched from.
+    /// Sites that scripts and files may be fetched from.
     pub fetch: Vec<Site>,
     /// Networks that their names may lead to besides the public internet.
     pub fetch_networks: Vec<Network>,
+    /// Sites that files may be put to.
+    pub put: Vec<Site>,
+    /// Networks that their names may lead to besides the public internet.
+    pub put_networks: Vec<Network>,
+}
+
+/// `[events]`: what application servers were told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// How long an event is kept.
+    pub keep: Duration,
+    /// How many octets of them are kept.
+    pub max_size: u64,
 }
 
 /// `[http]`: the operator's door.
@@ -344,7 +379,26 @@ impl Default for Spool {
 
 impl Default for BoxClass {
     fn default() -> Self {
-        Self { matches: None, quota_octets: None, quota_objects: None, warn: 90, encrypt: false, report: None }
+        Self {
+            matches: None,
+            quota_octets: None,
+            quota_objects: None,
+            warn: 90,
+            encrypt: false,
+            report: None,
+            keep: None,
+            keep_new: None,
+            keep_seen: None,
+            keep_saved: None,
+            undelete: Duration::ZERO,
+            notice: Duration::ZERO,
+        }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(24 * 3600), max_size: 64 << 20 }
     }
 }
 

@@ -247,12 +247,34 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "fetch",
                 field: |s| &mut s.policy.fetch,
-                meaning: "Sites that <dialogstart src=...> may fetch scripts from over http and https, redirects included: a host on its usual ports, a host and port, or a URL and what lies below it. spool: and file: names need no entry.",
+                meaning: "Sites that <dialogstart src=...> may fetch scripts from, and <transfer> and <fileop> files, over http and https, redirects included: a host on its usual ports, a host and port, or a URL and what lies below it. spool: and file: names need no entry.",
             },
             Key {
                 name: "fetch_networks",
                 field: |s| &mut s.policy.fetch_networks,
                 meaning: "Networks that the names in fetch may lead to besides the public internet, like \"10.1.0.0/16\"; a site that is given by its address needs none.",
+            },
+            Key {
+                name: "put",
+                field: |s| &mut s.policy.put,
+                meaning: "Sites that <transfer> and <fileop> may put files to, as in fetch. A redirect there is a refusal.",
+            },
+            Key {
+                name: "put_networks",
+                field: |s| &mut s.policy.put_networks,
+                meaning: "Networks that the names in put may lead to besides the public internet.",
+            },
+        ],
+    },
+    Section {
+        name: "events",
+        meaning: "The event log: what application servers were told, for those that come back and ask.",
+        keys: &[
+            Key { name: "keep", field: |s| &mut s.events.keep, meaning: "How long an event is kept." },
+            Key {
+                name: "max_size",
+                field: |s| &mut s.events.max_size,
+                meaning: "How much of the disk events may take, about; past it the oldest ones go.",
             },
         ],
     },
@@ -375,6 +397,36 @@ pub(super) const BOXES: Tables<BoxClass> = Tables {
             name: "warn",
             field: |b| &mut b.warn,
             meaning: "From this share of either quota on the log has a warning, and the box counts in restante_spool_boxes_nearly_full.",
+        },
+        Key {
+            name: "keep",
+            field: |b| &mut b.keep,
+            meaning: "How long an object is kept from its commit on; then it expires. Unset: for ever. What its sender has said of its expiry counts as well.",
+        },
+        Key {
+            name: "keep_new",
+            field: |b| &mut b.keep_new,
+            meaning: "The same for an object that is not marked as seen or saved.",
+        },
+        Key {
+            name: "keep_seen",
+            field: |b| &mut b.keep_seen,
+            meaning: "The same from the moment on in which an object was marked as seen.",
+        },
+        Key {
+            name: "keep_saved",
+            field: |b| &mut b.keep_saved,
+            meaning: "The same from the moment on in which an object was marked as saved.",
+        },
+        Key {
+            name: "undelete",
+            field: |b| &mut b.undelete,
+            meaning: "How long a deleted object can be brought back. It does not count for the quota meanwhile.",
+        },
+        Key {
+            name: "notice",
+            field: |b| &mut b.notice,
+            meaning: "How long an object that has expired can still be brought back. That it has expired is in the log at once.",
         },
         Key {
             name: "encrypt",

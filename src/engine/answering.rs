@@ -16,8 +16,8 @@ use crate::model::{Now, Outbox};
 use crate::msml;
 use crate::msrp::{Carrier, MsrpUri, SessionKey, SessionSpec};
 use crate::sdp::{
-    self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, Route, StreamOffer, Terms,
-    Unsupported, Verdict, Wish,
+    self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, Route, Setup, StreamOffer,
+    Terms, Unsupported, Verdict, Wish,
 };
 use crate::sip::{self, Body, CallKey, Invite, RequestKey};
 use crate::spool::{Committed, Icon};
@@ -423,6 +423,9 @@ impl Engine {
         (stream.sends, stream.receives) = (direction.sends(), direction.receives());
         stream.peer = offered.terms.clone();
         stream.route = offered.route.clone();
+        if offered.setup != Some(Setup::ActPass) {
+            stream.role = offered.role; // as our answer says; to `actpass` it repeats what was agreed
+        }
         stream.lost = false;
         let spec = stream.spec(session, self.policy.max_size, &self.policy.root_types());
         if let Some(link) = stream.link() {

@@ -85,6 +85,7 @@ impl Engine {
                 if !(200..300).contains(&status) {
                     tracing::warn!(status, "the peer refused our INFO");
                 }
+                self.event_answered(token, status, out);
                 self.tell(call, Happening::InfoAnswered(token, status, body), out);
             }
             Event::OptionsAnswered { .. } => {}
@@ -160,11 +161,11 @@ impl Engine {
         while let Some(output) = outputs.pop() {
             match output {
                 msml::Output::Reply { request, reply } => self.reply(now, request, reply, out),
-                msml::Output::Event { context, name, id, body } => {
-                    self.msml_event(now, context, &name, &id, &body, out)
+                msml::Output::Event { context, name, id, values, body } => {
+                    self.send_event(now, context, self.logged(now, context, name, id, values), body, out);
                 }
-                msml::Output::EventLost { name, id, .. } => {
-                    tracing::warn!(event = %name, dialog = %id, "the control dialog is gone: event dropped (RFC 5707 §3.1)");
+                msml::Output::EventLost { context, name, id, values, .. } => {
+                    self.keep_event(self.logged(now, context, name, id, values), out);
                 }
                 msml::Output::Ask { context, ask } => self.ask(context, ask, out),
                 msml::Output::Start { primitive, conn, dialog, work } => {
@@ -172,6 +173,7 @@ impl Engine {
                     match work {
                         msml::Work::Record(record) => self.record(now, primitive, &conn, record, out),
                         msml::Work::Play(play) => self.play(now, primitive, &conn, play, out),
+                        msml::Work::File(work) => self.move_file(now, primitive, work, out),
                     }
                 }
                 msml::Output::Fetch { fetch, src, dialog } => {
@@ -183,10 +185,12 @@ impl Engine {
                 msml::Output::Order { primitive, order } => {
                     self.order_record(now, primitive, order, out);
                     self.order_play(now, primitive, order, out);
+                    self.order_move(primitive, order, out);
                 }
                 msml::Output::Disconnect { conn, body } => self.disconnect(now, &conn, body, out),
             }
         }
+        self.forget_departed();
     }
 
     /// F-6: a MSML request is always answered with a MSML body, in the type the peer used.
@@ -199,25 +203,6 @@ impl Engine {
         let body = Some(Body::new(kind, answer.body));
         let command = sip::Command::Answer { request, status, reason: None, body, headers: Vec::new() };
         self.command(now, command, out);
-    }
-
-    fn msml_event(
-        &mut self,
-        now: Now,
-        context: msml::ContextId,
-        name: &str,
-        id: &str,
-        text: &str,
-        out: &mut Outbox<Output>,
-    ) {
-        let call = CallKey(context.0);
-        let Some(kind) = self.board.calls.get(&call).map(|call| call.msml_type.clone()) else {
-            return tracing::warn!(event = name, dialog = id, "the control dialog is gone: event dropped");
-        };
-        tracing::info!(event = name, dialog = id, "MSML event");
-        let token = self.number();
-        let body = Body::new(&kind, text.to_owned());
-        self.command(now, sip::Command::Info { call, token, body }, out);
     }
 
     /// RFC 5707 §9.6.5: `<disconnect>` also ends the SIP dialog of the connection.

@@ -1,6 +1,6 @@
 //! The engine itself: its tables, its inputs and outputs, its clock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
@@ -14,7 +14,7 @@ use super::policy::{Door, Policy};
 use super::port::{Census, Found, Input, Output, Ticket};
 use super::relays::Relays;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
-use crate::msml::{self, Interpreter, PrimitiveKey};
+use crate::msml::{self, ContextId, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SendFailure, SessionKey};
 use crate::sip::{self, CallKey, Endpoint};
 
@@ -36,6 +36,8 @@ pub struct Engine {
     /// Records that wait for the stream of a re-INVITE.
     pub(super) asking: HashMap<PrimitiveKey, (CallKey, Box<msml::Record>)>,
     pub(super) plays: HashMap<PrimitiveKey, Play>,
+    /// Files that move without a peer, and since when.
+    pub(super) moving: HashMap<PrimitiveKey, (Ticket, Instant)>,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) unanswered: Unanswered,
@@ -48,6 +50,10 @@ pub struct Engine {
     pub(super) parts: HashMap<CallKey, String>,
     pub(super) orders: HashMap<OrderId, CallKey>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
+    /// Events whose INFO has no answer yet.
+    pub(super) untold: HashSet<u64>,
+    /// Call-IDs of SIP dialogs that are gone and whose MSML dialogs are not.
+    pub(super) departed: HashMap<ContextId, String>,
     pub(super) lookups: Lookups,
     pub(super) agenda: VecDeque<Turn>,
     pub(super) working: bool,
@@ -78,6 +84,7 @@ impl Engine {
             recorders: HashMap::new(),
             asking: HashMap::new(),
             plays: HashMap::new(),
+            moving: HashMap::new(),
             sendings: HashMap::new(),
             offers: HashMap::new(),
             unanswered: Unanswered::default(),
@@ -87,6 +94,8 @@ impl Engine {
             parts: HashMap::new(),
             orders: HashMap::new(),
             requests: HashMap::new(),
+            untold: HashSet::new(),
+            departed: HashMap::new(),
             lookups: Lookups::default(),
             agenda: VecDeque::new(),
             working: false,
@@ -123,6 +132,8 @@ impl Engine {
                 Some(Errand::Change(context)) => self.asked_change(now, context, result, out),
                 _ => {}
             },
+            Input::Moved(ticket, result) => self.moved(now, ticket, result, out),
+            Input::Recalled(ticket, _) => _ = self.errands.remove(&ticket),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {
@@ -223,7 +234,14 @@ impl Engine {
             }
             Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
-            Some(Errand::Commit(..) | Errand::Names(_) | Errand::Script(_) | Errand::Delete(_) | Errand::Change(_))
+            Some(
+                Errand::Commit(..)
+                | Errand::Names(_)
+                | Errand::Script(_)
+                | Errand::Delete(_)
+                | Errand::Change(_)
+                | Errand::Move(_),
+            )
             | None => {}
         }
     }

@@ -57,6 +57,79 @@ pub enum ReceiveFailure {
     Storage(String),
 }
 
+/// Why a file that a script has moved did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileFailure {
+    /// There is no such object or page.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// An object of that name exists.
+    #[error("{0} exists")]
+    Exists(String),
+    /// It was replaced while something was put behind it.
+    #[error("{0} has changed meanwhile")]
+    Changed(String),
+    /// The operator's lists do not have the site.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// The site has answered with this status.
+    #[error("the site answered {0}")]
+    Refused(u16),
+    /// The site can't be reached, or broke off.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The site was silent for too long.
+    #[error("the site said nothing for too long")]
+    Idle,
+    /// It is larger than `msrp.max_size`.
+    #[error("the file is larger than msrp.max_size")]
+    TooLarge,
+    /// The octets are not as many as were announced, or not those of the object.
+    #[error("the octets are not those that were announced")]
+    Mismatch,
+    /// The box may not hold more.
+    #[error("{0}")]
+    Quota(OverQuota),
+    /// The spool could not take or give it.
+    #[error("{0}")]
+    Storage(String),
+    /// The script ended it.
+    #[error("the script ended it")]
+    Stopped,
+}
+
+impl FileFailure {
+    /// `ft.result`.
+    pub fn result(&self) -> String {
+        match self {
+            Self::Unreachable(_) => "ft.disconnected".to_owned(),
+            Self::Idle => "ft.timeout.idle".to_owned(),
+            Self::TooLarge => "ft.toolarge".to_owned(),
+            Self::Mismatch => "ft.sizemismatch".to_owned(),
+            Self::Quota(_) => "ft.quota".to_owned(),
+            Self::Storage(_) => "ft.storage".to_owned(),
+            Self::Stopped => "ft.aborted.local".to_owned(),
+            Self::NotFound(_) | Self::Exists(_) | Self::Changed(_) | Self::NotAllowed(_) | Self::Refused(_) => {
+                format!("ft.rejected.{}", self.code().unwrap_or_default())
+            }
+        }
+    }
+
+    /// `ft.status`: a response code of RFC 5707 §11, or the site's own.
+    pub const fn code(&self) -> Option<u16> {
+        match self {
+            Self::NotFound(_) => Some(430),
+            Self::Exists(_) | Self::Changed(_) => Some(431),
+            Self::NotAllowed(_) => Some(410),
+            Self::Refused(status) => Some(*status),
+            Self::TooLarge => Some(521),
+            Self::Quota(_) => Some(520),
+            Self::Storage(_) => Some(503),
+            Self::Unreachable(_) | Self::Idle | Self::Mismatch | Self::Stopped => None,
+        }
+    }
+}
+
 impl ReceiveFailure {
     /// What a chunk or a REPORT says about it. MSRP has no code for "internal error" (RFC 4975 §10): trouble with the
     /// disk is 413, stop sending.
@@ -148,7 +221,7 @@ impl From<AbortReason> for ReceiveFailure {
 impl From<&StageError> for ReceiveFailure {
     fn from(error: &StageError) -> Self {
         match error {
-            StageError::Exists(_) => Self::Exists,
+            StageError::Exists(_) | StageError::Held(_) => Self::Exists,
             StageError::Overrun { .. } => Self::SizeMismatch,
             StageError::TooManyHoles { .. } => Self::TooLarge,
             StageError::TakenOver => Self::TakenOver,
@@ -171,7 +244,7 @@ impl From<&SealError> for ReceiveFailure {
 impl From<&CommitError> for ReceiveFailure {
     fn from(error: &CommitError) -> Self {
         match error {
-            CommitError::Exists(_) => Self::Exists,
+            CommitError::Exists(_) | CommitError::Held(_) => Self::Exists,
             other => Self::Storage(other.to_string()),
         }
     }

@@ -57,24 +57,33 @@ pub(super) fn plan(
     }
 }
 
-/// Why a message is not what the file selector of its stream announced, or not what the script takes.
-pub(super) fn misfit_of(content_type: &str, file: Option<&FileOffer>, work: &Record) -> Option<ReceiveFailure> {
+/// Why a message is not what the file selector of its stream announced, or not what the script takes, and that for the log.
+pub(super) fn misfit_of(
+    content_type: &str,
+    file: Option<&FileOffer>,
+    work: &Record,
+) -> Option<(ReceiveFailure, &'static str)> {
     let declared = file.map(|file| &file.info);
+    let offset = file.map_or(0, FileOffer::offset);
+    if is_cpim(content_type) && offset > 0 {
+        // RFC 5547 §6: `file-range` counts octets of the file, and the chunks of a wrapped one count others.
+        return Some((ReceiveFailure::BadType, "it is the rest of a file, and in a wrapper"));
+    }
+    if declared.is_some_and(|info| !is_of_type(content_type, info)) {
+        return Some((ReceiveFailure::BadType, "its type is another one"));
+    }
     let kind = declared.and_then(|info| info.media_type.as_deref()).unwrap_or(content_type);
-    let refused = !work.types.is_empty() && !media::accepts(&work.types, kind) && !is_cpim(kind);
-    if refused || file.is_some_and(|file| !is_of_type(content_type, &file.info)) {
-        return Some(ReceiveFailure::BadType);
+    if !work.types.is_empty() && !media::accepts(&work.types, kind) && !is_cpim(kind) {
+        return Some((ReceiveFailure::BadType, "the script does not take its type"));
     }
     let size = declared.and_then(|info| info.size);
     if size.zip(work.max_size).is_some_and(|(size, most)| size > most) {
-        return Some(ReceiveFailure::TooLarge);
+        return Some((ReceiveFailure::TooLarge, "it is larger than the script takes"));
     }
     if work.needs_digest && declared.is_none_or(|info| info.digests.is_empty()) {
-        return Some(ReceiveFailure::NoDigest);
+        return Some((ReceiveFailure::NoDigest, "the script wants a digest, and none is declared"));
     }
-    let offset = file.map_or(0, FileOffer::offset);
-    // RFC 5547 §6: `file-range` counts octets of the file, and the chunks of a wrapped one count others.
-    (offset > 0 && (work.afresh || is_cpim(content_type))).then_some(ReceiveFailure::Rest)
+    (offset > 0 && work.afresh).then_some((ReceiveFailure::Rest, "it is the rest of a file, and the script wants all"))
 }
 
 /// Whether a message brings the type that its file selector names; inside of a wrapper only the wrapper's reader can say.

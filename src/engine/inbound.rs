@@ -98,7 +98,7 @@ impl Engine {
 
     /// The peer of this stream listens: we connect (RFC 6135 §4.2), unless its WebSocket is there already.
     pub(super) fn dial_if_active(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
-        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        let Some(stream) = self.board.streams.get(&session) else { return };
         if !stream.relays.is_empty() {
             return self.join_relay(session, out);
         }
@@ -107,6 +107,11 @@ impl Engine {
             return self.bind_websocket(now, session, link, out);
         }
         let Some(hop) = stream.hop().filter(|_| stream.role == Role::Active && idle) else { return };
+        if !self.may_dial(stream.call, stream.role, &stream.route, &stream.peer.path) {
+            // Its first offer was looked at, too, but a later one may lead elsewhere.
+            tracing::warn!(session = session.0, "a stranger asks us to connect to somebody else: not connected");
+            return;
+        }
         let demand = match Demand::new(&self.policy, &stream.peer) {
             _ if !stream.peer.is_secure() => None,
             Ok(demand) => Some(demand),
@@ -116,7 +121,9 @@ impl Engine {
             }
         };
         out.push(Output::Dial(session, hop.clone(), demand));
-        stream.dialling = true;
+        if let Some(stream) = self.board.streams.get_mut(&session) {
+            stream.dialling = true;
+        }
     }
 
     pub(super) fn dialled(
@@ -133,6 +140,15 @@ impl Engine {
             return;
         };
         stream.dialling = false;
+        let stream = &self.board.streams[&session];
+        // RFC 8122 §6.2: a description that came meanwhile may want another certificate.
+        let result = result.and_then(|link| match self.proven(&stream.peer, link) {
+            Err(why) if stream.link().is_none() => {
+                out.push(Output::Link(link, Command::Close));
+                Err(why.to_string())
+            }
+            _ => Ok(link),
+        });
         match result {
             // The peer connected first, though it said that it would not.
             Ok(link) if stream.link().is_some() => out.push(Output::Link(link, Command::Close)),
@@ -152,6 +168,9 @@ impl Engine {
     /// The peer refuses our session, or its connection has as many as it may: nothing can be sent in it.
     pub(super) fn session_failed(&mut self, now: Now, session: SessionKey, why: SendFailure, out: &mut Outbox<Output>) {
         tracing::warn!(session = session.0, ?why, "the MSRP session has failed");
+        if why == SendFailure::TooManySessions {
+            self.board.detach(session); // it was never on that connection, and another one may still carry it
+        }
         self.no_connection(now, session, out);
     }
 
@@ -245,6 +264,7 @@ impl Engine {
         }
         self.relay.forget(key);
         if let Some(call) = self.board.remove_call(key) {
+            self.remember_departed(key, &call);
             self.msml(now, msml::Input::Disconnected { conn: call.tag }, out);
             self.msml(now, msml::Input::ContextGone(msml::ContextId(key.0)), out);
         }

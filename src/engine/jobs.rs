@@ -33,6 +33,8 @@ pub(super) enum Errand {
     Script(FetchKey),
     /// Host names in a description of this call are looked up.
     Names(CallKey),
+    /// A script has a file moved.
+    Move(PrimitiveKey),
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }

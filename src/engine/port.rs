@@ -4,14 +4,18 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use super::failure::FileFailure;
 use super::link::{Bearer, Command, LinkId, Notice};
 use super::order::{Happening, Order, OrderId};
 use super::trust::Demand;
 use crate::model::{FileInfo, ObjectUri};
+use crate::msml::FileWork;
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
-use crate::spool::{Change, CommitError, Committed, Envelope, EnvelopeDraft, Filter, Icon, Sealed};
+use crate::spool::{
+    Change, CommitError, Committed, Envelope, EnvelopeDraft, EventNote, EventPage, EventQuery, Filter, Icon, Sealed,
+};
 
 /// Names a question to the driver, whose answer will carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +65,15 @@ pub enum Found {
     Waiting(u64),
 }
 
+/// What has become of a file that was moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Octets of it.
+    pub octets: u64,
+    /// What it is in the spool, if it went there.
+    pub object: Option<Committed>,
+}
+
 /// What can happen to the engine.
 #[derive(Debug)]
 pub enum Input {
@@ -80,6 +93,10 @@ pub enum Input {
     Fetched(Ticket, Result<Bytes, String>),
     /// A [`Output::Resolve`] was performed: each name with its addresses, none if it leads nowhere.
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
+    /// A [`Output::Move`] was performed.
+    Moved(Ticket, Result<Moved, FileFailure>),
+    /// A [`Output::Recall`] was performed.
+    Recalled(Ticket, Result<EventPage, String>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
     /// A [`Output::Change`] was performed.
@@ -129,6 +146,14 @@ pub enum Output {
     Commit(Ticket, Box<Sealed>, Box<EnvelopeDraft>),
     /// Change an object, on the word of this one; answer with [`Input::Changed`].
     Change(Ticket, Committed, Change, String),
+    /// Move a file from place to place; answer with [`Input::Moved`].
+    Move(Ticket, Box<FileWork>),
+    /// Break that off, and answer nevertheless.
+    StopMove(Ticket),
+    /// Write into the event log. It is not waited for.
+    Note(EventNote),
+    /// Read in the event log, the events of a job since a cursor, say; answer with [`Input::Recalled`].
+    Recall(Ticket, EventQuery),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.

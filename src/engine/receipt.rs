@@ -72,7 +72,7 @@ impl Engine {
             (Some(primitive), _) => {
                 work = self.recorders.get(&primitive).filter(|recorder| idle && !recorder.held)?.work.clone();
                 let dest = own_dest(&work);
-                misfit = dest.is_none().then_some(ReceiveFailure::BadType);
+                misfit = dest.is_none().then_some((ReceiveFailure::BadType, "its type has no destination"));
                 dest.or_else(|| work.destinations().next().cloned()).map(|dest| (Owner::Primitive(primitive), dest))
             }
             (None, Purpose::Client(order)) if idle => client_box().map(|dest| (Owner::Client(order), dest)),
@@ -128,11 +128,11 @@ impl Engine {
         let receipt =
             Receipt { key, owner, session, since, octets: 0, named, draft, keys, offset, reported, whole, sealed };
         self.receipts.insert(key, receipt);
-        if let Some(why) = misfit {
+        if let Some((failure, why)) = misfit {
             // RFC 5547 §8.3.1: a file that is not what was selected has failed, and who waits for it is told.
-            tracing::warn!(%why, status = why.status().0, "the message is not what is wanted here: refused");
-            out.push(Output::Link(link, Command::Reject(message, why.status())));
-            self.lost(now, link, message, &why, 0, out);
+            tracing::warn!(why, status = failure.status().0, "the message is not what is wanted here: refused");
+            out.push(Output::Link(link, Command::Reject(message, failure.status())));
+            self.lost(now, link, message, &failure, 0, out);
             return None;
         }
         if let Owner::Primitive(primitive) = owner {

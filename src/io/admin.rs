@@ -270,30 +270,21 @@ mod tests {
     use super::*;
     use crate::io::clock::Clock;
     use crate::io::files::HostFiles;
-    use crate::io::transfers::Transfers;
     use crate::model::Mint;
-    use crate::spool::{Index, Spool};
+    use crate::spool::{EventLog, Index, Keep, Keys, Spool};
     use serde_json::json;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio_util::sync::CancellationToken;
-    use tokio_util::task::TaskTracker;
 
     fn api(dir: &Path) -> Api {
         let (clock, files) = (Clock::start(), HostFiles::new(dir).expect("a directory"));
-        let (spool, _) =
-            Spool::open(Arc::new(files), Index::in_memory(), Mint::from_number(1), clock.now()).expect("a spool");
-        Api {
-            spool,
-            transfers: Transfers::default(),
-            clock,
-            max_size: 1,
-            committed: None,
-            uploads: TaskTracker::new(),
-            downloads: TaskTracker::new(),
-            draining: CancellationToken::new(),
-            stop: CancellationToken::new(),
-        }
+        let (spool, _) = Spool::open(Arc::new(files.clone()), Index::in_memory(), Mint::from_number(1), clock.now())
+            .expect("a spool");
+        let keep = Keep { time: Duration::MAX, octets: u64::MAX };
+        let log = EventLog::open(&files, dir, keep, &Keys::none(), Mint::from_number(2), clock.now());
+        let newest = tokio::sync::watch::channel(0).1;
+        Api::new(spool, (Arc::new(log), newest), clock, 1, None, CancellationToken::new())
     }
 
     /// Serves on a free port, asks once, and gives status line, head and body.

@@ -28,6 +28,11 @@ impl Pulse {
         self.0.fetch_add(octets as u64, Ordering::Relaxed);
     }
 
+    /// They were no part of a message after all.
+    pub(super) fn take_back(&self, octets: usize) {
+        self.0.fetch_sub(octets as u64, Ordering::Relaxed);
+    }
+
     pub(super) fn octets(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

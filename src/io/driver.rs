@@ -10,8 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, MsrpStream};
+use super::events::Notebook;
 use super::fetch::Fetcher;
 use super::metrics;
+use super::moving::Mover;
 use super::signalling::{Signalling, Wire};
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
@@ -21,9 +23,10 @@ use crate::engine::{
 };
 use crate::model::limits::{COMMANDS_PER_CONNECTION, COMMANDS_PER_TRUNK, WEBSOCKET_CHUNK_OCTETS};
 use crate::model::{Mint, Outbox};
+use crate::msml::FileWork;
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
-use crate::spool::{self, Change, Committed, EnvelopeDraft, Sealed};
+use crate::spool::{self, Change, Committed, EnvelopeDraft, EventQuery, Sealed};
 
 /// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
 const UNREAD_HAPPENINGS: usize = 4096;
@@ -64,12 +67,14 @@ pub(super) struct Driver {
     pub(super) engine: Engine,
     pub(super) shared: Shared,
     pub(super) signalling: Signalling,
+    pub(super) notebook: Notebook,
     pub(super) mint: Mint,
     pub(super) msrp: msrp::Config,
     /// Instead of what SDP says: for a demonstration that puts something on the wire.
     pub(super) msrp_via: Option<SocketAddr>,
     pub(super) tls: Tls,
     pub(super) fetcher: Arc<Fetcher>,
+    pub(super) mover: Arc<Mover>,
     /// Hears of every object.
     pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
@@ -205,9 +210,13 @@ impl Driver {
             }
             Output::Find(ticket, query) => self.find(ticket, query),
             Output::Fetch(ticket, source) => self.fetch(ticket, source),
+            Output::Move(ticket, work) => self.move_file(ticket, *work),
+            Output::StopMove(ticket) => self.mover.stop(ticket),
             Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Change(ticket, object, change, by) => self.change(ticket, object, change, by),
+            Output::Note(note) => self.notebook.take(note),
+            Output::Recall(ticket, query) => self.recall(ticket, query),
             Output::Happened(order, happening) => self.happened(order, happening),
             Output::Drained => {
                 if let Some(drained) = self.drained.take() {
@@ -242,7 +251,7 @@ impl Driver {
         let (spool, engine) = (self.shared.spool.clone(), self.shared.engine.clone());
         tokio::task::spawn_blocking(move || {
             let found = match query {
-                Query::Object(uri) => spool.find(&uri).map(Found::Object),
+                Query::Object(uri) => spool.call_for(&uri).map(Found::Object),
                 Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector).map(Found::Object),
                 Query::List { mailbox, state, most } => {
                     let query =
@@ -256,6 +265,14 @@ impl Driver {
         });
     }
 
+    fn recall(&self, ticket: Ticket, query: EventQuery) {
+        let (log, engine) = (self.notebook.log(), self.shared.engine.clone());
+        tokio::task::spawn_blocking(move || {
+            let page = log.read(&query).map_err(|error| error.to_string());
+            let _ = engine.blocking_send(Input::Recalled(ticket, page));
+        });
+    }
+
     fn fetch(&self, ticket: Ticket, source: ScriptSource) {
         let (spool, engine, fetcher) = (self.shared.spool.clone(), self.shared.engine.clone(), self.fetcher.clone());
         tokio::spawn(async move {
@@ -264,6 +281,19 @@ impl Driver {
                 tracing::warn!(?ticket, why, "no script");
             }
             let _ = engine.send(Input::Fetched(ticket, fetched)).await;
+        });
+    }
+
+    fn move_file(&self, ticket: Ticket, work: FileWork) {
+        let (mover, engine, observer) = (Arc::clone(&self.mover), self.shared.engine.clone(), self.committed.clone());
+        let stop = mover.begin(ticket);
+        self.tasks.spawn(async move {
+            let moved = mover.work(ticket, work, stop).await;
+            let object = moved.as_ref().ok().and_then(|moved| moved.object.clone());
+            let _ = engine.send(Input::Moved(ticket, moved)).await;
+            if let Some((observer, object)) = observer.zip(object) {
+                let _ = observer.send(object).await; // an observer that left wants to hear nothing
+            }
         });
     }
 

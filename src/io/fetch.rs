@@ -14,7 +14,7 @@ use reqwest::header::{
     ACCEPT, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
 };
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::engine::ScriptSource;
@@ -152,13 +152,13 @@ fn object(spool: &Spool, uri: &ObjectUri) -> Result<Bytes, String> {
 }
 
 fn client(sites: Arc<Sites>) -> Result<Client, String> {
-    let client = Client::builder()
-        .no_proxy()
-        .redirect(Policy::none())
-        .referer(false)
-        .timeout(MSML_FETCH_TIMEOUT)
-        .dns_resolver(Arc::new(Guarded(sites)));
-    client.build().map_err(|error| reason(&error))
+    builder(sites).timeout(MSML_FETCH_TIMEOUT).build().map_err(|error| reason(&error))
+}
+
+/// A client that goes to these sites alone, and nowhere by itself.
+pub(super) fn builder(sites: Arc<Sites>) -> ClientBuilder {
+    let guarded = Arc::new(Guarded(sites));
+    Client::builder().no_proxy().redirect(Policy::none()).referer(false).dns_resolver(guarded)
 }
 
 /// RFC 9110 §13.1: only if it has changed.
@@ -172,7 +172,7 @@ fn conditions(kept: Option<&Kept>) -> HeaderMap {
 }
 
 /// The innermost cause, which says what happened; the outer ones repeat the URL.
-fn reason(error: &dyn Error) -> String {
+pub(super) fn reason(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -29,6 +29,10 @@ pub const SPOOL_BOXES: &str = "restante_spool_boxes";
 pub const SPOOL_BOXES_NEARLY_FULL: &str = "restante_spool_boxes_nearly_full";
 /// Counter: files that were refused because of a box's quota, by class.
 pub const SPOOL_QUOTA_REFUSALS: &str = "restante_spool_quota_refusals_total";
+/// Counter: objects of which it was said that they have expired.
+pub const SPOOL_EXPIRED: &str = "restante_spool_expired_total";
+/// Counter: deleted and expired objects whose octets have gone.
+pub const SPOOL_ENDED: &str = "restante_spool_ended_total";
 /// Gauge: octets free on the spool's disk.
 pub const SPOOL_FREE_OCTETS: &str = "restante_spool_free_octets";
 /// Gauge: files set aside because they are damaged.
@@ -85,6 +89,8 @@ fn describe() {
     describe_gauge!(SPOOL_BOXES, "Boxes of a class that hold something");
     describe_gauge!(SPOOL_BOXES_NEARLY_FULL, "Boxes of a class that have nearly used a quota");
     describe_counter!(SPOOL_QUOTA_REFUSALS, "Files refused because of a quota by class");
+    describe_counter!(SPOOL_EXPIRED, "Objects that have expired");
+    describe_counter!(SPOOL_ENDED, "Deleted and expired objects whose octets have gone");
     describe_gauge!(SPOOL_FREE_OCTETS, Unit::Bytes, "Octets free on the disk of the spool");
     describe_gauge!(SPOOL_CORRUPT, "Files set aside because they are damaged");
     describe_counter!(SCRUB_OCTETS, Unit::Bytes, "Octets read again to see whether they are sound");
@@ -168,6 +174,12 @@ pub(super) fn committed(took: std::time::Duration) {
 pub(super) fn scrubbed(octets: u64, damaged: usize) {
     metrics::counter!(SCRUB_OCTETS).increment(octets);
     metrics::counter!(SCRUB_CORRUPT).increment(damaged as u64);
+}
+
+/// What a sweep has done.
+pub(super) fn swept(swept: &crate::spool::Swept) {
+    metrics::counter!(SPOOL_EXPIRED).increment(swept.expired);
+    metrics::counter!(SPOOL_ENDED).increment(swept.ended);
 }
 
 /// What the spool says of itself.

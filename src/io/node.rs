@@ -19,20 +19,20 @@ use super::fetch::Fetcher;
 use super::files::HostFiles;
 use super::http::Api;
 use super::listen;
+use super::moving::Mover;
 use super::places::Places;
 use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
-use super::transfers::Transfers;
-use super::watch::Watch;
-use super::{descriptors, entropy, keys, metrics, remote, scrub, terms, websocket};
+use super::watch::{self, Watch};
+use super::{descriptors, entropy, events, keys, metrics, remote, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
 use crate::model::Mint;
 use crate::msml::{Interpreter, Limits};
 use crate::msrp::{self, Carrier};
 use crate::sip::{Endpoint, Transport};
-use crate::spool::{Committed, Index, Recovery, Spool, SpoolError};
+use crate::spool::{Committed, EventLog, Index, Recovery, Spool, SpoolError};
 
 /// Inputs that may wait for the engine; a full queue slows sockets down.
 const UNREAD_INPUTS: usize = 1024;
@@ -116,9 +116,10 @@ impl Node {
         let clock = Clock::start();
         descriptors::raise();
         let mut mint = entropy::mint()?;
-        let ((spool, recovery), refusal) = tokio::task::block_in_place(|| {
+        let ((spool, recovery), refusal, log) = tokio::task::block_in_place(|| {
             let refusal = remote::refusal(settings, mint.fork(), clock.now().wall)?;
-            Ok::<_, StartError>((open_spool(settings, mint.fork(), clock)?, refusal))
+            let opened = open_spool(settings, mint.fork(), clock)?;
+            Ok::<_, StartError>((opened, refusal, Arc::new(open_log(settings, mint.fork(), clock)?)))
         })?;
         let stop = CancellationToken::new();
         let scrub_mint = mint.fork();
@@ -147,17 +148,10 @@ impl Node {
         let endpoint = Endpoint::new(terms::sip_config(settings), mint.fork());
         let interpreter = Interpreter::new(Limits::default(), mint.fork());
         let tasks = TaskTracker::new();
-        let api = Api {
-            spool: spool.clone(),
-            transfers: Transfers::default(),
-            clock,
-            max_size: settings.msrp.max_size,
-            committed: options.committed.clone(),
-            uploads: TaskTracker::new(),
-            downloads: TaskTracker::new(),
-            draining: CancellationToken::new(),
-            stop: stop.clone(),
-        };
+        let (notebook, writer, newest) = events::open(Arc::clone(&log), clock);
+        tasks.spawn_blocking(move || writer.run());
+        let (max_size, committed) = (settings.msrp.max_size, options.committed.clone());
+        let api = Api::new(spool.clone(), (log, newest), clock, max_size, committed, stop.clone());
         let shared = Shared {
             spool: spool.clone(),
             transfers: api.transfers.clone(),
@@ -169,11 +163,19 @@ impl Node {
             engine: Engine::new(policy, endpoint, interpreter, mint.fork()),
             shared,
             signalling,
+            notebook,
             mint,
             msrp: msrp::Config::default(),
             msrp_via: options.msrp_via,
             tls: tls.clone(),
             fetcher: Arc::new(Fetcher::new(terms::sites(settings))),
+            mover: Arc::new(Mover::new(
+                spool.clone(),
+                clock,
+                terms::places(settings),
+                settings.msrp.max_size,
+                stop.clone(),
+            )),
             committed: options.committed,
             requests: requests.clone(),
             links: HashMap::new(),
@@ -189,9 +191,10 @@ impl Node {
             bound.http = Some(open_door(settings, &readiness, api.clone()).await?);
         }
         remote::carry(&spool, refusal, &readiness, &tasks, &stop);
-        let mut watch = Watch::new(&spool, &readiness, &engine, clock);
+        let mut watch = Watch::new(&spool, &readiness, &engine);
         watch.look().await;
         tasks.spawn(watch.run(stop.clone()));
+        tasks.spawn(watch::sweep(spool.clone(), clock, stop.clone()));
         tasks.spawn(scrub::run(spool.clone(), terms::scrubbing(settings), scrub_mint, stop.clone()));
         let addresses = bound.addresses();
         readiness.listening(addresses.clone());
@@ -394,6 +397,13 @@ fn open_spool(settings: &Settings, mint: Mint, clock: Clock) -> Result<(Spool, R
     }
     tracing::info!(objects = recovery.objects, resumable = recovery.resumable, swept = recovery.swept, "spool open");
     Ok((spool, recovery))
+}
+
+/// The event log of a spool that is open.
+fn open_log(settings: &Settings, mint: Mint, clock: Clock) -> Result<EventLog, StartError> {
+    let files = HostFiles::existing(&settings.spool.path)?;
+    let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
+    Ok(EventLog::open(&files, files.root(), terms::kept_events(settings), &keys, mint, clock.now()))
 }
 
 async fn open_door(settings: &Settings, readiness: &Readiness, api: Api) -> Result<SocketAddr, StartError> {

@@ -88,7 +88,7 @@ pub(super) async fn serve(
     let mut heard = 0;
     let mut unheard = bearer.carrier == Carrier::Tcp;
     let stop = shared.stop.clone();
-    let mut task = Task {
+    let mut task = Box::new(Task {
         id,
         link,
         shared,
@@ -99,14 +99,14 @@ pub(super) async fn serve(
         notices: VecDeque::new(),
         unflushed: false,
         closing: false,
-    };
+    });
     let mut buffer = BytesMut::new();
     while !task.closing {
         if task.tell_engine().await.is_err() {
             break;
         }
         let deadline = task.link.deadline().map(|deadline| task.shared.clock.at(deadline));
-        tokio::select! {
+        let input = tokio::select! {
             read = read(&mut reader, &mut buffer), if task.link.wants_octets() => match read {
                 Ok(octets) if !octets.is_empty() => {
                     if std::mem::take(&mut unheard) && octets.first() == Some(&HANDSHAKE_RECORD) {
@@ -114,40 +114,44 @@ pub(super) async fn serve(
                         tracing::warn!(peer = ?bearer.remote, why, "connection closed");
                         break;
                     }
-                    task.handle(link::Input::Octets(octets));
+                    link::Input::Octets(octets)
                 }
                 _ => {
                     // The peer says no more, and may still listen: what was decided meanwhile is for it, too.
                     while let Ok(command) = commands.try_recv() {
-                        task.handle(link::Input::Command(command));
+                        task = task.handle(link::Input::Command(command)).await;
                     }
                     break;
                 }
             },
             wrote = write(&mut writer, &task.outgoing), if task.unflushed || !task.outgoing.is_empty() => match wrote {
                 Ok(Wrote::Octets(octets)) if octets > 0 => task.sent(octets),
-                Ok(Wrote::Everything) => task.unflushed = false,
+                Ok(Wrote::Everything) => {
+                    task.unflushed = false;
+                    continue;
+                }
                 _ => break,
             },
             command = commands.recv() => match command {
-                Some(command) => task.handle(link::Input::Command(command)),
+                Some(command) => link::Input::Command(command),
                 None => break,
             },
             () = sleep_until(deadline), if deadline.is_some() => {
                 let octets = pulse.as_ref().map_or(0, Pulse::octets);
                 if std::mem::replace(&mut heard, octets) != octets {
-                    task.handle(link::Input::Heard); // of a message that has not come as a whole
+                    task = task.handle(link::Input::Heard).await; // of a message that has not come as a whole
                 }
-                task.handle(link::Input::Timeout);
+                link::Input::Timeout
             }
             () = stop.cancelled() => break,
-        }
+        };
+        task = task.handle(input).await;
     }
     let _ = tokio::time::timeout(FLUSH, task.flush(&mut writer)).await;
-    task.handle(link::Input::Closed);
+    task = task.handle(link::Input::Closed).await;
     // Whatever is still open waits on disk for its sender.
     let stages: Vec<Stage> = task.stages.drain().map(|(_, incoming)| incoming.stage).collect();
-    tokio::task::block_in_place(|| stages.into_iter().for_each(suspend));
+    on_disk(|| stages.into_iter().for_each(suspend));
     let _ = task.tell_engine().await;
 }
 
@@ -201,16 +205,35 @@ fn suspend(stage: Stage) {
 }
 
 impl Task {
-    /// One input and everything that follows from it. Disk work is done here and now, on a thread the runtime gives up
-    /// for it: a stream's octets are in its stage before it reads more, which is all the back-pressure there is.
-    fn handle(&mut self, input: link::Input) {
+    /// One input and everything that follows from it. Disk work has a thread of its own, and is waited for: a stream's
+    /// octets are in its stage before it reads more, which is all the back-pressure there is.
+    ///
+    /// One thread for all that follows, however much: tiny chunks come by the hundred. To block this one in place would
+    /// have the runtime replace it each time, and each replacement that it has not yet needed is a thread, too.
+    async fn handle(mut self: Box<Self>, input: link::Input) -> Box<Self> {
         let now = self.shared.clock.now();
         self.link.handle(now, input, &mut self.outputs);
         while let Some(output) = self.outputs.pop() {
+            if waits_for_disk(&output) {
+                let work = tokio::task::spawn_blocking(move || {
+                    self.go_on(output);
+                    self
+                });
+                return work.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            }
+            self.perform(output);
+        }
+        self
+    }
+
+    fn go_on(&mut self, first: Output) {
+        let mut next = Some(first);
+        while let Some(output) = next {
             if let Some(input) = self.perform(output) {
                 let now = self.shared.clock.now();
                 self.link.handle(now, input, &mut self.outputs);
             }
+            next = self.outputs.pop();
         }
     }
 
@@ -223,24 +246,22 @@ impl Task {
             }
             Output::Open(message, plan) => {
                 let about = about(&plan);
-                let opened = on_disk(|| self.shared.spool.stage(plan, self.shared.clock.now()));
+                let opened = self.shared.spool.stage(plan, self.shared.clock.now());
                 Some(link::Input::Staged(message, opened.map(|stage| self.keep(message, stage, about))))
             }
             Output::Write(message, offset, octets) => {
                 metrics::received(octets.len());
                 let Incoming { stage, transfer } = self.stages.get_mut(&message)?;
                 transfer.moved(self.shared.clock.now().instant, octets.len());
-                let written = on_disk(|| stage.write(offset, &octets));
-                Some(link::Input::Written(message, octets.len(), written))
+                Some(link::Input::Written(message, octets.len(), stage.write(offset, &octets)))
             }
             Output::Sync(message) => {
                 let Incoming { stage, .. } = self.stages.get_mut(&message)?;
-                let synced = on_disk(|| stage.sync());
-                Some(link::Input::Synced(message, synced))
+                Some(link::Input::Synced(message, stage.sync()))
             }
             Output::Peek(message, octets) => {
                 let Incoming { stage, .. } = self.stages.get(&message)?;
-                Some(link::Input::Peeked(message, on_disk(|| stage.peek(octets))))
+                Some(link::Input::Peeked(message, stage.peek(octets)))
             }
             Output::ContentFrom(message, offset) => {
                 // A stage that a newer session has taken over says so at the next write.
@@ -250,16 +271,16 @@ impl Task {
             Output::Seal(message, content, expected) => self.seal(message, content, &expected),
             Output::Suspend(message) => {
                 let Incoming { stage, .. } = self.stages.remove(&message)?;
-                on_disk(|| suspend(stage));
+                suspend(stage);
                 None
             }
             Output::Discard(message) => {
                 let Incoming { stage, .. } = self.stages.remove(&message)?;
-                on_disk(|| stage.discard());
+                stage.discard();
                 None
             }
             Output::Source(message, source) => {
-                match on_disk(|| self.open(&source)) {
+                match self.open(&source) {
                     Ok(reading) => {
                         let transfer = self.shared.transfers.begin(outgoing(&source), 0, self.shared.clock.now());
                         self.sources.insert(message, Outgoing { reading, transfer });
@@ -269,8 +290,7 @@ impl Task {
                 None
             }
             Output::Fetch(message, offset, octets) => {
-                let fetched = on_disk(|| self.fetch(message, offset, octets));
-                Some(link::Input::Fetched(message, offset, fetched))
+                Some(link::Input::Fetched(message, offset, self.fetch(message, offset, octets)))
             }
             Output::Release(message) => {
                 self.sources.remove(&message);
@@ -297,7 +317,7 @@ impl Task {
 
     fn seal(&mut self, message: InboundKey, content: Range<u64>, expected: &FileInfo) -> Option<link::Input> {
         let Incoming { stage, .. } = self.stages.remove(&message)?;
-        let sealed = on_disk(|| stage.seal_content(content, expected));
+        let sealed = stage.seal_content(content, expected);
         Some(link::Input::Sealed(message, sealed.map(Box::new)))
     }
 
@@ -352,7 +372,8 @@ impl Task {
         }
     }
 
-    fn sent(&mut self, octets: usize) {
+    /// The socket has taken octets.
+    fn sent(&mut self, octets: usize) -> link::Input {
         self.unflushed = true;
         let mut left = octets;
         while left > 0 {
@@ -364,7 +385,7 @@ impl Task {
                 self.outgoing.pop_front();
             }
         }
-        self.handle(link::Input::Sent(octets));
+        link::Input::Sent(octets)
     }
 
     async fn flush(&mut self, writer: &mut WriteHalf) -> io::Result<()> {
@@ -408,6 +429,11 @@ fn outgoing(source: &Source) -> About {
 /// Disk work, on a thread that the runtime replaces meanwhile.
 pub(super) fn on_disk<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
+}
+
+/// Whether the disk may keep whoever performs this waiting.
+const fn waits_for_disk(output: &Output) -> bool {
+    !matches!(output, Output::Transmit(_) | Output::Notice(_) | Output::Close)
 }
 
 /// Counts responses and REPORTs by looking at the start of what goes out.

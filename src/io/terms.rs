@@ -11,7 +11,7 @@ use crate::msml::{DialogIdStyle, ExitStyle, Style};
 use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
 use crate::sdp::{Address, HashFunction};
 use crate::sip;
-use crate::spool::Marks;
+use crate::spool::{Keep, Marks};
 
 pub(super) fn carrier(transport: config::Transport) -> Result<Carrier, String> {
     match transport {
@@ -153,6 +153,12 @@ fn trunk(entry: &config::Trunk) -> Option<(Network, Trunk)> {
     Some((entry.network?, Trunk { cema: entry.cema, session_match }))
 }
 
+/// Where files may be fetched from, and where they may be put.
+pub(super) fn places(settings: &Settings) -> (Sites, Sites) {
+    let targets = Sites { allowed: settings.policy.put.clone(), networks: settings.policy.put_networks.clone() };
+    (sites(settings), targets)
+}
+
 pub(super) fn sites(settings: &Settings) -> Sites {
     Sites { allowed: settings.policy.fetch.clone(), networks: settings.policy.fetch_networks.clone() }
 }
@@ -182,4 +188,9 @@ pub(super) fn scrubbing(settings: &Settings) -> scrub::Pace {
 pub(super) const fn marks(settings: &Settings) -> Marks {
     let spool = &settings.spool;
     Marks { reserve_octets: spool.reserve, high_percent: spool.high_water, low_percent: spool.low_water }
+}
+
+/// How much of the event log is kept.
+pub(super) const fn kept_events(settings: &Settings) -> Keep {
+    Keep { time: settings.events.keep, octets: settings.events.max_size }
 }

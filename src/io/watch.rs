@@ -1,4 +1,4 @@
-//! Looks after the spool: keeps readiness, gauges and the engine's willingness true, and sweeps.
+//! Looks after the spool: keeps readiness, gauges and the engine's willingness true; and beside that it sweeps.
 
 use std::time::Duration;
 
@@ -22,27 +22,21 @@ pub(super) struct Watch {
     spool: Spool,
     readiness: Readiness,
     engine: mpsc::Sender<Input>,
-    clock: Clock,
     /// What the engine was told last.
     taking: bool,
 }
 
 impl Watch {
-    pub(super) fn new(spool: &Spool, readiness: &Readiness, engine: &mpsc::Sender<Input>, clock: Clock) -> Self {
-        Self { spool: spool.clone(), readiness: readiness.clone(), engine: engine.clone(), clock, taking: true }
+    pub(super) fn new(spool: &Spool, readiness: &Readiness, engine: &mpsc::Sender<Input>) -> Self {
+        Self { spool: spool.clone(), readiness: readiness.clone(), engine: engine.clone(), taking: true }
     }
 
-    /// Looks, sweeps and looks again until the node stops.
+    /// Looks and looks again until the node stops.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let (mut look, mut sweep) = (tokio::time::interval(LOOK), tokio::time::interval(SWEEP));
+        let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 _ = look.tick() => self.look().await,
-                _ = sweep.tick() => {
-                    if let Err(error) = block_in_place(|| self.spool.sweep(self.clock.now())) {
-                        tracing::warn!(%error, "sweeping failed");
-                    }
-                }
                 () = stop.cancelled() => return,
             }
         }
@@ -71,6 +65,22 @@ impl Watch {
         match why {
             Some(why) => self.readiness.object(part, why),
             None => self.readiness.clear(part),
+        }
+    }
+}
+
+/// Sweeps until the node stops. A sweep of a large bucket takes minutes, and nobody's looking waits for it.
+pub(super) async fn sweep(spool: Spool, clock: Clock, stop: CancellationToken) {
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            _ = sweep.tick() => {
+                match block_in_place(|| spool.sweep(clock.now())) {
+                    Ok(swept) => metrics::swept(&swept),
+                    Err(error) => tracing::warn!(%error, "sweeping failed"),
+                }
+            }
+            () = stop.cancelled() => return,
         }
     }
 }

@@ -25,6 +25,9 @@ use crate::msrp::{FrameCutter, check_frame};
 /// RFC 7977 §4.1.
 const SUBPROTOCOL: &str = "msrp";
 
+/// Octets of a Ping or Pong of a client before its payload (RFC 6455 §5.2): a control frame is short, and masked.
+const CONTROL_HEAD_OCTETS: usize = 6;
+
 /// Octets read from a socket at a time. Allocated for every WebSocket, idle or not.
 const READ_OCTETS: usize = 16 * 1024;
 
@@ -156,6 +159,8 @@ struct Octets {
     alarm: Pin<Box<Sleep>>,
     /// Octets that had come by the last alarm.
     heard: u64,
+    /// A Ping or Pong came since the last alarm.
+    alive: bool,
     /// A Ping went out since something came.
     asked: bool,
     /// Nothing more is read.
@@ -185,6 +190,7 @@ impl Octets {
             cutter: FrameCutter::default(),
             ping,
             alarm: Box::pin(tokio::time::sleep(ping)),
+            alive: false,
             asked: false,
             over: false,
             farewell: CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static("") },
@@ -198,12 +204,20 @@ impl Octets {
             Message::Text(text) => Bytes::from(text),
             Message::Binary(octets) => octets,
             Message::Close(_) => return self.over = true,
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return,
+            Message::Ping(payload) | Message::Pong(payload) => return self.hear(payload.len()),
+            Message::Frame(_) => return,
         };
         match check_frame(&octets) {
             Ok(()) => self.unread = octets,
             Err(why) => self.part(CloseCode::Protocol, &why.to_string()),
         }
+    }
+
+    /// A browser answers a Ping also for a page that has stopped in the middle of a file: the peer is there, and yet
+    /// nothing of a message has come.
+    fn hear(&mut self, payload: usize) {
+        self.alive = true;
+        self.socket.get_ref().pulse.take_back(CONTROL_HEAD_OCTETS + payload);
     }
 
     fn fail(&mut self, error: &Error) {
@@ -232,7 +246,7 @@ impl Octets {
     fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.alarm.as_mut().poll(cx).is_ready() {
             let heard = self.socket.get_ref().pulse.octets();
-            let silent = std::mem::replace(&mut self.heard, heard) == heard;
+            let silent = !std::mem::take(&mut self.alive) & (std::mem::replace(&mut self.heard, heard) == heard);
             if self.asked && silent {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the WebSocket's peer does not answer a Ping"));
             }
@@ -352,6 +366,24 @@ mod tests {
         client.read_exact(&mut heard).await.expect("a third Ping, which stays without answer");
         let error = reading.await.expect("no panic").expect_err("nothing was sent");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_pong_keeps_the_websocket_and_is_no_part_of_a_file() {
+        let (mut socket, mut client) = socket().await;
+        let pulse = socket.socket.get_ref().pulse.clone();
+        let reading = tokio::spawn(async move { socket.read_u8().await });
+        let mut heard = [0; 2];
+        for _ in 0..3 {
+            client.read_exact(&mut heard).await.expect("a Ping");
+            assert_eq!((heard, pulse.octets()), (ASKED, 0));
+            client.write_all(&ANSWER).await.expect("room");
+        }
+        client.read_exact(&mut heard).await.expect("one more Ping");
+        client.write_all(&[0x82, 0xfe, 0x40, 0]).await.expect("the beginning of a message");
+        client.read_exact(&mut heard).await.expect("the next Ping");
+        assert_eq!(pulse.octets(), 4);
+        reading.abort();
     }
 
     // M7977-6-01

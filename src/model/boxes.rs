@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What holds for a class of boxes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,6 +11,8 @@ pub struct BoxClass {
     pub matches: BoxPattern,
     /// How much each of them may hold.
     pub quota: Quota,
+    /// How long what lies there is kept.
+    pub keep: Retention,
     /// Whether what arrives there is encrypted on the disk.
     pub encrypt: bool,
 }
@@ -41,6 +44,23 @@ impl Quota {
         };
         near(octets, self.octets) || near(objects, self.objects)
     }
+}
+
+/// How long objects are kept, by what has become of them. What is unset is kept for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// From the commit on, whatever its mark.
+    pub any: Option<Duration>,
+    /// While it is neither seen nor saved, from the commit on.
+    pub new: Option<Duration>,
+    /// Since it was marked as seen.
+    pub seen: Option<Duration>,
+    /// Since it was marked as saved.
+    pub saved: Option<Duration>,
+    /// A deleted object can be brought back for so long.
+    pub undelete: Duration,
+    /// Between the word that an object has expired and its end.
+    pub notice: Duration,
 }
 
 /// Names of boxes: each `*` stands for any letters, none among them.

@@ -217,6 +217,12 @@ pub const MSML_AUDIT_OBJECTS: usize = 1000;
 /// Scripts that are fetched at the same time; the next wait, as long as one may take.
 pub const MSML_FETCHES: usize = 64;
 
+/// Files that are moved from place to place at the same time; each has a thread, and the next wait.
+pub const FILES_MOVING: usize = 16;
+
+/// How long a site to or from which a file moves may say nothing, if the script does not.
+pub const SITE_SILENCE: Duration = Duration::from_secs(60);
+
 /// How long fetching one script may take, redirects and waiting included: a caller waits for what it says.
 pub const MSML_FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -288,6 +294,16 @@ pub const SELECTED_OBJECTS: usize = 64;
 
 /// Changes of the index that wait in memory for a transaction of their own: past a few hundred, more of them save nothing.
 pub const ENTRIES_BEHIND: usize = 256;
+
+/// Events in one page of a listing.
+pub const LISTED_EVENTS: usize = 1000;
+
+/// Notes for the event log that may wait for the disk: at thousands of calls a second it may take some seconds. Past it
+/// events are missing in the log, which says so.
+pub const EVENT_NOTES: usize = 32 * 1024;
+
+/// Readers that wait for events at once: each is a connection that stays.
+pub const EVENT_READERS: usize = 64;
 
 /// Objects in one page of a listing.
 pub const LISTED_OBJECTS: usize = 1000;

@@ -18,7 +18,7 @@ pub mod time;
 pub mod uri;
 pub mod wrapper;
 
-pub use boxes::{BoxClass, BoxPattern, Quota};
+pub use boxes::{BoxClass, BoxPattern, Quota, Retention};
 pub use file::{Digest, DigestAlgorithm, FileInfo};
 pub use file_range::FileRange;
 pub use machine::{Machine, Outbox};

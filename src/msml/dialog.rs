@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::model::Instant;
 
 use super::audit::DialogReport;
-use super::document::{Deed, Kind, Primitive, Send, Step, is_target, primitives};
+use super::document::{Deed, Kind, Moment, Primitive, Send, Step, is_target, primitives};
 use super::event::is_in_class;
 use super::fault::Code;
 use super::keys::{ContextId, PrimitiveKey};
 use super::ledger::{DialogKey, Turn};
 use super::object::DialogId;
-use super::port::{End, Output};
+use super::ongoing::Next;
+use super::port::{End, Output, Work};
 use super::primitive::{Reaction, Running};
 use super::reply::{self, ExitStyle};
 use super::variables::Variables;
@@ -216,8 +217,19 @@ impl Dialog {
         self.react(key, turn, Running::timeout);
     }
 
-    /// A primitive is over.
+    /// What a primitive had to have done is over, and the primitive too, unless it is a transfer with more to do.
     pub(super) fn ended(&mut self, key: PrimitiveKey, end: End, turn: &mut Turn<'_>) {
+        let running = self.crew.iter_mut().find(|running| running.key == key);
+        match running.and_then(|running| running.ongoing.as_mut()) {
+            Some(ongoing) => {
+                ongoing.ended(end, turn.now);
+                self.go_on(key, turn);
+            }
+            None => self.over(key, end, turn),
+        }
+    }
+
+    fn over(&mut self, key: PrimitiveKey, end: End, turn: &mut Turn<'_>) {
         let Some(running) = self.leave(key, turn) else { return };
         let name = running.end_name(&end);
         let (variables, notice) = running.over(end.variables);
@@ -233,6 +245,39 @@ impl Dialog {
             None if self.ending.is_none() => self.deeds.extend(running.primitive.exit),
             _ => {}
         }
+    }
+
+    /// A transfer goes on from file to file.
+    fn go_on(&mut self, key: PrimitiveKey, turn: &mut Turn<'_>) {
+        loop {
+            let Some(running) = self.crew.iter_mut().find(|running| running.key == key) else { return };
+            let Some(next) = running.next(turn.now) else { return };
+            turn.ledger.arm(key, running.deadline());
+            match next {
+                Next::Rest => return,
+                Next::Say(moment, values) => self.say(key, moment, values, turn),
+                Next::Work(work) => return self.start(key, work, turn),
+                Next::Over(end) => return self.over(key, end, turn),
+            }
+        }
+    }
+
+    /// What the script has to say at this moment of a transfer.
+    fn say(&mut self, key: PrimitiveKey, moment: Moment, values: Vec<(String, String)>, turn: &mut Turn<'_>) {
+        let Some(running) = self.crew.iter().find(|running| running.key == key) else { return };
+        let Kind::Transfer(transfer) = &running.primitive.kind else { return };
+        let deeds = transfer.deeds[moment as usize].clone();
+        self.variables.keep("transfer", running.primitive.id.as_deref(), values);
+        for deed in deeds {
+            if self.ending.is_none() {
+                self.perform(deed, turn);
+            }
+        }
+    }
+
+    fn start(&self, primitive: PrimitiveKey, work: Work, turn: &mut Turn<'_>) {
+        let (conn, dialog) = (self.who.id.conn.clone(), self.name.clone());
+        turn.out.push(Output::Start { primitive, conn, dialog, work });
     }
 
     fn keys(&self) -> Vec<PrimitiveKey> {
@@ -259,6 +304,7 @@ impl Dialog {
                 self.collector_over(key, "dtmf.noinput", turn);
             }
             Reaction::Over(event) => self.collector_over(key, &event, turn),
+            Reaction::GoOn => self.go_on(key, turn),
             Reaction::Say((event, values)) => turn.event(self.who.context, event, &self.name, &values),
         }
     }
@@ -351,12 +397,15 @@ impl Dialog {
             let key = turn.ledger.open(self.who.key);
             let running = Running::new(key, primitive, self.who.maxtime, turn.now);
             turn.ledger.arm(key, running.deadline());
+            self.had_work |= !running.is_inert();
             if let Some(work) = running.work() {
-                self.had_work = true;
-                let (conn, dialog) = (self.who.id.conn.clone(), self.name.clone());
-                turn.out.push(Output::Start { primitive: key, conn, dialog, work });
+                self.start(key, work, turn);
             }
             self.crew.push(running);
+            self.go_on(key, turn);
+            if self.ending.is_some() {
+                return; // a transfer's script has had enough
+            }
         }
     }
 

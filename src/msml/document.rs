@@ -8,7 +8,8 @@ use super::fault::Position;
 use super::object::{Identifier, Query};
 use super::state::States;
 use super::status::Told;
-use super::work::{Play, Record};
+use super::transfer::{FileWork, Place};
+use super::work::{Play, PlayFile, Record};
 
 /// RFC 5707 §7.1: one request, its commands in document order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,8 +165,69 @@ pub enum Kind {
         /// What the client wants to hear of it.
         told: Told,
     },
+    /// The transfer package: files one after the other.
+    Transfer(Box<Transfer>),
     /// RFC 5707 §9.7.5: `<collect>` or `<dtmf>`. A message stream carries no digits, so only its timer can act.
     Collect(Collect),
+}
+
+/// `<transfer>`; a `<fileop>` is one of a single file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// In order, at least one.
+    pub items: Vec<Item>,
+    /// `initial="suspend"`: nothing begins before `resume`.
+    pub suspended: bool,
+    /// Limit of the whole.
+    pub maxtime: Option<Duration>,
+    /// What the script says at each [moment](Moment).
+    pub(super) deeds: [Vec<Deed>; 3],
+}
+
+/// When a script can say something of a transfer that is not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// `<transferstart>`.
+    Start,
+    /// `<transferobjstart>`.
+    ItemStart,
+    /// `<transferobjdone>`.
+    ItemDone,
+}
+
+/// One file of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// `objid`.
+    pub id: Option<String>,
+    /// What is done with it.
+    pub what: Move,
+    /// How often it is tried again.
+    pub retry: u32,
+    /// How long after.
+    pub wait: Duration,
+}
+
+/// What is done with a file of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// It goes to the peer.
+    Send(Box<PlayFile>),
+    /// It comes from the peer.
+    Receive(Box<Record>),
+    /// The peer has no part in it.
+    File(Box<FileWork>),
+}
+
+impl Move {
+    /// Whether it needs room for a file.
+    fn fills_the_spool(&self) -> bool {
+        match self {
+            Self::Send(_) => false,
+            Self::Receive(_) => true,
+            Self::File(work) => matches!(work.dest, Some(Place::Object(_))),
+        }
+    }
 }
 
 /// What is left of a digit collector when no digit can come.
@@ -189,6 +251,7 @@ impl Kind {
             Self::Record { .. } => "record",
             Self::Receive { .. } => "receive",
             Self::Send { .. } => "send",
+            Self::Transfer(_) => "transfer",
             Self::Collect(_) => "dtmf",
         }
     }
@@ -214,7 +277,11 @@ impl Kind {
 /// Whether `target` (`record`, `play.greeting`, `collect`) means a primitive of this class and id (RFC 5707 §9.6.3).
 pub(super) fn is_target(target: &str, class: &str, id: Option<&str>) -> bool {
     let (wanted, wanted_id) = target.split_once('.').map_or((target, None), |(class, id)| (class, Some(id)));
-    let wanted = if wanted == "collect" { "dtmf" } else { wanted };
+    let wanted = match wanted {
+        "collect" => "dtmf",
+        "fileop" => "transfer",
+        other => other,
+    };
     wanted == class && (wanted_id.is_none() || wanted_id == id)
 }
 
@@ -229,8 +296,9 @@ pub(super) fn primitives(step: &Step) -> &[Primitive] {
 
 /// Whether anything in it receives files.
 pub(super) fn records(steps: &[Step]) -> bool {
-    steps
-        .iter()
-        .flat_map(primitives)
-        .any(|primitive| matches!(primitive.kind, Kind::Record { .. } | Kind::Receive { .. }))
+    steps.iter().flat_map(primitives).any(|primitive| match &primitive.kind {
+        Kind::Record { .. } | Kind::Receive { .. } => true,
+        Kind::Transfer(transfer) => transfer.items.iter().any(|item| item.what.fills_the_spool()),
+        Kind::Play { .. } | Kind::Send { .. } | Kind::Collect(_) => false,
+    })
 }

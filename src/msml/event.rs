@@ -29,7 +29,7 @@ use Meaning::{NoSpeech, Pause, Restart, Resume, StartTimer, Terminate, Toggle};
 /// An event that a primitive understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Understood {
-    /// `play`, `record`, `receive`, `send`, `dtmf` or `group`.
+    /// `play`, `record`, `receive`, `send`, `transfer`, `dtmf` or `group`.
     pub class: &'static str,
     /// Its name; every name that goes on with a dot and more means the same, unless that is a name of its own.
     pub event: &'static str,
@@ -80,12 +80,17 @@ pub const EVENTS: &[Understood] = &[
     understood("send", "resume", Resume, "goes on where it stopped"),
     understood("send", "toggle-state", Toggle, "one or the other"),
     understood("send", "restart", Restart, "breaks the file off that is being sent, and sends it anew"),
+    understood("transfer", "terminate", KEPT, "breaks off what moves, and begins nothing more"),
+    understood("transfer", "pause", Pause, "holds what moves to or from the peer, and begins nothing more"),
+    understood("transfer", "resume", Resume, "goes on, or begins after initial=\"suspend\""),
+    understood("transfer", "transmit", Resume, "the same"),
+    understood("transfer", "toggle-state", Toggle, "one or the other"),
     understood("dtmf", "terminate", KEPT, "ends the collector"),
     understood("dtmf", "starttimer", StartTimer, "lets fdt run"),
     understood("group", "terminate", KEPT, "goes to everything that runs in the group, or in the dialog"),
 ];
 
-/// What `event` means to a primitive of this class (`play`, `record`, `receive`, `send` or `dtmf`).
+/// What `event` means to a primitive of this class (`play`, `record`, `receive`, `send`, `transfer` or `dtmf`).
 pub(super) fn meaning(class: &str, event: &str) -> Meaning {
     let matching = EVENTS.iter().filter(|known| known.class == class && is_in_class(event, known.event));
     matching.max_by_key(|known| known.event.len()).map_or(Meaning::Nothing, |known| known.meaning)

@@ -121,6 +121,11 @@ impl Interpreter {
         self.dialogs.len()
     }
 
+    /// Whether a dialog is alive whose events are for this SIP dialog.
+    pub fn has_dialogs(&self, context: ContextId) -> bool {
+        self.ledger.has_dialogs(context)
+    }
+
     /// RFC 5707 §5: resources for the complete transaction, or 520 and nothing.
     pub(super) fn affordable<'a>(&self, starts: impl Iterator<Item = (&'a Root, &'a Script)>) -> Result<(), Refusal> {
         let mut wanted: BTreeMap<&String, usize> = BTreeMap::new();
@@ -236,6 +241,7 @@ impl Interpreter {
         }
         let Asker { context, style: Style { exit: exit_style, maxtime, strict, .. }, invited } = asker;
         let who = Identity { key, id, context, exit_style, maxtime, strict, src, on_own_connection, invited };
+        self.ledger.dialog_begins(context);
         self.dialogs.insert(key, Dialog::new(who, steps, now));
         self.on_dialog(now, key, out, |_, _| {});
         Ok(text)
@@ -379,6 +385,7 @@ impl Interpreter {
         if let Some(connection) = self.connections.get_mut(conn).filter(|c| c.dialogs.get(name) == Some(&key)) {
             connection.dialogs.remove(name);
         }
+        self.ledger.dialog_is_over(dialog.context());
         self.dialogs.remove(&key);
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Ledger {
     entries: BTreeMap<PrimitiveKey, Entry>,
     timers: BTreeSet<(Instant, PrimitiveKey)>,
     live: BTreeSet<ContextId>,
+    /// How many dialogs each has started that are alive.
+    dialogs: BTreeMap<ContextId, usize>,
 }
 
 impl Ledger {
@@ -62,6 +64,24 @@ impl Ledger {
         self.timers.first().copied()
     }
 
+    pub(super) fn dialog_begins(&mut self, context: ContextId) {
+        *self.dialogs.entry(context).or_default() += 1;
+    }
+
+    pub(super) fn dialog_is_over(&mut self, context: ContextId) {
+        if let Some(count) = self.dialogs.get_mut(&context) {
+            *count -= 1;
+            if *count == 0 {
+                self.dialogs.remove(&context);
+            }
+        }
+    }
+
+    /// Whether a dialog is alive whose events are for this context.
+    pub(super) fn has_dialogs(&self, context: ContextId) -> bool {
+        self.dialogs.contains_key(&context)
+    }
+
     pub(super) fn context_lives(&mut self, context: ContextId) {
         self.live.insert(context);
     }
@@ -82,10 +102,10 @@ impl Turn<'_> {
     /// Tells the SIP dialog that asked, or says that it is gone (RFC 5707 §3.1).
     pub(super) fn event(&mut self, context: ContextId, name: &str, id: &str, values: &[(String, String)]) {
         let body = reply::event(name, id, values);
-        let (name, id) = (name.to_owned(), id.to_owned());
+        let (name, id, values) = (name.to_owned(), id.to_owned(), values.to_vec());
         self.out.push(match self.ledger.live.contains(&context) {
-            true => Output::Event { context, name, id, body },
-            false => Output::EventLost { context, name, id, body },
+            true => Output::Event { context, name, id, values, body },
+            false => Output::EventLost { context, name, id, values, body },
         });
     }
 }

@@ -8,6 +8,7 @@ use super::ask::{Ask, Listing};
 use super::fault::Code;
 use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::reply::{Reply, Style};
+use super::transfer::FileWork;
 use super::work::{Play, Record};
 
 /// How many dialogs may be alive; one more is answered 520 and nothing of its request is executed.
@@ -147,10 +148,12 @@ pub enum Output {
         name: String,
         /// The dialog it is about.
         id: String,
+        /// Its namelist.
+        values: Vec<(String, String)>,
         /// The document.
         body: String,
     },
-    /// An event whose SIP dialog is gone (RFC 5707 §3.1 discards it); for the log.
+    /// An event whose SIP dialog is gone (RFC 5707 §3.1 discards it); for the event log.
     EventLost {
         /// Where it would have gone.
         context: ContextId,
@@ -158,6 +161,8 @@ pub enum Output {
         name: String,
         /// The dialog it is about.
         id: String,
+        /// Its namelist.
+        values: Vec<(String, String)>,
         /// The document.
         body: String,
     },
@@ -227,6 +232,8 @@ pub enum Work {
     Record(Box<Record>),
     /// Send files in order.
     Play(Play),
+    /// Move a file without the peer. It is not held: of orders only [`Order::Terminate`] has an effect.
+    File(Box<FileWork>),
 }
 
 /// What a deadline is for.

@@ -14,6 +14,7 @@ use crate::model::Instant;
 use super::document::{Kind, Primitive, is_target};
 use super::event::{Meaning, meaning};
 use super::keys::PrimitiveKey;
+use super::ongoing::{Next, Ongoing};
 use super::port::{End, Order, Work};
 use super::status::{Notice, Status};
 
@@ -33,6 +34,8 @@ pub(super) enum Reaction {
     NoInputOver,
     /// The collector is over, by this event.
     Over(String),
+    /// A transfer goes on, or comes to its end.
+    GoOn,
     /// The client is told.
     Say(Notice),
 }
@@ -69,6 +72,8 @@ pub(super) struct Running {
     /// When the clock runs out.
     deadline: Option<Instant>,
     status: Status,
+    /// Of a transfer.
+    pub(super) ongoing: Option<Ongoing>,
 }
 
 impl Running {
@@ -80,7 +85,14 @@ impl Running {
             }
             Kind::Receive { maxtime, .. } => (false, Some(maxtime.unwrap_or(default_maxtime)), true),
             Kind::Send { .. } => (false, None, true),
+            Kind::Transfer(transfer) => {
+                (transfer.suspended, Some(transfer.maxtime.unwrap_or(default_maxtime)), !transfer.suspended)
+            }
             Kind::Collect(collect) => (false, collect.first_digit, collect.timer_runs),
+        };
+        let ongoing = match &primitive.kind {
+            Kind::Transfer(transfer) => Some(Ongoing::new(transfer)),
+            _ => None,
         };
         let status = Status::new(primitive.kind.told().unwrap_or_default());
         let mut running = Self {
@@ -94,6 +106,7 @@ impl Running {
             left: limit,
             deadline: None,
             status,
+            ongoing,
         };
         if runs {
             running.run_clock(now);
@@ -101,13 +114,19 @@ impl Running {
         running
     }
 
-    /// What the owner has to start; nothing for a collector, which has no digits to wait for.
+    /// What the owner has to start; nothing for a collector, which has no digits to wait for, and for a transfer, which
+    /// [goes on](Self::next) from file to file.
     pub(super) fn work(&self) -> Option<Work> {
         match &self.primitive.kind {
             Kind::Play { play, .. } | Kind::Send { play, .. } => Some(Work::Play(play.clone())),
             Kind::Record { record, .. } | Kind::Receive { record, .. } => Some(Work::Record(record.clone())),
-            Kind::Collect(_) => None,
+            Kind::Transfer(_) | Kind::Collect(_) => None,
         }
+    }
+
+    /// What a transfer does next.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Next> {
+        self.ongoing.as_mut().map(|ongoing| ongoing.next(self.suspended, now))
     }
 
     /// Whether it only waits for what cannot come.
@@ -122,6 +141,9 @@ impl Running {
 
     /// Its stream is there: waiting for it does not count.
     pub(super) fn started(&mut self, now: Instant) {
+        if self.ongoing.is_some() {
+            return; // the limit of a transfer is that of all its files
+        }
         self.left = self.limit;
         if self.deadline.is_some() {
             self.run_clock(now);
@@ -130,7 +152,8 @@ impl Running {
 
     /// When [`Running::timeout`] is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        [self.deadline, self.status.next()].into_iter().flatten().min()
+        let again = self.ongoing.as_ref().and_then(|ongoing| ongoing.again);
+        [self.deadline, self.status.next(), again].into_iter().flatten().min()
     }
 
     /// A file begins to move.
@@ -174,6 +197,7 @@ impl Running {
             return Reaction::Nothing;
         }
         match meaning(self.primitive.kind.class(), event) {
+            Meaning::Terminate { .. } if self.ongoing.is_some() => self.break_off("ft.aborted.local"),
             Meaning::Terminate { .. } if self.is_inert() => Reaction::Over(event.to_owned()),
             Meaning::Terminate { discard } => self.stop(Stop::Event(event.to_owned()), discard),
             // RFC 5707 §9.7.4: ignored once something has been recorded.
@@ -186,6 +210,9 @@ impl Running {
             Meaning::Resume | Meaning::Toggle if self.suspended => {
                 self.suspended = false;
                 self.run_clock(now);
+                if self.ongoing.as_ref().is_some_and(|ongoing| !ongoing.working) {
+                    return Reaction::GoOn;
+                }
                 Reaction::Order(Order::Resume)
             }
             Meaning::Restart => Reaction::Order(Order::Restart),
@@ -201,6 +228,7 @@ impl Running {
     pub(super) fn lose(&mut self) -> Reaction {
         match self.stop {
             None if self.is_inert() => Reaction::Over("terminate".to_owned()),
+            None if self.ongoing.is_some() => self.break_off("ft.disconnected"),
             None => self.stop(Stop::Lost, false),
             Some(_) => Reaction::Nothing,
         }
@@ -208,6 +236,9 @@ impl Running {
 
     /// Its deadline has passed.
     pub(super) fn timeout(&mut self, now: Instant) -> Reaction {
+        if self.ongoing.as_mut().is_some_and(|ongoing| ongoing.again.take_if(|again| *again <= now).is_some()) {
+            return Reaction::GoOn;
+        }
         if self.deadline.is_none_or(|deadline| deadline > now) {
             return said(self.status.tick(now));
         }
@@ -217,6 +248,7 @@ impl Running {
             // RFC 5707 §9.7.4
             Kind::Record { .. } => "record.complete.maxlength",
             Kind::Receive { .. } | Kind::Send { .. } => TIMEOUT,
+            Kind::Transfer(_) => return self.break_off(TIMEOUT),
             Kind::Collect(collect) => {
                 self.noinputs = self.noinputs.saturating_add(1);
                 if collect.noinput_times.is_some_and(|times| self.noinputs >= times.get()) {
@@ -243,6 +275,15 @@ impl Running {
         self.stop = Some(stop);
         self.deadline = None;
         Reaction::Order(Order::Terminate { discard })
+    }
+
+    /// A transfer begins nothing more.
+    fn break_off(&mut self, why: &'static str) -> Reaction {
+        self.deadline = None;
+        match self.ongoing.as_mut().is_some_and(|ongoing| ongoing.stop(why)) {
+            true => Reaction::Order(Order::Terminate { discard: false }),
+            false => Reaction::GoOn,
+        }
     }
 
     fn run_clock(&mut self, now: Instant) {
@@ -294,6 +335,7 @@ mod tests {
                         Reaction::Order(Order::Restart) => " restart",
                         Reaction::Order(Order::Terminate { .. }) => " stop",
                         Reaction::Over(_) => " over",
+                        Reaction::GoOn => " on",
                         Reaction::NoInput | Reaction::NoInputOver => " noinput",
                         Reaction::Say(_) => " says",
                     };

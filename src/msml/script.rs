@@ -33,6 +33,8 @@ impl Checker {
             "ft:send" => Some(self.send_files(element)),
             "collect" => Some(self.collect(element, &COLLECT)),
             "dtmf" => Some(self.collect(element, &DTMF)),
+            "transfer" => Some(self.transfer(element)),
+            "fileop" => self.fileop(element),
             _ => None,
         }
     }

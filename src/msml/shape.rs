@@ -8,6 +8,7 @@ use crate::model::{FileRange, ObjectUri};
 
 use super::fault::{Code, quoted};
 use super::object::{INSTANCE_OCTETS, Identifier, is_instance, is_moml_name};
+use super::transfer::{Place, Spot};
 use super::{shapes, state};
 
 /// One year: longer limits are typing errors, and the clock's sums stay far from overflow.
@@ -66,6 +67,10 @@ pub enum Shape {
     Once,
     /// The name of a box.
     BoxName,
+    /// Where a file of a transfer lies.
+    Source,
+    /// Where it goes: a box as well.
+    Sink,
     /// A number of octets, at least one.
     Octets,
     /// A small number.
@@ -106,6 +111,9 @@ impl Misfit {
 const INSTANCE: &str = "letters, digits and . : - _";
 const MOML_NAME: &str = "a letter or digit, then letters, digits and . _ -";
 const TIME: &str = "a time such as 30s or 500ms, at most a year";
+const SOURCE: &str = "xmsrp:, spool:/BOX/NAME, file:NAME, or an http: or https: URL";
+const SINK: &str =
+    "xmsrp://?file=NAME, spool:/BOX/NAME, spool:/BOX/ for a new name in it, file:NAME, or an http: or https: URL";
 const TIMES: &str = "a positive number, -1 or forever";
 
 impl Shape {
@@ -135,6 +143,8 @@ impl Shape {
             Self::Times => TIMES,
             Self::Once => "1",
             Self::BoxName => "the name of a box, without /",
+            Self::Source => SOURCE,
+            Self::Sink => SINK,
             Self::Octets => "a number of octets",
             Self::Count => "a number, at most 99",
             Self::MediaType => "a type such as audio/wav, without parameters",
@@ -186,6 +196,8 @@ impl Shape {
             Self::Flag => unless(matches!(value, "true" | "false")),
             Self::Times => unless(times(value).is_some()),
             Self::BoxName => ObjectUri::mailbox(value).err().map(|error| Misfit::value(error.to_string())),
+            Self::Source => unless(Spot::read(value).is_some_and(|spot| !is_box(&spot))),
+            Self::Sink => unless(Spot::read(value).is_some()),
             Self::Octets => unless(shapes::is_octets(value)),
             Self::Count => unless(shapes::is_count(value)),
             Self::MediaType => unless(shapes::is_media_type(value)),
@@ -246,6 +258,10 @@ pub(super) fn times(text: &str) -> Option<Option<NonZeroU32>> {
         "-1" | "forever" => Some(None),
         number => number.parse().ok().map(Some),
     }
+}
+
+fn is_box(spot: &Spot) -> bool {
+    matches!(spot, Spot::Place(Place::Object(uri)) if uri.name().is_none())
 }
 
 pub(super) fn duration(text: &str, strict: bool) -> Option<Duration> {

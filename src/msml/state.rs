@@ -64,7 +64,7 @@ pub const STATES: &[(State, &str, &str)] = &[
     (
         State::Primitive,
         "dialog.primitive",
-        "play, record, dtmf (of a collector, too) or none; in a group the first that works",
+        "play, record, transfer, dtmf (of a collector, too) or none; in a group the first that works",
     ),
     (State::Controller, "dialog.controller", "the connection whose SIP dialog brought <dialogstart>"),
     (

@@ -37,6 +37,18 @@ impl Checker {
             let message = format!("<{}> may not contain text", element.name());
             self.note(Fault::new(element.position(), Code::InvalidContent, message).by(word.rule));
         }
+        self.given(element, word);
+    }
+
+    /// [`Self::attributes`] for an element that is a text.
+    pub(super) fn text_leaf(&mut self, element: Element<'_>, word: &Word) {
+        self.given(element, word);
+        if let Some(child) = element.children().next() {
+            self.misplaced(child, word);
+        }
+    }
+
+    fn given(&mut self, element: Element<'_>, word: &Word) {
         for given in element.attributes() {
             match word.attribute(given.name) {
                 Some(attribute) if self.strict || !attribute.is_inert() => {

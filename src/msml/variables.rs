@@ -32,7 +32,7 @@ impl Variables {
         let (class, rest) = name.split_once('.')?;
         let class = if class == "collect" { "dtmf" } else { class };
         let latest = self.outcomes.iter().rev();
-        let shared = !["play", "record", "dtmf"].contains(&class);
+        let shared = !["play", "record", "transfer", "dtmf"].contains(&class);
         let is_of = |outcome: &&Outcome| if shared { outcome.class != "dtmf" } else { outcome.class == class };
         let mut of_class = latest.filter(is_of);
         let named = of_class.clone().find_map(|outcome| {

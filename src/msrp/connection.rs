@@ -81,11 +81,15 @@ impl Connection {
         self.receiver.has(message)
     }
 
+    /// Whether it is the owner's word or work for which nothing is read.
+    pub fn waits_for_owner(&self) -> bool {
+        self.knocking.is_some() || self.asking.is_some() || self.receiver.is_stalled(&self.config, &self.sessions)
+    }
+
     fn is_stalled(&self) -> bool {
         // Bodies of ours fill the first half, so a peer that sends and never reads its answers stops here.
         let choked = self.wire.unsent() >= 2 * self.config.unsent_octets as u64;
-        let waits = self.knocking.is_some() || self.asking.is_some();
-        waits || choked || self.receiver.is_stalled(&self.config, &self.sessions)
+        choked || self.waits_for_owner()
     }
 
     fn desk<'a>(&'a mut self, out: &'a mut Outbox<Output>) -> (&'a mut Receiver, Desk<'a>) {

@@ -28,6 +28,8 @@ pub(super) struct Arrival {
     /// The key of its octets on the disk, if they are encrypted.
     pub(super) key: Option<Arc<DataKey>>,
     pub(super) journal: Option<Journal>,
+    /// Whether the names of both files are durable.
+    pub(super) named: bool,
     pub(super) received: Ranges,
     pub(super) durable: Ranges,
     pub(super) hashes: Hashes,
@@ -66,6 +68,7 @@ impl Arrival {
             claim: None,
             key,
             journal: None,
+            named: false,
             received: Ranges::new(),
             durable: Ranges::new(),
             hashes: Hashes::default(),
@@ -204,8 +207,8 @@ impl Arrival {
             if self.broken { (self.durable.clone(), Hashes::default()) } else { (self.received, self.hashes) };
         let hashes = if self.conflicts > 0 { Hashes::default() } else { hashes };
         let turn = self.journal.as_ref().map(Journal::turn);
-        let Self { id, plan, durable, failures, .. } = self;
-        Parked { id, plan, received, durable, hashes, turn, failures, since: None }
+        let Self { id, plan, named, durable, failures, .. } = self;
+        Parked { id, plan, received, durable, hashes, turn, named, failures, since: None }
     }
 }
 
@@ -218,6 +221,8 @@ pub(super) struct Parked {
     pub(super) hashes: Hashes,
     /// Slots written to its journal; `None` if it has no journal.
     pub(super) turn: Option<u64>,
+    /// Whether the names of its files are durable.
+    pub(super) named: bool,
     /// As those of its [`Arrival`].
     pub(super) failures: u64,
     /// When the sweep first saw it waiting.
@@ -237,11 +242,21 @@ impl Parked {
     /// Opens the files again.
     ///
     /// # Errors
-    /// As reported by the file system.
-    pub(super) fn resume(self, files: &dyn Files, key: Option<(Arc<DataKey>, Mint)>) -> io::Result<Arrival> {
-        let file = files.open(&self.id.stage(), Mode::Write)?;
+    /// As reported by the file system; it then still waits.
+    pub(super) fn resume(
+        self: Box<Self>,
+        files: &dyn Files,
+        key: Option<(Arc<DataKey>, Mint)>,
+    ) -> Result<Arrival, (Box<Self>, io::Error)> {
+        let open = || {
+            let journal = self.turn.map(|turn| Journal::reopen(files, self.id, turn)).transpose()?;
+            Ok((files.open(&self.id.stage(), Mode::Write)?, journal))
+        };
+        let (file, journal) = match open() {
+            Ok(opened) => opened,
+            Err(error) => return Err((self, error)),
+        };
         let (file, key) = under(file, key, &self.received);
-        let journal = self.turn.map(|turn| Journal::reopen(files, self.id, turn)).transpose()?;
         Ok(Arrival {
             id: self.id,
             plan: self.plan,
@@ -249,6 +264,7 @@ impl Parked {
             claim: None,
             key,
             journal,
+            named: self.named,
             received: self.received,
             durable: self.durable,
             hashes: self.hashes,

@@ -60,6 +60,7 @@ pub(super) fn forget(shared: &Shared, id: &str) -> Result<bool, SpoolError> {
     let before = desk.holders.len();
     desk.holders.retain(|_, holder| !matches!(holder, Holder::Parked(parked) if parked.id == id));
     let waited = desk.holders.len() < before;
+    drop(desk);
     if waited {
         shared.remove_stage(id);
     }

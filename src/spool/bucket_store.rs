@@ -10,7 +10,7 @@ use crate::model::limits::{BUCKET_ATTEMPTS, BUCKET_WINDOW_OCTETS, ENVELOPE_OCTET
 use super::bucket::{Bucket, BucketError, Stored, Unfinished};
 use super::files::File;
 use super::gate::Gate;
-use super::layout::{self, CORRUPT, DATA, Id, QUEUED, STATE, VERSION_FILE};
+use super::layout::{self, CORRUPT, DATA, Id, QUEUED, STATE, States, VERSION_FILE};
 use super::locked::locked;
 
 /// The objects of one bucket.
@@ -57,30 +57,26 @@ impl BucketStore {
 
     /// The ids of the envelopes it has.
     pub(super) fn published(&self) -> io::Result<Vec<Id>> {
-        self.ids(QUEUED)
+        self.list(QUEUED, |stored| Id::parse(name(stored)))
     }
 
-    /// The ids of the objects of which it has a state.
-    pub(super) fn states(&self) -> io::Result<Vec<Id>> {
-        self.ids(STATE)
+    /// What is written down of what has become of objects.
+    pub(super) fn states(&self) -> io::Result<States> {
+        let mut states = States::default();
+        for name in self.list(STATE, |stored| Some(name(stored).to_owned()))? {
+            states.add(&name);
+        }
+        Ok(states)
     }
 
-    fn ids(&self, dir: &str) -> io::Result<Vec<Id>> {
-        let all = self.list(dir)?;
-        Ok(all.iter().filter_map(|stored| Id::parse(stored.key.rsplit('/').next()?)).collect())
-    }
-
-    /// Everything below a directory, page after page.
-    pub(super) fn list(&self, dir: &str) -> io::Result<Vec<Stored>> {
-        let (prefix, mut all) = (format!("{dir}/"), Vec::<Stored>::new());
+    /// What is wanted of everything below a directory, page after page: of a million objects no more is kept than that.
+    fn list<T>(&self, dir: &str, wanted: impl Fn(&Stored) -> Option<T>) -> io::Result<Vec<T>> {
+        let (prefix, mut all, mut after) = (format!("{dir}/"), Vec::new(), String::new());
         loop {
-            let after = all.last().map_or("", |stored| stored.key.as_str());
-            let page = self.note(self.bucket.list(&prefix, after))?;
-            let is_last = page.last().is_none_or(|stored| stored.key.as_str() <= after);
-            if is_last {
-                return Ok(all);
-            }
-            all.extend(page);
+            let page = self.note(self.bucket.list(&prefix, &after))?;
+            let Some(last) = page.last().filter(|last| last.key > after) else { return Ok(all) };
+            after.clone_from(&last.key);
+            all.extend(page.iter().filter_map(&wanted));
         }
     }
 
@@ -102,8 +98,14 @@ impl BucketStore {
     }
 
     /// Whether there is an envelope or a body of this id.
-    pub(super) fn is_there(&self, id: Id) -> bool {
-        [id.envelope(), body_key(id)].iter().any(|key| self.head(key).is_ok())
+    pub(super) fn is_there(&self, id: Id) -> io::Result<bool> {
+        for key in [id.envelope(), body_key(id)] {
+            match self.head(&key) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => return found.map(|_| true),
+            }
+        }
+        Ok(false)
     }
 
     /// Publishes an object whose body is there. **The commit point.**
@@ -120,6 +122,21 @@ impl BucketStore {
     /// Puts a state in the place of the one there may be.
     pub(super) fn put_state(&self, id: Id, record: &[u8]) -> io::Result<()> {
         self.put(&id.state(), record)
+    }
+
+    /// The record of what has become of an object that is there.
+    pub(super) fn standing(&self, id: Id, sum: u64) -> io::Result<Vec<u8>> {
+        self.get(&id.standing(sum), ENVELOPE_OCTETS)
+    }
+
+    /// Puts the record of an object that is there beside the one there may be.
+    pub(super) fn put_standing(&self, id: Id, sum: u64, record: &[u8]) -> io::Result<()> {
+        self.put(&id.standing(sum), record)
+    }
+
+    /// Forgets what had become of an object that is there.
+    pub(super) fn forget_standing(&self, id: Id, sum: u64) -> io::Result<()> {
+        self.delete(&id.standing(sum))
     }
 
     /// Forgets a state.
@@ -156,20 +173,19 @@ impl BucketStore {
 
     /// Names below `corrupt/`.
     pub(super) fn aside(&self) -> io::Result<Vec<String>> {
-        let name = |stored: Stored| stored.key.rsplit('/').next().unwrap_or_default().to_owned();
-        Ok(self.list(CORRUPT)?.into_iter().map(name).collect())
+        self.list(CORRUPT, |stored| Some(name(stored).to_owned()))
     }
 
     /// Bodies that have no envelope, neither published nor set aside, with the time when they were put there.
     pub(super) fn orphans(&self) -> io::Result<Vec<(Id, Wall)>> {
-        let bodies = self.list(DATA)?; // before the envelopes: a commit puts them in this order
+        // Before the envelopes: a commit puts them in this order.
+        let mut bodies = self.list(DATA, |stored| Some((Id::parse(name(stored))?, stored.modified)))?;
         let published = self.published()?;
         let aside = self.aside()?;
         let mut named: HashSet<Id> = published.into_iter().collect();
         named.extend(aside.iter().filter_map(|name| layout::split(name)).map(|(id, _)| id));
-        let id = |stored: &Stored| Id::parse(stored.key.rsplit('/').next()?);
-        let orphan = |stored: Stored| Some((id(&stored)?, stored.modified)).filter(|(id, _)| !named.contains(id));
-        Ok(bodies.into_iter().filter_map(orphan).collect())
+        bodies.retain(|(id, _)| !named.contains(id));
+        Ok(bodies)
     }
 
     /// Uploads of bodies that were neither completed nor given up; none if the bucket can't list them.
@@ -255,6 +271,11 @@ impl BucketStore {
         }
         answer
     }
+}
+
+/// What stands behind the last `/` of its key.
+fn name(stored: &Stored) -> &str {
+    stored.key.rsplit('/').next().unwrap_or_default()
 }
 
 /// `data/<id>`: a bucket needs no shards.

@@ -13,9 +13,22 @@ const DRIFT: Duration = Duration::from_secs(300);
 /// A leap that has stood for so much uptime was meant: somebody has looked at the machine by then.
 const BELIEVED: Duration = Duration::from_secs(24 * 3600);
 
+/// At a start the clock may be so far ahead of the last date that is known of the spool: it was off for a while. More may
+/// be a clock that was set wrong.
+const OFF: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// What is known of the wall clock.
 #[derive(Default)]
-pub(super) struct Calendar(Mutex<Option<Known>>);
+pub(super) struct Calendar(Mutex<Seen>);
+
+#[derive(Clone, Copy, Default)]
+enum Seen {
+    #[default]
+    Nothing,
+    /// The last date of an earlier process.
+    Before(Wall),
+    Known(Known),
+}
 
 #[derive(Clone, Copy)]
 struct Known {
@@ -26,20 +39,31 @@ struct Known {
 }
 
 impl Calendar {
+    /// The last date that is known of the spool.
+    pub(super) fn begin(&self, last: Wall) {
+        *locked(&self.0) = Seen::Before(last);
+    }
+
     /// The date by which things may be called old: that of the clock, or the last one that was believed and the uptime
     /// since, whichever is earlier.
     pub(super) fn date(&self, now: Now) -> Wall {
         let mut known = locked(&self.0);
-        let Known { sober, ahead } = known.unwrap_or(Known { sober: now, ahead: None });
+        let Known { sober, ahead } = match *known {
+            Seen::Known(known) => known,
+            Seen::Before(last) if now.wall > later(last, OFF) => {
+                Known { sober: Now { wall: last, ..now }, ahead: None }
+            }
+            Seen::Before(_) | Seen::Nothing => Known { sober: now, ahead: None },
+        };
         let uptime = now.instant - sober.instant;
         let expected = later(sober.wall, uptime);
         if now.wall <= later(expected, DRIFT) {
-            *known = Some(Known { sober: now, ahead: None });
+            *known = Seen::Known(Known { sober: now, ahead: None });
             return now.wall;
         }
         let since = ahead.unwrap_or(now.instant);
         if now.instant - since > BELIEVED {
-            *known = Some(Known { sober: now, ahead: None });
+            *known = Seen::Known(Known { sober: now, ahead: None });
             return now.wall;
         }
         if ahead.is_none() {
@@ -49,12 +73,13 @@ impl Calendar {
                 "the clock has leapt: nothing expires by it for a day"
             );
         }
-        *known = Some(Known { sober, ahead: Some(since) });
+        *known = Seen::Known(Known { sober, ahead: Some(since) });
         expected
     }
 }
 
-fn later(wall: Wall, by: Duration) -> Wall {
+/// So much later by the wall clock.
+pub(super) fn later(wall: Wall, by: Duration) -> Wall {
     Wall::from_micros(wall.micros().saturating_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)))
 }
 

@@ -1,6 +1,7 @@
 //! What is on its way into a bucket: bodies that still arrive, and objects that were committed on the disk and follow.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -115,6 +116,11 @@ impl Carriage {
         locked(&self.load).freight.iter().filter(|(_, freight)| freight.follows).map(|(id, _)| *id).collect()
     }
 
+    /// How many they are.
+    pub(super) fn followers(&self) -> u64 {
+        locked(&self.load).freight.values().filter(|freight| freight.follows).count() as u64
+    }
+
     /// Something to do, for this caller alone until it says [`Carriage::done`]. Waits for it at most for `patience`.
     pub(super) fn take(&self, patience: Duration) -> Option<Task> {
         let mut load = locked(&self.load);
@@ -149,9 +155,9 @@ impl Load {
         if self.is_closed {
             return None;
         }
-        let ids = self.freight.iter().filter(|(_, freight)| freight.is_due()).map(|(id, _)| *id);
-        let ids: Vec<Id> = ids.collect();
-        let next = ids.iter().find(|id| Some(**id) > self.last).or_else(|| ids.first()).copied()?;
+        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let round = self.freight.range((after, Bound::Unbounded)).chain(&self.freight);
+        let next = round.filter(|(_, freight)| freight.is_due()).map(|(id, _)| *id).next()?;
         self.last = Some(next);
         let freight = self.freight.get_mut(&next)?;
         freight.is_busy = true;

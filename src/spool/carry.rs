@@ -41,8 +41,8 @@ pub(super) fn carry(shared: &Shared, patience: Duration) -> Carried {
             remote.carriage.done(task.id, due);
             Carried::Something
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            remote.carriage.forget(task.id); // committed, deleted or given up meanwhile
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_gone(shared, &task) => {
+            remote.carriage.forget(task.id);
             Carried::Something
         }
         Err(error) => {
@@ -51,6 +51,12 @@ pub(super) fn carry(shared: &Shared, patience: Duration) -> Carried {
             Carried::Failed
         }
     }
+}
+
+/// Committed, deleted or given up meanwhile. Else it is the bucket that has lost something.
+fn is_gone(shared: &Shared, task: &Task) -> bool {
+    let path = if task.follows { task.id.envelope() } else { task.id.stage() };
+    file_store::exists(shared, &path).is_ok_and(|is_there| !is_there)
 }
 
 pub(super) fn route<'a>(shared: &'a Shared, remote: &'a Remote) -> Route<'a> {
@@ -89,7 +95,7 @@ fn follow(shared: &Shared, remote: &Remote, task: &Task) -> io::Result<Option<u6
 /// From here on the bucket has the object, and the disk does not. Until the last line both may, and say the same.
 fn hand_over(shared: &Shared, remote: &Remote, id: Id, envelope: &Envelope, record: &[u8]) -> io::Result<()> {
     let _name = shared.claim(&envelope.uri);
-    if !file_store::is_published(shared, id) {
+    if !file_store::exists(shared, &id.envelope())? {
         return remote.store.delete_body(id); // deleted while it was on its way
     }
     match file_store::state(shared, id) {
@@ -97,9 +103,28 @@ fn hand_over(shared: &Shared, remote: &Remote, id: Id, envelope: &Envelope, reco
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    remote.store.publish(id, record)?;
+    let standing = ask(shared, |index| index.standing(id)).map_err(io::Error::other)?;
+    if let Some((sum, _)) = standing {
+        match file_store::standing(shared, id, sum) {
+            Ok(record) => remote.store.put_standing(id, sum, &record)?,
+            // It was handed over before, and has left the disk with the envelope that a power cut has brought back.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => drop(remote.store.standing(id, sum)?),
+            Err(error) => return Err(error),
+        }
+    }
+    match remote.store.publish(id, record) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let there = Envelope::decode(id, &remote.store.envelope(id)?, &shared.keys);
+            if !there.is_ok_and(|there| there.is_of_object(envelope)) {
+                return Err(error);
+            }
+            remote.store.put_envelope(id, record)?; // its key was wrapped anew before it left the disk
+        }
+        published => published?,
+    }
     file_store::erase(shared, id);
     file_store::forget_state(shared, id);
+    standing.into_iter().for_each(|(sum, _)| file_store::forget_standing(shared, id, sum));
     shared.remove_quietly(&id.upload());
     tracing::debug!(object = %id, "in the bucket");
     Ok(())

@@ -8,13 +8,17 @@ use crate::model::Ranges;
 use super::envelope::Envelope;
 use super::error::SpoolError;
 use super::files::{File, Files};
-use super::index::{Held, Index};
+use super::index::{Held, Index, Known};
 use super::layout::{INDEX_FILES, Id};
 use super::objects;
 use super::receipt::Committed;
 use super::record::Unreadable;
 use super::shared::{Shared, locked};
+use super::standing::Written;
 use super::vault::{Keys, Vaulted};
+
+/// So often a reader looks for records that a server replaces meanwhile.
+const LOOKS: usize = 4;
 
 /// The envelope of a published object.
 pub(super) fn read_envelope(shared: &Shared, id: Id) -> io::Result<Result<Envelope, Unreadable>> {
@@ -63,6 +67,16 @@ pub(super) fn forget(shared: &Shared, id: Id) -> Result<(), SpoolError> {
     Ok(())
 }
 
+/// Notes what has become of an object; one that is listed no longer leaves its box.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn stand(shared: &Shared, id: Id, sum: u64, written: &Written) -> Result<(), SpoolError> {
+    let held = ask(shared, |index| index.stand(id, sum, written))?;
+    leave(shared, held.filter(|_| !written.standing.is_listed()));
+    Ok(())
+}
+
 fn leave(shared: &Shared, held: Option<Held>) {
     if let Some(Held { mailbox, octets }) = held {
         shared.usage.leave(&mailbox, octets);
@@ -84,8 +98,35 @@ pub(super) fn rebuilt(shared: &Shared) -> Result<Index, SpoolError> {
     for id in replaced {
         index.forget(&id)?;
     }
+    enter_standings(shared, &mut index)?;
     index.end_batch()?;
     Ok(index)
+}
+
+/// Enters what has become of objects. Beside a server a record may be replaced while we look for it: then we look again.
+fn enter_standings(shared: &Shared, index: &mut Index) -> Result<(), SpoolError> {
+    for _ in 0..LOOKS {
+        let mut missed = false;
+        for (id, sum) in objects::states(shared).map_err(SpoolError::io("listing states"))?.standings {
+            let written = match objects::standing(shared, id, sum) {
+                Ok(octets) => Written::decode(sum, &octets),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    missed = true;
+                    continue;
+                }
+                Err(error) => return Err(SpoolError::io("reading a state")(error)),
+            };
+            // Of one that can't be read the next start says what it means.
+            let Ok(written) = written else { continue };
+            if index.standing(id)?.is_none_or(|(_, known)| known.turn < written.turn) {
+                index.stand(id, sum, &written)?;
+            }
+        }
+        if !missed {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the index, which nobody may have open.
@@ -95,9 +136,8 @@ pub(super) fn remove_index(files: &dyn Files) {
     }
 }
 
-/// Opens the index the spool was given; one that can't be used is removed and made anew. Returns what it knows, in the
-/// order of ids.
-pub(super) fn connect(files: &dyn Files, mut index: Index, keys: &Keys) -> Result<(Index, Vec<Id>), SpoolError> {
+/// Opens the index the spool was given; one that can't be used is removed and made anew. Returns what it knows.
+pub(super) fn connect(files: &dyn Files, mut index: Index, keys: &Keys) -> Result<(Index, Known), SpoolError> {
     let keys = keys.checks();
     let error = match index.connect(&keys) {
         Ok(known) => return Ok((index, known)),
@@ -109,7 +149,7 @@ pub(super) fn connect(files: &dyn Files, mut index: Index, keys: &Keys) -> Resul
         index = Index::in_memory();
         index.connect(&keys)?;
     }
-    Ok((index, Vec::new()))
+    Ok((index, Known::default()))
 }
 
 /// The object of this id.

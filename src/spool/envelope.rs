@@ -128,6 +128,12 @@ impl Envelope {
         Some(closed.wrapped.as_ref().map_or("", |wrapped| &wrapped.master))
     }
 
+    /// Whether both are of one and the same object, as far as can be said without a key.
+    pub(super) fn is_of_object(&self, other: &Self) -> bool {
+        let facts = |of: &Self| (of.id.clone(), of.uri.clone(), of.stored, of.size(), of.offset);
+        facts(self) == facts(other)
+    }
+
     /// Takes note that another master key wraps the key of its body.
     pub(super) fn wrap(&mut self, key: &DataKey) {
         self.seal = Some(Seal { wrapped: Some(key.wrapped.clone()), lookup: Some(key.lookup(&self.file)) });

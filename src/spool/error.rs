@@ -57,6 +57,20 @@ pub enum SpoolError {
         /// The object.
         id: String,
     },
+    /// Somebody holds it: an operator from delivery and from its end, or the law from its end.
+    #[error("object {id} is held by {by}: release it first")]
+    Held {
+        /// The object.
+        id: String,
+        /// Who holds it.
+        by: String,
+    },
+    /// The name is in use.
+    #[error("{0} exists")]
+    Exists(ObjectUri),
+    /// The box may not hold more.
+    #[error(transparent)]
+    Quota(#[from] OverQuota),
     /// This handle may only read, or a sync has failed and nothing is written any more.
     #[error("the spool takes nothing: {why}")]
     NotWritable {
@@ -119,6 +133,9 @@ pub enum StageError {
     /// The name is in use and may not be replaced.
     #[error("{0} exists")]
     Exists(ObjectUri),
+    /// An object of that name is held, and nothing may take its place.
+    #[error("{0} is held")]
+    Held(ObjectUri),
     /// The disk has no room above what is kept in reserve.
     #[error("no room for {octets} octets")]
     Full {
@@ -151,6 +168,9 @@ pub enum CommitError {
     /// The name has come into use meanwhile and may not be replaced. The octets are discarded.
     #[error("{0} exists")]
     Exists(ObjectUri),
+    /// An object of that name is held, and nothing may take its place. The octets are discarded.
+    #[error("{0} is held")]
+    Held(ObjectUri),
     /// The envelope would be longer than its limit. The octets are discarded.
     #[error("the envelope would be longer than {limit} octets, or its icon too big")]
     EnvelopeTooLarge {

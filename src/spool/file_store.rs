@@ -6,7 +6,7 @@ use crate::model::limits::ENVELOPE_OCTETS;
 
 use super::ballast;
 use super::files::{File, Mode, read_small};
-use super::layout::{CORRUPT, Id, LETTERS, QUEUED, STATE, shard};
+use super::layout::{CORRUPT, Id, LETTERS, QUEUED, STATE, States, shard};
 use super::shared::Shared;
 
 /// The ids of all published envelopes, in no order.
@@ -26,9 +26,11 @@ pub(super) fn bodies(shared: &Shared) -> io::Result<Vec<Id>> {
     Ok(all)
 }
 
-/// The ids of all objects that have a state.
-pub(super) fn states(shared: &Shared) -> io::Result<Vec<Id>> {
-    ids(shared, STATE)
+/// What is written down of what has become of objects.
+pub(super) fn states(shared: &Shared) -> io::Result<States> {
+    let mut states = States::default();
+    shared.files.list(STATE)?.iter().for_each(|name| states.add(name));
+    Ok(states)
 }
 
 fn ids(shared: &Shared, dir: &str) -> io::Result<Vec<Id>> {
@@ -52,13 +54,28 @@ pub(super) fn body(shared: &Shared, id: Id) -> io::Result<Box<dyn File>> {
 }
 
 /// Whether there is an envelope or a body of this id.
-pub(super) fn is_there(shared: &Shared, id: Id) -> bool {
-    [id.envelope(), id.body()].iter().any(|path| shared.files.open(path, Mode::Read).is_ok())
+pub(super) fn is_there(shared: &Shared, id: Id) -> io::Result<bool> {
+    Ok(exists(shared, &id.envelope())? || exists(shared, &id.body())?)
+}
+
+/// Whether there is such a file. That it can't be opened for another reason says nothing.
+pub(super) fn exists(shared: &Shared, path: &str) -> io::Result<bool> {
+    match shared.files.open(path, Mode::Read) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The record of what has become of an object.
 pub(super) fn state(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
     read_small(shared.files.as_ref(), &id.state(), ENVELOPE_OCTETS)
+}
+
+/// Gives a body a second name, under which it is another object's. Durable when it returns.
+pub(super) fn link_body(shared: &Shared, from: Id, to: Id) -> io::Result<()> {
+    shared.files.link(&from.body(), &to.body())?;
+    shared.sync_dir(&to.shard())
 }
 
 /// Puts this record in the place of an envelope. Durable when it returns.
@@ -71,11 +88,31 @@ pub(super) fn put_envelope(shared: &Shared, id: Id, record: &[u8]) -> io::Result
     put().inspect_err(|_| shared.remove_quietly(&id.envelope_draft()))
 }
 
-/// Puts this record in the place of the one there may be. Durable when it returns. A full disk does not keep it out.
+/// The record of what has become of an object that is there.
+pub(super) fn standing(shared: &Shared, id: Id, sum: u64) -> io::Result<Vec<u8>> {
+    read_small(shared.files.as_ref(), &id.standing(sum), ENVELOPE_OCTETS)
+}
+
+/// Puts the record of an object that is there beside the one there may be. Durable when it returns.
+pub(super) fn put_standing(shared: &Shared, id: Id, sum: u64, record: &[u8]) -> io::Result<()> {
+    put(shared, id, &id.standing(sum), record)
+}
+
+/// Forgets what had become of an object that is there.
+pub(super) fn forget_standing(shared: &Shared, id: Id, sum: u64) {
+    shared.remove_quietly(&id.standing(sum));
+}
+
+/// Puts the last record of an object. Durable when it returns.
 pub(super) fn put_state(shared: &Shared, id: Id, record: &[u8]) -> io::Result<()> {
+    put(shared, id, &id.state(), record)
+}
+
+/// A full disk does not keep it out.
+fn put(shared: &Shared, id: Id, path: &str, record: &[u8]) -> io::Result<()> {
     let put = || {
         shared.write_small(&id.state_draft(), record)?;
-        shared.files.rename(&id.state_draft(), &id.state())?;
+        shared.files.rename(&id.state_draft(), path)?;
         shared.sync_dir(STATE)
     };
     ballast::within(shared, || put().inspect_err(|_| shared.remove_quietly(&id.state_draft())))
@@ -87,8 +124,8 @@ pub(super) fn forget_state(shared: &Shared, id: Id) {
 }
 
 /// Moves a record that does not pass its checksum to `corrupt/`.
-pub(super) fn set_state_aside(shared: &Shared, id: Id) -> io::Result<()> {
-    shared.files.rename(&id.state(), &id.corrupt("state"))
+pub(super) fn set_state_aside(shared: &Shared, id: Id, from: &str) -> io::Result<()> {
+    shared.files.rename(from, &id.corrupt("state"))
 }
 
 /// Removes envelope and body of a deleted object. What fails is done again at the next start.

@@ -43,6 +43,9 @@ pub trait Files: Send + Sync {
     /// Moves a file, replacing what has the name `to`.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
+    /// Gives a file a second name, in the place of none. [`io::ErrorKind::Unsupported`] where a file has only one.
+    fn link(&self, from: &str, to: &str) -> io::Result<()>;
+
     /// Removes a file.
     fn remove(&self, path: &str) -> io::Result<()>;
 

@@ -12,28 +12,38 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::limits::ENTRIES_BEHIND;
-use crate::model::{FileInfo, ObjectUri};
+use crate::model::{FileInfo, ObjectUri, Wall};
 
 use super::envelope::Envelope;
 use super::layout::Id;
+use super::standing::{Filter, Listed, Standing, Written};
 use super::vault::Lookup;
 
 /// Version of the tables; another one means that the cache is made anew.
-const TABLES: u32 = 3;
+const TABLES: u32 = 4;
 
-/// The last column is the checksum of those before it.
+/// The last column of a table is the checksum of those before it. `written` is named by its checksum on the disk, `named`.
 const SCHEMA: &str = "
     CREATE TABLE objects (
         id TEXT PRIMARY KEY, box TEXT NOT NULL, name TEXT NOT NULL, stored INTEGER NOT NULL, replaces TEXT,
         size INTEGER NOT NULL, sha1 TEXT, sha256 TEXT, file_name TEXT, envelope TEXT NOT NULL, key TEXT, opened TEXT,
-        sum INTEGER NOT NULL
+        expires INTEGER, sum INTEGER NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE standings (
+        id TEXT PRIMARY KEY, named INTEGER NOT NULL, fate INTEGER NOT NULL, mark INTEGER NOT NULL, urgent INTEGER NOT NULL,
+        held INTEGER NOT NULL, written TEXT NOT NULL, sum INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE sweeps (date INTEGER NOT NULL);
     CREATE INDEX objects_by_name ON objects (box, name);
     CREATE INDEX objects_by_replaced ON objects (replaces) WHERE replaces IS NOT NULL;
     CREATE INDEX objects_closed ON objects (key) WHERE key IS NOT NULL AND opened IS NULL;
-    PRAGMA user_version = 3;";
+    PRAGMA user_version = 4;";
 
-const ENTER: &str = "INSERT OR IGNORE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+const ENTER: &str =
+    "INSERT OR IGNORE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+
+/// Objects that listings show.
+const IS_LISTED: &str = "NOT EXISTS (SELECT 1 FROM standings WHERE standings.id = objects.id AND fate > 0)";
 
 /// What is found through an index of SQLite's has to be in the table, and the other way round. Both give the same columns.
 const TWICE: [[&str; 2]; 2] = [
@@ -49,8 +59,15 @@ const TWICE: [[&str; 2]; 2] = [
 pub struct Index {
     path: Option<PathBuf>,
     connection: Option<Connection>,
-    objects: u64,
     behind: Behind,
+}
+
+/// What an index has been found to know, in the order of ids.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) objects: Vec<Id>,
+    /// By which record it knows what has become of an object.
+    pub(super) standings: Vec<(Id, u64)>,
 }
 
 /// What has not reached SQLite yet.
@@ -77,18 +94,17 @@ enum Change {
 impl Index {
     /// An index in a file; in a spool directory that is `index.sqlite`.
     pub fn open(path: impl Into<PathBuf>) -> Self {
-        Self { path: Some(path.into()), connection: None, objects: 0, behind: Behind::default() }
+        Self { path: Some(path.into()), connection: None, behind: Behind::default() }
     }
 
     /// An index that lasts as long as the process, for simulations and for readers.
     pub fn in_memory() -> Self {
-        Self { path: None, connection: None, objects: 0, behind: Behind::default() }
+        Self { path: None, connection: None, behind: Behind::default() }
     }
 
     /// Opens the file, or memory, and reads all of it once: a flipped bit must not hide an object. Encrypted objects that
-    /// none of these keys has opened are forgotten: with other keys they read otherwise. Returns what is in it, in the
-    /// order of ids.
-    pub(super) fn connect(&mut self, keys: &[&str]) -> rusqlite::Result<Vec<Id>> {
+    /// none of these keys has opened are forgotten: with other keys they read otherwise. Returns what is in it.
+    pub(super) fn connect(&mut self, keys: &[&str]) -> rusqlite::Result<Known> {
         let connection = match &self.path {
             Some(path) => Connection::open(path)?,
             None => Connection::open_in_memory()?,
@@ -101,23 +117,17 @@ impl Index {
         } else if version != TABLES {
             return Err(rusqlite::Error::InvalidQuery);
         }
-        let (known, strange) = known(&connection, keys)?;
+        let (objects, strange) = known(&connection, keys)?;
+        let standings = known_standings(&connection)?;
         for [table, index] in TWICE {
             if digest(&connection, table)? != digest(&connection, index)? {
                 return Err(rusqlite::Error::InvalidQuery);
             }
         }
-        self.objects = (known.len() + strange.len()) as u64;
         self.connection = Some(connection);
         self.behind.changes.extend(strange.iter().map(|id| Change::Forget(id.to_string())));
         self.settle()?;
-        Ok(known)
-    }
-
-    /// How many objects it knows.
-    pub(super) fn objects(&mut self) -> rusqlite::Result<u64> {
-        self.settled()?;
-        Ok(self.objects)
+        Ok(Known { objects, standings })
     }
 
     fn connection(&self) -> rusqlite::Result<&Connection> {
@@ -140,19 +150,15 @@ impl Index {
         if alone {
             connection.execute_batch("BEGIN")?;
         }
-        let (mut entered, mut gone) = (0, 0);
         for change in &self.behind.changes {
             match change {
-                Change::Enter(row) => entered += connection.prepare_cached(ENTER)?.execute(params_from_iter(row))?,
-                Change::Forget(id) => {
-                    gone += connection.prepare_cached("DELETE FROM objects WHERE id = ?1")?.execute([id])?;
-                }
-            }
+                Change::Enter(row) => connection.prepare_cached(ENTER)?.execute(params_from_iter(row))?,
+                Change::Forget(id) => connection.prepare_cached("DELETE FROM objects WHERE id = ?1")?.execute([id])?,
+            };
         }
         if alone {
             connection.execute_batch("COMMIT")?;
         }
-        self.objects = (self.objects + entered as u64).saturating_sub(gone as u64);
         self.behind = Behind::default();
         Ok(())
     }
@@ -196,20 +202,95 @@ impl Index {
 
     /// Forgets an object, and says what it was if it was there.
     pub(super) fn forget(&mut self, id: &str) -> rusqlite::Result<Option<Held>> {
+        let listed = self.listed(id)?;
+        self.behind.changes.push(Change::Forget(id.to_owned()));
+        self.settled()?.prepare_cached("DELETE FROM standings WHERE id = ?1")?.execute([id])?;
+        Ok(listed)
+    }
+
+    /// What the box of an object holds of it.
+    fn listed(&mut self, id: &str) -> rusqlite::Result<Option<Held>> {
         let held = |row: &Row<'_>| Ok(Held { mailbox: row.get(0)?, octets: row.get::<_, i64>(1)?.unsigned_abs() });
-        let mut select = self.settled()?.prepare_cached("SELECT box, size FROM objects WHERE id = ?1")?;
-        let known = select.query_row([id], held).optional()?;
-        drop(select);
-        if known.is_some() {
-            self.behind.changes.push(Change::Forget(id.to_owned()));
-            self.settle()?;
-        }
-        Ok(known)
+        let select = format!("SELECT box, size FROM objects WHERE id = ?1 AND {IS_LISTED}");
+        self.settled()?.prepare_cached(&select)?.query_row([id], held).optional()
+    }
+
+    /// Notes what has become of an object, and by which record that is known. Returns what its box held of it until now.
+    pub(super) fn stand(&mut self, id: Id, sum: u64, written: &Written) -> rusqlite::Result<Option<Held>> {
+        let listed = self.listed(id.as_str())?;
+        let Standing { fate, mark, urgent, .. } = written.standing;
+        let mut row = vec![
+            Value::Text(id.to_string()),
+            Value::Integer(sum.cast_signed()),
+            Value::Integer(fate as i64),
+            Value::Integer(mark as i64),
+            Value::Integer(urgent.into()),
+            Value::Integer(written.standing.holds().into()),
+            Value::Text(written.json()),
+        ];
+        row.push(Value::Integer(checksum(row.iter().map(ValueRef::from))));
+        self.connection()?
+            .prepare_cached("INSERT OR REPLACE INTO standings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .execute(params_from_iter(row))?;
+        Ok(listed)
+    }
+
+    /// Nothing has become of an object since its commit.
+    pub(super) fn unstand(&mut self, id: Id) -> rusqlite::Result<()> {
+        self.settled()?.prepare_cached("DELETE FROM standings WHERE id = ?1")?.execute([id.as_str()]).map(drop)
+    }
+
+    /// What has become of an object since its commit, and by which record that is known.
+    pub(super) fn standing(&mut self, id: Id) -> rusqlite::Result<Option<(u64, Written)>> {
+        let written = |row: &Row<'_>| {
+            let written = Written::from_json(&row.get::<_, String>(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), written))
+        };
+        self.settled()?
+            .prepare_cached("SELECT named, written FROM standings WHERE id = ?1")?
+            .query_row([id.as_str()], written)
+            .optional()
+    }
+
+    /// Objects in the order of their ids, after `cursor`, as the sweep wants them.
+    pub(super) fn page(&mut self, cursor: &str, limit: usize) -> rusqlite::Result<Vec<Listed>> {
+        let mut select = self.settled()?.prepare_cached(
+            "SELECT objects.id, box, name, size, stored, expires, written FROM objects
+             LEFT JOIN standings ON standings.id = objects.id WHERE objects.id > ?1 ORDER BY objects.id LIMIT ?2",
+        )?;
+        let wall = |micros: i64| Wall::from_micros(micros.unsigned_abs());
+        let listed = |row: &Row<'_>| -> rusqlite::Result<Option<Listed>> {
+            let Some(id) = id(row)? else { return Ok(None) };
+            Ok(Some(Listed {
+                id,
+                mailbox: row.get(1)?,
+                name: row.get(2)?,
+                octets: row.get::<_, i64>(3)?.unsigned_abs(),
+                stored: wall(row.get(4)?),
+                expires: row.get::<_, Option<i64>>(5)?.map(wall),
+                standing: standing(row, 6)?,
+            }))
+        };
+        select.query_map(params![cursor, limit as i64], listed)?.filter_map(Result::transpose).collect()
+    }
+
+    /// The date of the last sweep.
+    pub(super) fn swept(&mut self) -> rusqlite::Result<Option<Wall>> {
+        let date = |row: &Row<'_>| Ok(Wall::from_micros(row.get::<_, i64>(0)?.unsigned_abs()));
+        self.settled()?.query_row("SELECT date FROM sweeps", [], date).optional()
+    }
+
+    /// Remembers the date of a sweep.
+    pub(super) fn sweep(&mut self, date: Wall) -> rusqlite::Result<()> {
+        let connection = self.settled()?;
+        connection.execute("DELETE FROM sweeps", [])?;
+        connection.execute("INSERT INTO sweeps VALUES (?1)", [clamp(date.micros())]).map(drop)
     }
 
     /// What each box holds: objects and octets.
     pub(super) fn held(&mut self) -> rusqlite::Result<Vec<(String, u64, u64)>> {
-        let mut select = self.settled()?.prepare("SELECT box, count(*), sum(size) FROM objects GROUP BY box")?;
+        let select = format!("SELECT box, count(*), sum(size) FROM objects WHERE {IS_LISTED} GROUP BY box");
+        let mut select = self.settled()?.prepare(&select)?;
         let number = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
         select.query_map([], |row| Ok((row.get(0)?, number(row, 1)?, number(row, 2)?)))?.collect()
     }
@@ -221,7 +302,9 @@ impl Index {
         }
         // What is behind is of other names, and those it replaced had the same.
         self.connection()?
-            .prepare_cached("SELECT id FROM objects WHERE box = ?1 AND name = ?2 ORDER BY stored DESC LIMIT 1")?
+            .prepare_cached(&format!(
+                "SELECT id FROM objects WHERE box = ?1 AND name = ?2 AND {IS_LISTED} ORDER BY stored DESC LIMIT 1"
+            ))?
             .query_row(params![uri.box_name(), uri.name()], id)
             .optional()
             .map(Option::flatten)
@@ -249,10 +332,10 @@ impl Index {
         wanted: &Lookup,
         limit: usize,
     ) -> rusqlite::Result<Vec<Id>> {
-        let mut select = self.settled()?.prepare_cached(
+        let mut select = self.settled()?.prepare_cached(&format!(
             "SELECT id FROM objects WHERE box = ?1 AND (?2 IS NULL OR file_name = ?2 OR name = ?7) AND (?3 IS NULL OR size = ?3)
-             AND (?4 IS NULL OR sha1 = ?4) AND (?5 IS NULL OR sha256 = ?5) ORDER BY stored DESC LIMIT ?6",
-        )?;
+             AND (?4 IS NULL OR sha1 = ?4) AND (?5 IS NULL OR sha256 = ?5) AND {IS_LISTED} ORDER BY stored DESC LIMIT ?6",
+        ))?;
         let Lookup { file_name, sha1, sha256, .. } = wanted;
         let size = selector.size.map(clamp);
         select
@@ -261,20 +344,25 @@ impl Index {
             .collect()
     }
 
-    /// Envelopes in the order of their ids, after `cursor`, without icons.
+    /// Envelopes in the order of their ids, after `cursor`, without icons, and what has become of their objects.
     pub(super) fn list(
         &mut self,
         mailbox: Option<&str>,
+        filter: Option<Filter>,
         cursor: &str,
         limit: usize,
-    ) -> rusqlite::Result<Vec<Envelope>> {
-        let mut select = self.settled()?.prepare_cached(
-            "SELECT envelope FROM objects WHERE id > ?1 AND (?2 IS NULL OR box = ?2) ORDER BY id LIMIT ?3",
-        )?;
-        let envelope = |row: &Row<'_>| -> rusqlite::Result<Option<Envelope>> {
-            Ok(Envelope::from_index(&row.get::<_, String>(0)?))
+    ) -> rusqlite::Result<Vec<(Envelope, Standing)>> {
+        let mut select = self.settled()?.prepare_cached(&format!(
+            "SELECT envelope, written FROM objects LEFT JOIN standings ON standings.id = objects.id
+             WHERE objects.id > ?1 AND (?2 IS NULL OR box = ?2) AND {} ORDER BY objects.id LIMIT ?3",
+            Filter::condition(filter)
+        ))?;
+        let entry = |row: &Row<'_>| -> rusqlite::Result<Option<(Envelope, Standing)>> {
+            let envelope = Envelope::from_index(&row.get::<_, String>(0)?);
+            let standing = standing(row, 1)?;
+            Ok(envelope.map(|envelope| (envelope, standing)))
         };
-        select.query_map(params![cursor, mailbox, limit as i64], envelope)?.filter_map(Result::transpose).collect()
+        select.query_map(params![cursor, mailbox, limit as i64], entry)?.filter_map(Result::transpose).collect()
     }
 }
 
@@ -303,6 +391,7 @@ fn row(envelope: &Envelope) -> Vec<Value> {
         Value::Text(envelope.index_json()),
         text(envelope.wrapped().map(|wrapped| &wrapped.master)),
         text(lookup.opened.as_ref()),
+        envelope.expires.map_or(Value::Null, |wall| Value::Integer(clamp(wall.micros()))),
     ];
     row.push(Value::Integer(checksum(row.iter().map(ValueRef::from))));
     row
@@ -341,10 +430,7 @@ fn known(connection: &Connection, keys: &[&str]) -> rusqlite::Result<(Vec<Id>, V
     let mut rows = select.query([])?;
     let (mut known, mut strange) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        let columns = (0..last).map(|column| row.get_ref(column)).collect::<rusqlite::Result<Vec<_>>>()?;
-        if row.get_ref(last)? != ValueRef::Integer(checksum(columns.into_iter())) {
-            return Err(rusqlite::Error::InvalidQuery);
-        }
+        is_as_entered(row, last)?;
         let is_strange = || -> rusqlite::Result<bool> {
             let opened: Option<String> = row.get(opened)?;
             Ok(row.get_ref(key)? != ValueRef::Null && opened.is_none_or(|opened| !keys.contains(&opened.as_str())))
@@ -353,6 +439,35 @@ fn known(connection: &Connection, keys: &[&str]) -> rusqlite::Result<(Vec<Id>, V
         list.extend(id(row)?);
     }
     Ok((known, strange))
+}
+
+/// The records by which it knows what has become of objects, if every row is what was entered.
+fn known_standings(connection: &Connection) -> rusqlite::Result<Vec<(Id, u64)>> {
+    let mut select = connection.prepare("SELECT * FROM standings ORDER BY id")?;
+    let last = select.column_count() - 1;
+    let mut rows = select.query([])?;
+    let mut known = Vec::new();
+    while let Some(row) = rows.next()? {
+        is_as_entered(row, last)?;
+        let sum = row.get::<_, i64>(1)?.cast_unsigned();
+        known.extend(id(row)?.map(|id| (id, sum)));
+    }
+    Ok(known)
+}
+
+/// # Errors
+/// The checksum in the last column is not that of the others.
+fn is_as_entered(row: &Row<'_>, last: usize) -> rusqlite::Result<()> {
+    let columns = (0..last).map(|column| row.get_ref(column)).collect::<rusqlite::Result<Vec<_>>>()?;
+    let is_as_entered = row.get_ref(last)? == ValueRef::Integer(checksum(columns.into_iter()));
+    if is_as_entered { Ok(()) } else { Err(rusqlite::Error::InvalidQuery) }
+}
+
+/// What has become of the object of a row; one of which nothing is written down is there, and new.
+fn standing(row: &Row<'_>, column: usize) -> rusqlite::Result<Standing> {
+    let written = row.get::<_, Option<String>>(column)?;
+    let written = written.map(|json| Written::from_json(&json).ok_or(rusqlite::Error::InvalidQuery)).transpose()?;
+    Ok(written.unwrap_or_default().standing)
 }
 
 /// Says the same of the same rows, in whatever order they come.

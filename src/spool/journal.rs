@@ -65,7 +65,7 @@ impl Plan {
     }
 
     /// The record of the plan; under a key the declared digests are readable by nobody else.
-    fn encode(&self, id: Id, key: Option<(&DataKey, &mut Mint)>) -> Vec<u8> {
+    pub(super) fn encode(&self, id: Id, key: Option<(&DataKey, &mut Mint)>) -> Vec<u8> {
         let json = |plan: &Self| serde_json::to_vec(plan).expect("a plan is strings and numbers");
         let Some((key, mint)) = key else { return record::encode(Kind::Plan, &json(self)) };
         let digests = serde_json::to_vec(&(&self.sha1, &self.sha256)).expect("digests are strings");
@@ -119,18 +119,16 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Makes the journal of a new stage. Nothing of it is durable yet.
+    /// Makes the journal of a new stage with the record of its plan. Nothing of it is durable yet.
     ///
     /// # Errors
     /// As reported by the file system.
-    pub(super) fn create(
-        files: &dyn Files,
-        id: Id,
-        plan: &Plan,
-        key: Option<(&DataKey, &mut Mint)>,
-    ) -> io::Result<Self> {
+    pub(super) fn create(files: &dyn Files, id: Id, plan: &[u8]) -> io::Result<Self> {
         let file = files.open(&id.journal(), Mode::Create)?;
-        file.write_at(&plan.encode(id, key), 2 * SLOT_OCTETS as u64)?;
+        if let Err(error) = file.write_at(plan, 2 * SLOT_OCTETS as u64) {
+            let _ = files.remove(&id.journal()); // or it could never be made again
+            return Err(error);
+        }
         Ok(Self { file, turn: 0 })
     }
 
@@ -142,12 +140,13 @@ impl Journal {
         Ok(Self { file: files.open(&id.journal(), Mode::Write)?, turn })
     }
 
-    /// How many slots have been written.
+    /// How many slots are durable.
     pub(super) const fn turn(&self) -> u64 {
         self.turn
     }
 
-    /// Writes down that `durable` is durable; the claim counts from the next sync of [`Journal::file`] on.
+    /// Writes down that `durable` is durable; the claim counts from the next sync of [`Journal::file`] on, after which
+    /// [`Journal::settle`] has to be called. A claim that could not be synced is written over by the next one.
     ///
     /// # Errors
     /// As reported by the file; the claim before this one still stands.
@@ -158,9 +157,12 @@ impl Journal {
         let mut octets = record::encode(Kind::Ranges, &json);
         assert!(octets.len() <= SLOT_OCTETS, "a stage has at most {HOLES_PER_MESSAGE} pieces");
         octets.resize(SLOT_OCTETS, b' ');
-        self.file.write_at(&octets, (turn % 2) * SLOT_OCTETS as u64)?;
-        self.turn = turn;
-        Ok(())
+        self.file.write_at(&octets, (turn % 2) * SLOT_OCTETS as u64)
+    }
+
+    /// The claim is synced.
+    pub(super) const fn settle(&mut self) {
+        self.turn += 1;
     }
 
     /// The file to sync.

@@ -18,6 +18,11 @@ pub(super) const BALLAST_FILE: &str = "ballast";
 /// The SQLite index and its companions; a cache.
 pub(super) const INDEX_FILES: [&str; 3] = ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"];
 
+/// The event log.
+pub(super) const EVENTS: &str = "events.sqlite";
+/// An event log that could not be read.
+pub(super) const EVENTS_ASIDE: &str = "events.aside";
+
 /// What is arriving, and every file that is not finished.
 pub(super) const STAGE: &str = "stage";
 /// Bodies.
@@ -76,6 +81,11 @@ impl Id {
     /// `state/<id>`.
     pub(super) fn state(self) -> String {
         format!("{STATE}/{self}")
+    }
+
+    /// `state/<id>.<sum>`: what has become of an object that is there.
+    pub(super) fn standing(self, sum: u64) -> String {
+        format!("{STATE}/{self}.{sum:016x}")
     }
 
     /// `stage/<id>`.
@@ -149,6 +159,32 @@ pub(super) fn shard(letter: u8) -> String {
 pub(super) fn split(name: &str) -> Option<(Id, &str)> {
     let (head, suffix) = name.split_at_checked(26)?;
     Some((Id::parse(head)?, suffix))
+}
+
+/// The id and the checksum in the name of a standing.
+pub(super) fn split_standing(name: &str) -> Option<(Id, u64)> {
+    let (id, suffix) = split(name)?;
+    let sum = suffix.strip_prefix('.').filter(|sum| sum.len() == 16)?;
+    let sum = u64::from_str_radix(sum, 16).ok()?;
+    (id.standing(sum).strip_prefix(STATE)?.strip_prefix('/') == Some(name)).then_some((id, sum))
+}
+
+/// What the names under `state/` say.
+#[derive(Debug, Default)]
+pub(super) struct States {
+    /// The ids of objects that are at their end, and of what else has a state of version 1.
+    pub(super) ended: Vec<Id>,
+    /// Ids of objects that are there, and the checksum of what has become of each.
+    pub(super) standings: Vec<(Id, u64)>,
+}
+
+impl States {
+    pub(super) fn add(&mut self, name: &str) {
+        match Id::parse(name) {
+            Some(id) => self.ended.push(id),
+            None => self.standings.extend(split_standing(name)),
+        }
+    }
 }
 
 impl fmt::Display for Id {

@@ -21,6 +21,10 @@ impl Files for NoFiles {
         Err(io::ErrorKind::NotFound.into())
     }
 
+    fn link(&self, _: &str, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn remove(&self, _: &str) -> io::Result<()> {
         Err(io::ErrorKind::NotFound.into())
     }

@@ -3,12 +3,11 @@
 //! Who asks does not have to know: an object is looked for on the disk first. What has become of an object is written
 //! where its envelope is, and a deletion counts wherever it was written.
 
-use std::collections::HashSet;
 use std::io;
 
 use super::file_store;
 use super::files::File;
-use super::layout::Id;
+use super::layout::{Id, States};
 use super::shared::Shared;
 
 /// The ids of all published envelopes, in no order.
@@ -25,13 +24,20 @@ pub(super) fn published(shared: &Shared) -> io::Result<Vec<Id>> {
     Ok(ids)
 }
 
-/// The ids of all objects that have a state.
-pub(super) fn states(shared: &Shared) -> io::Result<HashSet<Id>> {
-    let mut ids: HashSet<Id> = file_store::states(shared)?.into_iter().collect();
+/// What is written down of what has become of objects, sorted.
+pub(super) fn states(shared: &Shared) -> io::Result<States> {
+    let mut states = file_store::states(shared)?;
     if let Some(remote) = &shared.remote {
-        ids.extend(remote.store.states()?);
+        let mut there = remote.store.states()?;
+        states.ended.append(&mut there.ended);
+        states.standings.append(&mut there.standings);
     }
-    Ok(ids)
+    let States { ended, standings } = &mut states;
+    ended.sort_unstable();
+    ended.dedup();
+    standings.sort_unstable();
+    standings.dedup();
+    Ok(states)
 }
 
 /// The record of an envelope; [`io::ErrorKind::FileTooLarge`] and [`io::ErrorKind::UnexpectedEof`] mean that it is
@@ -60,11 +66,12 @@ pub(super) fn body(shared: &Shared, id: Id) -> io::Result<Box<dyn File>> {
 }
 
 /// Whether there is an envelope or a body of this id.
-pub(super) fn is_there(shared: &Shared, id: Id) -> bool {
-    file_store::is_there(shared, id) || shared.remote.as_ref().is_some_and(|remote| remote.store.is_there(id))
+pub(super) fn is_there(shared: &Shared, id: Id) -> io::Result<bool> {
+    let there = || shared.remote.as_ref().map_or(Ok(false), |remote| remote.store.is_there(id));
+    if file_store::is_there(shared, id)? { Ok(true) } else { there() }
 }
 
-/// The record of what has become of an object.
+/// The last record of an object.
 pub(super) fn state(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
     match &shared.remote {
         Some(remote) if !file_store::is_published(shared, id) => match remote.store.state(id) {
@@ -75,7 +82,7 @@ pub(super) fn state(shared: &Shared, id: Id) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Every record there is of what has become of an object: more than one while it goes into the bucket.
+/// Every last record there is of an object: more than one while it goes into the bucket.
 pub(super) fn all_states(shared: &Shared, id: Id) -> io::Result<Vec<Vec<u8>>> {
     let remote = shared.remote.as_ref().map(|remote| remote.store.state(id));
     let all = [Some(file_store::state(shared, id)), remote].into_iter().flatten();
@@ -97,13 +104,33 @@ pub(super) fn forget_state(shared: &Shared, id: Id) {
     quietly(shared, id, |remote| remote.store.forget_state(id));
 }
 
-/// Moves records that do not pass their checksum to `corrupt/`.
-pub(super) fn set_state_aside(shared: &Shared, id: Id) -> io::Result<()> {
-    match file_store::set_state_aside(shared, id) {
+/// The record of what has become of an object that is there.
+pub(super) fn standing(shared: &Shared, id: Id, sum: u64) -> io::Result<Vec<u8>> {
+    or_else(shared, file_store::standing(shared, id, sum), |remote| remote.store.standing(id, sum))
+}
+
+/// Writes down what has become of an object that is there, beside what is written down already. Durable when it returns.
+/// The caller has the claim of the object's name.
+pub(super) fn put_standing(shared: &Shared, id: Id, sum: u64, record: &[u8]) -> io::Result<()> {
+    match &shared.remote {
+        Some(remote) if !file_store::is_published(shared, id) => remote.store.put_standing(id, sum, record),
+        _ => file_store::put_standing(shared, id, sum, record),
+    }
+}
+
+/// Forgets what had become of an object that is there.
+pub(super) fn forget_standing(shared: &Shared, id: Id, sum: u64) {
+    file_store::forget_standing(shared, id, sum);
+    quietly(shared, id, |remote| remote.store.forget_standing(id, sum));
+}
+
+/// Moves records of this name that do not pass their checksum to `corrupt/`.
+pub(super) fn set_state_aside(shared: &Shared, id: Id, path: &str) -> io::Result<()> {
+    match file_store::set_state_aside(shared, id, path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    shared.remote.as_ref().map_or(Ok(()), |remote| remote.store.set_aside(id, &id.state(), "state"))
+    shared.remote.as_ref().map_or(Ok(()), |remote| remote.store.set_aside(id, path, "state"))
 }
 
 /// Removes envelope and body of a deleted object. What fails is done again at the next start.
@@ -122,7 +149,7 @@ pub(super) fn settle_erasures(shared: &Shared) -> io::Result<()> {
 
 /// Moves an object that does not pass its checks to `corrupt/`, where it is kept and never served.
 pub(super) fn set_aside(shared: &Shared, id: Id) {
-    let was_here = file_store::is_there(shared, id);
+    let was_here = file_store::is_there(shared, id).unwrap_or(true);
     file_store::set_aside(shared, id);
     if !was_here {
         quietly(shared, id, |remote| remote.store.set_aside(id, &id.envelope(), "envelope"));

@@ -41,6 +41,9 @@ pub(super) const WRAPPED: u32 = 2;
 /// The version of records whose body is encrypted: whoever has no keys must not take the octets for the file.
 pub(super) const ENCRYPTED: u32 = 3;
 
+/// The version of states of objects that are there: they are held, marked or on their way out.
+pub(super) const STANDING: u32 = 2;
+
 /// Why octets are not a record one may trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
@@ -90,9 +93,17 @@ pub(super) fn decode_first(kind: Kind, octets: &[u8]) -> Result<(&[u8], &[u8]), 
         Ok(VERSION) => Ok((json, rest)),
         Ok(WRAPPED | ENCRYPTED) if kind == Kind::Envelope => Ok((json, rest)),
         Ok(ENCRYPTED) if kind == Kind::Plan => Ok((json, rest)),
+        Ok(STANDING) if kind == Kind::State => Ok((json, rest)),
         Ok(_) => Err(Unreadable::Newer),
         Err(_) => Err(Unreadable::Damaged),
     }
+}
+
+/// The first half of the checksum's first half: what names a record whose content has to be told from its name.
+pub(super) fn sum(record: &[u8]) -> Option<u64> {
+    let (head, _) = first_line(record)?;
+    let (_, sum) = head.rsplit_once(' ')?;
+    u64::from_str_radix(sum.get(..16)?, 16).ok()
 }
 
 fn first_line(octets: &[u8]) -> Option<(&str, &[u8])> {

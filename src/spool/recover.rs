@@ -3,22 +3,25 @@
 use std::io;
 
 use crate::model::Now;
+use crate::model::limits::ORPHAN_KEPT;
 
 use super::arrival::Parked;
 use super::carry;
 use super::catalog::{ask, quarantine, read_envelope};
-use super::commit::{DELETED, REPLACED, State, bury, remove_buried};
 use super::envelope::Envelope;
 use super::error::SpoolError;
+use super::fates::{REPLACED, end, remove_buried, restand};
 use super::files::Mode;
 use super::hashes::Hashes;
-use super::index::Index;
+use super::index::{Index, Known};
 use super::journal;
 use super::layout::{CORRUPT, Id, STAGE};
 use super::objects;
 use super::record::Unreadable;
 use super::shared::{Holder, Shared, locked};
+use super::standing::Tombstone;
 use super::survey::{Survey, Traces};
+use super::sweep::is_old;
 
 /// What a published envelope turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub struct Facts {
     pub newer_journal: bool,
     /// `state/<id>` says that the object is deleted.
     pub deleted: bool,
+    /// It was an object: the index knows it, or it began too long ago for a commit that a crash has interrupted.
+    pub settled: bool,
 }
 
 /// What follows from the facts.
@@ -65,6 +70,8 @@ pub enum Verdict {
     EnvelopeDamaged,
     /// The envelope stands alone: to `corrupt/`.
     BodyMissing,
+    /// The body of an object stands alone: to `corrupt/`.
+    EnvelopeMissing,
     /// The body has another length than its envelope says: to `corrupt/`.
     BodyTorn,
     /// A commit failed and was taken back, and the envelope came again: it is removed, the stage stays.
@@ -107,6 +114,7 @@ pub const fn judge(facts: &Facts) -> Verdict {
     }
     match (facts.body, facts.stage, facts.journal) {
         (true, _, true) => Verdict::Reclaim,
+        (true, _, false) if facts.settled => Verdict::EnvelopeMissing,
         (true, _, false) => Verdict::Orphan,
         (false, true, true) => Verdict::Resumable,
         (false, true, false) => Verdict::Leftover,
@@ -137,7 +145,7 @@ const ENTERED_AT_ONCE: u64 = 16 * 1024;
 /// [`SpoolError::Io`] if the disk can't be read; nothing that is unreadable for that reason is judged.
 pub(super) fn recover(
     shared: &Shared,
-    known: Vec<Id>,
+    known: Known,
     now: Now,
     told: &mut dyn FnMut(u64, u64),
 ) -> Result<Recovery, SpoolError> {
@@ -159,15 +167,19 @@ pub(super) fn recover(
                 ask(shared, Index::begin_batch)?;
             }
         }
-        let (facts, envelope) = inspect(shared, id, traces)?;
+        let (facts, envelope) = inspect(shared, id, traces, now)?;
         let mut verdict = judge(&facts);
         if verdict == Verdict::Keep && envelope.is_some() && ask(shared, |index| index.is_replaced(id))? {
             verdict = Verdict::Bury;
-            bury(shared, id, REPLACED, now.wall)?;
+            end(shared, id, REPLACED, now.wall)?;
         }
         carry_out(shared, id, verdict, traces, envelope.as_ref())?;
         match verdict {
+            Verdict::Bury => survey.standings(id).for_each(|sum| objects::forget_standing(shared, id, sum)),
             Verdict::Keep => {
+                if traces.news {
+                    restand(shared, id, survey.standings(id), now.wall)?;
+                }
                 replaced.extend(envelope.and_then(|envelope| Id::parse(envelope.replaces.as_deref()?)));
             }
             Verdict::Resumable | Verdict::Reclaim => recovery.resumable += 1,
@@ -181,7 +193,7 @@ pub(super) fn recover(
     // A commit replaced an object and was interrupted before it could remove it.
     for id in replaced {
         if survey.is_published(id) && !is_buried(shared, id)? {
-            bury(shared, id, REPLACED, now.wall)?;
+            end(shared, id, REPLACED, now.wall)?;
             recovery.verdicts.push((id.to_string(), Verdict::Bury));
         }
     }
@@ -196,21 +208,28 @@ pub(super) fn recover(
             "encrypted objects wait for a key that is not at hand, or is another one of that name"
         );
     }
-    recovery.objects = ask(shared, Index::objects)?;
+    let newest = survey.newest().map(Id::minted);
+    if let Some(last) = ask(shared, Index::swept)?.max(newest) {
+        shared.calendar.begin(last);
+    }
+    recovery.objects = shared.usage.objects();
     recovery.verdicts.sort();
     Ok(recovery)
 }
 
 /// Looks closer where the names alone don't decide.
-fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Envelope>), SpoolError> {
-    let mut facts = Facts { body: traces.body, stage: traces.stage, ..Facts::default() };
+fn inspect(shared: &Shared, id: Id, traces: Traces, now: Now) -> Result<(Facts, Option<Envelope>), SpoolError> {
+    let settled = traces.known || is_old(id.minted(), now.wall, ORPHAN_KEPT);
+    let mut facts = Facts { body: traces.body, stage: traces.stage, settled, ..Facts::default() };
     let mut found = None;
-    let moved = traces.remote && !traces.envelope;
     if traces.is_published() && traces.known {
         facts.envelope = Some(EnvelopeFact::Known);
-        facts.body |= moved; // looked for whenever it is read
+        facts.body |= traces.remote; // looked for whenever it is read
     } else if traces.is_published() {
-        let read = read_envelope(shared, id).map_err(SpoolError::io("reading an envelope"))?;
+        let read = read_envelope(shared, id).map_err(|error| {
+            tracing::error!(object = %id, %error, "its envelope can't be read, and nothing is served without knowing it");
+            SpoolError::io("reading an envelope")(error)
+        })?;
         facts.envelope = Some(match read {
             Ok(envelope) => EnvelopeFact::Sound(found.insert(envelope).stored_octets()),
             Err(Unreadable::Damaged) => EnvelopeFact::Damaged,
@@ -232,15 +251,15 @@ fn inspect(shared: &Shared, id: Id, traces: Traces) -> Result<(Facts, Option<Env
     Ok((facts, found))
 }
 
-/// Whether `state/<id>` says that the object is deleted. A state we can't read says nothing of the kind.
+/// Whether `state/<id>` says that the object is at its end. One we can't read says nothing of the kind.
 fn is_buried(shared: &Shared, id: Id) -> Result<bool, SpoolError> {
     for record in objects::all_states(shared, id).map_err(SpoolError::io("reading a state"))? {
-        match State::decode(&record) {
-            Ok(state) if state.state == DELETED => return Ok(true),
-            Ok(_) | Err(Unreadable::Newer) => {}
+        match Tombstone::decode(&record) {
+            Ok(Some(_)) => return Ok(true),
+            Ok(None) | Err(Unreadable::Newer) => {}
             Err(Unreadable::Damaged) => {
                 tracing::error!(object = %id, "the state does not pass its checksum");
-                objects::set_state_aside(shared, id).map_err(SpoolError::io("moving a damaged state"))?;
+                objects::set_state_aside(shared, id, &id.state()).map_err(SpoolError::io("moving a damaged state"))?;
             }
         }
     }
@@ -293,9 +312,10 @@ fn carry_out(
             shared.sync_dir(STAGE).map_err(SpoolError::io("taking a body back"))?;
             return adopt(shared, id);
         }
-        Verdict::Orphan => {
-            rename(shared, &id.body(), &id.orphan())?;
-            shared.sync_dir(CORRUPT).map_err(SpoolError::io("setting an orphan aside"))?;
+        Verdict::EnvelopeMissing | Verdict::Orphan => {
+            let aside = if verdict == Verdict::Orphan { id.orphan() } else { id.corrupt("body") };
+            rename(shared, &id.body(), &aside)?;
+            shared.sync_dir(CORRUPT).map_err(SpoolError::io("setting a body aside"))?;
         }
         Verdict::Resumable => return adopt(shared, id),
         Verdict::Leftover | Verdict::Nothing => {}
@@ -323,6 +343,7 @@ fn adopt(shared: &Shared, id: Id) -> Result<(), SpoolError> {
         durable: claim.durable,
         hashes: Hashes::default(),
         turn: Some(claim.turn),
+        named: false, // the process may have ended before it synced them
         failures: 0,
         since: None,
     };
@@ -354,7 +375,7 @@ mod tests {
         let envelopes = [None, Some(EnvelopeFact::Known), Some(EnvelopeFact::Sound(7)), Some(EnvelopeFact::Damaged)];
         let envelopes = envelopes.into_iter().chain([Some(EnvelopeFact::Newer)]);
         let lengths = [None, Some(7), Some(8)]; // of the body, if it is there
-        let flags = 0..16u8;
+        let flags = 0..32u8;
         envelopes
             .flat_map(|envelope| lengths.map(|length| (envelope, length)))
             .flat_map(|(envelope, length)| {
@@ -366,6 +387,7 @@ mod tests {
                     journal: flags & 2 > 0,
                     newer_journal: flags & 2 == 0 && flags & 8 > 0,
                     deleted: flags & 4 > 0,
+                    settled: flags & 16 > 0,
                 })
             })
             .collect()
@@ -413,11 +435,23 @@ mod tests {
             match judge(&facts) {
                 Verdict::Bury => assert!(facts.deleted, "{facts:?}"),
                 Verdict::Undone => assert!(facts.stage && !facts.body && !facts.deleted, "{facts:?}"),
-                Verdict::Orphan | Verdict::Leftover | Verdict::Nothing | Verdict::Reclaim | Verdict::Resumable => {
-                    panic!("{facts:?}")
-                }
-                _ => {}
+                Verdict::Keep
+                | Verdict::Newer
+                | Verdict::EnvelopeDamaged
+                | Verdict::BodyMissing
+                | Verdict::BodyTorn => {}
+                _ => panic!("{facts:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_body_that_was_an_object_is_never_taken_for_one_of_which_nothing_was_reported() {
+        let alone =
+            |facts: &Facts| facts.envelope.is_none() && !facts.journal && !facts.newer_journal && !facts.deleted;
+        for facts in all_facts().into_iter().filter(|facts| facts.body && alone(facts)) {
+            let expected = if facts.settled { Verdict::EnvelopeMissing } else { Verdict::Orphan };
+            assert_eq!(judge(&facts), expected, "{facts:?}");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::model::limits::ENVELOPE_OCTETS;
+
 use super::catalog::{ask, read_envelope};
 use super::envelope::Envelope;
 use super::error::SpoolError;
@@ -25,8 +27,12 @@ pub(super) fn rewrap(shared: &Shared) -> Result<u64, SpoolError> {
             && let Ok(Some(key)) = shared.keys.rewrap(id, wrapped, &mut mint)
         {
             envelope.wrap(&key);
-            objects::put_envelope(shared, id, &envelope.encode(Some((&key, &mut mint))))
-                .map_err(SpoolError::io("wrapping a key anew"))?;
+            let record = envelope.encode(Some((&key, &mut mint)));
+            if record.len() > ENVELOPE_OCTETS {
+                tracing::error!(object = %id, "it stays with its key: the name of the new one is too long for its envelope");
+                continue;
+            }
+            objects::put_envelope(shared, id, &record).map_err(SpoolError::io("wrapping a key anew"))?;
             ask(shared, |index| index.renew(&envelope))?;
             done += 1;
         }

@@ -5,16 +5,17 @@ use std::io;
 use crate::model::Digest;
 
 use super::catalog::{ask, load, open_body, quarantine};
-use super::commit::State;
 use super::envelope::Envelope;
 use super::error::{BROKEN_FRAME, SpoolError};
+use super::fates::standing as standing_of;
 use super::file_store;
 use super::hashes::Hashes;
 use super::journal;
-use super::layout::{Id, JOURNAL, STAGE, split};
+use super::layout::{Id, JOURNAL, STAGE, States, split};
 use super::receipt::Committed;
 use super::record::Unreadable;
 use super::shared::{Shared, locked};
+use super::standing::{Tombstone, Written};
 use super::store::{Body, Spool};
 
 /// Something that does not pass its checks any more.
@@ -41,6 +42,7 @@ pub struct Scrub {
 enum Item {
     Object(Id),
     State(Id),
+    Standing(Id, u64),
     Journal(Id),
 }
 
@@ -57,9 +59,12 @@ impl Scrub {
     /// [`SpoolError::Io`] if the directories can't be listed.
     pub fn new(spool: &Spool, begin: u64) -> Result<Self, SpoolError> {
         let shared = spool.shared();
-        let list = |listed: io::Result<Vec<Id>>| listed.map_err(SpoolError::io("listing what is to be read again"));
-        let mut left: Vec<Item> = list(file_store::published(shared))?.into_iter().map(Item::Object).collect();
-        left.extend(list(file_store::states(shared))?.into_iter().map(Item::State));
+        let listing = || SpoolError::io("listing what is to be read again");
+        let published = file_store::published(shared).map_err(listing())?;
+        let mut left: Vec<Item> = published.into_iter().map(Item::Object).collect();
+        let States { ended, standings } = file_store::states(shared).map_err(listing())?;
+        left.extend(ended.into_iter().map(Item::State));
+        left.extend(standings.into_iter().map(|(id, sum)| Item::Standing(id, sum)));
         left.extend(
             locked(&shared.desk).parked().filter(|parked| parked.turn.is_some()).map(|parked| Item::Journal(parked.id)),
         );
@@ -83,6 +88,7 @@ impl Scrub {
         let found = match item {
             Item::Object(id) => return self.begin(id),
             Item::State(id) => state(shared, id),
+            Item::Standing(id, sum) => standing(shared, id, sum),
             Item::Journal(id) => parked_journal(shared, id),
         };
         self.damaged.extend(found.map_err(SpoolError::io("reading a record"))?);
@@ -159,8 +165,12 @@ pub fn damaged_records(spool: &Spool) -> Result<Vec<Damage>, SpoolError> {
     let shared = spool.shared();
     let records = || {
         let mut damaged = Vec::new();
-        for id in file_store::states(shared)? {
+        let States { ended, standings } = file_store::states(shared)?;
+        for id in ended {
             damaged.extend(state(shared, id)?);
+        }
+        for (id, sum) in standings {
+            damaged.extend(standing(shared, id, sum)?);
         }
         for name in shared.files.list(STAGE)? {
             if let Some((id, JOURNAL)) = split(&name) {
@@ -182,30 +192,49 @@ fn enter_again(shared: &Shared, object: &Committed) -> Result<(), SpoolError> {
     let known = ask(shared, |index| index.find(&envelope.uri))?;
     let has_the_name = |id| load(shared, id).is_ok_and(|known| known.envelope().uri == envelope.uri);
     let still_there = || Id::parse(&envelope.id).is_some_and(|id| load(shared, id).is_ok());
-    if known.is_some_and(has_the_name) || !still_there() {
+    let is_listed =
+        Id::parse(&envelope.id).map_or(Ok(false), |id| standing_of(shared, id).map(|known| known.is_listed()))?;
+    if known.is_some_and(has_the_name) || !still_there() || !is_listed {
         return Ok(()); // it is known, or another object took its place, or it was deleted meanwhile
     }
     tracing::error!(object = envelope.id, uri = %envelope.uri, "the index did not know it: it is entered again");
     ask(shared, |index| index.renew(envelope))
 }
 
-/// The record of what has become of an object.
+/// The last record of an object.
 fn state(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
-    let damaged = match file_store::state(shared, id) {
-        Ok(octets) => matches!(State::decode(&octets), Err(Unreadable::Damaged)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) if matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::UnexpectedEof) => true,
-        Err(error) => return Err(error),
-    };
-    if !damaged {
+    if !is_damaged(file_store::state(shared, id), |octets| Tombstone::decode(octets).err())? {
         return Ok(None);
     }
     let damage = Damage { path: id.state(), what: "the state does not pass its checksum" };
     if shared.writable().is_ok() {
         tracing::error!(object = %id, what = damage.what, "a state is damaged");
-        file_store::set_state_aside(shared, id)?;
+        file_store::set_state_aside(shared, id, &id.state())?;
     }
     Ok(Some(damage))
+}
+
+/// What has become of an object that is there. It stays where it is: the index knows what it said, and the next change
+/// takes its place.
+fn standing(shared: &Shared, id: Id, sum: u64) -> io::Result<Option<Damage>> {
+    let read = file_store::standing(shared, id, sum);
+    if !is_damaged(read, |octets| Written::decode(sum, octets).err())? {
+        return Ok(None);
+    }
+    let damage = Damage { path: id.standing(sum), what: "the state does not pass its checksum" };
+    if shared.writable().is_ok() {
+        tracing::error!(object = %id, what = damage.what, "a state is damaged");
+    }
+    Ok(Some(damage))
+}
+
+fn is_damaged(read: io::Result<Vec<u8>>, judge: impl Fn(&[u8]) -> Option<Unreadable>) -> io::Result<bool> {
+    match read {
+        Ok(octets) => Ok(judge(&octets) == Some(Unreadable::Damaged)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false), // it was replaced meanwhile
+        Err(error) if matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::UnexpectedEof) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// The journal of a stage. Of its two slots one may be torn, as a power cut leaves it.
@@ -221,7 +250,7 @@ fn parked_journal(shared: &Shared, id: Id) -> io::Result<Option<Damage>> {
     let desk = locked(&shared.desk);
     // One that was taken up meanwhile is written to.
     let Some(parked) = desk.parked().find(|parked| parked.id == id) else { return Ok(None) };
-    if claim.is_ok_and(|claim| Some(claim.turn) == parked.turn) {
+    if claim.is_ok_and(|claim| Some(claim.turn) >= parked.turn) {
         return Ok(None);
     }
     let what = "the journal does not say any more what was reported";

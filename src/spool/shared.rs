@@ -287,8 +287,13 @@ impl Shared {
             tracing::warn!(object = %id, %error, "reserved room not given back");
             arrival.broken |= arrival.key.is_some(); // octets that were in hand are lost
         }
-        let holder = Holder::Parked(Box::new(arrival.park()));
-        let before = locked(&self.desk).holders.insert(key, holder);
+        self.let_wait(key, Box::new(arrival.park()));
+    }
+
+    /// Lets octets wait under their resume key, and removes those that have waited under it before.
+    pub(super) fn let_wait(&self, key: String, parked: Box<Parked>) {
+        let id = parked.id;
+        let before = locked(&self.desk).holders.insert(key, Holder::Parked(parked));
         if let Some(Holder::Parked(older)) = before
             && older.id != id
         {

@@ -137,6 +137,10 @@ impl Stage {
         if arrival.dirty {
             persist(self.live.shared(), arrival).inspect_err(|error| {
                 arrival.broken = true;
+                if arrival.journal.as_ref().is_some_and(|journal| journal.turn() == 0) {
+                    arrival.journal = None; // nobody knows what of it has reached the disk: the next one is made anew
+                    self.live.shared().shred(arrival.id, &arrival.id.journal());
+                }
                 self.live.shared().observe(error);
             })?;
         }
@@ -254,23 +258,25 @@ impl std::fmt::Debug for Stage {
     }
 }
 
-/// First the octets, then the claim; and with the first claim the names of both files.
+/// First the octets, then the claim; and then the names of both files, if they are not durable yet.
 fn persist(shared: &Shared, arrival: &mut Arrival) -> Result<(), StageError> {
     let journal_error = |error| StageError::from(SpoolError::io("writing the ranges of a stage")(error));
     shared.sync(arrival.file.as_ref()).map_err(StageError::Sync)?;
-    let first = arrival.journal.is_none();
-    if first {
+    if arrival.journal.is_none() {
         let mut mint = locked(&shared.mint);
-        let key = arrival.key.as_deref().map(|key| (key, &mut *mint));
-        let journal = Journal::create(shared.files.as_ref(), arrival.id, &arrival.plan, key).map_err(journal_error)?;
+        let plan = arrival.plan.encode(arrival.id, arrival.key.as_deref().map(|key| (key, &mut *mint)));
+        drop(mint); // nobody else waits for the disk
+        let journal = Journal::create(shared.files.as_ref(), arrival.id, &plan).map_err(journal_error)?;
         arrival.journal = Some(journal);
     }
     let claimed = arrival.claimable();
     let journal = arrival.journal.as_mut().expect("it was made above");
     journal.claim(&claimed).map_err(journal_error)?;
     shared.sync(journal.file()).map_err(StageError::Sync)?;
-    if first {
+    journal.settle();
+    if !arrival.named {
         shared.sync_dir(STAGE).map_err(StageError::Sync)?;
+        arrival.named = true;
     }
     arrival.durable = claimed;
     arrival.dirty = false;
@@ -285,6 +291,7 @@ fn retract(shared: &Shared, arrival: &mut Arrival, offset: u64, octets: &[u8]) -
     let claimed = journal.claim(&durable);
     claimed.map_err(SpoolError::io("writing the ranges of a stage"))?;
     shared.sync(journal.file()).map_err(StageError::Sync)?;
+    journal.settle();
     arrival.durable = durable;
     arrival.dirty = true;
     Ok(())

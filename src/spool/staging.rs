@@ -11,6 +11,7 @@ use crate::model::{Digest, FileInfo, Now, ObjectUri};
 use super::arrival::Arrival;
 use super::catalog::ask;
 use super::error::{SpoolError, StageError, is_full};
+use super::fates::may_be_replaced;
 use super::journal::Plan;
 use super::layout::Id;
 use super::shared::{Holder, Live, Shared, locked};
@@ -91,13 +92,18 @@ pub(super) fn begin(shared: &Arc<Shared>, plan: StagePlan, now: Now) -> Result<S
 }
 
 fn refuse_duplicate(shared: &Shared, plan: &StagePlan) -> Result<(), StageError> {
-    let is_taken = || ask(shared, |index| index.find(&plan.object));
-    if plan.object.name().is_none() || plan.overwrite || is_taken()?.is_none() {
+    if plan.object.name().is_none() {
         return Ok(());
     }
+    let Some(there) = ask(shared, |index| index.find(&plan.object))? else { return Ok(()) };
     let uri = plan.object.clone();
-    tracing::warn!(%uri, call_id = plan.call_id, message_id = plan.message_id, "refused: the object exists");
-    Err(StageError::Exists(uri))
+    let error = match plan.overwrite {
+        false => StageError::Exists(uri),
+        true if may_be_replaced(shared, there)? => return Ok(()),
+        true => StageError::Held(uri),
+    };
+    tracing::warn!(call_id = plan.call_id, message_id = plan.message_id, %error, "refused");
+    Err(error)
 }
 
 /// Room in the box for so many octets.
@@ -170,7 +176,7 @@ pub(super) fn waiting(shared: &Shared, file_key: &str) -> u64 {
 /// The octets an earlier offer left, if they can still be used.
 ///
 /// # Errors
-/// [`SpoolError::KeyMissing`]: they are kept for a server that has the key.
+/// [`SpoolError::KeyMissing`]: they are kept for a server that has the key. [`SpoolError::Io`]: they are kept for another try.
 fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Result<Option<(Live, Arrival)>, SpoolError> {
     let mut desk = locked(&shared.desk);
     let Some(key) = &wanted.resume else { return Ok(None) };
@@ -198,8 +204,8 @@ fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Result<Option<(Live, Arrival)
         }
     };
     if parked.plan.agrees(wanted) {
-        let key = parked.key(&shared.keys)?.map(|key| (key, locked(&shared.mint).fork()));
-        match parked.resume(shared.files.as_ref(), key) {
+        let data_key = parked.key(&shared.keys)?.map(|key| (key, locked(&shared.mint).fork()));
+        match parked.resume(shared.files.as_ref(), data_key) {
             Ok(mut arrival) => {
                 if let Some(remote) = &shared.remote {
                     remote.carriage.doubt(live.id());
@@ -211,7 +217,14 @@ fn resumed(shared: &Arc<Shared>, wanted: &Plan) -> Result<Option<(Live, Arrival)
                 let _ = set_aside(&mut arrival, octets);
                 return Ok(Some((live, arrival)));
             }
-            Err(error) => tracing::warn!(object = %live.id(), %error, "stage not resumed"),
+            Err((_, error)) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!(object = %live.id(), %error, "stage not resumed");
+            }
+            Err((parked, error)) => {
+                shared.let_wait(key.clone(), parked); // what was reported of it is still there
+                shared.note("going on with a stage", &error);
+                return Err(SpoolError::io("going on with a stage")(error));
+            }
         }
     }
     shared.remove_stage(live.id());

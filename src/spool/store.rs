@@ -29,6 +29,7 @@ use super::rewrap;
 use super::shared::{Shared, locked};
 use super::stage::Stage;
 use super::staging::{self, StagePlan};
+use super::standing::{Filter, Standing};
 use super::sweep::{self, Swept};
 use super::tree::{prepare, recognise, recognise_bucket};
 use super::usage::{BoxUsage, ClassUsage};
@@ -46,6 +47,8 @@ pub struct Spool {
 pub struct Query {
     /// Only those of this box.
     pub mailbox: Option<String>,
+    /// Only those of which this has become; without it those that are there.
+    pub state: Option<Filter>,
     /// Only those whose ids sort after this one; the last id of the page before.
     pub cursor: Option<String>,
     /// How many at most; bounded by [`LISTED_OBJECTS`].
@@ -71,7 +74,7 @@ pub struct SpoolStatus {
     pub free_octets: u64,
     /// Names (inodes) the disk has left.
     pub free_names: u64,
-    /// Committed objects.
+    /// Committed objects that listings show.
     pub objects: u64,
     /// Stages alive or waiting for their senders.
     pub stages: u64,
@@ -289,9 +292,14 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::Corrupt`] if it is there and may not be served; [`SpoolError::Io`].
     pub fn find(&self, uri: &ObjectUri) -> Result<Option<Committed>, SpoolError> {
-        match ask(&self.shared, |index| index.find(uri))? {
-            Some(id) => self.loaded(id),
-            None => Ok(None),
+        let mut before = None;
+        loop {
+            let known = ask(&self.shared, |index| index.find(uri))?;
+            let Some(id) = known.filter(|id| before != Some(*id)) else { return Ok(None) };
+            match self.loaded(id)? {
+                Some(object) => return Ok(Some(object)),
+                None => before = Some(id), // another object may just have taken its place
+            }
         }
     }
 
@@ -312,7 +320,7 @@ impl Spool {
     }
 
     /// The objects of a box that a file selector picks (RFC 5547 §6: all of name, type, size and hash that it gives),
-    /// the youngest first. Damaged ones are left out.
+    /// the youngest first. Damaged ones are left out, and those that an operator holds.
     ///
     /// # Errors
     /// [`SpoolError::Index`], [`SpoolError::Io`].
@@ -324,6 +332,7 @@ impl Spool {
         }
         for id in ids {
             match self.loaded(id) {
+                Ok(Some(object)) if self.standing(&object)?.held.is_some() => {}
                 Ok(Some(object)) if is_type(object.envelope(), selector) && !picked.contains(&object) => {
                     picked.push(object)
                 }
@@ -352,16 +361,25 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::Index`], [`SpoolError::Io`].
     pub fn list(&self, query: &Query) -> Result<Vec<Envelope>, SpoolError> {
+        Ok(self.listing(query)?.into_iter().map(|(envelope, _)| envelope).collect())
+    }
+
+    /// As [`Spool::list`], with what has become of each object.
+    ///
+    /// # Errors
+    /// As [`Spool::list`].
+    pub fn listing(&self, query: &Query) -> Result<Vec<(Envelope, Standing)>, SpoolError> {
         let limit = query.limit.unwrap_or(LISTED_OBJECTS).min(LISTED_OBJECTS);
         let mut cursor = query.cursor.clone().unwrap_or_default();
         let mut page = Vec::new();
         while page.len() < limit {
             let want = limit - page.len();
-            let rows = ask(&self.shared, |index| index.list(query.mailbox.as_deref(), &cursor, want))?;
+            let rows = ask(&self.shared, |index| index.list(query.mailbox.as_deref(), query.state, &cursor, want))?;
             let Some(last) = rows.last() else { break };
-            cursor.clone_from(&last.id);
-            for row in rows {
-                page.extend(if row.is_encrypted() { self.opened(&row.id)? } else { Some(row) });
+            cursor.clone_from(&last.0.id);
+            for (row, standing) in rows {
+                let envelope = if row.is_encrypted() { self.opened(&row.id)? } else { Some(row) };
+                page.extend(envelope.map(|envelope| (envelope, standing)));
             }
         }
         Ok(page)
@@ -394,15 +412,7 @@ impl Spool {
         let envelope = object.envelope();
         let id = Id::parse(&envelope.id).ok_or_else(|| SpoolError::Gone { id: envelope.id.clone() })?;
         let file = open_body(&self.shared, id, envelope)?;
-        Ok(Body { file, offset: envelope.offset, size: envelope.size() })
-    }
-
-    /// Deletes an object; `by` is written down beside the time.
-    ///
-    /// # Errors
-    /// [`SpoolError::Gone`] if somebody was faster; [`SpoolError`] if the deletion could not be made durable.
-    pub fn delete(&self, object: &Committed, by: &str, now: Now) -> Result<(), SpoolError> {
-        commit::delete(&self.shared, object, by, now.wall)
+        Ok(Body::new(file, envelope))
     }
 
     /// Reads an object whole and compares it with its envelope.
@@ -448,9 +458,9 @@ impl Spool {
         SpoolStatus {
             free_octets,
             free_names,
-            objects: ask(shared, Index::objects).unwrap_or(0),
+            objects: shared.usage.objects(),
             stages: locked(&shared.desk).stages() as u64,
-            following: shared.remote.as_ref().map_or(0, |remote| remote.carriage.following().len() as u64),
+            following: shared.remote.as_ref().map_or(0, |remote| remote.carriage.followers()),
             corrupt: objects::aside(shared).map_or(0, |names| damaged(&names)),
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
             writable: reason.is_none(),
@@ -501,6 +511,10 @@ pub struct Body {
 }
 
 impl Body {
+    pub(super) fn new(file: Box<dyn File>, envelope: &Envelope) -> Self {
+        Self { file, offset: envelope.offset, size: envelope.size() }
+    }
+
     /// Length in octets.
     pub const fn size(&self) -> u64 {
         self.size

@@ -2,7 +2,8 @@
 
 use super::error::SpoolError;
 use super::file_store;
-use super::layout::{Id, JOURNAL, STAGE, UPLOAD, split};
+use super::index::Known;
+use super::layout::{Id, JOURNAL, STAGE, States, UPLOAD, split};
 use super::objects;
 use super::shared::Shared;
 
@@ -18,6 +19,8 @@ pub(super) struct Traces {
     pub(super) stage: bool,
     pub(super) journal: bool,
     pub(super) state: bool,
+    /// What is written down of what has become of it is not what the index knows.
+    pub(super) news: bool,
 }
 
 impl Traces {
@@ -35,7 +38,8 @@ pub(super) struct Survey {
     bodies: Vec<Id>,
     stages: Vec<Id>,
     journals: Vec<Id>,
-    states: Vec<Id>,
+    states: States,
+    known_standings: Vec<(Id, u64)>,
     /// How many files were removed because they are never more than drafts.
     pub(super) drafts: u64,
 }
@@ -45,16 +49,17 @@ impl Survey {
     ///
     /// # Errors
     /// [`SpoolError::Io`] if one can't be listed.
-    pub(super) fn of(shared: &Shared, known: Vec<Id>) -> Result<Self, SpoolError> {
+    pub(super) fn of(shared: &Shared, known: Known) -> Result<Self, SpoolError> {
         let listing = || SpoolError::io("listing the spool");
         let mut survey = Self {
             published: file_store::published(shared).map_err(listing())?,
             remotes: Vec::new(),
-            known,
+            known: known.objects,
             bodies: file_store::bodies(shared).map_err(listing())?,
             stages: Vec::new(),
             journals: Vec::new(),
-            states: objects::states(shared).map_err(listing())?.into_iter().collect(),
+            states: objects::states(shared).map_err(listing())?,
+            known_standings: known.standings,
             drafts: 0,
         };
         if let Some(remote) = &shared.remote {
@@ -72,8 +77,8 @@ impl Survey {
                 None => {} // not ours, and not under a name we would ever use
             }
         }
-        let Self { published, remotes, known, bodies, stages, journals, states, .. } = &mut survey;
-        for ids in [published, remotes, known, bodies, stages, journals, states] {
+        let Self { published, remotes, known, bodies, stages, journals, .. } = &mut survey;
+        for ids in [published, remotes, known, bodies, stages, journals] {
             ids.sort_unstable();
         }
         Ok(survey)
@@ -84,15 +89,30 @@ impl Survey {
         [&self.published, &self.remotes].iter().any(|ids| ids.binary_search(&id).is_ok())
     }
 
+    /// The published object that was begun last.
+    pub(super) fn newest(&self) -> Option<Id> {
+        self.published.last().max(self.remotes.last()).copied()
+    }
+
     /// How many envelopes there are; one that is on its way into the bucket counts twice.
     pub(super) fn published(&self) -> usize {
         self.published.len() + self.remotes.len()
     }
 
-    /// Every id once, the oldest first.
+    /// The checksums of what is written down of what has become of an object: more than one after a crash.
+    pub(super) fn standings(&self, id: Id) -> impl Iterator<Item = u64> {
+        let all = &self.states.standings;
+        all[all.partition_point(|(other, _)| *other < id)..]
+            .iter()
+            .take_while(move |(other, _)| *other == id)
+            .map(|(_, sum)| *sum)
+    }
+
+    /// Every id once, the oldest first. One of which there is nothing but what has become of it is none.
     pub(super) fn ids(&self) -> impl Iterator<Item = (Id, Traces)> {
-        let Self { published, remotes, known, bodies, stages, journals, states, .. } = self;
-        let mut lists = [published, remotes, known, bodies, stages, journals, states].map(Vec::as_slice);
+        let Self { published, remotes, known, bodies, stages, journals, states, known_standings, .. } = self;
+        let mut lists = [published, remotes, known, bodies, stages, journals, &states.ended].map(Vec::as_slice);
+        let mut standings = [&states.standings, known_standings].map(Vec::as_slice);
         std::iter::from_fn(move || {
             let id = lists.iter().filter_map(|list| list.first()).min().copied()?;
             let [envelope, remote, known, body, stage, journal, state] = lists.each_mut().map(|list| {
@@ -100,7 +120,18 @@ impl Survey {
                 *list = &list[usize::from(is_here)..];
                 is_here
             });
-            Some((id, Traces { envelope, remote, known, body, stage, journal, state }))
+            let [there, known_there] = standings.each_mut().map(|list| of(list, id));
+            let news = there != known_there;
+            Some((id, Traces { envelope, remote, known, body, stage, journal, state, news }))
         })
     }
+}
+
+/// What a sorted list has of an id, where everything before it is done with.
+fn of<'a>(list: &mut &'a [(Id, u64)], id: Id) -> &'a [(Id, u64)] {
+    let before = list.iter().take_while(|(other, _)| *other < id).count();
+    let count = list[before..].iter().take_while(|(other, _)| *other == id).count();
+    let (of, rest) = list[before..].split_at(count);
+    *list = rest;
+    of
 }

@@ -9,11 +9,13 @@ use crate::model::{Now, Wall};
 use super::ballast;
 use super::bucket::Unfinished;
 use super::carry;
-use super::commit::{DELETED, State};
+use super::catalog::ask;
 use super::error::SpoolError;
-use super::layout::{CORRUPT, Id, ORPHAN, STAGE, UPLOAD, split};
+use super::layout::{CORRUPT, Id, ORPHAN, STAGE, States, UPLOAD, split};
 use super::objects;
+use super::retention::{self, Taken};
 use super::shared::{Holder, Shared, locked};
+use super::standing::Tombstone;
 use super::upload;
 
 /// What a sweep has removed.
@@ -27,6 +29,10 @@ pub struct Swept {
     pub tombstones: u64,
     /// Bodies of interrupted commits nobody has asked for.
     pub orphans: u64,
+    /// Objects of which it was said that they have expired.
+    pub expired: u64,
+    /// Objects that were deleted or had expired, and are at their end now.
+    pub ended: u64,
     /// Uploads to the bucket that nobody will finish.
     pub uploads: u64,
 }
@@ -39,11 +45,15 @@ pub(super) fn sweep(shared: &Shared, now: Now) -> Result<Swept, SpoolError> {
     shared.writable()?;
     ballast::take_in(shared);
     let date = shared.calendar.date(now);
+    let Taken { expired, ended } = retention::take(shared, date)?;
+    ask(shared, |index| index.sweep(date))?;
     Ok(Swept {
         stages: old_stages(shared, now),
         leftovers: leftovers(shared)?,
         tombstones: tombstones(shared, date)?,
         orphans: orphans(shared, date)?,
+        expired,
+        ended,
         uploads: uploads(shared, date)?,
     })
 }
@@ -63,6 +73,7 @@ fn old_stages(shared: &Shared, now: Now) -> u64 {
             keep
         }
     });
+    drop(desk); // nobody finds them any more, and to remove many takes its time
     for id in &old {
         tracing::warn!(object = %id, "stage removed: its sender did not come back");
         shared.remove_stage(*id);
@@ -79,7 +90,7 @@ fn leftovers(shared: &Shared) -> Result<u64, SpoolError> {
     for name in names {
         let Some((id, suffix)) = split(&name) else { continue };
         if suffix != ".state" && suffix != UPLOAD && !owned.contains(&id) {
-            shared.remove_quietly(&format!("{STAGE}/{name}"));
+            shared.shred(id, &format!("{STAGE}/{name}")); // it may have a key in it
             swept += 1;
         }
     }
@@ -114,15 +125,18 @@ fn uploads(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
 /// A deletion may be forgotten when the removal of its object is durable too.
 fn tombstones(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
     let mut old = Vec::new();
-    for id in objects::states(shared).map_err(SpoolError::io("listing states"))? {
+    let States { ended, standings } = objects::states(shared).map_err(SpoolError::io("listing states"))?;
+    for (id, sum) in standings.into_iter().filter(|(id, _)| ended.binary_search(id).is_ok()) {
+        objects::forget_standing(shared, id, sum); // an older release has deleted the object, or a crash came between
+    }
+    for id in ended {
         if !is_old(id.minted(), now, TOMBSTONE_KEPT) {
             continue; // it can't have been deleted before it was begun
         }
         let Ok(octets) = objects::state(shared, id) else { continue };
-        if let Ok(state) = State::decode(&octets)
-            && state.state == DELETED
-            && is_old(Wall::from_micros(state.at), now, TOMBSTONE_KEPT)
-            && !objects::is_there(shared, id)
+        if let Ok(Some(tombstone)) = Tombstone::decode(&octets)
+            && is_old(Wall::from_micros(tombstone.at), now, TOMBSTONE_KEPT)
+            && objects::is_there(shared, id).is_ok_and(|is_there| !is_there)
         {
             old.push(id);
         }
@@ -155,6 +169,6 @@ fn orphans(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
 }
 
 /// Long enough ago for nobody to ask any more.
-fn is_old(at: Wall, now: Wall, kept: Duration) -> bool {
+pub(super) fn is_old(at: Wall, now: Wall, kept: Duration) -> bool {
     u128::from(now.micros().saturating_sub(at.micros())) > kept.as_micros()
 }

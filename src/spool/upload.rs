@@ -43,7 +43,6 @@ pub(super) struct Upload {
 struct Begun {
     head: Head,
     parts: Vec<Part>,
-    log: Box<dyn File>,
     /// Where the next record goes.
     end: u64,
 }
@@ -126,6 +125,7 @@ impl Upload {
     /// As [`Upload::step`].
     pub(super) fn finish(&mut self, route: Route<'_>, body: &dyn File, total: u64) -> io::Result<()> {
         if total < self.first_part() && self.begun.is_none() && !has_log(route, self.id) {
+            let _place = route.store.parts_in_flight().enter(total);
             return route.store.put_body(self.id, &read(body, 0, total)?);
         }
         let mut last = io::Error::from(BucketError::Missing);
@@ -146,7 +146,7 @@ impl Upload {
 
     fn try_finish(&mut self, route: Route<'_>, body: &dyn File, total: u64) -> io::Result<()> {
         self.begin(route, body, total)?;
-        self.keep_sure()?;
+        self.keep_sure(route)?;
         while self.uploaded() < total {
             self.part(route, body, self.part_octets().min(total - self.uploaded()))?;
         }
@@ -166,11 +166,11 @@ impl Upload {
     }
 
     /// Parts that go past the end of the body are not its parts.
-    fn keep_sure(&mut self) -> io::Result<()> {
+    fn keep_sure(&mut self, route: Route<'_>) -> io::Result<()> {
         match &mut self.begun {
             Some(begun) if begun.parts.len() > self.sure => {
                 begun.parts.truncate(self.sure);
-                begun.rewrite()
+                begun.rewrite(log(route, self.id)?.as_ref())
             }
             _ => Ok(()),
         }
@@ -219,7 +219,7 @@ impl Upload {
             if sound.end < begun.parts.len() && sound.is_damaged {
                 tracing::info!(object = %self.id, parts = sound.end, "the upload goes on where it differs");
                 begun.parts.truncate(sound.end);
-                begun.rewrite()?;
+                begun.rewrite(log(route, self.id)?.as_ref())?;
             }
             self.sure = sound.end;
         }
@@ -228,8 +228,8 @@ impl Upload {
             let upload = route.store.note(route.store.bucket().begin(&body_key(self.id)))?;
             let head = Head { upload, part_octets: self.first_part() };
             let log = route.files.open(&self.id.upload(), Mode::Create)?;
-            let mut begun = Begun { head, parts: Vec::new(), log, end: 0 };
-            begun.rewrite()?;
+            let mut begun = Begun { head, parts: Vec::new(), end: 0 };
+            begun.rewrite(log.as_ref())?;
             (self.begun, self.sure) = (Some(begun), 0);
         }
         Ok(())
@@ -243,8 +243,7 @@ impl Upload {
         let octets = read_small(route.files, &self.id.upload(), LOG_OCTETS)?;
         match decode(&octets) {
             Some((head, parts, end)) => {
-                let log = route.files.open(&self.id.upload(), Mode::Write)?;
-                self.begun = Some(Begun { head, parts, log, end });
+                self.begun = Some(Begun { head, parts, end });
                 Ok(())
             }
             None => self.forget(route),
@@ -264,7 +263,7 @@ impl Upload {
         let tag = route.store.note(route.store.bucket().part(&key, &begun.head.upload, number, octets))?;
         begun.parts.push(Part { octets: length, tag, sha256 });
         self.sure = begun.parts.len();
-        begun.write_down()
+        begun.write_down(log(route, self.id)?.as_ref())
     }
 }
 
@@ -288,22 +287,22 @@ impl Begun {
     }
 
     /// Appends the record of the youngest part.
-    fn write_down(&mut self) -> io::Result<()> {
+    fn write_down(&mut self, log: &dyn File) -> io::Result<()> {
         let Some(part) = self.parts.last() else { return Ok(()) };
         let record = encode(Kind::Part, part);
-        self.log.write_at(&record, self.end)?;
+        log.write_at(&record, self.end)?;
         self.end += record.len() as u64;
         Ok(())
     }
 
     /// Writes all records anew. What is behind them then is no record any more.
-    fn rewrite(&mut self) -> io::Result<()> {
+    fn rewrite(&mut self, log: &dyn File) -> io::Result<()> {
         let mut records = encode(Kind::Upload, &self.head);
         self.parts.iter().for_each(|part| records.append(&mut encode(Kind::Part, part)));
         let end = records.len() as u64;
-        let behind = usize::try_from(self.log.size()?.saturating_sub(end)).unwrap_or(0).min(LOG_OCTETS);
+        let behind = usize::try_from(log.size()?.saturating_sub(end)).unwrap_or(0).min(LOG_OCTETS);
         records.resize(records.len() + behind, b' ');
-        self.log.write_at(&records, 0)?;
+        log.write_at(&records, 0)?;
         self.end = end;
         Ok(())
     }
@@ -315,11 +314,12 @@ impl Begun {
 /// As reported by the bucket: then the records are kept.
 pub(super) fn abandon(route: Route<'_>, id: Id) -> io::Result<()> {
     let mut upload = Upload::new(id, None, 1);
-    upload.load(route)?;
-    if let Some(begun) = &upload.begun {
-        route.store.note(route.store.bucket().abort(&body_key(id), &begun.head.upload))?;
-    }
-    upload.forget(route)
+    upload.reset(route)
+}
+
+/// The records of an upload. They are opened for each part: an upload may rest for a day, and many may.
+fn log(route: Route<'_>, id: Id) -> io::Result<Box<dyn File>> {
+    route.files.open(&id.upload(), Mode::Write)
 }
 
 fn has_log(route: Route<'_>, id: Id) -> bool {

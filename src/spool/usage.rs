@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::{BoxClass, Quota};
+use crate::model::{BoxClass, Quota, Retention};
 
 /// What would go over a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +116,17 @@ impl Usage {
     /// Whether what arrives in a box is encrypted.
     pub(super) fn is_encrypted(&self, mailbox: &str) -> bool {
         BoxClass::of(mailbox, &self.books().classes).is_some_and(|class| class.encrypt)
+    }
+
+    /// How long what lies in a box is kept.
+    pub(super) fn keep(&self, mailbox: &str) -> Retention {
+        let books = self.books();
+        books.classes.get(books.opened(mailbox).class).map(|class| class.keep).unwrap_or_default()
+    }
+
+    /// Objects that listings show.
+    pub(super) fn objects(&self) -> u64 {
+        self.books().totals.iter().map(|class| class.objects).sum()
     }
 
     /// Forgets what was held and holds this: objects and octets by box.

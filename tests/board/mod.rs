@@ -25,6 +25,8 @@ pub(crate) struct Board {
     pub(crate) out: Outbox<Output>,
     /// The phones' User-Agent.
     pub(crate) agent: &'static str,
+    /// What is said otherwise in the phones' descriptions.
+    pub(crate) instead: Vec<(&'static str, &'static str)>,
     flow: Flow,
     calls: u64,
     knocks: u64,
@@ -89,6 +91,7 @@ impl Board {
             now: Now::default(),
             out: Outbox::new(),
             agent: "Phone/1",
+            instead: Vec::new(),
             flow: Flow { id: FlowId(1), transport: Transport::Udp, local: address(STORE), remote: address(PHONE) },
             calls: 0,
             knocks: 0,
@@ -115,6 +118,7 @@ impl Board {
         let (cseq, kind) =
             (self.cseq, if body.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") });
         let agent = self.agent;
+        let body = self.instead.iter().fold(body.to_owned(), |body, (from, to)| body.replace(from, to));
         let text = format!(
             "{method} sip:bob@192.0.2.10 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK{call}x{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:alice@192.0.2.9>;tag=a{call}\r\nTo: {to}\r\nCall-ID: call-{call}\r\n\
@@ -143,9 +147,9 @@ impl Board {
     /// The same streams are offered again.
     pub(crate) fn reinvite(&mut self, call: &Call) -> Vec<Output> {
         let offer = offer(call.paths.len(), 2);
-        let outputs = self.request("INVITE", call.number, &call.to, "application/sdp", &offer);
+        let mut outputs = self.request("INVITE", call.number, &call.to, "application/sdp", &offer);
         self.cseq -= 1;
-        self.request("ACK", call.number, &call.to, "", "");
+        outputs.extend(self.request("ACK", call.number, &call.to, "", ""));
         outputs
     }
 

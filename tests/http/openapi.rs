@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, ask, get, post};
+use super::support::deposit::deposit_works;
+use super::support::eventually;
+use super::support::http::{Answer, ask, get, post};
 use super::support::server::House;
 
 /// Whether a value is as a schema of this document says; names what is not. A word of JSON Schema that is not known here is
@@ -144,6 +146,10 @@ fn answers_and_refusals_are_as_they_are_described() {
         check(&document, "post", objects, &answer);
     }
     post(door, "box=eve", &[], b"");
+    deposit_works(&house.server, "m1");
+    let told = || ask(door, "GET /api/v1/events", &["Accept: application/json"]);
+    let told = eventually("events", || Some(told()).filter(|answer| answer.json()["items"][0].is_object()));
+    check(&document, "get", "/api/v1/events", &told);
     for (path, asked, status) in [
         (objects, "?limit=1", 200),
         (objects, "", 200),

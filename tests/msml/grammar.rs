@@ -32,6 +32,7 @@ fn values(shape: Shape) -> (&'static [&'static str], &'static [&'static str]) {
         Shape::Text => (&["a", "", "a &amp; b"], &[]),
         Shape::Filled => (&["http://example.org/a"], &[""]),
         Shape::OneOf(["parallel", ..]) => (&["parallel"], &["serial", "fullduplex", "Parallel", ""]),
+        Shape::OneOf(["append", ..]) => (&["append", "copy", "delete", "move"], &["convert", "Copy", ""]),
         Shape::OneOf(choices) => (choices, &["", "neither", "true "]),
         Shape::Version => (&["1.1"], &["1.0", "2", ""]),
         Shape::Instance | Shape::Mark => (&["a", "A:b.c-d_e", "9"], &["", "a b", "a/b", "*"]),
@@ -75,6 +76,11 @@ fn values(shape: Shape) -> (&'static [&'static str], &'static [&'static str]) {
         Shape::NoTime => (&["0s", "0.00ms", "+.0s"], &["1s", "0", "x"]),
         Shape::Flag => (&["true", "false"], &["yes", "1", ""]),
         Shape::Times => (&["1", "7", "-1", "forever"], &["0", "-2", "", "x", "5000000000"]),
+        Shape::Source => (
+            &["spool:/s/1", "file://s", "HTTP://h/s", "xmsrp://?file=s"],
+            &["spool:/s/", "http://", "s3://a/b", "", "h"],
+        ),
+        Shape::Sink => (&["spool:/d/", "spool:/d/1", "https://h/d", "XMSRP:"], &["http:/h", "spool:", "s3://a/b", ""]),
         Shape::Once => (&["1"], &["2", "-1", "forever", "x"]),
         Shape::BoxName => (&["bob", "Bob Q"], &["", "a/b"]),
         Shape::Octets => (&["1", "1048576"], &["0", "-1", "", "1k", "01", "1234567890123456789"]),
@@ -134,7 +140,8 @@ impl Node {
             }
         }
         // An empty description is beyond schemas.
-        let filled = word.filled != Need::Never || (word.name == "dialogstart" && !has_src);
+        let described = matches!(word.name, "dialogstart" | "messageobj") && !has_src;
+        let filled = word.filled != Need::Never || described;
         if filled && node.children.is_empty() {
             let child = dice.pick(word.content[0].names);
             node.children.push(Self::new(word_of(word, child), dice));
@@ -157,8 +164,40 @@ impl Node {
                     self.attributes.push((name.to_owned(), "spool:/bob/".to_owned()));
                 }
             }
+            "fileobj" | "messageobj" | "fileop" => self.settle_file(),
             "dialogstart" if dice.below(4) > 0 => self.attributes.retain(|(name, _)| name != "src"),
             _ => {}
+        }
+    }
+
+    /// What `src` and `dest` allow together.
+    fn settle_file(&mut self) {
+        let is = |node: &Self, name: &str, values: &[&str]| {
+            node.attributes.iter().any(|(known, value)| known == name && values.contains(&value.as_str()))
+        };
+        if self.name == "fileop" {
+            self.attributes.retain(|(name, _)| name != "dest");
+            if !is(self, "operation", &["delete"]) {
+                self.attributes.push(("dest".to_owned(), "spool:/d/1".to_owned()));
+            }
+        }
+        if is(self, "append", &["true"]) {
+            self.put("dest", "spool:/d/1");
+            self.put("src", "spool:/s/1");
+        }
+        if self.name == "messageobj" && !self.has("src") && is(self, "dest", &["XMSRP:"]) {
+            self.put("dest", "spool:/d/"); // a text goes into the spool first
+        }
+        let away = is(self, "dest", &["https://h/d", "XMSRP:"]);
+        if away || is(self, "delete", &["true"]) || self.name == "fileop" {
+            self.put("src", "spool:/s/1");
+        }
+    }
+
+    /// Changes an attribute that is there.
+    fn put(&mut self, name: &str, value: &str) {
+        for (_, old) in self.attributes.iter_mut().filter(|(known, _)| known == name) {
+            value.clone_into(old);
         }
     }
 

@@ -101,6 +101,7 @@ impl Talk {
                         let files: Vec<String> = play.files.iter().map(|file| file.uri.to_string()).collect();
                         format!("play {}{}", files.join(" "), mood(play.suspended))
                     }
+                    Work::File(work) => format!("file {work:?}"),
                 };
                 format!("start {}: {what}", primitive.0)
             }

@@ -17,6 +17,8 @@ pub(crate) enum Lapse {
     After,
     /// It is refused.
     Refused,
+    /// There is nothing of the kind, it says.
+    Missing,
     /// It is not done, and the process ends: so is nothing after it.
     CrashBefore,
     /// It is done, and the process ends.
@@ -166,6 +168,7 @@ impl SimBucket {
         match lapse {
             None => work(&mut inner),
             Some(Lapse::Refused) => Err(BucketError::Refused("403".to_owned())),
+            Some(Lapse::Missing) => Err(BucketError::Missing),
             Some(Lapse::Before) => Err(unclear()),
             Some(Lapse::After) => work(&mut inner).and(Err(unclear())),
             Some(Lapse::CrashBefore) => {

@@ -397,6 +397,15 @@ impl Files for SimFiles {
         Ok(())
     }
 
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut disk = self.disk();
+        if disk.plain("link", from)? {
+            let entry = Entry::File(disk.inode(from)?);
+            disk.change(Change::Link(to.to_owned(), entry));
+        }
+        Ok(())
+    }
+
     fn remove(&self, path: &str) -> io::Result<()> {
         let mut disk = self.disk();
         if disk.plain("remove", path)? {

@@ -67,11 +67,14 @@ impl World {
                 let delay = self.disk_delay(id);
                 self.time.after(delay, Event::Commit(id, ticket, sealed, draft));
             }
+            Output::Note(_) => {} // nobody reads the event log here
+            Output::Recall(..) => unreachable!("nobody comes back to a job of the simulation"),
             Output::Happened(order, happening) => self.happened(id.node, order, happening),
             Output::Fetch(ticket, _) => return Some(Input::Fetched(ticket, Err("there is no web here".to_owned()))),
             Output::Drained => self.drained(id),
             Output::Change(..) => unreachable!("no script of the simulation deletes"),
             Output::Resolve(..) => unreachable!("no trunk of the simulation speaks CEMA"),
+            Output::Move(..) | Output::StopMove(_) => unreachable!("no script of the simulation moves files"),
         }
         None
     }

@@ -70,6 +70,10 @@ impl Files for Forgetful {
         self.files.rename(from, to)
     }
 
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.files.link(from, to)
+    }
+
     fn remove(&self, path: &str) -> io::Result<()> {
         self.files.remove(path)
     }

@@ -15,6 +15,8 @@ use restante::sip::{self, Endpoint, FlowId};
 use restante::spool::{Files, Index, Keys, Remote, Spool, SpoolError};
 use restante::{engine, msrp};
 
+use tempfile::TempDir;
+
 use crate::bucket::SimBucket;
 use crate::disk::SimFiles;
 use crate::faults::{Bug, Forgetful};
@@ -48,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) files: SimFiles,
     /// The bucket beside the disk.
     pub(crate) bucket: Option<(SimBucket, Pail)>,
+    /// Where its index lies, if that outlives a process. A power cut leaves it as it is: ahead of the disk.
+    pub(crate) memory: Option<TempDir>,
     /// Files that may be pushed, by path.
     pub(crate) locals: BTreeMap<String, Bytes>,
     /// Counts the processes.
@@ -79,7 +83,7 @@ impl Node {
     pub(crate) fn new(index: usize, habits: Habits) -> Self {
         let host = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10 + index as u8));
         let files = SimFiles::new();
-        Self { host, habits, files, bucket: None, locals: BTreeMap::new(), life: 0, process: None }
+        Self { host, habits, files, bucket: None, memory: None, locals: BTreeMap::new(), life: 0, process: None }
     }
 
     /// Starts a process on what is on the disk, as `Node::start` of the real thing does.
@@ -90,7 +94,10 @@ impl Node {
         };
         let spool = (0..STARTS).find_map(|_| {
             let remote = self.bucket.as_ref().map(|(bucket, pail)| remote(bucket, *pail));
-            let index = Index::in_memory();
+            let index = match &self.memory {
+                Some(dir) => Index::open(dir.path().join("index.sqlite")),
+                None => Index::in_memory(),
+            };
             match Spool::open_with_bucket(Arc::clone(&files), remote, index, Keys::none(), mint.fork(), now) {
                 Ok((spool, _)) => Some(spool),
                 // A sync that fails ends the start, or a bucket that does not answer, and whoever runs the server starts it again.

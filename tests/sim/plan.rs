@@ -101,6 +101,8 @@ pub(crate) struct Plan {
     pub(crate) blows: Vec<(When, Blow)>,
     pub(crate) bug: Option<Bug>,
     pub(crate) bucket: Option<Pail>,
+    /// Whether the index outlives the process, as it does with a real server; else each start makes it anew.
+    pub(crate) remembers: bool,
 }
 
 /// The server has a bucket as well as a disk.
@@ -133,7 +135,17 @@ impl Plan {
             (0..phones).map(|_| (0..=dice.below(3)).map(|_| errand(&mut dice, most, calm, alone)).collect()).collect();
         let blows = if calm { Vec::new() } else { blows(&mut dice) };
         let bucket = pail(&mut Dice::new(!seed), calm);
-        Self { seed, weather, server, phone, phones, blows, bug: None, bucket }
+        Self {
+            seed,
+            weather,
+            server,
+            phone,
+            phones,
+            blows,
+            bug: None,
+            bucket,
+            remembers: Dice::new(seed.rotate_left(17)).percent(40),
+        }
     }
 
     /// One phone deposits one small file in fair weather, and tries again if it has to.
@@ -158,7 +170,7 @@ impl Plan {
             path: dice.token(),
         };
         let phones = vec![vec![Errand::Deposit(deposit)]];
-        Self { seed: 42, weather, server, phone, phones, blows: Vec::new(), bug: None, bucket: None }
+        Self { seed: 42, weather, server, phone, phones, blows: Vec::new(), bug: None, bucket: None, remembers: false }
     }
 
     /// As [`Plan::small_deposit`], and the phone retrieves the file; it hangs up one of the calls at that time.

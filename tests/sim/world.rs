@@ -140,6 +140,9 @@ impl World {
             carrier: None,
             trace: traced.then(Vec::new),
         };
+        if plan.remembers {
+            world.nodes[SERVER].memory = Some(tempfile::tempdir().expect("a directory"));
+        }
         if let Some(pail) = plan.bucket {
             let bucket = SimBucket::new();
             bucket.fail_at_random(pail.lapses, plan.seed);

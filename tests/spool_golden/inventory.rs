@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use restante::model::Wrapper;
-use restante::spool::{Check, Envelope, Query, Spool};
+use restante::spool::{Check, Envelope, Query, Spool, Standing};
 use serde_json::{Value, json};
 
 use super::disk::opened;
@@ -14,6 +14,14 @@ pub(crate) fn taken(dir: &Path) -> String {
     let spool = opened(dir);
     let listed = spool.list(&Query::default()).expect("a list");
     let objects: Vec<Value> = listed.iter().map(|envelope| object(&spool, &envelope.id)).collect();
+    let mut fates = Vec::new();
+    for id in spool.published().expect("a listing") {
+        let object = spool.find_id(&id).expect("an envelope").expect("an object");
+        let standing = spool.standing(&object).expect("an index");
+        if standing != Standing::default() {
+            fates.push(json!({ "name": object.envelope().uri.name(), "standing": standing }));
+        }
+    }
     let stages = spool.stages().expect("stages");
     let stages =
         stages.iter().map(|stage| json!({ "id": stage.id, "declared": stage.declared, "durable": stage.durable }));
@@ -24,12 +32,15 @@ pub(crate) fn taken(dir: &Path) -> String {
         names.sort();
         names
     };
-    let all = json!({
+    let mut all = json!({
         "objects": objects,
         "stages": stages.collect::<Vec<_>>(),
         "states": under("state"),
         "corrupt": under("corrupt"),
     });
+    if !fates.is_empty() {
+        all["fates"] = fates.into();
+    }
     format!("{}\n", serde_json::to_string_pretty(&all).expect("values are JSON"))
 }
 

@@ -1,9 +1,10 @@
 //! What a release is made to do for its golden spools. Time and chance are fixed, so the same release writes the same octets.
 
 use std::path::Path;
+use std::time::Duration;
 
-use restante::model::{BoxClass, FileInfo, Party, Wall, Wrapper};
-use restante::spool::{Check, Committed, EnvelopeDraft, Icon, Spool, StagePlan};
+use restante::model::{BoxClass, FileInfo, Party, Retention, Wall, Wrapper};
+use restante::spool::{Change, Check, Committed, EnvelopeDraft, Hold, Icon, Mark, Spool, StagePlan};
 
 use super::disk::{now, opened};
 
@@ -13,8 +14,11 @@ pub(crate) struct Scene {
     pub(crate) play: fn(&Path),
 }
 
-pub(crate) const SCENES: &[Scene] =
-    &[Scene { name: "plain", play: plain }, Scene { name: "encrypted", play: encrypted }];
+pub(crate) const SCENES: &[Scene] = &[
+    Scene { name: "plain", play: plain },
+    Scene { name: "encrypted", play: encrypted },
+    Scene { name: "fates", play: fates },
+];
 
 /// The resume key of stages that are broken off.
 const KEY: &str = "sip:alice@example.org golden";
@@ -96,6 +100,28 @@ fn encrypted(dir: &Path) {
         ..BoxClass::default()
     }]);
     everything(&spool, dir);
+}
+
+/// Everything that can become of an object while it is there.
+fn fates(dir: &Path) {
+    let spool = opened(dir);
+    let keep = Retention { undelete: Duration::from_secs(3600), ..Retention::default() };
+    spool.set_classes(vec![BoxClass { matches: "*".parse().expect("a pattern"), keep, ..BoxClass::default() }]);
+    let all: [(&str, &[Change]); 7] = [
+        ("seen", &[Change::Mark(Mark::Seen)]),
+        ("saved", &[Change::Mark(Mark::Seen), Change::Mark(Mark::Saved), Change::Urgent(true)]),
+        ("held", &[Change::Hold(Hold::Operator)]),
+        ("legal", &[Change::Hold(Hold::Legal)]),
+        ("deleted", &[Change::Delete]),
+        ("expired", &[Change::Expire]),
+        ("ended", &[Change::Mark(Mark::Seen), Change::Purge]),
+    ];
+    for (name, changes) in all {
+        let object = deposit(&spool, &format!("spool:/bob/{name}"), name.as_bytes(), EnvelopeDraft::default());
+        for change in changes {
+            spool.change(&object, *change, "sip:bob@example.org", now()).expect("a change");
+        }
+    }
 }
 
 fn everything(spool: &Spool, dir: &Path) {

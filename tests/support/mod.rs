@@ -8,6 +8,7 @@ pub(crate) mod apart;
 pub(crate) mod deposit;
 pub(crate) mod disk;
 pub(crate) mod endpoint;
+pub(crate) mod http;
 pub(crate) mod msrp;
 pub(crate) mod phone;
 pub(crate) mod server;

@@ -28,5 +28,6 @@ pub(super) fn open(place: &Place, why: &str, next: &str) -> Result<Spool, Failur
         SpoolError::Locked => Failure::new(why).next(next),
         error => failure(&error),
     })?;
+    spool.set_classes(place.classes()?);
     Ok(spool)
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
-use restante::spool::{Body, Committed};
+use restante::spool::{Body, Committed, Query};
 use sha2::{Digest as _, Sha256};
 
 use super::super::progress::Progress;
@@ -54,7 +54,8 @@ pub(super) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
         }
         let body = store.spool.read(object).map_err(|error| failure(&error))?;
         copy(&target, &path, object, &body, &mut progress).await?;
-        let mut entry = object::json(object.envelope());
+        let standing = store.spool.standing(object).map_err(|error| failure(&error))?;
+        let mut entry = object::json(object.envelope(), standing.word(), &standing);
         entry["path"] = path.to_string().into();
         list += &format!("{entry}\n");
     }
@@ -72,8 +73,8 @@ fn chosen(store: &Store, args: &Args) -> Result<Vec<Committed>, Failure> {
         return args.objects.iter().map(|name| store.one(name)).collect();
     }
     store.is_open()?;
-    let all = store.all(args.mailbox.as_deref())?;
-    let found = all.iter().map(|envelope| store.spool.find_id(&envelope.id).map_err(|error| failure(&error)));
+    let all = store.all(Query { mailbox: args.mailbox.clone(), ..Query::default() })?;
+    let found = all.iter().map(|(envelope, _)| store.spool.find_id(&envelope.id).map_err(|error| failure(&error)));
     found.filter_map(Result::transpose).collect()
 }
 

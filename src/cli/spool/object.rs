@@ -1,18 +1,25 @@
 //! Objects for people and for programs.
 
 use restante::model::{Party, Wrapper};
-use restante::spool::Envelope;
+use restante::spool::{Deed, Envelope, Mark, Standing};
 use serde_json::{Value, json as value};
 
 /// What is known of an object, the most wanted first.
-fn fields(envelope: &Envelope) -> Vec<(&'static str, Value)> {
+fn fields(envelope: &Envelope, state: &str, standing: &Standing) -> Vec<(&'static str, Value)> {
     let file = &envelope.file;
+    let by = |deed: &Option<Deed>| -> Value { deed.as_ref().map(|deed| deed.by.clone()).into() };
     vec![
         ("id", envelope.id.clone().into()),
         ("uri", envelope.uri.to_string().into()),
         ("box", envelope.uri.box_name().into()),
         ("name", envelope.uri.name().into()),
-        ("state", "stored".into()),
+        ("state", state.into()),
+        ("mark", standing.mark.word().into()),
+        ("urgent", standing.urgent.into()),
+        ("held_by", by(&standing.held)),
+        ("legal_hold_by", by(&standing.legal)),
+        ("ended_by", by(&standing.ended)),
+        ("ended", standing.ended.as_ref().map(|deed| deed.at.rfc3339()).into()),
         ("size", envelope.size().into()),
         ("sha256", envelope.sha256().hex().into()),
         ("sha1", envelope.sha1().hex().into()),
@@ -47,29 +54,30 @@ fn wrappers(wrappers: &[Wrapper]) -> Value {
 }
 
 /// One JSON object.
-pub(super) fn json(envelope: &Envelope) -> Value {
-    Value::Object(fields(envelope).into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+pub(super) fn json(envelope: &Envelope, state: &str, standing: &Standing) -> Value {
+    Value::Object(fields(envelope, state, standing).into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 /// One line an object, in columns.
-pub(super) fn table(envelopes: &[Envelope]) -> String {
-    let head = ["ID", "STORED", "SIZE", "TYPE", "FILE", "URI"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = envelopes.iter().map(row).collect();
+pub(super) fn table(objects: &[(Envelope, Standing)]) -> String {
+    let head = ["ID", "STORED", "SIZE", "STATE", "TYPE", "FILE", "URI"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = objects.iter().map(row).collect();
     if rows.is_empty() {
         return String::new();
     }
-    let rows: Vec<&[String; 6]> = [&head].into_iter().chain(&rows).collect();
-    let widths: [usize; 6] =
+    let rows: Vec<&[String; 7]> = [&head].into_iter().chain(&rows).collect();
+    let widths: [usize; 7] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     rows.iter().map(|row| line(row, &widths)).collect()
 }
 
-fn row(envelope: &Envelope) -> [String; 6] {
+fn row((envelope, standing): &(Envelope, Standing)) -> [String; 7] {
     let plain = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), printable);
     [
         envelope.id.clone(),
         envelope.stored.rfc3339(),
         envelope.size().to_string(),
+        state(standing),
         plain(&envelope.file.media_type),
         plain(&envelope.file.name),
         envelope.uri.to_string(),
@@ -77,15 +85,31 @@ fn row(envelope: &Envelope) -> [String; 6] {
 }
 
 /// SIZE is aligned to the right; the last column has no padding.
-fn line(row: &[String; 6], widths: &[usize; 6]) -> String {
-    let [id, stored, size, media_type, file, uri] = row;
-    let [w_id, w_stored, w_size, w_type, w_file, _] = *widths;
-    format!("{id:w_id$}  {stored:w_stored$}  {size:>w_size$}  {media_type:w_type$}  {file:w_file$}  {uri}\n")
+fn line(row: &[String; 7], widths: &[usize; 7]) -> String {
+    let [id, stored, size, state, media_type, file, uri] = row;
+    let [w_id, w_stored, w_size, w_state, w_type, w_file, _] = *widths;
+    format!(
+        "{id:w_id$}  {stored:w_stored$}  {size:>w_size$}  {state:w_state$}  {media_type:w_type$}  {file:w_file$}  {uri}\n"
+    )
+}
+
+/// What has become of an object, in a word or two.
+pub(super) fn state(standing: &Standing) -> String {
+    let mark = standing.mark.word();
+    let mut words = match (standing.word(), standing.mark) {
+        ("stored", _) => mark.to_owned(),
+        (word, Mark::New) => word.to_owned(),
+        (word, _) => format!("{word},{mark}"),
+    };
+    for (is_so, word) in [(standing.urgent, ",urgent"), (standing.legal.is_some(), ",legal")] {
+        words += if is_so { word } else { "" };
+    }
+    words
 }
 
 /// Everything, one field a line; fields that are not there are left out.
-pub(super) fn page(envelope: &Envelope) -> String {
-    let fields = fields(envelope);
+pub(super) fn page(envelope: &Envelope, standing: &Standing) -> String {
+    let fields = fields(envelope, standing.word(), standing);
     let width = fields.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
     let line = |(key, value): &(&str, Value)| match value {
         Value::Null => None,
@@ -115,6 +139,6 @@ fn inscription(wrapper: &Wrapper, width: usize) -> Vec<String> {
 }
 
 /// Names come from peers: control characters would let them write anywhere on the terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -54,7 +54,8 @@ pub(super) fn run(place: &Place, voice: Voice) -> Result<(), Failure> {
 }
 
 const fn is_damage(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::EnvelopeDamaged | Verdict::BodyMissing | Verdict::BodyTorn)
+    use Verdict::{BodyMissing, BodyTorn, EnvelopeDamaged, EnvelopeMissing};
+    matches!(verdict, EnvelopeDamaged | EnvelopeMissing | BodyMissing | BodyTorn)
 }
 
 /// What is worth telling of an id: all but whole objects, and files that wait for their senders.
@@ -63,6 +64,7 @@ const fn words(verdict: Verdict) -> Option<&'static str> {
         Verdict::Newer => "written by a later release, and left alone",
         Verdict::Bury => "deleted; the deletion is finished now",
         Verdict::EnvelopeDamaged => "damaged: the envelope does not pass its checksum",
+        Verdict::EnvelopeMissing => "damaged: the envelope is missing",
         Verdict::BodyMissing => "damaged: the body is missing",
         Verdict::BodyTorn => "damaged: the body has another length than its envelope says",
         Verdict::Orphan => "a body without an envelope; set aside",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use restante::io::files::HostFiles;
 use restante::io::remote;
 use restante::model::ObjectUri;
-use restante::spool::{Committed, Envelope, Files, NoFiles, Query, Spool, SpoolError};
+use restante::spool::{Committed, Envelope, Files, NoFiles, Query, Spool, SpoolError, Standing};
 
 use super::super::settings::Place;
 use super::super::voice::Failure;
@@ -42,13 +42,12 @@ impl Store {
         Ok(Self { spool })
     }
 
-    /// Every object, oldest first.
-    pub(super) fn all(&self, mailbox: Option<&str>) -> Result<Vec<Envelope>, Failure> {
-        let mut query = Query { mailbox: mailbox.map(str::to_owned), ..Query::default() };
+    /// Every object that fits a query, oldest first, and what has become of it.
+    pub(super) fn all(&self, mut query: Query) -> Result<Vec<(Envelope, Standing)>, Failure> {
         let mut all = Vec::new();
         loop {
-            let page = self.spool.list(&query).map_err(|error| failure(&error))?;
-            let Some(last) = page.last() else { return Ok(all) };
+            let page = self.spool.listing(&query).map_err(|error| failure(&error))?;
+            let Some((last, _)) = page.last() else { return Ok(all) };
             query.cursor = Some(last.id.clone());
             all.extend(page);
         }
@@ -101,6 +100,7 @@ pub(super) fn failure(error: &SpoolError) -> Failure {
     match error {
         SpoolError::Corrupt { .. } => failure.next("`restante spool verify` checks everything"),
         SpoolError::KeyMissing { .. } => failure.next(KEYS_WANTED),
+        SpoolError::Held { .. } => failure.next("`restante spool release` does, `--legal` if it is a legal hold"),
         _ => failure,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use restante::spool::{Check, Damage, SpoolError, damaged_records};
+use restante::spool::{Check, Damage, Query, SpoolError, damaged_records};
 use serde_json::json;
 
 use super::super::progress::Progress;
@@ -21,7 +21,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
     let store = Store::open(&args.place)?;
     let sizes: BTreeMap<String, u64> =
-        store.all(None)?.into_iter().map(|envelope| (envelope.id.clone(), envelope.size())).collect();
+        store.all(Query::default())?.into_iter().map(|(envelope, _)| (envelope.id.clone(), envelope.size())).collect();
     let ids = ids(&store, args)?;
     let total = ids.iter().filter_map(|id| sizes.get(id)).sum();
     let mut progress = Progress::new(voice, "verify", total);

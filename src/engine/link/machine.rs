@@ -90,7 +90,7 @@ impl Link {
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox<Output>) {
         match input {
             Input::Octets(octets) => self.drive(now, msrp::Input::Octets(octets), out),
-            Input::Heard => self.inbound.values_mut().for_each(|inbound| inbound.last_octet = now.instant),
+            Input::Heard => self.heard(now),
             Input::Sent(octets) => self.drive(now, msrp::Input::Sent(octets), out),
             Input::Closed => self.close(now, out),
             Input::Timeout => self.timeout(now, out),
@@ -367,7 +367,15 @@ impl Link {
         self.drive(now, msrp::Input::Reject { message, status: StatusCode::STOP_SENDING }, out);
     }
 
+    /// No sender is to blame for a silence so far.
+    fn heard(&mut self, now: Now) {
+        self.inbound.values_mut().for_each(|inbound| inbound.last_octet = now.instant);
+    }
+
     fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
+        if self.connection.waits_for_owner() {
+            self.heard(now); // nothing was read of them: our disk or bucket takes its time
+        }
         let late: Vec<InboundKey> = self
             .inbound
             .iter()

@@ -47,6 +47,7 @@ pub(super) async fn content(
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     let object = find(&api, &id)?;
+    on_disk(|| api.spool.may_leave(&object))?;
     let envelope = object.envelope();
     let etag = format!("\"{}\"", envelope.sha256().hex());
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,7 +22,7 @@ use crate::io::stream::on_disk;
 use crate::io::transfers::{About, By, Direction};
 use crate::model::limits::HTTP_REFUSED_OCTETS;
 use crate::model::{Digest, DigestAlgorithm, FileInfo, ObjectUri};
-use crate::spool::{Committed, EnvelopeDraft, Stage, StagePlan};
+use crate::spool::{Committed, EnvelopeDraft, Stage, StagePlan, Standing};
 
 /// RFC 9530: what the octets hash to, for one message and for the file; without content codings they are the same.
 const DIGESTS: [HeaderName; 2] = [HeaderName::from_static("content-digest"), HeaderName::from_static("repr-digest")];
@@ -63,22 +63,30 @@ pub(super) async fn deposit(
     body: Body,
 ) -> Result<Response, Fault> {
     let _work = api.uploads.token();
-    let (stage, expected) = match begin(&api, &destination, &headers) {
-        Ok(begun) => begun,
-        Err(fault) => {
-            let waits = headers.get(header::EXPECT).is_some();
-            if !waits {
-                let _ = tokio::time::timeout(REFUSED_PATIENCE, read_away(body)).await;
-            }
-            return Err(fault);
-        }
+    let mut pieces = body.into_data_stream();
+    let begun = begin(&api, &destination, &headers);
+    // Whoever waits for leave to send (RFC 9110 §10.1.1) would take our reading for it.
+    let waits = begun.is_err() && headers.contains_key(header::EXPECT);
+    let received = match begun {
+        Ok((stage, expected)) => receive(&api, &lease, stage, expected, &mut pieces).await,
+        Err(fault) => Err(fault),
     };
-    let (stage, octets) = receive(&api, &lease, stage, &expected, body).await?;
-    let object = publish(&api, stage, octets, expected).await?;
+    if received.is_err() && !waits {
+        let _ = tokio::time::timeout(REFUSED_PATIENCE, read_away(&mut pieces)).await;
+    }
+    let object = publish(&api, received?).await?;
     let envelope = object.envelope();
-    tracing::info!(object = %envelope.id, uri = %envelope.uri, octets, "committed, by HTTP");
+    tracing::info!(object = %envelope.id, uri = %envelope.uri, octets = envelope.size(), "committed, by HTTP");
     let location = format!("/api/v1/objects/{}", envelope.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(Object::from(envelope))).into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(Object::new(envelope, &Standing::default())))
+        .into_response())
+}
+
+/// A body that has come to its end.
+struct Received {
+    stage: Stage,
+    octets: u64,
+    expected: FileInfo,
 }
 
 /// A stage with room for what is declared: whatever can be refused is, before an octet is read.
@@ -132,9 +140,9 @@ async fn receive(
     api: &Api,
     lease: &Lease,
     mut stage: Stage,
-    expected: &FileInfo,
-    body: Body,
-) -> Result<(Stage, u64), Fault> {
+    expected: FileInfo,
+    pieces: &mut BodyDataStream,
+) -> Result<Received, Fault> {
     let about = About {
         direction: Direction::In,
         by: By::Http,
@@ -144,14 +152,13 @@ async fn receive(
         message_id: None,
     };
     let transfer = api.transfers.begin(about, 0, api.clock.now());
-    let mut pieces = body.into_data_stream();
     let mut octets = 0;
     loop {
         let piece: Option<Result<Bytes, axum::Error>> = tokio::select! {
             piece = pieces.next() => piece,
             () = api.stop.cancelled() => return Err(Fault::unavailable("the server has stopped")),
         };
-        let Some(piece) = piece else { return Ok((stage, octets)) };
+        let Some(piece) = piece else { return Ok(Received { stage, octets, expected }) };
         let piece = piece.map_err(|error| {
             tracing::warn!(object = stage.id(), octets, %error, "an upload was cut: nothing of it is kept");
             Fault::new(StatusCode::BAD_REQUEST, "incomplete", format!("the body ends after {octets} octets: {error}"))
@@ -168,7 +175,8 @@ async fn receive(
 }
 
 /// Commits it. From here on it goes on to its end, whether somebody still listens or not.
-async fn publish(api: &Api, stage: Stage, octets: u64, expected: FileInfo) -> Result<Committed, Fault> {
+async fn publish(api: &Api, received: Received) -> Result<Committed, Fault> {
+    let Received { stage, octets, expected } = received;
     let (spool, clock, observer, work) = (api.spool.clone(), api.clock, api.committed.clone(), api.uploads.token());
     let commit = tokio::task::spawn_blocking(move || {
         let sealed = stage.seal(octets, &expected)?;
@@ -186,8 +194,8 @@ async fn publish(api: &Api, stage: Stage, octets: u64, expected: FileInfo) -> Re
 }
 
 /// Reads a little of what was refused: whoever is still writing would not see the answer otherwise.
-async fn read_away(body: Body) {
-    let (mut pieces, mut octets) = (body.into_data_stream(), 0);
+async fn read_away(pieces: &mut BodyDataStream) {
+    let mut octets = 0;
     while let Some(Ok(piece)) = pieces.next().await {
         octets += piece.len();
         if octets > HTTP_REFUSED_OCTETS {

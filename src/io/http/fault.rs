@@ -79,6 +79,7 @@ impl From<SpoolError> for Fault {
         let reason = error.to_string();
         match error {
             SpoolError::Gone { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", reason),
+            SpoolError::Held { .. } => Self::new(StatusCode::CONFLICT, "held", reason),
             SpoolError::Corrupt { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", reason),
             SpoolError::Newer { .. } | SpoolError::KeyMissing { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "closed", reason)
@@ -92,7 +93,7 @@ impl From<StageError> for Fault {
     fn from(error: StageError) -> Self {
         let reason = error.to_string();
         match error {
-            StageError::Exists(_) => Self::exists(reason),
+            StageError::Exists(_) | StageError::Held(_) => Self::exists(reason),
             StageError::Full { .. } => Self::no_room(reason),
             StageError::Quota(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "quota", reason),
             StageError::Spool(error) => error.into(),
@@ -117,7 +118,7 @@ impl From<CommitError> for Fault {
     fn from(error: CommitError) -> Self {
         let reason = error.to_string();
         match error {
-            CommitError::Exists(_) => Self::exists(reason),
+            CommitError::Exists(_) | CommitError::Held(_) => Self::exists(reason),
             CommitError::EnvelopeTooLarge { .. } => Self::bad(reason),
             CommitError::Full => Self::no_room(reason),
             CommitError::Spool(error) => error.into(),

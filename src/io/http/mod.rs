@@ -2,19 +2,22 @@
 //!
 //! A 201 stands at the top of the ack ladder: it is sent when the file is committed. Octets pass through in pieces that
 //! hyper bounds; a body is read no faster than the disk takes it. Every refusal has one shape, [`fault::Fault`].
+//! Events are read from their log at each reader's own pace: one that is slow holds nobody up.
 //! What it does not do: it forwards nothing, and it knows nobody but who has the token.
 
 mod api;
 mod ask;
+mod change;
 mod content;
 mod deposit;
+mod events;
 pub(super) mod fault;
 mod object;
 mod page;
 mod transfers;
 pub(super) mod visitor;
 
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use utoipa::OpenApi;
 
 pub(super) use self::api::Api;
@@ -23,13 +26,26 @@ pub(super) use self::api::Api;
 pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     vec![
         ("/api/v1/objects", get(object::list).post(deposit::deposit)),
-        ("/api/v1/objects/{id}", get(object::show)),
+        ("/api/v1/objects/{id}", get(object::show).delete(change::delete)),
+        ("/api/v1/objects/{id}/hold", post(change::hold)),
+        ("/api/v1/objects/{id}/release", post(change::release)),
         ("/api/v1/objects/{id}/content", get(content::content)),
         ("/api/v1/transfers", get(transfers::list)),
+        ("/api/v1/events", get(events::events)),
     ]
 }
 
 /// What is said of them (OpenAPI 3.1).
 #[derive(OpenApi)]
-#[openapi(paths(object::list, deposit::deposit, object::show, content::content, transfers::list))]
+#[openapi(paths(
+    object::list,
+    deposit::deposit,
+    object::show,
+    change::delete,
+    change::hold,
+    change::release,
+    content::content,
+    transfers::list,
+    events::events
+))]
 pub(super) struct Document;

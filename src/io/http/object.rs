@@ -10,7 +10,7 @@ use super::ask::{Asked, Named};
 use super::fault::Fault;
 use super::page::{Page, limit};
 use crate::io::stream::on_disk;
-use crate::spool::{Committed, Envelope, Query};
+use crate::spool::{Committed, Envelope, Fate, Filter, Query, Standing};
 
 /// What is known of an object.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,16 +53,44 @@ pub(super) struct Object {
 pub(super) enum ObjectState {
     /// It is committed, and waits.
     Stored,
+    /// The same, and an operator keeps it from delivery and from its end.
+    Held,
+    /// It was deleted, and can still be brought back.
+    Deleted,
+    /// Its time is over, and its octets will go.
+    Expired,
 }
 
-impl From<&Envelope> for Object {
-    fn from(envelope: &Envelope) -> Self {
+impl From<&Standing> for ObjectState {
+    fn from(standing: &Standing) -> Self {
+        match standing.fate {
+            Fate::Stored if standing.held.is_some() => Self::Held,
+            Fate::Stored => Self::Stored,
+            Fate::Deleted => Self::Deleted,
+            Fate::Expired => Self::Expired,
+        }
+    }
+}
+
+impl From<ObjectState> for Filter {
+    fn from(state: ObjectState) -> Self {
+        match state {
+            ObjectState::Stored => Self::Stored,
+            ObjectState::Held => Self::Held,
+            ObjectState::Deleted => Self::Deleted,
+            ObjectState::Expired => Self::Expired,
+        }
+    }
+}
+
+impl Object {
+    pub(super) fn new(envelope: &Envelope, standing: &Standing) -> Self {
         Self {
             id: envelope.id.clone(),
             uri: envelope.uri.to_string(),
             mailbox: envelope.uri.box_name().to_owned(),
             name: envelope.uri.name().unwrap_or_default().to_owned(),
-            state: ObjectState::Stored,
+            state: standing.into(),
             size: envelope.size(),
             sha256: envelope.sha256().hex(),
             sha1: envelope.sha1().hex(),
@@ -84,7 +112,7 @@ pub(super) struct Wanted {
     #[serde(rename = "box")]
     #[param(rename = "box")]
     mailbox: Option<String>,
-    /// Only those in this state.
+    /// Only those in this state; without it those that are stored or held.
     #[param(inline)]
     state: Option<ObjectState>,
     /// `next_cursor` of the page before.
@@ -102,12 +130,11 @@ pub(super) struct Wanted {
 ))]
 pub(super) async fn list(State(api): State<Api>, Asked(wanted): Asked<Wanted>) -> Result<Json<Page<Object>>, Fault> {
     let limit = limit(wanted.limit)?;
-    match wanted.state {
-        None | Some(ObjectState::Stored) => {}
-    }
-    let query = Query { mailbox: wanted.mailbox, cursor: wanted.cursor, limit: Some(limit + 1) };
-    let envelopes = on_disk(|| api.spool.list(&query))?;
-    Ok(Json(Page::new(envelopes.iter().map(Object::from).collect(), limit, |object| object.id.clone())))
+    let state = wanted.state.map(Filter::from);
+    let query = Query { mailbox: wanted.mailbox, state, cursor: wanted.cursor, limit: Some(limit + 1) };
+    let listed = on_disk(|| api.spool.listing(&query))?;
+    let objects = listed.iter().map(|(envelope, standing)| Object::new(envelope, standing)).collect();
+    Ok(Json(Page::new(objects, limit, |object| object.id.clone())))
 }
 
 /// One object.
@@ -117,7 +144,9 @@ pub(super) async fn list(State(api): State<Api>, Asked(wanted): Asked<Wanted>) -
     (status = "5XX", description = "Why not", body = Fault),
 ))]
 pub(super) async fn show(State(api): State<Api>, Named(id): Named) -> Result<Json<Object>, Fault> {
-    Ok(Json(Object::from(find(&api, &id)?.envelope())))
+    let object = find(&api, &id)?;
+    let standing = on_disk(|| api.spool.standing(&object))?;
+    Ok(Json(Object::new(object.envelope(), &standing)))
 }
 
 pub(super) fn find(api: &Api, id: &str) -> Result<Committed, Fault> {

@@ -4,7 +4,10 @@ use super::{Attribute, Need, Package, Shape, Slot, Word, inert, last, may, must,
 
 /// RFC 5707 §9.6: what may run in a dialog.
 const STEPS: &[Slot] = &[
-    some(Need::Never, &["play", "record", "ft:receive", "ft:send", "collect", "dtmf", "group", "send"]),
+    some(
+        Need::Never,
+        &["play", "record", "ft:receive", "ft:send", "transfer", "fileop", "collect", "dtmf", "group", "send"],
+    ),
     last(&["exit", "disconnect"]),
 ];
 /// RFC 5707 §16.3.2 `sendType`: what stands in `<playexit>` and its like.
@@ -98,7 +101,7 @@ pub const INNER_SEND: Word = Word {
         must(
             "target",
             Shape::InnerName,
-            "play, record, receive, send, dtmf or collect, with .ID if there are several; group; anything else is the client",
+            "play, record, receive, send, transfer, dtmf or collect, with .ID if there are several; group; anything else is the client",
         ),
         NAMELIST,
     ],
@@ -210,7 +213,7 @@ pub const MEDIA: Word = Word {
     content: &[some(Need::Always, &["audio", "video"])],
 };
 
-const fn ending(name: &'static str, rule: &'static str, package: Package, meaning: &'static str) -> Word {
+pub(super) const fn ending(name: &'static str, rule: &'static str, package: Package, meaning: &'static str) -> Word {
     Word { name, package, rule, meaning, attributes: &[], filled: Need::Strict, content: DEEDS }
 }
 
@@ -226,7 +229,11 @@ pub const RECORD: Word = Word {
     meaning: "Receives one file into the spool. It completes when the file is committed.",
     attributes: &[
         ID,
-        may("append", Shape::Flag, "true is not supported: a committed object never changes"),
+        may(
+            "append",
+            Shape::Flag,
+            "true is not supported: a committed object never changes; <fileop> can put one behind another",
+        ),
         may("dest", Shape::Place, "where the file goes; a box has a new name made"),
         may("audiodest", Shape::Place, "where it goes if its type is audio/..."),
         may("videodest", Shape::Place, "where it goes if its type is video/..."),
@@ -341,7 +348,7 @@ pub const GROUP: Word = Word {
     ],
     filled: Need::Never,
     content: &[
-        some(Need::Always, &["play", "record", "ft:receive", "ft:send", "collect", "dtmf"]),
+        some(Need::Always, &["play", "record", "ft:receive", "ft:send", "transfer", "fileop", "collect", "dtmf"]),
         one(&["groupexit"]),
     ],
 };

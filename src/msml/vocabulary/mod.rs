@@ -3,6 +3,7 @@
 mod elements;
 mod files;
 mod outcomes;
+mod transfer;
 mod unspoken;
 
 pub use elements::*;
@@ -12,6 +13,9 @@ pub use files::{
     FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE, FT_RECEIVEEXIT, FT_SEND, FT_SENDEXIT,
 };
 pub use outcomes::{NOTICES, OUTCOMES, Outcome, VARIABLES, Variable, is_outcome, is_variable};
+pub use transfer::{
+    CONTENT, FILEOBJ, FILEOP, MESSAGEOBJ, TRANSFER, TRANSFEREXIT, TRANSFEROBJDONE, TRANSFEROBJSTART, TRANSFERSTART,
+};
 pub use unspoken::UNSPOKEN;
 
 pub use super::shape::Shape;
@@ -41,6 +45,8 @@ pub enum Package {
     Audit,
     /// Ours
     File,
+    /// Not of the RFC: the elements by which the commercial server moves files.
+    Transfer,
 }
 
 impl Package {
@@ -57,6 +63,7 @@ impl Package {
             Self::FaxDetection => "MSML Dialog Fax Detection",
             Self::Fax => "MSML Dialog Fax Send/Receive",
             Self::Audit => "MSML Audit",
+            Self::Transfer => "file transfer",
             Self::File => "Restante's package for files",
         }
     }
@@ -200,6 +207,15 @@ pub const WORDS: &[&Word] = &[
     &FT_LIST,
     &FT_DELETE,
     &FT_MARK,
+    &TRANSFER,
+    &FILEOBJ,
+    &MESSAGEOBJ,
+    &CONTENT,
+    &TRANSFERSTART,
+    &TRANSFEROBJSTART,
+    &TRANSFEROBJDONE,
+    &TRANSFEREXIT,
+    &FILEOP,
     &FT_RECEIVE,
     &FT_SEND,
     &FT_OBJ,

@@ -40,6 +40,12 @@ pub const VARIABLES: &[Variable] = &[
     variable("play.end", "how the play ended: see below, or the event that ended it"),
     variable("play.amt", "how long the transfers took, in ms"),
     variable("dtmf.end", "the event that ended the collector, or dtmf.noinput; collect.end is the same"),
+    variable(
+        "transfer.end",
+        "how the transfer or fileop ended: transfer.complete or transfer.failed; ft.result says why",
+    ),
+    variable("transfer.duration", "how long it took, in ms"),
+    variable("transfer.objid", "objid of the file that begins or is through"),
     variable("ft.uri", "the URI of the object"),
     variable("ft.name", "the file's own name"),
     variable("ft.type", "its MIME type"),
@@ -64,7 +70,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("moml.error.description", "and the failure in words"),
 ];
 
-/// Values of `record.end`, `play.end`, `dtmf.end` and `ft.result`, besides the events that a script or client has sent.
+/// Values of `record.end`, `play.end`, `transfer.end`, `dtmf.end` and `ft.result`, besides the events that a script or client has sent.
 pub const OUTCOMES: &[Outcome] = &[
     outcome("record.complete", "the file is committed"),
     outcome("record.complete.maxlength", "maxtime was over; what had come is kept for a resume"),
@@ -73,8 +79,6 @@ pub const OUTCOMES: &[Outcome] = &[
     outcome("record.failed.hashmismatch", "the octets do not have the digest that was declared"),
     outcome("record.failed.sizemismatch", "the file does not have the size that was declared"),
     outcome("record.failed.toolarge", "it is larger than msrp.max_size"),
-    outcome("record.failed.nodigest", "its sender declares no digest, and one is required"),
-    outcome("record.failed.rest", "it is the rest of a file, and a resume is not wanted"),
     outcome("record.failed.quota", "the box may not hold more"),
     outcome("record.failed.badtype", "its type is not the declared one, not accepted, or has no destination"),
     outcome("record.failed.aborted", "the sender broke off"),
@@ -99,6 +103,8 @@ pub const OUTCOMES: &[Outcome] = &[
     outcome("play.failed.disconnected", "the connection was lost"),
     outcome("play.failed.terminated", "it was terminated"),
     outcome("dtmf.noinput", "fdt was over for the last time"),
+    outcome("transfer.complete", "every file has arrived"),
+    outcome("transfer.failed", "a file has not, or the transfer was stopped"),
     outcome("ft.success", "the file is committed, or the peer has it"),
     outcome("ft.partial", "some of the files to send are through; ft.status says why not all"),
     outcome("ft.hashmismatch", "the octets do not have the digest that was declared, or that the script wants"),

@@ -1,0 +1,79 @@
+//! The event log beside the engine: notes go in without waiting, and readers hear when there is something new.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{mpsc, watch};
+
+use super::clock::Clock;
+use crate::model::limits::EVENT_NOTES;
+use crate::spool::{EventLog, EventNote};
+
+/// Notes that are written in one transaction at most.
+const BATCH: usize = 1024;
+
+/// Where notes are given in. The engine waits for nothing here.
+#[derive(Clone)]
+pub(super) struct Notebook {
+    log: Arc<EventLog>,
+    notes: mpsc::Sender<EventNote>,
+    missed: Arc<AtomicBool>,
+}
+
+impl Notebook {
+    /// Takes a note. Of one too many the log says that it is missing.
+    pub(super) fn take(&self, note: EventNote) {
+        if let Err(error) = self.notes.try_send(note)
+            && !self.missed.swap(true, Ordering::Relaxed)
+        {
+            tracing::error!(%error, "an event is not in the event log");
+        }
+    }
+
+    /// What it is a notebook of.
+    pub(super) fn log(&self) -> Arc<EventLog> {
+        Arc::clone(&self.log)
+    }
+}
+
+/// Who writes the notes down.
+pub(super) struct Writer {
+    log: Arc<EventLog>,
+    clock: Clock,
+    notes: mpsc::Receiver<EventNote>,
+    missed: Arc<AtomicBool>,
+    newest: watch::Sender<u64>,
+}
+
+/// A log, its notebook, and what tells of the last cursor.
+pub(super) fn open(log: Arc<EventLog>, clock: Clock) -> (Notebook, Writer, watch::Receiver<u64>) {
+    let (sender, notes) = mpsc::channel(EVENT_NOTES);
+    let (newest, told) = watch::channel(log.newest());
+    let missed = Arc::new(AtomicBool::new(false));
+    let notebook = Notebook { log: Arc::clone(&log), notes: sender, missed: Arc::clone(&missed) };
+    (notebook, Writer { log, clock, notes, missed, newest }, told)
+}
+
+impl Writer {
+    /// Blocks until the last notebook is gone and everything in it is written.
+    pub(super) fn run(mut self) {
+        let mut batch = Vec::new();
+        while let Some(note) = self.notes.blocking_recv() {
+            batch.push(note);
+            while batch.len() < BATCH
+                && let Ok(note) = self.notes.try_recv()
+            {
+                batch.push(note);
+            }
+            if self.missed.swap(false, Ordering::Relaxed) {
+                batch.push(EventNote::Missed);
+            }
+            if let Err(error) = self.log.note(&batch, self.clock.now()) {
+                tracing::error!(%error, notes = batch.len(), "events are not in the event log");
+                self.missed.store(true, Ordering::Relaxed);
+            }
+            batch.clear();
+            self.newest.send_replace(self.log.newest());
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What has become of an object is changed: an operator holds it, releases it, or deletes it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::api::Api;
+use super::ask::{Asked, Named};
+use super::fault::Fault;
+use super::object::{Object, find};
+use crate::io::stream::on_disk;
+use crate::spool::{Change, Hold, Standing};
+
+/// Which hold is meant, and whose wish it is.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Holding {
+    /// The legal one: the object is delivered as ever, and neither ended nor replaced.
+    #[serde(default)]
+    legal: bool,
+    /// Who wants it, for the record; `http` if nothing is said.
+    by: Option<String>,
+}
+
+/// Whose wish a deletion is.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Deleting {
+    /// Who wants it, for the record; `http` if nothing is said.
+    by: Option<String>,
+}
+
+impl Holding {
+    const fn hold(&self) -> Hold {
+        if self.legal { Hold::Legal } else { Hold::Operator }
+    }
+}
+
+/// Keeps an object from delivery, expiry, deletion and replacement.
+#[utoipa::path(post, path = "/api/v1/objects/{id}/hold", params(("id" = String, Path, description = "Its id"), Holding),
+responses(
+    (status = 200, description = "The object", body = Object),
+    (status = "4XX", description = "Why not", body = Fault),
+    (status = "5XX", description = "Why not", body = Fault),
+))]
+pub(super) async fn hold(
+    State(api): State<Api>,
+    Named(id): Named,
+    Asked(wanted): Asked<Holding>,
+) -> Result<Json<Object>, Fault> {
+    change(&api, &id, Change::Hold(wanted.hold()), wanted.by).map(Json)
+}
+
+/// Takes a hold back.
+#[utoipa::path(post, path = "/api/v1/objects/{id}/release", params(("id" = String, Path, description = "Its id"), Holding),
+responses(
+    (status = 200, description = "The object", body = Object),
+    (status = "4XX", description = "Why not", body = Fault),
+    (status = "5XX", description = "Why not", body = Fault),
+))]
+pub(super) async fn release(
+    State(api): State<Api>,
+    Named(id): Named,
+    Asked(wanted): Asked<Holding>,
+) -> Result<Json<Object>, Fault> {
+    change(&api, &id, Change::Release(wanted.hold()), wanted.by).map(Json)
+}
+
+/// Deletes an object. `undelete` of the `[[boxes]]` of its box says how long that can be taken back.
+#[utoipa::path(delete, path = "/api/v1/objects/{id}", params(("id" = String, Path, description = "Its id"), Deleting),
+responses(
+    (status = 204, description = "It is deleted"),
+    (status = 409, description = "held: somebody holds it", body = Fault),
+    (status = "4XX", description = "Why not", body = Fault),
+    (status = "5XX", description = "Why not", body = Fault),
+))]
+pub(super) async fn delete(
+    State(api): State<Api>,
+    Named(id): Named,
+    Asked(wanted): Asked<Deleting>,
+) -> Result<StatusCode, Fault> {
+    change(&api, &id, Change::Delete, wanted.by).map(|_| StatusCode::NO_CONTENT)
+}
+
+fn change(api: &Api, id: &str, change: Change, by: Option<String>) -> Result<Object, Fault> {
+    let object = find(api, id)?;
+    let by = by.as_deref().unwrap_or("http");
+    let standing: Standing = on_disk(|| api.spool.change(&object, change, by, api.clock.now()))?;
+    Ok(Object::new(object.envelope(), &standing))
+}
