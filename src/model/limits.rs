@@ -273,6 +273,10 @@ pub const SPENT_STREAM_KEPT: Duration = Duration::from_secs(2);
 /// Stages alive or waiting to be resumed; each is two small files and about 1 KiB of memory.
 pub const STAGES: usize = 20_000;
 
+/// Commits of which is remembered what they came of, so that a sender that repeats its message is told of the object that it
+/// has become: senders repeat within minutes. About 200 octets each.
+pub const REMEMBERED_COMMITS: usize = 10_000;
+
 /// A stage nobody has come back for in this much uptime is removed: phones retry within minutes, people within a day.
 pub const STAGE_KEPT: Duration = Duration::from_secs(24 * 3600);
 
