@@ -196,6 +196,9 @@ pub const MSML_ELEMENTS: usize = 4096;
 /// Attributes of one MSML element.
 pub const MSML_ATTRIBUTES: usize = 64;
 
+/// Attributes of all elements of one MSML document together: each costs more than the few octets that it takes to write it.
+pub const MSML_ATTRIBUTES_IN_ALL: usize = 8192;
+
 /// XML namespace declarations in force at one place of an MSML document: real ones have two, and each name looks through all.
 pub const MSML_NAMESPACES: usize = 32;
 
