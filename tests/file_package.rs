@@ -462,7 +462,7 @@ fn every_way_in_which_a_file_does_not_get_through_has_its_result() {
         (SendFailure::Report(StatusCode::FORBIDDEN), "ft.rejected.403", "403"),
         (SendFailure::Timeout, "ft.timeout.idle", "undefined"),
         (SendFailure::ConnectionLost, "ft.disconnected", "undefined"),
-        (SendFailure::Source, "ft.storage", "undefined"),
+        (SendFailure::Source, "ft.storage", "434"),
         (SendFailure::Aborted, "ft.aborted.local", "undefined"),
     ] {
         let mut scene = Scene::new();

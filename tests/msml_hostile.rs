@@ -44,6 +44,8 @@ fn depth_size_and_counts_are_bounded() {
     assert!(refusal(wide.as_bytes()).contains("4096 elements"));
     let attributes: String = (0..20_000).map(|n| format!(" a{n}=''")).collect();
     assert!(refusal(format!("<msml{attributes}/>").as_bytes()).contains("64 attributes"));
+    let all = format!("<msml version=\"1.1\">{}</msml>", "<a b='' c='' d=''/>".repeat(3000));
+    assert!(refusal(all.as_bytes()).contains("8192 attributes"));
     let namespaces: String = (0..40).map(|n| format!(" xmlns:n{n}='urn:example:n'")).collect();
     assert!(refusal(format!("<msml{namespaces}/>").as_bytes()).contains("32 namespaces"));
     assert!(refusal(&vec![b' '; 100 * 1024 * 1024]).contains("262144 octets"));

@@ -110,7 +110,8 @@ fn a_play_that_takes_longer_than_it_may_is_broken_off() {
     phone.start(&play(&uri, "maxtime=\"300ms\""));
     let chunk = phone.chunk(); // and never an answer
     assert!(!chunk.body.is_empty());
-    assert_eq!(phone.end().value("play.end"), "play.complete.maxtime");
+    let exit = phone.end();
+    assert_eq!((exit.value("play.end"), exit.value("ft.result")), ("play.complete.maxtime", "ft.timeout.max"));
 }
 
 // PL-7 PL-8 PL-9
@@ -131,6 +132,24 @@ fn files_go_one_after_the_other_each_with_its_type_and_one_that_is_missing_is_43
     assert_eq!(phone.end().value("play.end"), "play.complete");
     phone.start(&play("spool:/bob/nothing", ""));
     is_failure(&phone.end(), "430", ("play.end", "play.failed.notfound"));
+}
+
+// PL-8 RC-1
+#[test]
+fn a_file_that_is_there_and_cannot_be_opened_is_434() {
+    let (house, uri) = stocked();
+    let id = json(house.dir.path(), &["spool", "list", "--json"])[0]["id"].as_str().expect("an id").to_owned();
+    let body = walk(&house.dir.path().join("spool/data"), &id);
+    std::fs::remove_file(body).expect("the body goes");
+    let mut phone = Phone::listening(&house, "s1");
+    phone.start(&play(&uri, ""));
+    is_failure(&phone.end(), "434", ("play.end", "play.failed.storage"));
+}
+
+fn walk(dir: &std::path::Path, id: &str) -> std::path::PathBuf {
+    let found = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let mut found = found.map(|path| path.join(id)).filter(|path| path.exists());
+    found.next().expect("the body of the object")
 }
 
 // PL-15
@@ -213,7 +232,8 @@ fn a_record_that_takes_longer_than_maxtime_ends_with_maxlength() {
     let (tid, frame) = phone.message("m1", 10).frame(0, b"hello", b'+');
     phone.stream.write(&frame).expect("a write");
     assert_eq!(phone.answer(&tid).status(), 200);
-    assert_eq!(phone.end().value("record.end"), "record.complete.maxlength");
+    let exit = phone.end();
+    assert_eq!((exit.value("record.end"), exit.value("ft.result")), ("record.complete.maxlength", "ft.timeout.max"));
 }
 
 // RE-2 RE-16 RE-17 RE-18 OT-1

@@ -405,7 +405,9 @@ impl Broken {
             SendFailure::ConnectionLost | SendFailure::Unbound | SendFailure::TooManySessions => {
                 plain("disconnected", "ft.disconnected")
             }
-            SendFailure::Source => plain("storage", "ft.storage"),
+            SendFailure::Source => {
+                plain("storage", "ft.storage").failing((434, "the file can't be read".to_owned())) // checklist 13
+            }
             SendFailure::Aborted => plain("terminated", "ft.aborted.local"),
         };
         Self { octets, reported, ..broken }

@@ -199,6 +199,9 @@ pub const MSML_ELEMENTS: usize = 4096;
 /// Attributes of one MSML element.
 pub const MSML_ATTRIBUTES: usize = 64;
 
+/// Attributes of all elements of one MSML document together: each costs more than the few octets that it takes to write it.
+pub const MSML_ATTRIBUTES_IN_ALL: usize = 8192;
+
 /// XML namespace declarations in force at one place of an MSML document: real ones have two, and each name looks through all.
 pub const MSML_NAMESPACES: usize = 32;
 
@@ -275,6 +278,10 @@ pub const SPENT_STREAM_KEPT: Duration = Duration::from_secs(2);
 
 /// Stages alive or waiting to be resumed; each is two small files and about 1 KiB of memory.
 pub const STAGES: usize = 20_000;
+
+/// Commits of which is remembered what they came of, so that a sender that repeats its message is told of the object that it
+/// has become: senders repeat within minutes. About 200 octets each.
+pub const REMEMBERED_COMMITS: usize = 10_000;
 
 /// A stage nobody has come back for in this much uptime is removed: phones retry within minutes, people within a day.
 pub const STAGE_KEPT: Duration = Duration::from_secs(24 * 3600);

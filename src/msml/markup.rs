@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::model::limits::MSML_ATTRIBUTES;
+
 /// XML 1.0 §2.2: `Char`.
 pub(super) const fn is_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
@@ -31,7 +33,8 @@ const fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
-/// Puts into `found` the `name="value"` pairs that follow an element's name, values still escaped (XML 1.0 §3.1).
+/// Puts into `found` the `name="value"` pairs that follow an element's name, values still escaped (XML 1.0 §3.1), and
+/// looks no further than one past what an element may have.
 ///
 /// # Errors
 /// What is wrong, as a sentence without a place.
@@ -40,7 +43,7 @@ pub(super) fn attributes<'a>(text: &'a str, found: &mut Vec<(&'a str, &'a str)>)
     let mut rest = text;
     loop {
         let next = rest.trim_start_matches(is_space);
-        if next.is_empty() {
+        if next.is_empty() || found.len() > MSML_ATTRIBUTES {
             return Ok(());
         }
         if next.len() == rest.len() {

@@ -48,6 +48,14 @@ fn said(notice: Option<Notice>) -> Reaction {
 /// `ft.result` of what `maxtime` has ended.
 const TIMEOUT: &str = "ft.timeout.max";
 
+/// What ends a primitive when its `maxtime` is over.
+const TIMEOUTS: [&str; 3] = [TIMEOUT, PLAYED_ENOUGH, RECORDED_ENOUGH];
+
+const PLAYED_ENOUGH: &str = "play.complete.maxtime";
+
+/// RFC 5707 §9.7.4
+const RECORDED_ENOUGH: &str = "record.complete.maxlength";
+
 /// Why a primitive was told to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stop {
@@ -184,7 +192,7 @@ impl Running {
         if self.primitive.kind.told().is_some() {
             variables.retain(|(name, _)| name.starts_with("ft."));
         }
-        if self.stop == Some(Stop::Event(TIMEOUT.to_owned())) {
+        if matches!(&self.stop, Some(Stop::Event(event)) if TIMEOUTS.contains(&event.as_str())) {
             let result = variables.iter_mut().find(|(name, value)| name == "ft.result" && value == "ft.aborted.local");
             result.into_iter().for_each(|(_, value)| TIMEOUT.clone_into(value));
         }
@@ -244,9 +252,8 @@ impl Running {
         }
         self.deadline = None;
         let name = match &self.primitive.kind {
-            Kind::Play { .. } => "play.complete.maxtime",
-            // RFC 5707 §9.7.4
-            Kind::Record { .. } => "record.complete.maxlength",
+            Kind::Play { .. } => PLAYED_ENOUGH,
+            Kind::Record { .. } => RECORDED_ENOUGH,
             Kind::Receive { .. } | Kind::Send { .. } => TIMEOUT,
             Kind::Transfer(_) => return self.break_off(TIMEOUT),
             Kind::Collect(collect) => {

@@ -6,7 +6,9 @@ use memchr::{memchr_iter, memrchr};
 use quick_xml::events::{BytesDecl, BytesStart, Event};
 use quick_xml::{Error, Reader};
 
-use crate::model::limits::{MSML_ATTRIBUTES, MSML_DEPTH, MSML_ELEMENTS, MSML_NAMESPACES, MSML_OCTETS};
+use crate::model::limits::{
+    MSML_ATTRIBUTES, MSML_ATTRIBUTES_IN_ALL, MSML_DEPTH, MSML_ELEMENTS, MSML_NAMESPACES, MSML_OCTETS,
+};
 
 use super::fault::{Code, Fault, Position, quoted};
 use super::markup::{attributes, is_char, resolve, unescape};
@@ -365,6 +367,9 @@ impl<'a> Builder<'a> {
         attributes(rest, &mut written).map_err(|reason| self.refuse(reason))?;
         if written.len() > MSML_ATTRIBUTES {
             return Err(self.refuse(format!("an element may have {MSML_ATTRIBUTES} attributes")));
+        }
+        if self.tree.attributes.len() + written.len() > MSML_ATTRIBUTES_IN_ALL {
+            return Err(self.refuse(format!("a document may have {MSML_ATTRIBUTES_IN_ALL} attributes")));
         }
         self.bind(&written)?;
         let (name, space) = match self.space(prefix)? {

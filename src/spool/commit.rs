@@ -13,6 +13,7 @@ use super::fates::{REPLACED, end, may_be_replaced};
 use super::layout::Id;
 use super::receipt::{Committed, Sealed};
 use super::remote::Report;
+use super::repeats::committed_before;
 use super::settle::settle;
 use super::shared::{Shared, locked};
 
@@ -24,6 +25,11 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
     let shared = &sealed.live.shared().clone();
     let id = sealed.live.id();
     shared.writable()?;
+    if let Some(object) = committed_before(shared, &sealed)? {
+        tracing::info!(object = %object.envelope().id, message_id = draft.message_id, "came again, and is there already");
+        discard(shared, &mut sealed);
+        return Ok(object);
+    }
     let name = shared.claim(&sealed.object);
     let replaces = ask(shared, |index| index.find(&sealed.object))?;
     if replaces.is_some() && !sealed.overwrite {
@@ -101,6 +107,9 @@ pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Res
         && let Err(error) = end(shared, replaced, REPLACED, now.wall)
     {
         tracing::warn!(object = %replaced, by = %id, %error, "replaced, but not yet removed");
+    }
+    if let Some(key) = arrival.plan.resume.take() {
+        locked(&shared.repeats).enter(key, id);
     }
     drop(name);
     Ok(Committed::published(envelope))

@@ -34,6 +34,7 @@ mod receipt;
 mod record;
 pub mod recover;
 mod remote;
+mod repeats;
 mod retention;
 mod rewrap;
 mod scrub;

@@ -16,6 +16,7 @@ use super::index::Index;
 use super::layout::Id;
 pub(super) use super::locked::locked;
 use super::remote::Remote;
+use super::repeats::Repeats;
 use super::trouble::Trouble;
 use super::usage::Usage;
 use super::vault::{DataKey, Keys};
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) index: Mutex<Index>,
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
+    pub(super) repeats: Mutex<Repeats>,
     /// What each box holds, and may hold.
     pub(super) usage: Arc<Usage>,
     pub(super) keys: Keys,
@@ -141,6 +143,7 @@ impl Shared {
             index: Mutex::new(index),
             mint: Mutex::new(mint),
             desk: Mutex::default(),
+            repeats: Mutex::default(),
             usage: Arc::default(),
             keys,
             commits: Group::new(),

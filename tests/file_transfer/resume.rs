@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
-use super::support::deposit::{Depositor, Plan, Promise};
+use super::support::deposit::{Depositor, Plan, Promise, deposit};
 use super::support::eventually;
 use super::support::msrp::{Message, Stream};
 use super::support::server::{Server, json, run};
@@ -117,6 +117,24 @@ fn a_sender_with_a_range_takes_its_file_over_too() {
     assert_eq!(call.event("msml.dialog.exit").expect("the end").value("record.end"), "record.complete");
     assert_eq!(old.call.event("msml.dialog.exit").expect("the end").value("record.end"), "record.failed.takenover");
     assert_stored(&house, &plan);
+}
+
+// M4975-5.4-21 M4975-5.4-22 M4975-5.4-23
+#[test]
+fn a_message_that_comes_again_when_its_report_was_missed_is_reported_again_and_lies_there_once() {
+    let house = House::new(&[]);
+    let plan = Plan::new("m1", content(20_000));
+    let [first, again] = [0, 1].map(|_| {
+        let mut promise = Promise::default();
+        deposit(&house.server, &plan, &mut promise).expect("a deposit");
+        promise
+    });
+    assert!(again.reported && again.complete && !again.uri.is_empty());
+    assert_eq!(again.uri, first.uri);
+    let mut promise = Promise::default();
+    deposit(&house.server, &Plan::new("m1", content(19_000)), &mut promise).expect("a deposit");
+    assert_ne!(promise.uri, first.uri, "other octets are another file, whatever their id");
+    assert_eq!(json(house.dir.path(), &["spool", "list", "--json"]).len(), 2);
 }
 
 // Two who send the same octets do not get into each other's way.
