@@ -6,16 +6,16 @@ use crate::model::Now;
 use crate::model::limits::ENVELOPE_OCTETS;
 
 use super::carry;
-use super::catalog::{ask, enter, read_envelope};
+use super::catalog::{ask, enter, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
-use super::fates::{REPLACED, end, may_be_replaced};
+use super::fates::{REPLACED, end, may_be_replaced, standing};
 use super::layout::Id;
 use super::receipt::{Committed, Sealed};
 use super::remote::Report;
-use super::repeats::committed_before;
 use super::settle::settle;
 use super::shared::{Shared, locked};
+use super::standing::Fate;
 
 /// Publishes a sealed file.
 ///
@@ -145,4 +145,20 @@ fn undo(shared: &Shared, id: Id) {
 fn discard(shared: &Shared, sealed: &mut Sealed) {
     sealed.arrival = None;
     shared.remove_stage(sealed.live.id());
+}
+
+/// The object that this file has become already: the same octets under the same key, and still there.
+fn committed_before(shared: &Shared, sealed: &Sealed) -> Result<Option<Committed>, SpoolError> {
+    let key = sealed.arrival.as_ref().and_then(|arrival| arrival.plan.resume.as_ref());
+    let Some(id) = key.and_then(|key| locked(&shared.repeats).of(key)) else { return Ok(None) };
+    let object = match load(shared, id) {
+        Ok(object) => object,
+        Err(SpoolError::Gone { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let envelope = object.envelope();
+    let is_same = envelope.uri.box_name() == sealed.object.box_name()
+        && *envelope.sha256() == sealed.sha256()
+        && envelope.offset == sealed.offset;
+    Ok((is_same && standing(shared, id)?.fate == Fate::Stored).then_some(object))
 }
