@@ -309,7 +309,7 @@ fn a_list_is_answered_when_the_spool_has_and_tells_what_is_in_the_box() {
     };
     let listing = Listing { mailbox: "bob".to_owned(), objects: vec![object] };
     let said = answered(&mut talk, Ok(Some(listing)));
-    let list = "<ft:listresult xmlns:ft=\"urn:restante:msml-file:1\" box=\"bob\"><ft:object uri=\"spool:/bob/a&amp;b\" \
+    let list = "<ft:listresult xmlns:ft=\"urn:restante:msml-file:1\" box=\"bob\"><ft:object uri=\"spool:/bob/a%26b\" \
         size=\"7\" stored=\"2026-11-27T04:00:00.000Z\" name=\"a&lt;b&gt;.wav\" from=\"sip:alice@example.org\"/></ft:listresult>";
     assert_eq!(said, [format!("<result response=\"200\">{list}</result>")]);
     let asked = talk.ask(&format!("<ft:list {NS} box=\"bob\"/>"));

@@ -1,20 +1,11 @@
 //! Commands of application servers for the spool: what is in a box, and what becomes of an object.
 
 use super::core::Engine;
-use super::jobs::Errand;
+use super::jobs::{Asked, Errand};
 use super::port::{Found, Output, Query};
 use crate::model::{Now, Outbox};
 use crate::msml::{self, Ask, Code, ContextId, Listed, Listing};
 use crate::spool::{Change, Envelope, Filter, Mark};
-
-/// What a command's answer is for.
-#[derive(Clone, Debug)]
-pub(super) enum Asked {
-    /// What is in this box.
-    List(String),
-    /// An object is looked for, so that this can be done with it.
-    Find(Change),
-}
 
 impl Engine {
     pub(super) fn ask(&mut self, context: ContextId, ask: Ask, out: &mut Outbox<Output>) {

@@ -4,7 +4,6 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::asks::Asked;
 use super::link::{LinkId, Source};
 use super::order::OrderId;
 use crate::model::{FileInfo, FileRange, Instant, Now};
@@ -12,7 +11,16 @@ use crate::msml::{self, ContextId, FetchKey, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
 use crate::sdp::{Description, Names, StreamOffer, Verdict};
 use crate::sip::{self, Body, CallKey};
-use crate::spool::{Committed, EnvelopeDraft, Icon};
+use crate::spool::{Change, Committed, EnvelopeDraft, Icon};
+
+/// What a command's answer is for.
+#[derive(Clone, Debug)]
+pub(super) enum Asked {
+    /// What is in this box.
+    List(String),
+    /// An object is looked for, so that this can be done with it.
+    Find(Change),
+}
 
 /// What a ticket was taken for.
 #[derive(Debug)]

@@ -1,15 +1,6 @@
-//! What a request asks of the spool, and what waits for the answer.
-
-use std::collections::VecDeque;
-
-use bytes::Bytes;
+//! What a request asks of the spool, and what it is answered.
 
 use crate::model::ObjectUri;
-
-use super::document::Command;
-use super::fault::Position;
-use super::keys::ContextId;
-use super::reply::{Style, Verdict};
 
 /// A command for the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,27 +44,4 @@ pub struct Listed {
     pub stored: String,
     /// Who brought it.
     pub from: Option<String>,
-}
-
-/// Whom a request came from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asker {
-    pub(super) context: ContextId,
-    pub(super) style: Style,
-    /// It came in an INVITE (RFC 5707 §9.4).
-    pub(super) invited: bool,
-}
-
-/// A request of which a command is with the spool.
-#[derive(Debug)]
-pub(super) struct Unfinished {
-    pub(super) request: u64,
-    pub(super) asker: Asker,
-    /// What is still to be executed.
-    pub(super) commands: VecDeque<Command>,
-    /// Where the command stands that is with the spool, and its mark.
-    pub(super) at: (Position, Option<String>),
-    pub(super) verdict: Verdict,
-    /// Requests of the same context, which are executed after this one.
-    pub(super) next: VecDeque<(u64, Style, Bytes)>,
 }

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use crate::model::limits::MSML_AUDIT_OBJECTS;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
-use super::ask::{Asker, Unfinished};
 use super::audit::Audited;
 use super::dialog::{self, Dialog, Identity};
 use super::document::{self, Action, Script};
@@ -17,6 +16,7 @@ use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::ledger::{DialogKey, Ledger, Turn};
 use super::object::{DialogId, Identifier, Query, Root};
 use super::parse::{Standalone, check_script};
+use super::pending::{Asker, Unfinished};
 use super::port::{Input, Limits, Output, Reason};
 use super::reply::{Style, Verdict};
 use super::state::{State, States};

@@ -37,6 +37,7 @@ mod moves;
 mod object;
 mod ongoing;
 mod parse;
+mod pending;
 mod port;
 mod primitive;
 mod reply;

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use crate::model::limits::MSML_REQUESTS_WAITING;
 use crate::model::{Instant, Outbox};
 
-use super::ask::{Asker, Listing, Unfinished};
+use super::ask::Listing;
 use super::document::{Action, Document};
 use super::fault::{Code, Fault, Position};
 use super::interpreter::{Interpreter, Refusal};
 use super::keys::ContextId;
 use super::parse::check;
+use super::pending::{Asker, Unfinished};
 use super::port::Output;
 use super::reply::{Reply, Style, Verdict};
 
