@@ -356,7 +356,9 @@ fn ready(file: PlayFile, found: Result<Option<Committed>, String>) -> Result<Rea
     let kind = file.media_type.or_else(|| info.media_type.take());
     info.media_type = Some(kind.unwrap_or_else(|| OCTET_STREAM.to_owned()));
     let icon = envelope.icon.clone();
-    let (range, delete) = (file.range, file.delete);
+    // A peer that has a part of it does not have the object.
+    let delete = file.delete && file.range.is_none();
+    let range = file.range;
     Ok(Ready { object, info, range, icon, delete, since: None, attempts: 0 })
 }
 

@@ -257,7 +257,8 @@ impl Job<'_> {
         let size = source.size.map(|_| known);
         let plan = StagePlan {
             declared: FileInfo { size, ..FileInfo::default() },
-            overwrite: self.work.overwrite || self.work.append,
+            // What has come under the name since it was looked for is somebody else's.
+            overwrite: self.work.overwrite || before.is_some(),
             ..StagePlan::new(dest.clone())
         };
         let mut stage = spool.stage(plan, self.mover.clock.now()).map_err(staged)?;

@@ -209,7 +209,8 @@ pub(super) fn recover(
         );
     }
     let newest = survey.newest().map(Id::minted);
-    if let Some(last) = ask(shared, Index::swept)?.max(newest) {
+    // The date of a sweep was believed; that of one object is its bringer's clock, and counts only if nothing else is known.
+    if let Some(last) = ask(shared, Index::swept)?.or(newest) {
         shared.calendar.begin(last);
     }
     recovery.objects = shared.usage.objects();

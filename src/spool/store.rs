@@ -369,7 +369,8 @@ impl Spool {
     /// # Errors
     /// As [`Spool::list`].
     pub fn listing(&self, query: &Query) -> Result<Vec<(Envelope, Standing)>, SpoolError> {
-        let limit = query.limit.unwrap_or(LISTED_OBJECTS).min(LISTED_OBJECTS);
+        // One more than a page, for whoever has to say whether there is another.
+        let limit = query.limit.unwrap_or(LISTED_OBJECTS).min(LISTED_OBJECTS + 1);
         let mut cursor = query.cursor.clone().unwrap_or_default();
         let mut page = Vec::new();
         while page.len() < limit {
