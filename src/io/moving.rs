@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -185,20 +186,13 @@ impl Job<'_> {
     }
 
     fn object(&self, uri: &ObjectUri) -> Result<Source, FileFailure> {
-        let object =
-            self.mover.spool.find(uri).map_err(stored)?.ok_or_else(|| FileFailure::NotFound(uri.to_string()))?;
+        let object = self.mover.spool.call_for(uri).map_err(stored)?;
+        self.opened(object.ok_or_else(|| FileFailure::NotFound(uri.to_string()))?)
+    }
+
+    fn opened(&self, object: Committed) -> Result<Source, FileFailure> {
         let body = self.mover.spool.read(&object).map_err(stored)?;
-        let of = object.envelope().clone();
-        let draft = EnvelopeDraft {
-            from: of.from,
-            to: of.to,
-            call_id: of.call_id,
-            message_id: of.message_id,
-            file: of.file,
-            icon: of.icon,
-            expires: of.expires,
-            wrappers: of.wrappers,
-        };
+        let draft = EnvelopeDraft::from(object.envelope().clone());
         Ok(Source { size: Some(body.size()), octets: Octets::Body { body, at: 0 }, draft, object: Some(object) })
     }
 
@@ -295,7 +289,7 @@ impl Job<'_> {
     fn pour(&self, before: Option<&Committed>, source: &mut Source, stage: &mut Stage) -> Result<u64, FileFailure> {
         let mut at = 0;
         if let Some(before) = before {
-            at = self.drain(&mut self.object(&before.envelope().uri)?, stage, at)?;
+            at = self.drain(&mut self.opened(before.clone())?, stage, at)?;
         }
         self.drain(source, stage, at)
     }
@@ -325,8 +319,11 @@ impl Job<'_> {
         }
         let client = self.wait(None, self.mover.targets.client())?;
         let (pieces, queue) = mpsc::channel::<Bytes>(PIECES);
-        let body = stream::unfold(queue, |mut queue| async move {
-            queue.recv().await.map(|piece| (Ok::<_, io::Error>(piece), queue))
+        let handed = Arc::new(AtomicU64::new(0));
+        let body = stream::unfold((queue, Arc::clone(&handed)), |(mut queue, handed)| async move {
+            let piece = queue.recv().await?;
+            handed.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            Some((Ok::<_, io::Error>(piece), (queue, handed)))
         });
         let mut request = client.put(url).body(Body::wrap_stream(body));
         if let Some(size) = source.size {
@@ -342,6 +339,10 @@ impl Job<'_> {
             answer.await.map_err(|_| FileFailure::Stopped)?.map_err(|error| FileFailure::Unreachable(reason(&error)))
         })?;
         match answer.status() {
+            // A site that thanks for a part has not the file.
+            status if status.is_success() && handed.load(Ordering::Relaxed) < octets.max(source.size.unwrap_or(0)) => {
+                Err(FileFailure::Mismatch)
+            }
             status if status.is_success() => Ok(Moved { octets, object: None }),
             status => Err(FileFailure::Refused(status.as_u16())),
         }

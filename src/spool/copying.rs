@@ -10,7 +10,7 @@ use crate::model::{FileInfo, Now, ObjectUri};
 use super::carry;
 use super::catalog::{ask, enter, load, open_body};
 use super::commit;
-use super::envelope::{Envelope, EnvelopeDraft};
+use super::envelope::Envelope;
 use super::error::{CommitError, SpoolError, StageError};
 use super::fates::standing;
 use super::file_store;
@@ -132,9 +132,7 @@ fn written_again(
         }
     }
     let sealed = stage.seal(at, &declared).map_err(|error| SpoolError::io("copying")(io::Error::other(error)))?;
-    let Envelope { from, to, call_id, message_id, file, icon, expires, wrappers, .. } = original.clone();
-    let draft = EnvelopeDraft { from, to, call_id, message_id, file, icon, expires, wrappers };
-    commit::publish(sealed, draft, now).map_err(|error| match error {
+    commit::publish(sealed, original.clone().into(), now).map_err(|error| match error {
         CommitError::Exists(uri) | CommitError::Held(uri) => SpoolError::Exists(uri),
         CommitError::Spool(error) => error,
         error => SpoolError::io("copying")(io::Error::other(error)),

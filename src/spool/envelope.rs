@@ -40,6 +40,14 @@ pub struct EnvelopeDraft {
     pub wrappers: Vec<Wrapper>,
 }
 
+impl From<Envelope> for EnvelopeDraft {
+    /// All that was told of an object, for another one of the same octets.
+    fn from(envelope: Envelope) -> Self {
+        let Envelope { from, to, call_id, message_id, file, icon, expires, wrappers, .. } = envelope;
+        Self { from, to, call_id, message_id, file, icon, expires, wrappers }
+    }
+}
+
 /// The metadata of one committed object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {

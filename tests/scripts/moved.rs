@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::support::deposit::{Plan, Promise, deposit};
 use super::support::eventually;
+use super::support::http::ask;
 use super::support::msrp::{Message as File, Stream};
-use super::support::server::House;
+use super::support::server::{House, json};
 use super::support::sip::{Call, HEAD, Message, description};
 
 const NAMELIST: &str = "transfer.end transfer.duration ft.result ft.uri ft.hash ft.size ft.type ft.name ft.objects";
@@ -157,7 +158,7 @@ impl Shelf {
                 let length = head
                     .lines()
                     .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-                let mut body = vec![0; length.unwrap_or(0)];
+                let mut body = vec![0; length.filter(|_| path != "/hasty").unwrap_or(0)];
                 if stream.read_exact(&mut body).is_ok() && head.starts_with("PUT ") {
                     kept.lock().expect("nobody panicked").push((head, body));
                 }
@@ -222,6 +223,30 @@ fn files_come_from_sites_and_go_to_sites_that_the_operator_has_listed_and_no_oth
         result_of(&exit_of(&house, &op("copy", "http://127.0.0.1:1/a", "spool:/bob/b"))),
         failed("ft.rejected.410")
     );
+}
+
+// Transfer package: move
+#[test]
+fn a_site_that_thanks_before_it_has_the_file_gets_no_move_and_the_object_stays() {
+    let shelf = Shelf::new(|_, _| empty("200 OK"));
+    let (house, uri) = stocked(shelf.house(), &content(16 << 20));
+    let moved = exit_of(&house, &op("move", &uri, &shelf.url("/hasty")));
+    assert_eq!(moved.value("transfer.end"), "transfer.failed", "{moved:?}");
+    assert_eq!(result_of(&exit_of(&house, &op("copy", &uri, "spool:/bob/b"))), COMPLETE);
+}
+
+// Transfer package: copy, move
+#[test]
+fn a_script_gets_nothing_of_an_object_that_an_operator_holds() {
+    let shelf = Shelf::new(|_, _| empty("201 Created"));
+    let (house, uri) = stocked(shelf.house(), &content(1000));
+    let id = json(house.dir.path(), &["spool", "list", "--json"])[0]["id"].as_str().expect("an id").to_owned();
+    let hold = format!("POST /api/v1/objects/{id}/hold");
+    assert_eq!(ask(house.server.door(), &hold, &["Content-Length: 0"]).status, 200);
+    for dest in ["spool:/bob/b", &shelf.url("/in")] {
+        assert_eq!(result_of(&exit_of(&house, &op("move", &uri, dest))), failed("ft.storage"), "{dest}");
+    }
+    assert!(shelf.put.lock().expect("nobody panicked").is_empty());
 }
 
 // Transfer package: retry, wait, delay, ftt, itt, starttimer
