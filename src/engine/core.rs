@@ -133,7 +133,6 @@ impl Engine {
                 _ => {}
             },
             Input::Moved(ticket, result) => self.moved(now, ticket, result, out),
-            Input::Recalled(ticket, _) => _ = self.errands.remove(&ticket),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {

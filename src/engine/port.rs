@@ -13,9 +13,7 @@ use crate::msml::FileWork;
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
-use crate::spool::{
-    Change, CommitError, Committed, Envelope, EnvelopeDraft, EventNote, EventPage, EventQuery, Filter, Icon, Sealed,
-};
+use crate::spool::{Change, CommitError, Committed, Envelope, EnvelopeDraft, EventNote, Filter, Icon, Sealed};
 
 /// Names a question to the driver, whose answer will carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,8 +93,6 @@ pub enum Input {
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
     /// A [`Output::Move`] was performed.
     Moved(Ticket, Result<Moved, FileFailure>),
-    /// A [`Output::Recall`] was performed.
-    Recalled(Ticket, Result<EventPage, String>),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
     /// A [`Output::Change`] was performed.
@@ -152,8 +148,6 @@ pub enum Output {
     StopMove(Ticket),
     /// Write into the event log. It is not waited for.
     Note(EventNote),
-    /// Read in the event log, the events of a job since a cursor, say; answer with [`Input::Recalled`].
-    Recall(Ticket, EventQuery),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.

@@ -26,7 +26,7 @@ use crate::model::{Mint, Outbox};
 use crate::msml::FileWork;
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::sip;
-use crate::spool::{self, Change, Committed, EnvelopeDraft, EventQuery, Sealed};
+use crate::spool::{self, Change, Committed, EnvelopeDraft, Sealed};
 
 /// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
 const UNREAD_HAPPENINGS: usize = 4096;
@@ -216,7 +216,6 @@ impl Driver {
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Change(ticket, object, change, by) => self.change(ticket, object, change, by),
             Output::Note(note) => self.notebook.take(note),
-            Output::Recall(ticket, query) => self.recall(ticket, query),
             Output::Happened(order, happening) => self.happened(order, happening),
             Output::Drained => {
                 if let Some(drained) = self.drained.take() {
@@ -262,14 +261,6 @@ impl Driver {
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
-        });
-    }
-
-    fn recall(&self, ticket: Ticket, query: EventQuery) {
-        let (log, engine) = (self.notebook.log(), self.shared.engine.clone());
-        tokio::task::spawn_blocking(move || {
-            let page = log.read(&query).map_err(|error| error.to_string());
-            let _ = engine.blocking_send(Input::Recalled(ticket, page));
         });
     }
 

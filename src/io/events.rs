@@ -15,7 +15,6 @@ const BATCH: usize = 1024;
 /// Where notes are given in. The engine waits for nothing here.
 #[derive(Clone)]
 pub(super) struct Notebook {
-    log: Arc<EventLog>,
     notes: mpsc::Sender<EventNote>,
     missed: Arc<AtomicBool>,
 }
@@ -28,11 +27,6 @@ impl Notebook {
         {
             tracing::error!(%error, "an event is not in the event log");
         }
-    }
-
-    /// What it is a notebook of.
-    pub(super) fn log(&self) -> Arc<EventLog> {
-        Arc::clone(&self.log)
     }
 }
 
@@ -50,7 +44,7 @@ pub(super) fn open(log: Arc<EventLog>, clock: Clock) -> (Notebook, Writer, watch
     let (sender, notes) = mpsc::channel(EVENT_NOTES);
     let (newest, told) = watch::channel(log.newest());
     let missed = Arc::new(AtomicBool::new(false));
-    let notebook = Notebook { log: Arc::clone(&log), notes: sender, missed: Arc::clone(&missed) };
+    let notebook = Notebook { notes: sender, missed: Arc::clone(&missed) };
     (notebook, Writer { log, clock, notes, missed, newest }, told)
 }
 

@@ -68,7 +68,6 @@ impl World {
                 self.time.after(delay, Event::Commit(id, ticket, sealed, draft));
             }
             Output::Note(_) => {} // nobody reads the event log here
-            Output::Recall(..) => unreachable!("nobody comes back to a job of the simulation"),
             Output::Happened(order, happening) => self.happened(id.node, order, happening),
             Output::Fetch(ticket, _) => return Some(Input::Fetched(ticket, Err("there is no web here".to_owned()))),
             Output::Drained => self.drained(id),
