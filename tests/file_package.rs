@@ -450,6 +450,16 @@ fn a_sent_file_is_deleted_when_the_peer_has_it_and_not_before() {
     assert!(!outputs.iter().any(|output| matches!(output, Output::Change(..))));
 }
 
+// Attributes delete, range
+#[test]
+fn a_file_of_which_the_peer_has_a_part_is_not_deleted() {
+    let mut scene = Scene::new();
+    let (spec, _) = scene.sending("", "delete=\"true\" range=\"1-3\"");
+    let outputs = scene.board.notice(1, Notice::Delivered(spec.message));
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Change(..))));
+    assert_eq!(value(&scene.said(outputs), "ft.result"), "ft.success");
+}
+
 fn failed(message: OutboundKey, why: SendFailure) -> Notice {
     Notice::SendFailed(message, why, 0)
 }

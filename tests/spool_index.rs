@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use restante::io::files::HostFiles;
-use restante::model::{FileInfo, Mint, Now, ObjectUri, Wall};
+use restante::model::{BoxClass, FileInfo, Mint, Now, ObjectUri, Retention, Wall};
 use restante::spool::{Committed, Envelope, EnvelopeDraft, Index, Query, Spool, StagePlan};
 
 /// How often the index is torn or has a bit flipped.
@@ -194,4 +195,28 @@ fn whoever_asks_right_after_a_commit_is_told_of_it_whether_or_not_it_has_reached
     copy(house.dir.path(), copied.path());
     house.dir = copied;
     assert_eq!(house.start().status().objects, 270);
+}
+
+// R21
+#[test]
+fn a_file_that_came_while_the_clock_was_wrong_does_not_make_the_next_start_believe_it() {
+    let mut house = House::new();
+    let keep = Retention { any: Some(Duration::from_secs(30 * 86_400)), ..Retention::default() };
+    let class = BoxClass { matches: "*".parse().expect("a pattern"), keep, ..BoxClass::default() };
+    let leapt = Now { wall: Wall::from_micros(now().wall.micros() + 10 * 365 * 86_400 * 1_000_000), ..now() };
+    let spool = house.start();
+    deposit(&spool, NAMES[0], b"before");
+    spool.sweep(now()).expect("a sweep");
+    let mut stage = spool.stage(StagePlan::new(uri(NAMES[1])), leapt).expect("a stage");
+    stage.write(0, b"after").expect("octets");
+    let sealed = stage.seal(5, &FileInfo::default()).expect("a whole file");
+    spool.commit(sealed, EnvelopeDraft::default(), leapt).expect("an object");
+    drop(spool);
+    let files = Arc::new(HostFiles::new(house.dir.path()).expect("the directory"));
+    let (spool, _) = Spool::open(files, Index::open(house.index()), house.mint.fork(), leapt).expect("a spool");
+    spool.set_classes(vec![class]);
+    for _ in 0..2 {
+        spool.sweep(leapt).expect("a sweep");
+    }
+    assert!(spool.find(&uri(NAMES[0])).expect("an answer").is_some(), "ten years have not gone by");
 }

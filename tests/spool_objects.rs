@@ -9,7 +9,7 @@ use std::time::Duration;
 use disk::SimFiles;
 use proptest::prelude::*;
 use restante::io::files::HostFiles;
-use restante::model::limits::{HOLES_PER_MESSAGE, STAGE_KEPT, TOMBSTONE_KEPT};
+use restante::model::limits::{HOLES_PER_MESSAGE, LISTED_OBJECTS, STAGE_KEPT, TOMBSTONE_KEPT};
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
 use restante::spool::recover::Verdict;
 use restante::spool::{
@@ -485,4 +485,13 @@ fn a_fresh_spool_is_the_tree_that_its_readme_draws() {
     expected.sort();
     assert_eq!(tree, expected);
     drop((spool, log));
+}
+
+#[test]
+fn a_listing_gives_one_more_than_a_page_to_whoever_has_to_know_whether_there_is_another() {
+    let spool = open(&SimFiles::new());
+    (0..LISTED_OBJECTS + 2).for_each(|number| drop(deposit(&spool, &format!("spool:/bob/{number}"), b"x")));
+    let listed = |limit| spool.list(&Query { limit, ..Query::default() }).expect("a page").len();
+    let most = [None, Some(LISTED_OBJECTS + 1), Some(LISTED_OBJECTS + 2)].map(listed);
+    assert_eq!(most, [LISTED_OBJECTS, LISTED_OBJECTS + 1, LISTED_OBJECTS + 1]);
 }

@@ -90,7 +90,7 @@ fn each_due(
 /// By which rule an object is due.
 fn rule(listed: &Listed, keep: &Retention, wall: Wall) -> Option<&'static str> {
     let Listed { stored, expires, standing, .. } = listed;
-    if standing.held.is_some() || standing.legal.is_some() {
+    if standing.holder().is_some() {
         return None;
     }
     let over = |since: Wall, kept: Option<Duration>| kept.is_some_and(|kept| later(since, kept) <= wall);

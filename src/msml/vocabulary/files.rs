@@ -162,7 +162,7 @@ pub const FT_OBJ: Word = word(
         may("hash", Shape::Digest, "a file with another digest is not sent: ft.hashmismatch"),
         may("icon", Shape::Object, "the picture to show for it, where the file has a stream of its own"),
         may("date", Shape::Date, "when it was made"),
-        may("delete", Shape::Flag, "true deletes the object once the peer has it"),
+        may("delete", Shape::Flag, "true deletes the object once the peer has all of it, so not with a range"),
     ],
     &[],
 );
