@@ -5,6 +5,7 @@
 
 pub mod boxes;
 pub mod digest_auth;
+pub mod ending;
 pub mod file;
 pub mod file_range;
 pub mod limits;
@@ -19,6 +20,7 @@ pub mod uri;
 pub mod wrapper;
 
 pub use boxes::{BoxClass, BoxPattern, Quota, Retention};
+pub use ending::Ending;
 pub use file::{Digest, DigestAlgorithm, FileInfo};
 pub use file_range::FileRange;
 pub use machine::{Machine, Outbox};
