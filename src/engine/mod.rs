@@ -19,11 +19,15 @@
 mod admission;
 mod answering;
 mod asks;
+mod attempts;
 mod audit;
 mod call;
+mod calling;
 mod client;
 mod control;
 mod core;
+mod delivering;
+pub mod delivery;
 mod description;
 mod drain;
 mod early;
@@ -55,9 +59,10 @@ mod websocket;
 mod wrapping;
 
 pub use self::core::Engine;
+pub use delivery::{Attempt, Handed};
 pub use failure::{FileFailure, ReceiveFailure};
 pub use link::{Bearer, Command, Grant, Link, LinkId, Notice, Source};
 pub use order::{CallMedia, Happening, LocalFile, Order, OrderId, Wanted};
-pub use policy::{Door, Doors, ErrorStyle, Manners, Peer, Policy, Trunk, Unattended, Verify};
+pub use policy::{Door, Doors, ErrorStyle, Manners, Outbound, Peer, Policy, Trunk, Unattended, Verify};
 pub use port::{Census, Found, Input, Moved, Output, Query, ScriptSource, Ticket};
 pub use trust::{Demand, Distrust, HostName, PeerCertificate};

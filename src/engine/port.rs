@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use super::delivery::{Attempt, Handed};
 use super::failure::FileFailure;
 use super::link::{Bearer, Command, LinkId, Notice};
 use super::order::{Happening, Order, OrderId};
@@ -12,7 +13,7 @@ use crate::model::{FileInfo, ObjectUri};
 use crate::msml::FileWork;
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::Fingerprint;
-use crate::sip::{self, FlowId, Transport};
+use crate::sip::{self, FlowId, Place, Target, Transport};
 use crate::spool::{Change, CommitError, Committed, Envelope, EnvelopeDraft, EventNote, Filter, Icon, Sealed};
 
 /// Names a question to the driver, whose answer will carry it.
@@ -37,6 +38,8 @@ pub enum Query {
     },
     /// The object of this name as a preview picture.
     Picture(ObjectUri),
+    /// The object of this id, to be handed on.
+    Forward(String),
     /// How much of the file with this [`StagePlan::file_key`](crate::spool::StagePlan::file_key) waits for its sender.
     Waiting(String),
 }
@@ -53,7 +56,7 @@ pub enum ScriptSource {
 /// The spool's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// To [`Query::Object`] and [`Query::Select`].
+    /// To [`Query::Object`], [`Query::Select`] and [`Query::Forward`].
     Object(Option<Committed>),
     /// To [`Query::List`].
     List(Vec<Envelope>),
@@ -77,6 +80,8 @@ pub struct Moved {
 pub enum Input {
     /// From the SIP sockets.
     Sip(sip::Input),
+    /// An authority of ours vouches for these hosts at the other end of this SIP connection. Comes before its first octet.
+    Certified(FlowId, Vec<String>),
     /// A stream is at work as this link. Comes before anything else is heard of the link.
     Linked(LinkId, Bearer),
     /// From a link.
@@ -103,6 +108,12 @@ pub enum Input {
     Taking(bool),
     /// A client command.
     Order(Order),
+    /// Hand an object on: ends with one [`Output::Handed`].
+    Deliver(Box<Attempt>),
+    /// Break off the attempt of this delivery with this token; its end is told as any other.
+    CallBack(String, u64),
+    /// A [`Output::Locate`] was performed: the places in the order in which they are tried, or why there is none.
+    Located(Ticket, Result<Vec<Place>, String>),
     /// Take no new calls; say when nothing moves any more.
     Drain,
     /// The deadline has passed.
@@ -148,6 +159,10 @@ pub enum Output {
     StopMove(Ticket),
     /// Write into the event log. It is not waited for.
     Note(EventNote),
+    /// Find where requests to this target go (RFC 3263); answer with [`Input::Located`].
+    Locate(Ticket, Target),
+    /// An attempt of the queue's is over.
+    Handed(Handed),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.

@@ -57,6 +57,15 @@ impl Spool {
         self.may_leave(&object).map(|()| Some(object))
     }
 
+    /// As [`Spool::call_for`], by its id.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn forwarded(&self, id: &str) -> Result<Option<Committed>, SpoolError> {
+        let Some(object) = self.find_id(id)? else { return Ok(None) };
+        self.may_leave(&object).map(|()| Some(object))
+    }
+
     /// Whether an object may be delivered.
     ///
     /// # Errors
