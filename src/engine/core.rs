@@ -146,7 +146,7 @@ impl Engine {
                 }
             }
             Input::Recorded(id, result) => self.recorded(now, id, result, out),
-            Input::Deliver(number, wish) => self.wish(now, number, wish, out),
+            Input::Wish(number, wish) => self.wish(now, number, wish, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {

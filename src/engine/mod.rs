@@ -19,8 +19,8 @@
 mod admission;
 mod answering;
 mod asks;
-mod attempts;
 mod audit;
+mod binding;
 mod call;
 mod client;
 mod control;

@@ -117,7 +117,7 @@ pub enum Input {
     /// A [`Output::Record`] of this delivery was performed.
     Recorded(String, Result<(), Unwritten>),
     /// Something is to be done with deliveries; answered with [`Output::Answered`] under the same number.
-    Deliver(u64, Wish),
+    Wish(u64, Wish),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
     /// A [`Output::Change`] was performed.
@@ -177,7 +177,7 @@ pub enum Output {
     Recall(Ticket, EventQuery),
     /// Write a delivery down; answer with [`Input::Recorded`].
     Record(Box<Delivery>),
-    /// The answer to [`Input::Deliver`]: the delivery that it is about.
+    /// The answer to [`Input::Wish`]: the delivery that it is about.
     Answered(u64, Result<String, Refusal>),
     /// Tell a client command.
     Happened(OrderId, Happening),

@@ -171,7 +171,7 @@ impl Driver {
             Request::Wish(wish, answer) => {
                 self.next_wish += 1;
                 self.wishes.insert(self.next_wish, answer);
-                self.handle(Input::Deliver(self.next_wish, wish));
+                self.handle(Input::Wish(self.next_wish, wish));
             }
             Request::Look(answer) => _ = answer.send(self.engine.lanes(self.shared.clock.now())),
             Request::Waits(ids, answer) => {
