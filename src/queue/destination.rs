@@ -91,6 +91,11 @@ impl Destination {
     }
 }
 
+/// The host that a SIP URI leads to, as the queue has it.
+pub fn host(uri: &str) -> String {
+    parts(uri).0
+}
+
 /// The host that a SIP URI leads to, and the recipient there: what a window is kept for. The port belongs to the host; the
 /// parameters do not.
 pub(super) fn parts(uri: &str) -> (String, String) {

@@ -34,6 +34,7 @@ mod telling;
 mod view;
 
 pub use classify::{Scope, Verdict, Why, classify};
+pub use destination::host;
 pub use machine::{Alarm, Queue};
 pub use port::{AskKey, Input, Output, Refusal, Tell, Unwritten};
 pub use retry::Config;
