@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use support::eventually;
 use support::http::{Answer, Visit, ask};
@@ -265,6 +268,121 @@ fn what_cannot_be_forwarded_is_refused_and_no_job_is_made() {
     assert!(jobs(house.server.door()).is_empty());
     let dialog = format!("conn:{conn}/dialog:nothing");
     assert!(control.bind(&dialog, &conn).contains("response=\"430\""));
+}
+
+/// `restante answer`: a phone that listens, and the directory that its files come into.
+struct Bob {
+    child: Child,
+    dir: TempDir,
+    address: String,
+}
+
+impl Bob {
+    fn at(port: u16) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_restante"));
+        command.args(["answer", "--json", "--listen", &format!("tcp:127.0.0.1:{port}"), "--dir"]).arg(dir.path());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a phone");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).expect("a line");
+        let address = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+        let address = format!("sip:bob@127.0.0.1:{};transport=tcp", address.unwrap_or_else(|| panic!("{line:?}")));
+        Self { child, dir, address }
+    }
+
+    /// What has come, by name.
+    fn files(&self) -> Vec<Vec<u8>> {
+        let entries =
+            std::fs::read_dir(self.dir.path()).expect("a directory").map(|entry| entry.expect("an entry").path());
+        entries.filter(|path| path.is_file()).map(|path| std::fs::read(path).expect("a file")).collect()
+    }
+}
+
+impl Drop for Bob {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_delivered(door: SocketAddr) -> Option<()> {
+    (jobs(door)[0]["state"] == "delivered").then_some(())
+}
+
+#[test]
+fn the_server_calls_a_recipient_and_the_file_is_there() {
+    let house = House::new(&HASTY);
+    keep(&house);
+    let bob = Bob::at(0);
+    let server = format!("sip:{};transport=tcp", house.server.sip("tcp"));
+    let arguments = ["forward", "spool:/bob/monday", "--to", &bob.address, "--wait", "--server", &server, "--json"];
+    let told = support::server::json(house.dir.path(), &arguments);
+    assert_eq!((&told[0]["state"], &told[1]["state"]), (&json!("queued"), &json!("delivered")));
+    assert_eq!((&told[0]["job"], &told[1]["attempts"]), (&told[1]["job"], &json!(1)));
+    eventually("the file", || (bob.files() == [b"hello Bob"]).then_some(()));
+    assert_eq!(jobs(house.server.door())[0]["state"], "delivered");
+}
+
+// Feature 4, feature 6
+#[test]
+fn a_recipient_that_is_not_there_gets_it_when_somebody_says_that_he_is() {
+    let house = House::new(&[]);
+    keep(&house);
+    let door = house.server.door();
+    let gone = Bob::at(0);
+    let address = gone.address.clone();
+    drop(gone);
+    let made = post(door, "/api/v1/deliveries", &json!({"object": "spool:/bob/monday", "to": address}));
+    assert_eq!(made.status, 201, "{made:?}");
+    eventually("a failure", || (jobs(door)[0]["state"] == "deferred").then_some(()));
+    let reason = jobs(door)[0]["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason.contains("; again in "), "{reason}");
+    let port = address.trim_end_matches(";transport=tcp").rsplit(':').next().expect("a port").parse().expect("a port");
+    let bob = Bob::at(port);
+    assert_eq!(
+        post(door, &format!("/api/v1/queue/wake?who={}", address.split(';').next().expect("a URI")), &Value::Null)
+            .status,
+        204
+    );
+    eventually("the delivery", || is_delivered(door));
+    eventually("the file", || (bob.files() == [b"hello Bob"]).then_some(()));
+}
+
+// R1, I4
+#[test]
+fn a_job_whose_server_is_killed_is_delivered_by_the_next_and_once() {
+    let dir = TempDir::new().expect("a directory");
+    let house = House { server: Server::start(dir.path(), &HASTY), dir };
+    keep(&house);
+    let bob = Bob::at(0);
+    let wanted = json!({"object": "spool:/bob/monday", "to": bob.address});
+    assert_eq!(post(house.server.door(), "/api/v1/deliveries", &wanted).status, 201);
+    let House { server, dir } = house;
+    server.kill(); // before, in, or after its attempt
+    let server = Server::start(dir.path(), &HASTY);
+    eventually("the delivery", || is_delivered(server.door()));
+    eventually("the file", || bob.files().contains(&b"hello Bob".to_vec()).then_some(()));
+    server.kill();
+    let server = Server::start(dir.path(), &HASTY);
+    let job = eventually("the list", || jobs(server.door()).into_iter().next());
+    assert_eq!(job["state"], "delivered");
+}
+
+// S14
+#[test]
+fn nobody_is_called_whom_the_operator_does_not_know() {
+    let house = House::new(&HASTY);
+    keep(&house);
+    let wanted = json!({"object": "spool:/bob/monday", "to": "sip:bob@example.net"});
+    assert_eq!(post(house.server.door(), "/api/v1/deliveries", &wanted).error(), (403, "not_allowed".to_owned()));
+    let mut control = Control::call(&house.server);
+    let conn = control.call.conn().to_owned();
+    is_ok(&control.command(&format!(
+        "<dialogstart target=\"conn:{conn}\" type=\"application/moml+xml\" name=\"g\">\
+         <ft:forward to=\"sip:bob@example.net\"><ft:obj uri=\"spool:/bob/monday\"/></ft:forward></dialogstart>"
+    )));
+    let exit = control.event("msml.dialog.exit");
+    assert_eq!((exit.value("dialog.exit.status"), exit.value("ft.result")), ("403", "ft.rejected.403"));
 }
 
 #[test]

@@ -71,6 +71,10 @@ impl House {
             trunks,
             relay: Some(RelayAccount { relays: vec![uri(RELAY)], credentials, expires: None }),
             answer_timeout: Duration::from_secs(20),
+            forward: Vec::new(),
+            certified: Vec::new(),
+            challenge: false,
+            outbound: restante::engine::Outbound::default(),
         };
         let mut mint = Mint::from_number(7);
         let endpoint = Endpoint::new(sip::Config::default(), mint.fork());

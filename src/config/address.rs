@@ -12,7 +12,7 @@ pub enum Transport {
     Udp,
     /// A plain byte stream.
     Tcp,
-    /// TLS over TCP, for MSRP alone.
+    /// TLS over TCP.
     Tls,
     /// A WebSocket without TLS, for MSRP alone and on this machine alone.
     Ws,

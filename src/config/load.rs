@@ -193,14 +193,15 @@ impl Loader {
         let s = self.settings.clone();
         self.demand("sip.listen", !s.sip.listen.is_empty(), "nothing to listen on");
         self.demand("sip.answer_timeout", !s.sip.answer_timeout.is_zero(), "must be more than nothing");
-        let no_tls = s.sip.listen.iter().all(|listen| listen.transport != Transport::Tls);
-        self.demand(
-            "sip.listen",
-            no_tls,
-            "SIP over tls is not there yet; sip.tls.* is the certificate that MSRP shows",
-        );
         let web = s.sip.listen.iter().any(|listen| matches!(listen.transport, Transport::Ws | Transport::Wss));
         self.demand("sip.listen", !web, "SIP over WebSockets is not there");
+        let outbound = &s.sip.outbound;
+        for (key, uri) in [("sip.outbound.proxy", &outbound.proxy), ("sip.outbound.from", &outbound.from)] {
+            let is_uri = uri.as_ref().is_none_or(|uri| uri.starts_with("sip:") || uri.starts_with("sips:"));
+            self.demand(key, is_uri, "has to be a SIP URI, like sip:proxy.example.org");
+        }
+        let paired = outbound.user.is_some() == outbound.password_file.is_some();
+        self.demand("sip.outbound.user", paired, "an account and its sip.outbound.password_file come together");
         self.demand("msrp.listen", !s.msrp.listen.is_empty(), "nothing to listen on");
         let streams = s.msrp.listen.iter().all(|listen| listen.transport != Transport::Udp);
         self.demand("msrp.listen", streams, "MSRP runs over tcp, tls or WebSockets (RFC 4975 §6, 7977)");

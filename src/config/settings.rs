@@ -7,7 +7,7 @@ use super::address::{Host, Listen, Relay, Transport};
 use super::bucket::{BucketUrl, Tag};
 use super::keys::KeySource;
 use super::value::Choice;
-use crate::model::{self, BoxPattern, Network, Quota, Retention, Site};
+use crate::model::{self, BoxPattern, Domain, Network, Quota, Retention, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,21 @@ pub struct Sip {
     pub answer_timeout: Duration,
     /// The node's own certificate, which MSRP shows, too, unless it has one of its own.
     pub tls: Certificate,
+    /// How calls of our own leave.
+    pub outbound: Outbound,
+}
+
+/// `outbound.*`: how calls of our own leave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outbound {
+    /// The URI of the proxy that they go through; straight to the recipient's domain if unset.
+    pub proxy: Option<String>,
+    /// Our own URI; made of the user, or of `node.name`, and the proxy's host or ours if unset.
+    pub from: Option<String>,
+    /// Our account at proxies that ask for one.
+    pub user: Option<String>,
+    /// A file whose first line is its password.
+    pub password_file: Option<PathBuf>,
 }
 
 /// `tls.cert`, `tls.key`, `tls.client_ca`: PEM files.
@@ -80,6 +95,10 @@ pub struct Certificate {
 pub struct Control {
     /// Networks whose MSML is obeyed.
     pub trusted: Vec<Network>,
+    /// Hosts whose MSML is obeyed over TLS, by their certificate.
+    pub certified: Vec<String>,
+    /// A file of those whose MSML is obeyed wherever they are, `NAME:PASSWORD` a line.
+    pub users_file: Option<PathBuf>,
     /// How closely MSML is held to its schemas.
     pub validation: Validation,
     /// How a peer hears that its request has failed.
@@ -266,8 +285,10 @@ impl BoxClass {
 }
 
 /// `[policy]`: whom the server may talk to of its own accord. Nobody, unless it is said here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
+    /// Domains that objects may be forwarded to.
+    pub forward: Vec<Domain>,
     /// Sites that scripts and files may be fetched from.
     pub fetch: Vec<Site>,
     /// Networks that their names may lead to besides the public internet.
@@ -336,6 +357,20 @@ impl Default for Sip {
             advertise: None,
             answer_timeout: Duration::from_secs(60),
             tls: Certificate::default(),
+            outbound: Outbound::default(),
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let itself = ["127.0.0.1", "localhost"].iter().filter_map(|host| host.parse().ok());
+        Self {
+            forward: itself.collect(),
+            fetch: Vec::new(),
+            fetch_networks: Vec::new(),
+            put: Vec::new(),
+            put_networks: Vec::new(),
         }
     }
 }
@@ -344,6 +379,8 @@ impl Default for Control {
     fn default() -> Self {
         Self {
             trusted: vec![Network::LOOPBACK_V4, Network::LOOPBACK_V6],
+            certified: Vec::new(),
+            users_file: None,
             validation: Validation::default(),
             error_style: ErrorStyle::default(),
             maxtime: Duration::from_secs(3600),

@@ -57,6 +57,26 @@ pub(super) const SECTIONS: &[Section] = &[
                 field: |s| &mut s.sip.tls.client_ca,
                 meaning: "Certificates (PEM) of the authorities that may vouch for peers, whoever connects. Unset: those the system trusts.",
             },
+            Key {
+                name: "outbound.proxy",
+                field: |s| &mut s.sip.outbound.proxy,
+                meaning: "URI of a proxy that calls of our own go through, like \"sip:proxy.example.org;transport=tls\". Unset: they go straight to where the recipient's domain leads (RFC 3263).",
+            },
+            Key {
+                name: "outbound.from",
+                field: |s| &mut s.sip.outbound.from,
+                meaning: "Our own URI in such calls. Unset: outbound.user, or node.name, at the proxy's host or at ours.",
+            },
+            Key {
+                name: "outbound.user",
+                field: |s| &mut s.sip.outbound.user,
+                meaning: "Our account, for proxies and recipients that ask for one (digest, MD5 or SHA-256).",
+            },
+            Key {
+                name: "outbound.password_file",
+                field: |s| &mut s.sip.outbound.password_file,
+                meaning: "File whose first line is the password of outbound.user.",
+            },
         ],
     },
     Section {
@@ -66,7 +86,17 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "trusted",
                 field: |s| &mut s.control.trusted,
-                meaning: "Networks whose MSML is obeyed; everybody else gets 403.",
+                meaning: "Networks whose MSML is obeyed; everybody else gets 403, or 401 if there is a users_file.",
+            },
+            Key {
+                name: "certified",
+                field: |s| &mut s.control.certified,
+                meaning: "Hosts whose MSML is obeyed over TLS wherever they are: an authority in sip.tls.client_ca vouches for a certificate that names them.",
+            },
+            Key {
+                name: "users_file",
+                field: |s| &mut s.control.users_file,
+                meaning: "File of those whose MSML is obeyed wherever they are, if they prove by digest (SHA-256 or MD5) who they are: NAME:PASSWORD a line, # begins a comment.",
             },
             Key {
                 name: "validation",
@@ -244,6 +274,11 @@ pub(super) const SECTIONS: &[Section] = &[
         name: "policy",
         meaning: "Whom the server may talk to of its own accord. Nobody, unless it is said here.",
         keys: &[
+            Key {
+                name: "forward",
+                field: |s| &mut s.policy.forward,
+                meaning: "Hosts in the SIP URIs that objects may be forwarded to, redirections included; \"*.example.org\" is every host below that domain, \"*\" is any.",
+            },
             Key {
                 name: "fetch",
                 field: |s| &mut s.policy.fetch,

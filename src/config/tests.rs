@@ -108,9 +108,9 @@ fn a_certificate_is_named_by_a_table_a_dotted_key_or_a_variable() {
 }
 
 #[test]
-fn sip_over_tls_is_refused_in_clear_words() {
-    let found = faults(&file("[sip]\nlisten = \"tls:127.0.0.1:5061\"\n"));
-    assert!(found.len() == 1 && found[0].contains("SIP over tls is not there yet"), "{found:?}");
+fn sip_over_a_websocket_is_refused_in_clear_words() {
+    let found = faults(&file("[sip]\nlisten = \"ws:127.0.0.1:5061\"\n"));
+    assert!(found.len() == 1 && found[0].contains("SIP over WebSockets is not there"), "{found:?}");
 }
 
 #[test]

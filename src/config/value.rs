@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::address::{Host, Listen, Relay};
 use super::bucket::{BucketUrl, Tag};
 use super::keys::KeySource;
-use crate::model::{BoxPattern, Network, Site};
+use crate::model::{BoxPattern, Domain, Network, Site};
 
 /// A value as a file, a variable or a flag gave it, before a key gives it a meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -315,6 +315,20 @@ impl Scalar for Site {
 
     fn form() -> String {
         "HOST, HOST:PORT or https://HOST/PATH".to_owned()
+    }
+}
+
+impl Scalar for Domain {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "HOST, *.DOMAIN or *".to_owned()
     }
 }
 

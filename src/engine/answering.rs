@@ -31,12 +31,15 @@ impl Engine {
         };
         let takes_icons = invite.headers.iter().any(accepts);
         let manners = self.policy.manners(invite.source.ip(), user_agent.map(|(_, value)| value.as_str()));
-        let script = self.script(&invite);
+        let trusted = self.may_command(invite.source.ip(), invite.flow, invite.user.as_deref());
+        let script = self.script(&invite, trusted);
+        let from = invite.asserted().filter(|_| trusted).unwrap_or(invite.from);
         let call = Call {
             tag,
             purpose: Purpose::Service,
-            parties: Parties { user: invite.uri_user, from: invite.from, to: invite.to, call_id: invite.call_id },
+            parties: Parties { user: invite.uri_user, from, to: invite.to, call_id: invite.call_id },
             source: invite.source,
+            trusted,
             manners,
             trunk: self.policy.trunk(invite.source.ip()),
             msml_type: manners.content_type.unwrap_or(MSML_TYPE).to_owned(),
@@ -315,11 +318,7 @@ impl Engine {
         let hop = if let Route::Media(hop) = route { Some(hop) } else { path.first() };
         let itself = || hop.and_then(MsrpUri::address) == Some(source);
         let here = || self.relays.link(path).is_some();
-        role == Role::Passive
-            || here()
-            || call.purpose != Purpose::Service
-            || self.policy.may_control(source)
-            || itself()
+        role == Role::Passive || here() || call.purpose != Purpose::Service || call.trusted || itself()
     }
 
     pub(super) fn answer_if_decided(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {

@@ -1,19 +1,24 @@
 //! Attempts to hand a file on: an application server is told, names a connection, and a play brings the file there.
 
 use super::core::Engine;
+use super::delivery::{Attempt as Calling, Handed};
 use super::follow::{Asker, Due, attempt_of, kept_all_the_same};
 use super::jobs::{Attempt, Errand, Play, Timer};
 use super::playing::Broken;
 use super::port::{Found, Output, Query};
 use super::variables::{self, Variables};
-use crate::model::{Ending, Now, ObjectUri, Outbox};
+use crate::model::{Ending, FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, PlayFile, PrimitiveKey};
 use crate::queue::{self, Tell};
 use crate::sip::CallKey;
-use crate::spool::{Change, Delivery};
+use crate::spool::{Caller, Change, Delivery};
 
 impl Engine {
+    /// It is time for an attempt: we call, or an application server does.
     pub(super) fn attempt(&mut self, now: Now, delivery: Delivery, out: &mut Outbox<Output>) {
+        if delivery.caller == Caller::Uac {
+            return self.deliver(calling(&delivery), out);
+        }
         let number = self.number();
         let (id, uri, attempts) = (delivery.id.clone(), delivery.uri.clone(), delivery.attempts.to_string());
         let values = [("ft.job", id.clone()), ("ft.uri", uri), ("ft.attempts", attempts)];
@@ -85,9 +90,24 @@ impl Engine {
         self.queue(now, queue::Input::Ended { id, token, ending }, out);
     }
 
+    /// A call of ours is over.
+    pub(super) fn call_over(&mut self, now: Now, handed: Handed, out: &mut Outbox<Output>) {
+        let Handed { delivery: id, token, ending } = handed;
+        let (result, status) = result_of(&ending);
+        let mut variables = Variables::new();
+        variables::ended(&mut variables, &result, status, None);
+        self.forwarding.results.insert(id.clone(), variables);
+        self.queue(now, queue::Input::Ended { id, token, ending }, out);
+    }
+
     /// The queue does not want the attempt to go on. In a drain a file that moves may still arrive.
     pub(super) fn stop_attempt(&mut self, now: Now, id: &str, token: u64, out: &mut Outbox<Output>) {
-        let Some(due) = self.forwarding.dues.get(id).filter(|due| due.delivery.token == token) else { return };
+        let Some(due) = self.forwarding.dues.get(id).filter(|due| due.delivery.token == token) else {
+            if self.drain.is_none() {
+                self.call_back(now, id, token, out);
+            }
+            return;
+        };
         let attempt = attempt_of(&due.delivery);
         if !due.bound {
             return self.attempt_over(now, attempt, Ending::Stopped, Variables::new(), out);
@@ -108,7 +128,7 @@ impl Engine {
         let in_part = delivery.told.iter().any(|(name, _)| name == "range");
         if says("delete") && !in_part {
             let ticket = self.errand(Errand::Forwarded);
-            out.push(Output::Find(ticket, Query::Id(delivery.object.clone())));
+            out.push(Output::Find(ticket, Query::Forward(delivery.object.clone())));
         }
     }
 
@@ -131,5 +151,44 @@ impl Engine {
         for primitive in lost {
             self.play_failed(now, primitive, Broken::new("disconnected", "ft.disconnected"), out);
         }
+    }
+}
+
+/// The attempt as a call of ours.
+fn calling(delivery: &Delivery) -> Calling {
+    let told = |name: &str| delivery.told.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    Calling {
+        delivery: delivery.id.clone(),
+        token: delivery.token,
+        object: delivery.object.clone(),
+        to: delivery.to.clone(),
+        reported: delivery.reported,
+        unreported: delivery.unreported,
+        told: FileInfo {
+            name: told("name"),
+            media_type: told("type"),
+            disposition: told("disposition"),
+            created: told("date"),
+            ..FileInfo::default()
+        },
+    }
+}
+
+/// How a call has ended, in the words of `ft.result` and `ft.status`.
+fn result_of(ending: &Ending) -> (String, Option<u16>) {
+    let rejected = |status: u16| (format!("ft.rejected.{status}"), Some(status));
+    let plain = |result: &str| (result.to_owned(), None);
+    match ending {
+        Ending::Delivered => ("ft.success".to_owned(), Some(200)),
+        Ending::Refused { status, .. } | Ending::Msrp { status } => rejected(*status),
+        Ending::NoAnswer => plain("ft.timeout.first"),
+        Ending::NoStream(_) => rejected(488),
+        Ending::TooLarge { .. } => plain("ft.toolarge"),
+        Ending::BadType => plain("ft.badtype"),
+        Ending::Broken { .. } | Ending::Unreachable(_) => plain("ft.disconnected"),
+        Ending::Credentials => rejected(401),
+        Ending::NotAllowed(_) => rejected(403),
+        Ending::Unreadable(_) => plain("ft.storage"),
+        Ending::Stopped => plain("ft.aborted.local"),
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::delivery::DeliveryKey;
 use super::link::LinkId;
 use super::order::OrderId;
 use super::policy::{Manners, Trunk};
@@ -23,6 +24,8 @@ pub(super) enum Purpose {
     Service,
     /// A command of ours placed it.
     Client(OrderId),
+    /// It hands an object on.
+    Delivery(DeliveryKey),
 }
 
 /// Who and what a call is about; copied into envelopes and logs.
@@ -46,6 +49,8 @@ pub(super) struct Call {
     pub(super) purpose: Purpose,
     pub(super) parties: Parties,
     pub(super) source: SocketAddr,
+    /// It may command us: by its network, its certificate or its credentials.
+    pub(super) trusted: bool,
     pub(super) manners: Manners,
     pub(super) trunk: Trunk,
     /// The content type of our MSML: the peer's last one, unless its manners say otherwise.

@@ -1,6 +1,6 @@
 //! SIP events and MSML documents: who said what, whether it may, and where it goes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::call::{MSML_TYPE, Purpose};
 use super::core::Engine;
@@ -10,7 +10,7 @@ use super::port::{Output, ScriptSource};
 use crate::model::{Machine, Now, Outbox};
 use crate::msml;
 use crate::queue;
-use crate::sip::{self, Body, CallKey, RequestKey};
+use crate::sip::{self, Body, CallKey, FlowId, RequestKey};
 
 /// The types in which MSML is understood: what real clients send, and the registered one.
 pub(super) const MSML_TYPES: [&str; 4] = [MSML_TYPE, "application/xml", "text/xml", "application/vnd.radisys.msml+xml"];
@@ -80,12 +80,16 @@ impl Engine {
             Event::Updated { call, request, body } => self.updated(now, call, request, body, out),
             Event::Acked { call, body } => self.acked(now, call, body, out),
             Event::Cancelled { call } => drop(self.offers.remove(&call)),
-            Event::Info { call, request, body, source, .. } => self.info(now, call, request, body, source, out),
+            Event::Info { call, request, body, source, flow, user, .. } => {
+                let trusted = self.may_command(source.ip(), flow, user.as_deref());
+                self.info(now, (call, request), body, (source, trusted), out);
+            }
             Event::Options { request, .. } => self.capabilities(now, request, out),
             Event::Bye { call, .. } => self.hung_up(now, call),
             Event::Answered { call, peer_tag, body, .. } => self.answered(now, call, peer_tag, body, out),
             Event::Progress { .. } => {}
-            Event::Refused { call, status, reason, .. } => self.refused(now, call, status, reason, out),
+            Event::Refused { call, refusal } => self.refused(now, call, refusal, out),
+            Event::RefreshDue { call } => self.refresh_due(now, call, out),
             Event::ReinviteAnswered { call, body } => self.reoffer_answered(now, call, body, out),
             Event::ReinviteRefused { call, status } => self.reoffer_refused(now, call, status, out),
             Event::InfoAnswered { call, token, status, body } => {
@@ -116,13 +120,21 @@ impl Engine {
         self.command(now, command, out);
     }
 
+    /// Whether who is there may command us: by its network, by the certificate of its connection, or as a user.
+    pub(super) fn may_command(&self, source: IpAddr, flow: FlowId, user: Option<&str>) -> bool {
+        let certified = || {
+            let hosts = self.hosts.get(&flow).into_iter().flatten();
+            hosts.into_iter().any(|host| self.policy.certified.iter().any(|name| name.eq_ignore_ascii_case(host)))
+        };
+        self.policy.may_control(source) || user.is_some() || certified()
+    }
+
     fn info(
         &mut self,
         now: Now,
-        call: CallKey,
-        request: RequestKey,
+        (call, request): (CallKey, RequestKey),
         body: Option<Body>,
-        source: SocketAddr,
+        (source, trusted): (SocketAddr, bool),
         out: &mut Outbox<Output>,
     ) {
         let answer = |status: u16, reason: Option<&str>| sip::Command::Answer {
@@ -152,9 +164,11 @@ impl Engine {
             out.push(Output::Happened(order, Happening::Msml(text)));
             return self.command(now, answer(200, None), out);
         }
-        if !self.policy.may_control(source.ip()) {
-            tracing::warn!(%source, call_id = %entry.parties.call_id, "MSML from outside control.trusted: 403");
-            return self.command(now, answer(403, Some("MSML Is Not Allowed From This Address")), out);
+        if !trusted {
+            let status = self.policy.not_allowed();
+            tracing::warn!(%source, call_id = %entry.parties.call_id, status, "MSML by somebody who may not command us");
+            let reason = (status == 403).then_some("MSML Is Not Allowed From This Address");
+            return self.command(now, answer(status, reason), out);
         }
         let style = entry.manners.style;
         let token = self.number();

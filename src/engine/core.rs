@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use super::attempts::Delivering;
 use super::call::Switchboard;
+use super::delivery::DeliveryKey;
 use super::follow::{Forwarding, kept_all_the_same};
 use super::jobs::{
     Drain, Errand, Lookups, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered,
@@ -18,7 +20,7 @@ use crate::model::{Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, ContextId, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SendFailure, SessionKey};
 use crate::queue;
-use crate::sip::{self, CallKey, Endpoint};
+use crate::sip::{self, CallKey, Endpoint, FlowId};
 
 /// SIP, MSML and MSRP brought together. See the room's front page.
 #[derive(Debug)]
@@ -52,6 +54,10 @@ pub struct Engine {
     /// Where what came before of a command's file waits.
     pub(super) parts: HashMap<CallKey, String>,
     pub(super) orders: HashMap<OrderId, CallKey>,
+    /// Hosts that an authority of ours vouches for at the other end of a SIP connection.
+    pub(super) hosts: HashMap<FlowId, Vec<String>>,
+    /// Attempts to hand an object on.
+    pub(super) deliveries: HashMap<DeliveryKey, Delivering>,
     pub(super) requests: HashMap<u64, (sip::RequestKey, CallKey)>,
     /// Events whose INFO has no answer yet.
     pub(super) untold: HashSet<u64>,
@@ -98,6 +104,8 @@ impl Engine {
             local_files: HashMap::new(),
             parts: HashMap::new(),
             orders: HashMap::new(),
+            hosts: HashMap::new(),
+            deliveries: HashMap::new(),
             requests: HashMap::new(),
             untold: HashSet::new(),
             departed: HashMap::new(),
@@ -116,7 +124,13 @@ impl Engine {
     /// Takes one input; everything that follows from it is appended to `out` in the order to be performed.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox<Output>) {
         match input {
-            Input::Sip(input) => self.sip(now, input, out),
+            Input::Sip(input) => {
+                if let sip::Input::FlowClosed(flow) = &input {
+                    self.hosts.remove(flow);
+                }
+                self.sip(now, input, out);
+            }
+            Input::Certified(flow, hosts) => _ = self.hosts.insert(flow, hosts),
             Input::Linked(link, bearer) => _ = self.bearers.insert(link, bearer),
             Input::Notice(link, notice) => self.notice(now, link, notice, out),
             Input::Dialled(session, result) => self.dialled(now, session, result, out),
@@ -138,6 +152,13 @@ impl Engine {
                 Some(Errand::Forwarded) => kept_all_the_same(result),
                 _ => {}
             },
+            Input::Deliver(attempt) => self.deliver(*attempt, out),
+            Input::CallBack(delivery, token) => self.call_back(now, &delivery, token, out),
+            Input::Located(ticket, result) => {
+                if let Some(Errand::Locate(key)) = self.errands.remove(&ticket) {
+                    self.located(now, key, result, out);
+                }
+            }
             Input::Moved(ticket, result) => self.moved(now, ticket, result, out),
             Input::Recalled(ticket, page) => self.recalled(now, ticket, page, out),
             Input::Deliveries(deliveries) => {
@@ -145,6 +166,7 @@ impl Engine {
                     self.queue(now, queue::Input::Known(Box::new(delivery)), out);
                 }
             }
+            Input::Handed(handed) => self.call_over(now, handed, out),
             Input::Recorded(id, result) => self.recorded(now, id, result, out),
             Input::Wish(number, wish) => self.wish(now, number, wish, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
@@ -233,11 +255,10 @@ impl Engine {
     }
 
     fn found(&mut self, now: Now, ticket: Ticket, result: Result<Found, String>, out: &mut Outbox<Output>) {
+        let object = |found| if let Found::Object(object) = found { object } else { None };
         match self.errands.remove(&ticket) {
-            Some(Errand::Play(primitive)) => {
-                let object = result.map(Found::object);
-                self.play_found(now, primitive, object, out);
-            }
+            Some(Errand::Play(primitive)) => self.play_found(now, primitive, result.map(object), out),
+            Some(Errand::Deliver(key)) => self.delivery_found(key, result.map(object), out),
             Some(Errand::Picture(primitive)) => {
                 let picture = result.map(|found| match found {
                     Found::Picture(picture) => picture,
@@ -246,8 +267,7 @@ impl Engine {
                 self.picture_found(now, primitive, picture, out);
             }
             Some(Errand::Forward(primitive)) => {
-                let object = result.map(Found::object);
-                self.forward_found(now, primitive, object, out);
+                self.forward_found(now, primitive, result.map(object), out);
             }
             Some(Errand::Forwarded) => self.forwarded_found(result, out),
             Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),
@@ -255,6 +275,7 @@ impl Engine {
             Some(
                 Errand::Commit(..)
                 | Errand::Names(_)
+                | Errand::Locate(_)
                 | Errand::Script(_)
                 | Errand::Delete(_)
                 | Errand::Change(_)

@@ -5,13 +5,17 @@ use super::follow::Asker;
 use super::port::Output;
 use super::wish::{Order, Wish};
 use crate::model::{Now, Outbox};
-use crate::queue::{self, AskKey, Name, Wait};
-use crate::spool::{Committed, Delivery};
+use crate::queue::{self, AskKey, Name, Refusal, Wait};
+use crate::spool::{Caller, Committed, Delivery};
 
 impl Engine {
     /// Fulfils a wish from outside.
     pub(super) fn wish(&mut self, now: Now, number: u64, wish: Wish, out: &mut Outbox<Output>) {
         match wish {
+            // Feature 7: who asks in vain hears so at once.
+            Wish::Forward { to, caller: Caller::Uac, .. } if !self.may_forward(&to) => {
+                out.push(Output::Answered(number, Err(Refusal::NotAllowed(to))));
+            }
             Wish::Forward { object, to, caller, expires } => {
                 let order = Order { caller, expires, ..Order::default() };
                 let delivery = self.delivery(now, &object, to, order);

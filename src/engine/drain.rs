@@ -21,6 +21,7 @@ impl Engine {
         self.command(now, sip::Command::Drain { retry_after: RETRY_AFTER_SECS }, out);
         self.msml(now, crate::msml::Input::Drain(true), out);
         self.queue(now, crate::queue::Input::Drain, out);
+        self.hand_back_deliveries(now, out);
     }
 
     /// Takes the next step if nothing is in its way; called after every input.

@@ -80,6 +80,10 @@ impl Engine {
             Err(broken) => return self.not_forwarded(now, primitive, &broken, out),
         };
         let caller = if by_client { Caller::As } else { Caller::Uac };
+        if !by_client && !self.may_forward(&to) {
+            let failure = (403, format!("policy.forward does not allow {to}"));
+            return self.not_forwarded(now, primitive, &Broken::new("", "ft.rejected.403").failing(failure), out);
+        }
         let dialog = Some(dialog);
         let order = Wanted { caller, after, attempts, backoff, expires, unreported, dialog, told };
         let delivery = self.delivery(now, &object, to, order);
@@ -106,11 +110,11 @@ impl Engine {
         match (discard, following.job.clone()) {
             (false, _) => self.let_go(now, primitive, out),
             (true, None) => following.cancelled = true,
-            (true, Some(job)) => self.call_back(now, job, out),
+            (true, Some(job)) => self.call_job_back(now, job, out),
         }
     }
 
-    fn call_back(&mut self, now: Now, job: String, out: &mut Outbox<Output>) {
+    fn call_job_back(&mut self, now: Now, job: String, out: &mut Outbox<Output>) {
         let ask = self.asks(Asker::Nobody);
         self.queue(now, queue::Input::Tell(ask, job, Tell::Cancel("a script".to_owned())), out);
     }
@@ -280,7 +284,7 @@ impl Engine {
                 let Some(following) = self.forwarding.following.get_mut(&primitive) else { return };
                 following.job = Some(id.clone());
                 if following.cancelled {
-                    self.call_back(now, id.clone(), out);
+                    self.call_job_back(now, id.clone(), out);
                 }
                 self.forwarding.followers.insert(id.clone(), primitive);
                 self.msml(now, msml::Input::Queued { primitive, job: id.clone() }, out);

@@ -268,6 +268,9 @@ impl Engine {
             self.msml(now, msml::Input::Disconnected { conn: call.tag }, out);
             self.msml(now, msml::Input::ContextGone(msml::ContextId(key.0)), out);
             self.attempts_lost(now, key, out);
+            if let Purpose::Delivery(delivery) = call.purpose {
+                self.delivery_over(now, delivery, key, out);
+            }
         }
         self.offers.remove(&key);
         self.local_files.remove(&key);

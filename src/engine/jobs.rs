@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
+use super::delivery::DeliveryKey;
 use super::link::{LinkId, Source};
 use super::order::OrderId;
 use crate::model::{FileInfo, FileRange, Instant, Now};
@@ -52,6 +53,10 @@ pub(super) enum Errand {
     Recall(PrimitiveKey),
     /// An object that was forwarded shall go.
     Forwarded,
+    /// The object of an attempt is looked for.
+    Deliver(DeliveryKey),
+    /// And where its recipient is.
+    Locate(DeliveryKey),
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }
@@ -102,6 +107,8 @@ pub(super) enum Owner {
     Primitive(PrimitiveKey),
     /// A client command.
     Client(OrderId),
+    /// An attempt of the queue's.
+    Delivery(DeliveryKey),
     /// Nobody: filed by the Request-URI, or pulled (RFC 5547 §8.3.2).
     Nobody,
 }
@@ -285,6 +292,12 @@ impl Sending {
     /// Octets of the file, of so many of the message.
     pub(super) const fn of_file(&self, octets: u64) -> u64 {
         octets.saturating_sub(self.total - self.octets)
+    }
+
+    /// Octets of the file that need not be sent again, when so many of the message are reported. A `file-range` goes on
+    /// with octets of the file, and those of a message in a wrapper are its: it has to come whole again.
+    pub(super) const fn kept(&self, octets: u64) -> u64 {
+        if self.total == self.octets { octets } else { 0 }
     }
 }
 

@@ -40,6 +40,10 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         self.tell(key, Happening::Answered(peer_tag), out);
+        let call_id = self.endpoint.report(key).map(|report| report.call_id).unwrap_or_default();
+        if let Some(call) = self.board.calls.get_mut(&key) {
+            call.parties.call_id = call_id;
+        }
         let Some(offered) = self.board.calls.get_mut(&key).and_then(|call| call.offered.take()) else { return };
         let wanted = !offered.added.is_empty();
         let icons = icons(body.as_ref());
@@ -47,8 +51,16 @@ impl Engine {
         self.answer_decided(now, key, out);
         match agreed.first() {
             Some(session) => self.use_stream(now, key, *session, &icons, out),
-            None if wanted => self.tell(key, Happening::NoMedia, out),
+            None if wanted => self.unwanted(now, key, out),
             None => {}
+        }
+    }
+
+    /// The peer takes nothing of what the call was placed for.
+    fn unwanted(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        match self.board.calls.get(&key).map(|call| call.purpose) {
+            Some(Purpose::Delivery(delivery)) => self.delivery_unwanted(now, delivery, out),
+            _ => self.tell(key, Happening::NoMedia, out),
         }
     }
 
@@ -64,10 +76,14 @@ impl Engine {
         if let Some(stream) = self.board.streams.get_mut(&session) {
             stream.icon = stream.file.as_ref().and_then(|file| icon_of(file, icons));
         }
+        if let Some(Purpose::Delivery(delivery)) = self.board.calls.get(&key).map(|call| call.purpose) {
+            return self.deliver_on(now, delivery, session, out);
+        }
         if let Some((_, local)) = self.local_files.remove(&key)
             && let Some(Purpose::Client(order)) = self.board.calls.get(&key).map(|call| call.purpose)
         {
-            let LocalFile { path, info, offset, message_id, .. } = local;
+            let LocalFile { path, info, message_id, .. } = local;
+            let offset = self.board.streams[&session].file.as_ref().map_or(0, FileOffer::offset);
             let part = offset..info.size.unwrap_or_default().max(offset);
             let (owner, source, info) = (Owner::Client(order), Source::Local(path), Box::new(info));
             let outgoing = Outgoing { owner, source, info, part, message_id, reported: true };
@@ -196,7 +212,7 @@ impl Engine {
             (Some(primitive), None) => self.reoffer_failed(now, primitive, "the peer refused the stream", out),
             // RFC 6714 §4.2: the offer of a call, made again without CEMA.
             (None, Some(session)) => self.use_stream(now, key, *session, &icons, out),
-            (None, None) if wanted => self.tell(key, Happening::NoMedia, out),
+            (None, None) if wanted => self.unwanted(now, key, out),
             (None, None) => {}
         }
         self.serve(now, key, out);
@@ -235,7 +251,7 @@ impl Engine {
         } else if let Some(primitive) = offered.purpose {
             self.reoffer_failed(now, primitive, &format!("the peer refused the re-INVITE with {status}"), out);
         } else if !offered.added.is_empty() {
-            self.tell(key, Happening::NoMedia, out);
+            self.unwanted(now, key, out);
         }
         self.next_reoffer(now, key, out);
     }
@@ -361,6 +377,19 @@ impl Engine {
         Some(sessions)
     }
 
+    /// RFC 4028: the session goes on as it is, and so says an offer that changes nothing.
+    pub(super) fn refresh_due(&mut self, now: Now, key: CallKey, out: &mut Outbox<Output>) {
+        let Some(call) = self.board.calls.get_mut(&key) else { return };
+        if call.offered.is_some() || call.offered_in_2xx.is_some() {
+            return; // that offer refreshes it
+        }
+        let Some(previous) = &call.description else { return };
+        let description = sdp::reoffer(previous, &[], None);
+        let body = Body::new(SDP_TYPE, description.to_bytes());
+        call.offered = Some(Offered::new(description, Vec::new()));
+        self.command(now, sip::Command::Reinvite { call: key, body }, out);
+    }
+
     /// RFC 5547 §8.5: what an OPTIONS is told.
     pub(super) fn capability_description(&mut self) -> Body {
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
@@ -382,6 +411,10 @@ fn agreed_stream(call: CallKey, mut proposed: Proposed, agreed: &AgreedStream) -
             told.info.digests.clone()
         };
         asked.info = FileInfo { transfer_id, digests, ..told.info.clone() };
+    }
+    // Pitfall P11: who answers without a selector has not read the range either, and gets all of the file.
+    if let Some(offered) = proposed.file.as_mut().filter(|_| proposed.sends && agreed.file.is_none()) {
+        offered.range = None;
     }
     proposed.sends &= agreed.direction.sends();
     proposed.receives &= agreed.direction.receives();

@@ -13,7 +13,7 @@ use super::playing::Broken;
 use super::port::Output;
 use super::transfers::StreamEnd;
 use super::wrapping::{MESSAGE_ID_LETTERS, disposition, media_type};
-use crate::model::{Now, Outbox};
+use crate::model::{Ending, Now, Outbox};
 use crate::msml::{self, PrimitiveKey};
 use crate::msrp::{FailureReport, OutboundKey, OutboundSpec, SendFailure, SessionKey};
 
@@ -104,7 +104,7 @@ impl Engine {
         match owner {
             Owner::Client(order) => out.push(Output::Happened(order, Happening::Sent(of_file))),
             Owner::Primitive(primitive) => self.progressed(now, primitive, message, of_file, out),
-            Owner::Nobody => {}
+            Owner::Delivery(_) | Owner::Nobody => {}
         }
     }
 
@@ -124,6 +124,7 @@ impl Engine {
         match sending.owner {
             Owner::Primitive(primitive) => self.file_through(now, primitive, sending.octets, out),
             Owner::Client(order) => out.push(Output::Happened(order, Happening::Delivered)),
+            Owner::Delivery(key) => self.give_up(now, key, Ending::Delivered, out),
             Owner::Nobody => {}
         }
     }
@@ -154,9 +155,9 @@ impl Engine {
                     _ => self.play_broke(now, primitive, broken, out),
                 }
             }
+            Owner::Delivery(key) => self.delivery_broke(now, key, why, sending.kept(octets), out),
             Owner::Client(order) => {
-                // A `file-range` goes on with octets of the file, and these are of its wrapper: it has to come whole again.
-                let of_file = if sending.total == sending.octets { octets } else { 0 };
+                let of_file = sending.kept(octets);
                 out.push(Output::Happened(order, Happening::Reported(of_file)));
                 out.push(Output::Happened(order, Happening::SendFailed(*why)));
             }
@@ -228,8 +229,15 @@ impl Engine {
             self.nothing_recorded(now, recorder, &ReceiveFailure::Disconnected, out);
         }
         self.pull_lost(session, out);
-        if let Some(Outgoing { owner: Owner::Client(order), .. }) = self.pushes.remove(&session) {
-            out.push(Output::Happened(order, Happening::SendFailed(SendFailure::ConnectionLost)));
+        match self.pushes.remove(&session).map(|outgoing| outgoing.owner) {
+            Some(Owner::Client(order)) => {
+                out.push(Output::Happened(order, Happening::SendFailed(SendFailure::ConnectionLost)));
+            }
+            Some(Owner::Delivery(key)) => {
+                let why = "there is no MSRP connection to it".to_owned();
+                self.give_up(now, key, Ending::Unreachable(why), out);
+            }
+            _ => {}
         }
     }
 }

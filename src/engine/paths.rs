@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::call::Proposed;
+use super::delivery::DeliveryKey;
 use super::link::LinkId;
 use super::order::Order;
 use crate::model::{Instant, Mint};
 use crate::msml::PrimitiveKey;
 use crate::msrp::{Authenticator, MsrpUri, RelayAccount, SessionKey};
-use crate::sdp::Description;
+use crate::sdp::{Description, FileOffer};
 use crate::sip::CallKey;
 use crate::spool::Icon;
 
@@ -23,6 +25,18 @@ impl OwnPath {
     /// RFC 4976 §5.1: what SDP says is the Use-Path reversed, and our own URI behind it.
     pub(super) fn in_sdp(&self) -> Vec<MsrpUri> {
         in_sdp(&self.relays, &self.local)
+    }
+
+    /// A stream of ours on which this file goes out.
+    pub(super) fn sending(self, file: FileOffer) -> Proposed {
+        let Self { relays, local } = self;
+        Proposed { relays, local, sends: true, receives: false, file: Some(file) }
+    }
+
+    /// One on which messages come in, or this file does.
+    pub(super) fn receiving(self, file: Option<FileOffer>) -> Proposed {
+        let Self { relays, local } = self;
+        Proposed { relays, local, sends: false, receives: true, file }
     }
 }
 
@@ -49,6 +63,8 @@ pub(super) enum Waiting {
     Reoffer(PrimitiveKey),
     /// A command's call.
     Order(Box<Order>),
+    /// A call that hands an object on.
+    Delivery(DeliveryKey),
     /// The same stream by another path.
     Renew(SessionKey),
 }

@@ -44,7 +44,7 @@ impl Engine {
             return;
         }
         let query = match &play.attempt {
-            Some(attempt) => Query::Id(attempt.object.clone()),
+            Some(attempt) => Query::Forward(attempt.object.clone()),
             None => Query::Object(file.uri.clone()),
         };
         let ticket = self.errand(Errand::Play(primitive));

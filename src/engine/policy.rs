@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::model::Network;
 use crate::model::media::{accepts, bare};
+use crate::model::{Domain, Network};
 use crate::msml::Style;
 use crate::msrp::{Carrier, RelayAccount, SessionMatch};
 use crate::sdp::{Address, Fingerprint, HashFunction};
@@ -34,6 +34,10 @@ pub struct Policy {
     pub fingerprints: Vec<Fingerprint>,
     /// Networks that may send MSML.
     pub trusted: Vec<Network>,
+    /// Hosts that may, if an authority of ours vouches for their certificate.
+    pub certified: Vec<String>,
+    /// Whether there are users who may: whoever else sends MSML is asked who it is.
+    pub challenge: bool,
     /// What happens to files that nobody has asked for.
     pub unattended: Unattended,
     /// How application servers are read and answered.
@@ -46,6 +50,19 @@ pub struct Policy {
     pub trunks: Vec<(Network, Trunk)>,
     /// How long a call waits for its peer's MSRP connection.
     pub answer_timeout: Duration,
+    /// Domains that objects may be forwarded to.
+    pub forward: Vec<Domain>,
+    /// How calls of our own leave.
+    pub outbound: Outbound,
+}
+
+/// How calls of our own leave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outbound {
+    /// The URI of the proxy that they go through.
+    pub proxy: Option<String>,
+    /// Our own URI.
+    pub from: String,
 }
 
 /// One MSRP listener, as our URIs name it.
@@ -152,6 +169,11 @@ impl Policy {
     /// Whether MSML may come from this address.
     pub fn may_control(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// What somebody is told who may not command: who are you, if that could change it.
+    pub const fn not_allowed(&self) -> u16 {
+        if self.challenge { 401 } else { 403 }
     }
 
     /// What holds for MSRP with the SIP peer at this address.
@@ -268,12 +290,16 @@ pub(super) mod tests {
             hashes: vec![HashFunction::Sha512, HashFunction::Sha384, HashFunction::Sha256],
             fingerprints: Vec::new(),
             trusted: Vec::new(),
+            certified: Vec::new(),
+            challenge: false,
             unattended: Unattended::Hold,
             manners: Manners::default(),
             peers: Vec::new(),
             relay: None,
             trunks: Vec::new(),
             answer_timeout: Duration::ZERO,
+            forward: Vec::new(),
+            outbound: Outbound::default(),
         }
     }
 }

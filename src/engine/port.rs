@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use super::delivery::{Attempt, Handed};
 use super::failure::FileFailure;
 use super::link::{Bearer, Command, LinkId, Notice};
 use super::order::{Happening, Order, OrderId};
@@ -14,7 +15,7 @@ use crate::msml::FileWork;
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::queue::{Refusal, Unwritten};
 use crate::sdp::Fingerprint;
-use crate::sip::{self, FlowId, Transport};
+use crate::sip::{self, FlowId, Place, Target, Transport};
 use crate::spool::{
     Change, CommitError, Committed, Delivery, Envelope, EnvelopeDraft, EventNote, EventPage, EventQuery, Filter, Icon,
     Sealed,
@@ -29,8 +30,6 @@ pub struct Ticket(pub u64);
 pub enum Query {
     /// The object of this name.
     Object(ObjectUri),
-    /// The object of this id.
-    Id(String),
     /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
     Select(ObjectUri, Box<FileInfo>),
     /// One page of a catalog.
@@ -44,6 +43,8 @@ pub enum Query {
     },
     /// The object of this name as a preview picture.
     Picture(ObjectUri),
+    /// The object of this id, to be handed on.
+    Forward(String),
     /// How much of the file with this [`StagePlan::file_key`](crate::spool::StagePlan::file_key) waits for its sender.
     Waiting(String),
 }
@@ -60,7 +61,7 @@ pub enum ScriptSource {
 /// The spool's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// To [`Query::Object`], [`Query::Id`] and [`Query::Select`].
+    /// To [`Query::Object`], [`Query::Select`] and [`Query::Forward`].
     Object(Option<Committed>),
     /// To [`Query::List`].
     List(Vec<Envelope>),
@@ -94,6 +95,8 @@ pub struct Moved {
 pub enum Input {
     /// From the SIP sockets.
     Sip(sip::Input),
+    /// An authority of ours vouches for these hosts at the other end of this SIP connection. Comes before its first octet.
+    Certified(FlowId, Vec<String>),
     /// A stream is at work as this link. Comes before anything else is heard of the link.
     Linked(LinkId, Bearer),
     /// From a link.
@@ -110,6 +113,8 @@ pub enum Input {
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
     /// A [`Output::Move`] was performed.
     Moved(Ticket, Result<Moved, FileFailure>),
+    /// A [`Output::Handed`] that nobody but the queue has waited for.
+    Handed(Handed),
     /// A [`Output::Recall`] was performed.
     Recalled(Ticket, Result<EventPage, String>),
     /// The spool has these deliveries, from an earlier run.
@@ -128,6 +133,12 @@ pub enum Input {
     Taking(bool),
     /// A client command.
     Order(Order),
+    /// Hand an object on: ends with one [`Output::Handed`].
+    Deliver(Box<Attempt>),
+    /// Break off the attempt of this delivery with this token; its end is told as any other.
+    CallBack(String, u64),
+    /// A [`Output::Locate`] was performed: the places in the order in which they are tried, or why there is none.
+    Located(Ticket, Result<Vec<Place>, String>),
     /// Take no new calls; say when nothing moves any more.
     Drain,
     /// The deadline has passed.
@@ -179,6 +190,10 @@ pub enum Output {
     Record(Box<Delivery>),
     /// The answer to [`Input::Wish`]: the delivery that it is about.
     Answered(u64, Result<String, Refusal>),
+    /// Find where requests to this target go (RFC 3263); answer with [`Input::Located`].
+    Locate(Ticket, Target),
+    /// An attempt of the queue's is over.
+    Handed(Handed),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.

@@ -76,7 +76,7 @@ impl Engine {
                 dest.or_else(|| work.destinations().next().cloned()).map(|dest| (Owner::Primitive(primitive), dest))
             }
             (None, Purpose::Client(order)) if idle => client_box().map(|dest| (Owner::Client(order), dest)),
-            (None, Purpose::Client(_)) => None,
+            (None, Purpose::Client(_) | Purpose::Delivery(_)) => None,
             (None, Purpose::Service) if self.policy.unattended == Unattended::Deposit => {
                 unattended_box(&call.parties.user).map(|dest| (Owner::Nobody, dest))
             }
@@ -205,7 +205,7 @@ impl Engine {
         match receipt.owner {
             Owner::Client(order) => out.push(Output::Happened(order, Happening::Received(octets))),
             Owner::Primitive(primitive) => self.msml(now, msml::Input::Progress { primitive, octets }, out),
-            Owner::Nobody => {}
+            Owner::Delivery(_) | Owner::Nobody => {}
         }
     }
 
@@ -345,7 +345,7 @@ impl Engine {
                 self.msml(now, msml::Input::Ended { primitive, end }, out);
             }
             Owner::Client(order) => out.push(Output::Happened(order, Happening::Committed(object))),
-            Owner::Nobody => {}
+            Owner::Delivery(_) | Owner::Nobody => {}
         }
     }
 
@@ -369,7 +369,7 @@ impl Engine {
                 self.record_over(now, primitive, why, variables, took, out);
             }
             Owner::Client(order) => out.push(Output::Happened(order, Happening::ReceiveFailed(why.clone()))),
-            Owner::Nobody => {}
+            Owner::Delivery(_) | Owner::Nobody => {}
         }
     }
 }

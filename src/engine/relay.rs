@@ -123,6 +123,7 @@ impl Engine {
                 }
             }
             Waiting::Order(order) => self.place_call(now, call, *order, out),
+            Waiting::Delivery(key) => self.call_with_path(now, call, key, out),
             Waiting::Renew(_) => {} // has got its path already: nobody else may have it
         }
     }
@@ -139,6 +140,7 @@ impl Engine {
                 out.push(Output::Happened(id, Happening::Refused(UNAVAILABLE, why.to_owned())));
                 out.push(Output::Happened(id, Happening::Ended(EndReason::Refused(UNAVAILABLE))));
             }
+            Waiting::Delivery(key) => self.delivery_denied(now, key, why, out),
             Waiting::Renew(session) => self.wake(now, RENEW_AGAIN, Timer::Renew(session)),
         }
     }

@@ -53,11 +53,11 @@ fn parameter<'a>(uri: &'a str, name: &str) -> Option<&'a str> {
 
 impl Engine {
     /// What an INVITE wants to be run, if it may.
-    pub(super) fn script(&self, invite: &Invite) -> Result<Option<Bytes>, Refusal> {
+    pub(super) fn script(&self, invite: &Invite, trusted: bool) -> Result<Option<Bytes>, Refusal> {
         let script = find(invite)?;
-        if script.is_some() && !self.policy.may_control(invite.source.ip()) {
+        if script.is_some() && !trusted {
             let warning = "MSML is not allowed from this address".to_owned();
-            return Err(Refusal { status: 403, warning });
+            return Err(Refusal { status: self.policy.not_allowed(), warning });
         }
         Ok(script)
     }

@@ -1,9 +1,7 @@
 //! The files a peer offers or asks for (RFC 5547): which transfer each is, and what the spool has to say about it.
 
-use std::net::IpAddr;
-
 use super::ReceiveFailure;
-use super::call::{Parties, Purpose};
+use super::call::{Call, Parties, Purpose};
 use super::core::Engine;
 use super::description::file_offer;
 use super::jobs::{Outgoing, Owner, Timer};
@@ -51,7 +49,7 @@ impl Engine {
         match &stream.wish {
             Wish::Push(file) => Some(Query::Waiting(file_key(&call.parties, &file.info)?)),
             Wish::Pull(file) => {
-                self.may_pull(&call.parties, call.source.ip()).then_some(())?;
+                self.may_pull(call).then_some(())?;
                 // The box is the Request-URI's, the object the selector's.
                 let user = percent_encoding::percent_decode_str(&call.parties.user).decode_utf8().ok()?;
                 Some(Query::Select(ObjectUri::mailbox(&user).ok()?, Box::new(file.info.clone())))
@@ -62,12 +60,12 @@ impl Engine {
 
     /// RFC 5547 §10: who asks is looked at before anything else. Nobody but those who may command us reads other people's
     /// mail without an application server.
-    fn may_pull(&self, parties: &Parties, source: IpAddr) -> bool {
-        let may = self.policy.may_control(source);
-        if !may {
-            tracing::warn!(call_id = %parties.call_id, %source, "a pull from outside control.trusted: refused");
+    fn may_pull(&self, call: &Call) -> bool {
+        if !call.trusted {
+            let (call_id, source) = (&call.parties.call_id, call.source);
+            tracing::warn!(%call_id, %source, "a pull by somebody who may not command us: refused");
         }
-        may
+        call.trusted
     }
 
     /// The spool's answer to one line of an offer.

@@ -53,7 +53,7 @@ impl Engine {
             let (from, to) = (Party::new(&call.parties.from), Party::new(&call.parties.to));
             (ours, theirs) = match call.purpose {
                 Purpose::Service => (Some(to), Some(from)),
-                Purpose::Client(_) => (Some(from), Some(to)),
+                Purpose::Client(_) | Purpose::Delivery(_) => (Some(from), Some(to)),
             };
         }
         let to = theirs.into_iter().collect();
@@ -81,6 +81,12 @@ fn host(address: &Address) -> String {
         Address::Ip(ip) if ip.is_ipv4() => ip.to_string(),
         Address::Ip(ip) => format!("[{ip}]"),
     }
+}
+
+/// This name as a Message-ID, if it can be one (RFC 4975 §9, `ident`).
+pub(super) fn as_message_id(name: &str) -> Option<String> {
+    let fits = (4..=32).contains(&name.len()) && name.bytes().all(|letter| letter.is_ascii_alphanumeric());
+    fits.then(|| name.to_owned())
 }
 
 /// The type a file is sent with.

@@ -14,19 +14,21 @@ use super::events::Notebook;
 use super::fetch::Fetcher;
 use super::metrics;
 use super::moving::Mover;
-use super::signalling::{Signalling, Wire};
+use super::resolve::Resolver;
+use super::signalling::Signalling;
+use super::sip_stream::Wire;
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
 use crate::engine::{
-    Command, Demand, Engine, Found, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, ScriptSource,
-    Ticket, Wish,
+    Attempt, Command, Demand, Engine, Found, Handed, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query,
+    ScriptSource, Ticket, Wish,
 };
 use crate::model::limits::{COMMANDS_PER_CONNECTION, COMMANDS_PER_TRUNK, WEBSOCKET_CHUNK_OCTETS};
-use crate::model::{Mint, Outbox};
+use crate::model::{Ending, Mint, Outbox};
 use crate::msml::FileWork;
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::queue::{Lane, Name, Refusal, Unwritten, Wait};
-use crate::sip;
+use crate::sip::{self, Place, Target};
 use crate::spool::{self, Change, Committed, Delivery, EnvelopeDraft, Sealed, SpoolError};
 
 /// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
@@ -46,6 +48,10 @@ const CENSUS: Duration = Duration::from_secs(1);
 pub(super) enum Request {
     /// A client wants a call of its own and hears of it here.
     Listen(oneshot::Sender<(OrderId, mpsc::Receiver<Happening>)>),
+    /// Make this attempt, and say how it has ended.
+    Attempt(Box<Attempt>, oneshot::Sender<Ending>),
+    /// Where this host is.
+    Located(Ticket, String, Result<Vec<Place>, String>),
     /// An MSRP connection came in.
     Accepted(MsrpStream),
     /// One of ours stands, or does not.
@@ -90,6 +96,9 @@ pub(super) struct Driver {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) links: HashMap<LinkId, mpsc::Sender<Command>>,
     pub(super) listeners: HashMap<OrderId, mpsc::Sender<Happening>>,
+    /// Who waits for the end of an attempt, by delivery and token.
+    pub(super) attempts: HashMap<(String, u64), oneshot::Sender<Ending>>,
+    pub(super) resolver: Arc<Resolver>,
     pub(super) next_link: u64,
     pub(super) next_order: u64,
     /// Who waits for what the engine says of deliveries.
@@ -139,11 +148,18 @@ impl Driver {
 
     fn wire(&mut self, wire: Wire) {
         match wire {
-            Wire::Up(flow, sender) => self.signalling.up(flow, sender),
+            Wire::Up(flow, sender, hosts) => {
+                if !hosts.is_empty() {
+                    self.handle(Input::Certified(flow.id, hosts));
+                }
+                self.signalling.up(flow, sender);
+            }
             Wire::Sip(input) => {
                 match &input {
                     sip::Input::FlowClosed(id) => self.signalling.down(*id),
-                    sip::Input::TransportFailed { remote, .. } => self.signalling.forget_dial(*remote),
+                    sip::Input::TransportFailed { transport, remote, .. } => {
+                        self.signalling.forget_dial(*transport, *remote);
+                    }
                     _ => {}
                 }
                 self.handle(Input::Sip(input));
@@ -159,6 +175,14 @@ impl Driver {
                 let (sender, receiver) = mpsc::channel(UNREAD_HAPPENINGS);
                 self.listeners.insert(id, sender);
                 let _ = answer.send((id, receiver));
+            }
+            Request::Attempt(attempt, ended) => {
+                self.attempts.insert((attempt.delivery.clone(), attempt.token), ended);
+                self.handle(Input::Deliver(attempt));
+            }
+            Request::Located(ticket, name, located) => {
+                located.iter().flatten().for_each(|place| self.signalling.known_as(*place, &name));
+                self.handle(Input::Located(ticket, located));
             }
             Request::Accepted(stream) => drop(self.link(stream, None)),
             Request::Dialled(wanted, connected) => {
@@ -239,6 +263,8 @@ impl Driver {
             Output::Move(ticket, work) => self.move_file(ticket, *work),
             Output::StopMove(ticket) => self.mover.stop(ticket),
             Output::Resolve(ticket, names) => self.resolve(ticket, names),
+            Output::Locate(ticket, target) => self.locate(ticket, target),
+            Output::Handed(handed) => return self.handed(handed),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Change(ticket, object, change, by) => self.change(ticket, object, change, by),
             Output::Note(note) => self.notebook.take(note),
@@ -288,7 +314,7 @@ impl Driver {
         tokio::task::spawn_blocking(move || {
             let found = match query {
                 Query::Object(uri) => spool.call_for(&uri).map(Found::Object),
-                Query::Id(id) => spool.call_for_id(&id).map(Found::Object),
+                Query::Forward(id) => spool.forwarded(&id).map(Found::Object),
                 Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector).map(Found::Object),
                 Query::List { mailbox, state, most } => {
                     let query =
@@ -341,6 +367,23 @@ impl Driver {
             let resolved = futures_util::future::join_all(lookups).await;
             let _ = engine.send(Input::Resolved(ticket, resolved)).await;
         });
+    }
+
+    fn locate(&mut self, ticket: Ticket, target: Target) {
+        let (requests, resolver, mint) = (self.requests.clone(), Arc::clone(&self.resolver), self.mint.fork());
+        tokio::spawn(async move {
+            let located = resolver.locate(&target, mint).await;
+            let _ = requests.send(Request::Located(ticket, target.host, located)).await;
+        });
+    }
+
+    /// The end of an attempt is for whoever asked for it, and if nobody has, for the queue.
+    fn handed(&mut self, handed: Handed) -> Option<Input> {
+        let Some(waits) = self.attempts.remove(&(handed.delivery.clone(), handed.token)) else {
+            return Some(Input::Handed(handed));
+        };
+        let _ = waits.send(handed.ending); // whoever asked may have gone
+        None
     }
 
     fn commit(&self, ticket: Ticket, sealed: Box<Sealed>, draft: Box<EnvelopeDraft>) {

@@ -21,14 +21,15 @@ use super::http::Api;
 use super::listen;
 use super::moving::Mover;
 use super::places::Places;
+use super::resolve::Resolver;
 use super::signalling::Signalling;
 use super::stream::Shared;
 use super::tls::{Reload, Tls, TlsError};
 use super::watch::{self, Watch};
 use super::{descriptors, entropy, events, keys, metrics, remote, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
-use crate::engine::{CallMedia, Engine, Happening, Input, Order, OrderId};
-use crate::model::Mint;
+use crate::engine::{Attempt, CallMedia, Engine, Happening, Input, Order, OrderId};
+use crate::model::{Ending, Mint};
 use crate::msml::{Interpreter, Limits};
 use crate::msrp::{self, Carrier};
 use crate::sip::{Endpoint, Transport};
@@ -95,6 +96,7 @@ pub struct Node {
     tasks: TaskTracker,
     api: Api,
     tls: Tls,
+    sip_tls: Tls,
     handover_after: Duration,
     handover: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
@@ -126,7 +128,8 @@ impl Node {
         let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
         let (wire, wire_ears) = mpsc::channel(UNREAD_INPUTS);
         let (requests, request_ears) = mpsc::channel(UNREAD_INPUTS);
-        let (signalling, sip) = Signalling::open(&settings.sip.listen, wire, stop.clone())
+        let sip_tls = tokio::task::block_in_place(|| Tls::open_sip(settings, terms::sip_hosts(settings)))?;
+        let (signalling, sip) = Signalling::open(&settings.sip.listen, wire, sip_tls.clone(), stop.clone())
             .await
             .map_err(|error| StartError::Listen { key: "sip.listen", error })?;
         let mut bound = Bound { sip, ..Bound::default() };
@@ -141,11 +144,12 @@ impl Node {
             let (tls, websocket) = (carrier.is_secure().then(|| tls.clone()), websocket.clone());
             tokio::spawn(listen::Door { listener, carrier, tls, websocket, places, requests, stop }.serve());
         }
-        let mut policy = terms::policy(settings, &bound.msrp).map_err(StartError::Settings)?;
+        let mut policy = terms::policy(settings, &bound.msrp, &bound.sip).map_err(StartError::Settings)?;
         if bound.msrp.iter().any(|(carrier, _)| carrier.is_secure()) {
             policy.fingerprints = tls.fingerprints()?; // only sessions of such a listener are described with one
         }
-        let endpoint = Endpoint::new(terms::sip_config(settings), mint.fork());
+        let endpoint =
+            Endpoint::new(terms::sip_config(settings, &bound.sip).map_err(StartError::Settings)?, mint.fork());
         let interpreter = Interpreter::new(Limits::default(), mint.fork());
         let tasks = TaskTracker::new();
         let (notebook, writer, newest) = events::open(Arc::clone(&log), clock, engine.clone());
@@ -181,6 +185,8 @@ impl Node {
             requests: requests.clone(),
             links: HashMap::new(),
             listeners: HashMap::new(),
+            attempts: HashMap::new(),
+            resolver: Arc::new(Resolver::new()),
             next_link: 0,
             next_order: 0,
             wishes: HashMap::new(),
@@ -218,6 +224,7 @@ impl Node {
             tasks,
             api,
             tls,
+            sip_tls,
             handover_after,
             handover,
         })
@@ -265,6 +272,17 @@ impl Node {
         Ok(Line { id, happenings, engine: self.engine.clone() })
     }
 
+    /// Makes one attempt to hand an object on, and waits for its end.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn attempt(&self, attempt: Attempt) -> io::Result<Ending> {
+        let (ended, end) = oneshot::channel();
+        let gone = || io::Error::new(io::ErrorKind::NotConnected, "the node has stopped");
+        self.requests.send(Request::Attempt(Box::new(attempt), ended)).await.map_err(|_| gone())?;
+        end.await.map_err(|_| gone())
+    }
+
     /// Reads certificate, key and authorities again. Connections go on as they are. What was read is shown in handshakes
     /// when no call is left that was offered the old certificate alone, which is after `sip.answer_timeout`; until then
     /// descriptions name both, as RFC 8122 §5.1 has it.
@@ -272,7 +290,9 @@ impl Node {
     /// # Errors
     /// A file can't be used; everything stays as it was.
     pub async fn reload(&self) -> Result<(), TlsError> {
-        let reload = tokio::task::block_in_place(|| self.tls.reload())?;
+        let (sip, reload) =
+            tokio::task::block_in_place(|| Ok::<_, TlsError>((self.sip_tls.reload()?, self.tls.reload()?)))?;
+        sip.show(); // no description speaks of this one
         let mut handover = self.handover.lock().await;
         if let Some(earlier) = handover.take() {
             earlier.abort(); // its certificate was never shown
@@ -357,9 +377,12 @@ impl Line {
 
 impl Bound {
     fn addresses(&self) -> Addresses {
-        let name = |transport| if transport == Transport::Udp { "udp" } else { "tcp" };
         Addresses {
-            sip: self.sip.iter().map(|(transport, address)| format!("{}:{address}", name(*transport))).collect(),
+            sip: self
+                .sip
+                .iter()
+                .map(|(transport, address)| format!("{}:{address}", transport.name().to_ascii_lowercase()))
+                .collect(),
             msrp: self.msrp.iter().map(|(carrier, address)| format!("{carrier}:{address}")).collect(),
             http: self.http.map(|address| address.to_string()).unwrap_or_default(),
         }

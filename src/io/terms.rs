@@ -1,10 +1,11 @@
 //! The settings as each room wants them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use super::scrub;
 use crate::config::{self, Settings};
-use crate::engine::{Door, Doors, ErrorStyle, Manners, Peer, Policy, Trunk, Unattended, Verify};
+use crate::engine::{Door, Doors, ErrorStyle, Manners, Outbound, Peer, Policy, Trunk, Unattended, Verify};
 use crate::model::digest_auth::Credentials;
 use crate::model::{BoxClass, Network, Sites};
 use crate::msml::{DialogIdStyle, ExitStyle, Style};
@@ -32,7 +33,19 @@ pub(super) fn certificate_hosts(settings: &Settings) -> Vec<String> {
     hosts
 }
 
-pub(super) fn policy(settings: &Settings, msrp: &[(Carrier, SocketAddr)]) -> Result<Policy, String> {
+/// The same for SIP.
+pub(super) fn sip_hosts(settings: &Settings) -> Vec<String> {
+    let listened = settings.sip.listen.iter().map(|listen| &listen.host);
+    let mut hosts: Vec<String> = settings.sip.advertise.iter().chain(listened).map(|host| host.name.clone()).collect();
+    hosts.dedup();
+    hosts
+}
+
+pub(super) fn policy(
+    settings: &Settings,
+    msrp: &[(Carrier, SocketAddr)],
+    sip: &[(sip::Transport, SocketAddr)],
+) -> Result<Policy, String> {
     let none = || "msrp.listen is empty: files need at least one address".to_owned();
     let (_, first) = msrp.first().ok_or_else(none)?;
     let advertise = settings.msrp.advertise.as_ref();
@@ -71,6 +84,8 @@ pub(super) fn policy(settings: &Settings, msrp: &[(Carrier, SocketAddr)]) -> Res
         accept_types: settings.msrp.accept_types.clone(),
         accept_wrapped_types: settings.msrp.accept_wrapped_types.clone(),
         trusted: control.trusted.clone(),
+        certified: control.certified.clone(),
+        challenge: control.users_file.is_some(),
         unattended: match control.unattended {
             config::Unattended::Hold => Unattended::Hold,
             config::Unattended::Deposit => Unattended::Deposit,
@@ -80,6 +95,8 @@ pub(super) fn policy(settings: &Settings, msrp: &[(Carrier, SocketAddr)]) -> Res
         relay: relay(settings)?,
         trunks: settings.msrp.peers.iter().filter_map(trunk).collect(),
         answer_timeout: settings.sip.answer_timeout,
+        forward: settings.policy.forward.clone(),
+        outbound: outbound(settings, sip)?,
     })
 }
 
@@ -90,15 +107,53 @@ fn relay(settings: &Settings) -> Result<Option<RelayAccount>, String> {
     if msrp.relay.is_empty() {
         return Ok(None);
     }
-    let unusable = |why: String| format!("msrp.relay_password_file {}: {why}", file.display());
-    let text = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
-    let password = text.lines().next().map(str::trim).filter(|line| !line.is_empty());
-    let password = password.ok_or_else(|| unusable("the first line has no password".to_owned()))?.to_owned();
+    let password = password("msrp.relay_password_file", file)?;
     let uri = |relay: &config::Relay| relay.to_string().parse::<MsrpUri>();
     let relays: Result<Vec<MsrpUri>, _> = msrp.relay.iter().map(uri).collect();
     let relays = relays.map_err(|error| format!("msrp.relay: {error}"))?;
     let credentials = Credentials { user: user.clone(), password };
     Ok(Some(RelayAccount { relays, credentials, expires: msrp.relay_expires }))
+}
+
+/// The first line of a password file.
+fn password(key: &str, file: &Path) -> Result<String, String> {
+    let unusable = |why: String| format!("{key} {}: {why}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
+    let password = text.lines().next().map(str::trim).filter(|line| !line.is_empty());
+    password.map(str::to_owned).ok_or_else(|| unusable("the first line has no password".to_owned()))
+}
+
+/// The users of a file, `NAME:PASSWORD` a line.
+fn users(file: &Path) -> Result<Vec<Credentials>, String> {
+    let unusable = |why: String| format!("control.users_file {}: {why}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let user = |(at, line): (usize, &str)| {
+        let (user, password) =
+            line.split_once(':').ok_or_else(|| unusable(format!("line {at} is not NAME:PASSWORD")))?;
+        if user.is_empty() || password.is_empty() {
+            return Err(unusable(format!("line {at} has no name or no password")));
+        }
+        Ok(Credentials { user: user.to_owned(), password: password.to_owned() })
+    };
+    lines.map(user).collect()
+}
+
+/// How calls of our own leave.
+fn outbound(settings: &Settings, listens: &[(sip::Transport, SocketAddr)]) -> Result<Outbound, String> {
+    let outbound = &settings.sip.outbound;
+    let proxy = outbound.proxy.as_deref().map(sip::Target::of);
+    let unusable = || "sip.outbound.proxy is no URI that can be called".to_owned();
+    let proxy_host = proxy.map(|target| target.ok_or_else(unusable)).transpose()?.map(|target| target.host);
+    let listened = || listens.first().map_or_else(String::new, |(_, address)| address.ip().to_string());
+    let advertised = || settings.sip.advertise.as_ref().map_or_else(listened, |host| host.name.clone());
+    let host = proxy_host.unwrap_or_else(advertised);
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let user = outbound.user.as_deref().unwrap_or(&settings.node.name);
+    let user = percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC);
+    let from = outbound.from.clone().unwrap_or_else(|| format!("sip:{user}@{host}"));
+    Ok(Outbound { proxy: outbound.proxy.clone(), from })
 }
 
 const fn hash_function(hash: config::FingerprintHash) -> HashFunction {
@@ -169,14 +224,31 @@ pub(super) fn box_classes(settings: &Settings) -> Vec<BoxClass> {
     settings.boxes.iter().map(config::BoxClass::class).collect()
 }
 
-pub(super) fn sip_config(settings: &Settings) -> sip::Config {
-    let advertise = settings.sip.advertise.as_ref().map(ToString::to_string);
-    sip::Config {
-        advertise_udp: advertise.clone(),
-        advertise_tcp: advertise,
+pub(super) fn sip_config(settings: &Settings, listens: &[(sip::Transport, SocketAddr)]) -> Result<sip::Config, String> {
+    let advertise = settings.sip.advertise.as_ref();
+    let tls =
+        listens.iter().find(|(transport, _)| *transport == sip::Transport::Tls).map(|(_, address)| address.port());
+    // One name for all; TLS has a port of its own.
+    let advertise_tls = advertise.map(|host| config::Host { port: tls, ..host.clone() }.to_string());
+    let outbound = &settings.sip.outbound;
+    let credentials = match (&outbound.user, &outbound.password_file) {
+        (Some(user), Some(file)) => {
+            let password = password("sip.outbound.password_file", file)?;
+            Some(Credentials { user: user.clone(), password })
+        }
+        _ => None,
+    };
+    Ok(sip::Config {
+        advertise_udp: advertise.map(ToString::to_string),
+        advertise_tcp: advertise.map(ToString::to_string),
+        advertise_tls,
+        listens: listens.to_vec(),
+        credentials,
+        realm: settings.node.name.clone(),
+        users: settings.control.users_file.as_deref().map_or_else(|| Ok(Vec::new()), users)?,
         user_agent: format!("{}/{}", settings.node.name, env!("CARGO_PKG_VERSION")),
         ..sip::Config::default()
-    }
+    })
 }
 
 /// How often and how fast everything is read again.

@@ -1,4 +1,5 @@
-//! The client's half of HTTP Digest authentication (RFC 7616 and its ancestor 2617), for relays and proxies.
+//! HTTP Digest authentication (RFC 7616 and its ancestor 2617): the client's half for relays and proxies, and what a
+//! server makes of an answer.
 
 use std::fmt;
 
@@ -29,6 +30,14 @@ pub enum Algorithm {
     Sha256,
 }
 
+impl Algorithm {
+    fn named(name: &str) -> Option<Self> {
+        [("MD5", Self::Md5), ("SHA-256", Self::Sha256)]
+            .into_iter()
+            .find_map(|(known, algorithm)| known.eq_ignore_ascii_case(name).then_some(algorithm))
+    }
+}
+
 /// A `Digest` challenge that can be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
@@ -42,6 +51,8 @@ pub struct Challenge {
     pub algorithm: Option<Algorithm>,
     /// The credentials were right and only the nonce was too old.
     pub stale: bool,
+    /// `qop` is asked for. Without it the proof is that of RFC 2069, which old proxies still want.
+    pub qop: bool,
     /// The name is wanted hashed (RFC 7616 §3.4.4).
     pub userhash: bool,
 }
@@ -83,16 +94,14 @@ impl Challenge {
         let params = parameters(rest).ok_or(ChallengeFault::Malformed)?;
         let value = |name: &str| find(&params, name).map(str::to_owned);
         let is_true = |name: &str| find(&params, name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        if let Some(qop) = value("qop")
-            && !qop.split(',').any(|word| word.trim().eq_ignore_ascii_case("auth"))
-        {
-            return Err(ChallengeFault::Qop(qop));
+        let qop = value("qop");
+        let auth = |qop: &String| qop.split(',').any(|word| word.trim().eq_ignore_ascii_case("auth"));
+        if let Some(qop) = qop.as_ref().filter(|qop| !auth(qop)) {
+            return Err(ChallengeFault::Qop(qop.clone()));
         }
         let algorithm = match value("algorithm") {
             None => None,
-            Some(name) if name.eq_ignore_ascii_case("MD5") => Some(Algorithm::Md5),
-            Some(name) if name.eq_ignore_ascii_case("SHA-256") => Some(Algorithm::Sha256),
-            Some(name) => return Err(ChallengeFault::Algorithm(name)),
+            Some(name) => Some(Algorithm::named(&name).ok_or(ChallengeFault::Algorithm(name))?),
         };
         Ok(Self {
             realm: value("realm").ok_or(ChallengeFault::Missing("realm"))?,
@@ -100,6 +109,7 @@ impl Challenge {
             opaque: value("opaque"),
             algorithm,
             stale: is_true("stale"),
+            qop: qop.is_some(),
             userhash: is_true("userhash"),
         })
     }
@@ -139,6 +149,9 @@ impl Challenge {
     fn proof(&self, credentials: &Credentials, a2: &str, use_: &Use<'_>) -> String {
         let a1 = self.hash(&format!("{}:{}:{}", credentials.user, self.realm, credentials.password));
         let (count, cnonce) = (use_.count, use_.cnonce);
+        if !self.qop {
+            return self.hash(&format!("{a1}:{}:{}", self.nonce, self.hash(a2)));
+        }
         self.hash(&format!("{a1}:{}:{count:08x}:{cnonce}:auth:{}", self.nonce, self.hash(a2)))
     }
 
@@ -163,8 +176,10 @@ impl Challenge {
             Some(Algorithm::Sha256) => text += ", algorithm=SHA-256",
             None => {}
         }
-        // RFC 7616 §3.4: qop and nc have no quotes here, although qop has them in a challenge.
-        text += &format!(", cnonce={}, qop=auth, nc={count:08x}", quoted(cnonce));
+        if self.qop {
+            // RFC 7616 §3.4: qop and nc have no quotes here, although qop has them in a challenge.
+            text += &format!(", cnonce={}, qop=auth, nc={count:08x}", quoted(cnonce));
+        }
         if let Some(opaque) = &self.opaque {
             text += &format!(", opaque={}", quoted(opaque));
         }
@@ -177,6 +192,68 @@ impl Challenge {
     /// What `rspauth` has to be if the other side knows the password, too (RFC 7616 §3.5: A2 has no method).
     pub fn response_proof(&self, credentials: &Credentials, use_: &Use<'_>) -> String {
         self.proof(credentials, &format!(":{}", use_.uri), use_)
+    }
+}
+
+/// What somebody has answered to a challenge of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The account.
+    pub user: String,
+    /// Whose account it is.
+    pub realm: String,
+    /// The number that was used.
+    pub nonce: String,
+    /// `None` if it is none that we know; one that is not said is MD5.
+    pub algorithm: Option<Algorithm>,
+    /// How often the nonce was used, if that is told.
+    pub count: Option<u32>,
+    /// It protects the request line alone, which is what we ask for.
+    pub is_auth: bool,
+    uri: String,
+    cnonce: String,
+    response: String,
+}
+
+impl Answer {
+    /// Reads the value of one `Authorization`; `None` if it is no digest, or not a whole one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.trim().split_once(' ')?;
+        let params = parameters(rest).filter(|_| scheme.eq_ignore_ascii_case("Digest"))?;
+        let value = |name: &str| find(&params, name).map(str::to_owned);
+        let algorithm = match find(&params, "algorithm") {
+            None => Some(Algorithm::Md5),
+            Some(name) => Algorithm::named(name),
+        };
+        Some(Self {
+            user: value("username")?,
+            realm: value("realm")?,
+            nonce: value("nonce")?,
+            algorithm,
+            count: find(&params, "nc").and_then(|count| u32::from_str_radix(count, 16).ok()),
+            is_auth: find(&params, "qop").is_some_and(|qop| qop.eq_ignore_ascii_case("auth")),
+            uri: value("uri")?,
+            cnonce: value("cnonce").unwrap_or_default(),
+            response: value("response")?,
+        })
+    }
+
+    /// Whether who answered knows this password. It takes the same time wherever the first difference is.
+    pub fn is_of(&self, credentials: &Credentials, algorithm: Algorithm, method: &str) -> bool {
+        let challenge = Challenge {
+            realm: self.realm.clone(),
+            nonce: self.nonce.clone(),
+            opaque: None,
+            algorithm: Some(algorithm),
+            stale: false,
+            qop: true,
+            userhash: false,
+        };
+        let use_ = Use { method, uri: &self.uri, cnonce: &self.cnonce, count: self.count.unwrap_or_default() };
+        let wanted = challenge.proof(credentials, &format!("{method}:{}", self.uri), &use_);
+        let differ = |(a, b): (u8, u8)| a ^ b;
+        let differences = wanted.bytes().zip(self.response.bytes()).map(differ).fold(0, |all, one| all | one);
+        differences == 0 && wanted.len() == self.response.len()
     }
 }
 

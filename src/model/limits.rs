@@ -153,17 +153,32 @@ pub const SIP_TRANSACTIONS: usize = 100_000;
 /// SIP calls alive at once; beyond it an INVITE gets 503 with Retry-After. A call costs about 4 KiB.
 pub const SIP_CALLS: usize = 20_000;
 
+/// Of these, how many come from one address: a proxy or an application server may have most of them, and nobody all.
+pub const SIP_CALLS_PER_ADDRESS: usize = 16_000;
+
 /// TCP connections whose SIP stream is being framed at once; a further one is closed.
 pub const SIP_FLOWS: usize = 4096;
 
 /// Of these, how many from one address: a proxy has dozens, and nobody may take every place.
 pub const SIP_FLOWS_PER_ADDRESS: usize = 1024;
 
+/// A TLS handshake below SIP: as [`MSRP_HANDSHAKE`].
+pub const SIP_HANDSHAKE: Duration = MSRP_HANDSHAKE;
+
 /// A SIP connection on which nothing arrives for this long is closed; a peer that wants it open sends RFC 5626 pings.
 pub const SIP_IDLE: Duration = Duration::from_secs(1800);
 
 /// Requests of ours that wait in one SIP dialog; the next is answered with 503.
 pub const SIP_QUEUED_REQUESTS: usize = 1024;
+
+/// Seconds after which a session that nobody refreshes is over, as we ask for it (RFC 4028 §4 recommends half an hour).
+pub const SESSION_SECS: u32 = 1800;
+
+/// The least that we agree to: RFC 4028 §5 has 90 seconds as the least of all.
+pub const SESSION_SECS_MIN: u32 = 90;
+
+/// Places that one call follows redirections to: after so many nobody knows where the peer is.
+pub const SIP_REDIRECTIONS: usize = 5;
 
 /// Octets of one SDP body.
 pub const SDP_OCTETS: usize = 16 * 1024;

@@ -5,6 +5,7 @@
 
 pub mod boxes;
 pub mod digest_auth;
+pub mod domain;
 pub mod ending;
 pub mod file;
 pub mod file_range;
@@ -20,6 +21,7 @@ pub mod uri;
 pub mod wrapper;
 
 pub use boxes::{BoxClass, BoxPattern, Quota, Retention};
+pub use domain::Domain;
 pub use ending::Ending;
 pub use file::{Digest, DigestAlgorithm, FileInfo};
 pub use file_range::FileRange;

@@ -56,7 +56,9 @@ mod xml;
 
 pub use ask::{Ask, Listed, Listing};
 pub use audit::{ConnectionReport, Motion, SipReport, StreamReport, TransferReport};
-pub use client::{Event, Message, TransactionResult, dialogend_request, play_request, read_message, record_request};
+pub use client::{
+    Event, Message, TransactionResult, dialogend_request, forward_request, play_request, read_message, record_request,
+};
 pub use document::{
     Action, Collect, Command, Deed, Document, Group, Item, Kind, Move, Primitive, Script, Send, Step, Transfer,
 };

@@ -80,6 +80,9 @@ pub enum Refusal {
     /// It was settled otherwise meanwhile.
     #[error("it is {0} meanwhile")]
     Settled(&'static str),
+    /// `policy.forward` does not have the recipient's domain.
+    #[error("policy.forward does not allow {0}")]
+    NotAllowed(String),
     /// Everything is being handed back for a restart.
     #[error("the server is going out of service")]
     Draining,

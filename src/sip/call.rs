@@ -10,15 +10,18 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rsip::Request;
 
 use super::dialog::Dialog;
 use super::event::EndReason;
 use super::flow::{Body, Flow, FlowId, Transport};
 use super::layer::{ClientId, Hop, ServerId};
+use super::target::Place;
+use crate::model::digest_auth::Challenge;
 
 /// Where a call stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +51,23 @@ pub(super) enum Alarm {
     CancelOverdue,
     /// The wait after 491 is over (RFC 3261 §14.1).
     Retry,
+    /// The session has to be refreshed by us (RFC 4028 §10).
+    Refresh,
+    /// Nobody has refreshed it.
+    SessionOver,
 }
 
 /// All alarms of a call.
-pub(super) const ALARMS: [Alarm; 6] =
-    [Alarm::RepeatSuccess, Alarm::AckOverdue, Alarm::Remind, Alarm::Unanswered, Alarm::CancelOverdue, Alarm::Retry];
+pub(super) const ALARMS: [Alarm; 8] = [
+    Alarm::RepeatSuccess,
+    Alarm::AckOverdue,
+    Alarm::Remind,
+    Alarm::Unanswered,
+    Alarm::CancelOverdue,
+    Alarm::Retry,
+    Alarm::Refresh,
+    Alarm::SessionOver,
+];
 
 /// How the peer is reached.
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +165,28 @@ pub(super) struct HangUp {
     pub(super) reason: Option<String>,
 }
 
+/// A dialog with one fork of our INVITE that is not answered yet (RFC 3262 §4).
+#[derive(Debug)]
+pub(super) struct Early {
+    /// The dialog.
+    pub(super) dialog: Dialog,
+    /// RSeq of its last reliable response.
+    pub(super) last: u32,
+    /// The answer, if one of those brought it.
+    pub(super) answer: Option<Body>,
+}
+
+/// A challenge that we answer in every request of a call.
+#[derive(Debug)]
+pub(super) struct Proof {
+    /// A proxy's, not the peer's own.
+    pub(super) proxy: bool,
+    /// What it wants.
+    pub(super) challenge: Challenge,
+    /// How often its nonce was used.
+    pub(super) count: u32,
+}
+
 /// A call.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -157,6 +194,8 @@ pub(super) struct Call {
     pub(super) dialog: Dialog,
     /// Whether we called, and so own the Call-ID.
     pub(super) caller: bool,
+    /// Who called, if we did not.
+    pub(super) source: Option<IpAddr>,
     /// Where it stands.
     pub(super) phase: Phase,
     /// How the peer is reached.
@@ -183,6 +222,22 @@ pub(super) struct Call {
     pub(super) sent: Option<Sent>,
     /// INVITE, UPDATE, INFO and OPTIONS of the peer that wait for the owner.
     pub(super) owed: Vec<ServerId>,
+    /// Our INVITE, as it was sent last.
+    pub(super) invite: Option<Box<Request>>,
+    /// Where else it may be tried.
+    pub(super) places: VecDeque<Place>,
+    /// What we prove in every request.
+    pub(super) proofs: Vec<Proof>,
+    /// How often the request under way was sent again because of its answer.
+    pub(super) again: u8,
+    /// Forks that wanted their provisional responses acknowledged.
+    pub(super) early: Vec<Early>,
+    /// Seconds until the session has to be refreshed, and whether it is on us (RFC 4028).
+    pub(super) session: Option<(u32, bool)>,
+    /// The least interval that somebody on the way wants.
+    pub(super) min_se: Option<u32>,
+    /// The peer takes UPDATE.
+    pub(super) updates: bool,
 }
 
 impl Call {
@@ -192,6 +247,7 @@ impl Call {
         Self {
             dialog,
             caller,
+            source: None,
             phase,
             path,
             waiting: None,
@@ -205,6 +261,14 @@ impl Call {
             hang_up: None,
             sent: None,
             owed: Vec::new(),
+            invite: None,
+            places: VecDeque::new(),
+            proofs: Vec::new(),
+            again: 0,
+            early: Vec::new(),
+            session: None,
+            min_se: None,
+            updates: false,
         }
     }
 

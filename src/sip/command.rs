@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::event::Event;
 use super::flow::{Body, CallKey, Flow, FlowId, RequestKey, Transport};
+use super::target::Place;
 
 /// What can happen to an endpoint.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ pub enum Command {
         /// The answer, or our offer if the INVITE had none.
         body: Option<Body>,
     },
-    /// 300-699 to the INVITE or re-INVITE that waits. To a first INVITE it ends the call.
+    /// 300-699 to the INVITE or re-INVITE that waits. To a first INVITE it ends the call. A 401 gets its challenge here.
     Refuse {
         /// The call.
         call: CallKey,
@@ -63,7 +64,7 @@ pub enum Command {
         /// The text of a Warning 399.
         warning: Option<String>,
     },
-    /// The final response to an [`Event::Info`], [`Event::Options`] or [`Event::Updated`].
+    /// The final response to an [`Event::Info`], [`Event::Options`] or [`Event::Updated`]. A 401 gets its challenge here.
     Answer {
         /// The request.
         request: RequestKey,
@@ -86,10 +87,11 @@ pub enum Command {
         from: String,
         /// The URI for To.
         to: String,
-        /// Where to send it: the address resolved from the target or its proxy.
-        remote: SocketAddr,
-        /// By what.
-        transport: Transport,
+        /// A proxy that it goes through, by its URI.
+        route: Option<String>,
+        /// Where to send it, as the target's name or its proxy's was resolved: the next is tried where one is not there
+        /// (RFC 3263 §4.3).
+        places: Vec<Place>,
         /// The offer.
         body: Option<Body>,
         /// More headers.

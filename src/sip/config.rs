@@ -1,6 +1,10 @@
 //! What the operator decides about SIP.
 
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use super::flow::Transport;
+use crate::model::digest_auth::Credentials;
 
 /// What the operator decides.
 #[derive(Clone, Debug)]
@@ -9,6 +13,16 @@ pub struct Config {
     pub advertise_udp: Option<String>,
     /// `HOST[:PORT]` for Via and Contact over TCP; without it the flow's own address.
     pub advertise_tcp: Option<String>,
+    /// `HOST[:PORT]` for Via and Contact over TLS; without it the flow's own address.
+    pub advertise_tls: Option<String>,
+    /// Where we listen: what a connection that we have opened is called in Via and Contact is none of its own ports.
+    pub listens: Vec<(Transport, SocketAddr)>,
+    /// What we prove to proxies and peers that ask for it.
+    pub credentials: Option<Credentials>,
+    /// Whose account those are that [`Config::users`] lists, as challenges name it.
+    pub realm: String,
+    /// Who may prove to be somebody.
+    pub users: Vec<Credentials>,
     /// User part of our Contact.
     pub user: String,
     /// Server and User-Agent.
@@ -31,6 +45,8 @@ pub struct Config {
     pub transactions_max: usize,
     /// Calls alive at once; beyond it an INVITE gets 503.
     pub calls_max: usize,
+    /// Of these, how many from one address.
+    pub calls_per_address_max: usize,
 }
 
 impl Default for Config {
@@ -38,6 +54,11 @@ impl Default for Config {
         Self {
             advertise_udp: None,
             advertise_tcp: None,
+            advertise_tls: None,
+            listens: Vec::new(),
+            credentials: None,
+            realm: "restante".to_owned(),
+            users: Vec::new(),
             user: "restante".to_owned(),
             user_agent: concat!("restante/", env!("CARGO_PKG_VERSION")).to_owned(),
             accept: [
@@ -60,6 +81,24 @@ impl Default for Config {
             large_by_tcp: false,
             transactions_max: crate::model::limits::SIP_TRANSACTIONS,
             calls_max: crate::model::limits::SIP_CALLS,
+            calls_per_address_max: crate::model::limits::SIP_CALLS_PER_ADDRESS,
+        }
+    }
+}
+
+impl Config {
+    /// Where a peer reaches us by this transport that has met us at `local`.
+    pub(super) fn listened(&self, transport: Transport, local: Option<SocketAddr>) -> Option<SocketAddr> {
+        let mut ours = self.listens.iter().filter(|(kind, _)| *kind == transport).map(|(_, address)| *address);
+        let near = |address: &SocketAddr| local.is_none_or(|local| local.is_ipv4() == address.is_ipv4());
+        if local.is_some_and(|local| ours.clone().any(|address| address.port() == local.port())) {
+            return local; // it has met a listener
+        }
+        let first = ours.clone().find(near).or_else(|| ours.next())?;
+        match (first.ip().is_unspecified(), local) {
+            (false, _) => Some(first),
+            (true, Some(local)) => Some(SocketAddr::new(local.ip(), first.port())),
+            (true, None) => None,
         }
     }
 }

@@ -138,10 +138,21 @@ impl Dialog {
         self.remote_tag.as_deref() == tag
     }
 
+    /// The number of a further request.
+    pub(super) const fn count(&mut self) -> u32 {
+        self.local_seq += 1;
+        self.local_seq
+    }
+
+    /// RFC 3261 §12.2.1.1: numbers only grow, from the early dialog to the one that it has become.
+    pub(super) fn go_on_from(&mut self, early: &Self) {
+        self.local_seq = self.local_seq.max(early.local_seq);
+    }
+
     /// The next request; its CSeq is one higher than the last one's.
     pub(super) fn next(&mut self, method: Method, via: &str) -> Request {
-        self.local_seq += 1;
-        self.request(method, self.local_seq, via)
+        let seq = self.count();
+        self.request(method, seq, via)
     }
 
     /// RFC 3261 §13.2.2.4: the ACK to a 2xx has the INVITE's CSeq number.

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::flow::{Body, CallKey, RequestKey, Transport};
+use super::address::NameAddr;
+use super::flow::{Body, CallKey, FlowId, RequestKey, Transport};
 
 /// A new INVITE.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +22,23 @@ pub struct Invite {
     pub source: SocketAddr,
     /// By what.
     pub transport: Transport,
+    /// On which flow.
+    pub flow: FlowId,
+    /// The user that it has proven to be from.
+    pub user: Option<String>,
     /// Every header with its full name, in order.
     pub headers: Vec<(String, String)>,
     /// The offer; `None` asks for ours.
     pub body: Option<Body>,
+}
+
+impl Invite {
+    /// Whose identity the network asserts (RFC 3325 §9.1): only somebody trusted may be believed.
+    pub fn asserted(&self) -> Option<String> {
+        let asserted = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("P-Asserted-Identity"))?;
+        let first = super::syntax::split(&asserted.1, ',')?.into_iter().next()?;
+        NameAddr::parse(first).map(|identity| identity.uri.to_owned())
+    }
 }
 
 /// What has happened.
@@ -78,6 +92,10 @@ pub enum Event {
         body: Option<Body>,
         /// Where it came from.
         source: SocketAddr,
+        /// On which flow.
+        flow: FlowId,
+        /// The user that it has proven to be from.
+        user: Option<String>,
         /// Its Info-Package, one of those configured.
         info_package: Option<String>,
     },
@@ -127,14 +145,14 @@ pub enum Event {
     Refused {
         /// The call.
         call: CallKey,
-        /// 300-699, 408 when nobody answered, 503 when it could not be sent.
-        status: u16,
-        /// The reason phrase.
-        reason: String,
-        /// Retry-After in seconds.
-        retry_after: Option<u32>,
-        /// The Contact URIs of a 3xx.
-        contacts: Vec<String>,
+        /// How.
+        refusal: Refusal,
+    },
+    /// The session has to be refreshed by an offer (RFC 4028): owed is [`Command::Reinvite`](super::Command::Reinvite) with
+    /// the last one again, unless another is under way.
+    RefreshDue {
+        /// The call.
+        call: CallKey,
     },
     /// Our re-INVITE is accepted; the ACK is sent.
     ReinviteAnswered {
@@ -182,6 +200,21 @@ pub enum Event {
     },
 }
 
+/// How an INVITE of ours has failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// 300-699, 408 when nobody answered, 503 when it could not be sent.
+    pub status: u16,
+    /// Nobody has said so: it is our own word for silence.
+    pub silent: bool,
+    /// The reason phrase.
+    pub reason: String,
+    /// Retry-After in seconds.
+    pub retry_after: Option<u32>,
+    /// The Contact URIs of a 3xx.
+    pub contacts: Vec<String>,
+}
+
 /// Why a call is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
@@ -195,7 +228,8 @@ pub enum EndReason {
     Refused(u16),
     /// Our 2xx was never acknowledged; we sent BYE.
     NoAck,
-    /// A request of ours inside the dialog got this status, 481 or 408 (RFC 3261 §12.2.1.2).
+    /// A request of ours inside the dialog got this status, 481 or 408 (RFC 3261 §12.2.1.2), or its session was not
+    /// refreshed in time, which is a 408, too.
     Gone(u16),
 }
 

@@ -11,6 +11,8 @@ pub enum Transport {
     Udp,
     /// A byte stream, framed by Content-Length.
     Tcp,
+    /// The same over TLS.
+    Tls,
 }
 
 impl Transport {
@@ -19,12 +21,26 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+
+    /// The one of this name, as `transport=` in a URI or Via has it.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Udp, Self::Tcp, Self::Tls].into_iter().find(|transport| transport.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The port when none is written (RFC 3261 §18.2.1, §19.1.2).
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
         }
     }
 
     /// Whether what is sent arrives or the connection breaks.
     pub const fn is_reliable(self) -> bool {
-        matches!(self, Self::Tcp)
+        matches!(self, Self::Tcp | Self::Tls)
     }
 }
 

@@ -58,6 +58,7 @@ mod endpoint;
 mod error;
 mod event;
 mod flow;
+mod guard;
 mod layer;
 mod message;
 pub mod multipart;
@@ -66,6 +67,7 @@ pub mod parse;
 pub mod serialise;
 pub mod stream;
 mod syntax;
+mod target;
 mod timers;
 mod transaction;
 
@@ -74,10 +76,11 @@ pub use config::Config;
 pub use dialog::DialogReport;
 pub use endpoint::Endpoint;
 pub use error::SipError;
-pub use event::{EndReason, Event, Invite, Reason};
+pub use event::{EndReason, Event, Invite, Reason, Refusal};
 pub use flow::{Body, CallKey, Flow, FlowId, RequestKey, Transport};
 pub use parse::{Fault, parse};
 pub use rsip::{Request, Response, SipMessage};
+pub use target::{Place, Target};
 
 #[cfg(test)]
 mod tests;

@@ -57,11 +57,11 @@ impl Spool {
         self.may_leave(&object).map(|()| Some(object))
     }
 
-    /// The object of this id, to be delivered.
+    /// As [`Spool::call_for`], by its id.
     ///
     /// # Errors
-    /// As [`Spool::call_for`].
-    pub fn call_for_id(&self, id: &str) -> Result<Option<Committed>, SpoolError> {
+    /// The same.
+    pub fn forwarded(&self, id: &str) -> Result<Option<Committed>, SpoolError> {
         let Some(object) = self.find_id(id)? else { return Ok(None) };
         self.may_leave(&object).map(|()| Some(object))
     }

@@ -81,6 +81,10 @@ impl Board {
             relay: None,
             trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
+            forward: vec!["*".parse().expect("a domain")],
+            certified: Vec::new(),
+            challenge: false,
+            outbound: restante::engine::Outbound { proxy: None, from: "sip:restante@192.0.2.10".to_owned() },
         };
         differ(&mut policy);
         let endpoint = Endpoint::new(sip::Config::default(), mint.fork());

@@ -81,6 +81,10 @@ pub(crate) fn policy(trunk: Trunk) -> Policy {
         trunks: vec![("192.0.2.0/24".parse().expect("a network"), trunk)],
         relay: None,
         answer_timeout: Duration::from_secs(60),
+        forward: Vec::new(),
+        certified: Vec::new(),
+        challenge: false,
+        outbound: restante::engine::Outbound::default(),
     }
 }
 

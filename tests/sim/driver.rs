@@ -99,7 +99,6 @@ impl World {
     pub(crate) fn find(&mut self, id: ProcessId, ticket: Ticket, query: Query) {
         let Some(process) = self.process(id) else { return };
         let found = match query {
-            Query::Id(_) => unreachable!("no script of the simulation forwards"),
             Query::Object(uri) => process.spool.find(&uri).map(Found::Object),
             Query::Select(mailbox, selector) => {
                 process.spool.select_one(mailbox.box_name(), &selector).map(Found::Object)

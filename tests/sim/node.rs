@@ -145,6 +145,10 @@ impl Node {
             relay: None,
             trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
+            forward: Vec::new(),
+            certified: Vec::new(),
+            challenge: false,
+            outbound: restante::engine::Outbound::default(),
         }
     }
 

@@ -48,11 +48,11 @@ pub(super) struct Job {
 }
 
 /// Who calls.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Mode {
     /// We do.
-    #[serde(skip_deserializing)]
+    #[default]
     Uac,
     /// An application server does, and says so by `ft.bind`.
     As,
@@ -166,6 +166,7 @@ pub(super) struct Order {
     object: String,
     /// SIP URI of the recipient.
     to: String,
+    #[serde(default)]
     mode: Mode,
     /// How long it is tried, such as `24h`; without it as long as `queue.lifetime` says, which is also the most.
     #[serde(default)]
@@ -244,7 +245,7 @@ async fn of_object(api: &Api, object: &str, id: &str) -> Result<Job, Fault> {
 fn find(api: &Api, name: &str) -> Result<Committed, Fault> {
     let found = match name.parse() {
         Ok(uri) => api.spool.call_for(&uri)?,
-        Err(_) => api.spool.call_for_id(name)?,
+        Err(_) => api.spool.forwarded(name)?,
     };
     found.ok_or_else(|| Fault::no_object(name))
 }
@@ -278,6 +279,7 @@ impl From<Refusal> for Fault {
             Refusal::Settled(_) => Self::new(StatusCode::CONFLICT, "settled", reason),
             Refusal::Unwritten(Unwritten::Gone(_)) => Self::new(StatusCode::NOT_FOUND, "not_found", reason),
             Refusal::Unwritten(Unwritten::Held(_)) => Self::new(StatusCode::CONFLICT, "held", reason),
+            Refusal::NotAllowed(_) => Self::new(StatusCode::FORBIDDEN, "not_allowed", reason),
             Refusal::Full(_) | Refusal::Draining | Refusal::Unwritten(_) => Self::unavailable(reason),
         }
     }

@@ -1,4 +1,4 @@
-//! MSRP over TLS (RFC 4975 §14.2, 8122): handshakes in both roles, and the certificate that is shown in them.
+//! MSRP and SIP over TLS (RFC 4975 §14.2, 8122, 5922): handshakes in both roles, and the certificate that is shown in them.
 //!
 //! It promises: TLS 1.2 and 1.3 with forward secrecy and nothing older; both sides show a certificate; a connection
 //! comes out of here only with the peer's certificate as data, and one that we opened only to who met the engine's
@@ -8,6 +8,7 @@
 
 mod certificate;
 mod identity;
+mod sip;
 mod verify;
 
 use std::io;
@@ -26,10 +27,11 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub use self::identity::TlsError;
 use self::identity::{Identity, certificates, fingerprints};
+pub(super) use self::sip::SipStream;
 use self::verify::{Anybody, Judge, Wanted};
 use super::connection::MsrpStream;
 use super::places::Place;
-use crate::config::Settings;
+use crate::config::{Certificate, Settings};
 use crate::engine::{Bearer, Demand};
 use crate::model::limits::MSRP_HANDSHAKE;
 use crate::msrp::Carrier;
@@ -67,6 +69,8 @@ enum Source {
 struct Shown {
     identity: Identity,
     server: Arc<ServerConfig>,
+    /// For SIP: phones have no certificate, and application servers may be known by theirs.
+    sip: Arc<ServerConfig>,
     /// For WebSockets: a browser that is asked for a certificate asks its user for one.
     web: Arc<ServerConfig>,
 }
@@ -101,13 +105,24 @@ pub(super) enum HandshakeError {
 }
 
 impl Tls {
-    /// Reads certificate, key and authorities; without a certificate one will be made for these hosts.
+    /// What MSRP shows and trusts; without a certificate one will be made for these hosts.
     pub(super) fn open(settings: &Settings, hosts: Vec<String>) -> Result<Self, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
         let (own, node) = (&settings.msrp.tls, &settings.sip.tls);
         let pair = if own.cert.is_some() { own } else { node };
-        let cert = pair.cert.clone().zip(pair.key.clone());
         let client_ca = own.client_ca.clone().or_else(|| node.client_ca.clone());
+        Self::read(&Certificate { client_ca, ..pair.clone() }, settings, hosts)
+    }
+
+    /// What SIP shows and trusts.
+    pub(super) fn open_sip(settings: &Settings, hosts: Vec<String>) -> Result<Self, TlsError> {
+        Self::read(&settings.sip.tls, settings, hosts)
+    }
+
+    /// Reads certificate, key and authorities.
+    fn read(files: &Certificate, settings: &Settings, hosts: Vec<String>) -> Result<Self, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let cert = files.cert.clone().zip(files.key.clone());
+        let client_ca = files.client_ca.clone();
         let source = match cert {
             Some((cert, key)) => Source::Files { cert, key },
             None => Source::Minted { hosts, node: settings.node.name.clone() },
@@ -244,14 +259,19 @@ impl Source {
 
 impl Shown {
     fn new(identity: Identity, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
-        let anybody = Anybody(Judge { provider: provider.clone(), roots: None });
+        let anybody = |mandatory| Anybody { judge: Judge { provider: provider.clone(), roots: None }, mandatory };
         let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(VERSIONS)?;
         let resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
         let web = builder.clone().with_no_client_auth().with_cert_resolver(resolver.clone());
-        let mut server = builder.with_client_cert_verifier(Arc::new(anybody)).with_cert_resolver(resolver);
-        server.session_storage = Arc::new(NoServerSessionStorage {});
-        server.send_tls13_tickets = 0;
-        Ok(Self { identity, server: Arc::new(server), web: Arc::new(web) })
+        let asking = |mandatory| {
+            let asking = builder.clone().with_client_cert_verifier(Arc::new(anybody(mandatory)));
+            let mut config = asking.with_cert_resolver(resolver.clone());
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+            Arc::new(config)
+        };
+        let (server, sip) = (asking(true), asking(false));
+        Ok(Self { identity, server, sip, web: Arc::new(web) })
     }
 }
 

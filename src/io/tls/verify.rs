@@ -74,12 +74,19 @@ impl Judge {
     }
 }
 
-/// RFC 8122 §6.2: we ask for a certificate, and without one there is no connection. Whose it has to be shows with the
-/// first request.
+/// RFC 8122 §6.2: we ask for a certificate, and where it is mandatory there is no connection without one. Whose it has to
+/// be shows with the first request.
 #[derive(Debug)]
-pub(super) struct Anybody(pub(super) Judge);
+pub(super) struct Anybody {
+    pub(super) judge: Judge,
+    pub(super) mandatory: bool,
+}
 
 impl ClientCertVerifier for Anybody {
+    fn client_auth_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -99,7 +106,7 @@ impl ClientCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.signed12(message, certificate, signed)
+        self.judge.signed12(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -108,11 +115,11 @@ impl ClientCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.signed13(message, certificate, signed)
+        self.judge.signed13(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.schemes()
+        self.judge.schemes()
     }
 }
 

@@ -164,10 +164,10 @@ pub const FT_FORWARD: Word = word(
     &[
         ID,
         must("to", Shape::SipUri, "the recipient"),
-        must(
+        may(
             "mode",
-            Shape::OneOf(&["as"]),
-            "who calls. as: the event ft.due says that it is time, the application server makes a connection and names it by ft.bind",
+            Shape::OneOf(&["uac", "as"]),
+            "who calls. uac, or nothing: the server itself, where policy.forward allows it; as: the event ft.due says that it is time, the application server makes a connection and names it by ft.bind",
         ),
         may("after", Shape::Time, "how long to wait before the first attempt"),
         may("attempts", Shape::Tries, "how many attempts there may be; without it, as many as its time allows"),

@@ -27,6 +27,8 @@ impl Endpoint {
             Alarm::Unanswered => self.give_up_waiting(now, key, out),
             Alarm::CancelOverdue => self.refused(now, key, 487, None, out),
             Alarm::Retry => self.pump(now, key, out),
+            Alarm::Refresh => self.refresh(now, key, out),
+            Alarm::SessionOver => self.session_over(now, key, out),
         }
     }
 

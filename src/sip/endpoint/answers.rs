@@ -32,7 +32,7 @@ impl Endpoint {
         if let Some(packages) = self.recv_info(request) {
             reply = reply.with("Recv-Info", packages);
         }
-        reply.with("Allow", allow()).with("Supported", "")
+        reply.with("Allow", allow()).with("Supported", super::SUPPORTED)
     }
 
     /// 200 to the INVITE or re-INVITE that waits; repeated until its ACK comes.
@@ -49,6 +49,7 @@ impl Endpoint {
             call.unacked = Some(Unacked { id: waiting.id, seq, offered, interval });
         }
         let reply = self.invite_reply(key, &request, Reply { status: 200, body, ..Reply::default() });
+        let reply = self.agree_on_session(now, key, &request, reply);
         self.reply(now, waiting.id, Some(key), reply, out);
         // RFC 3261 §13.3.1.4: on any transport, for a proxy may lose it on the next one.
         self.alarms.set((key, Alarm::RepeatSuccess), now.instant + interval);
@@ -60,10 +61,19 @@ impl Endpoint {
         // A status that is no refusal would leave the peer waiting.
         let status = if (300..700).contains(&reply.status) { reply.status } else { 500 };
         let Some((waiting, _)) = self.answered(key) else { return };
-        self.reply(now, waiting.id, Some(key), Reply { status, ..reply }, out);
+        let reply = self.challenging(now, Reply { status, ..reply });
+        self.reply(now, waiting.id, Some(key), reply, out);
         if waiting.first {
             self.end(now, key, EndReason::Refused(status), out);
         }
+    }
+
+    /// RFC 3261 §21.4.2: a 401 says what it takes to come back.
+    fn challenging(&mut self, now: Now, mut reply: Reply) -> Reply {
+        if reply.status == 401 {
+            reply.headers.extend(self.guard.challenge(now.instant, false));
+        }
+        reply
     }
 
     /// Takes the INVITE that waits off the call, with everything that watched over it.
@@ -107,6 +117,7 @@ impl Endpoint {
         }
         if let Some(call) = call.filter(|_| request.method == Method::Update && accepted) {
             reply = self.invite_reply(call, &request, reply);
+            reply = self.agree_on_session(now, call, &request, reply);
         }
         if request.method == Method::Options && reply.status < 300 {
             // RFC 3261 §11.2.
@@ -115,8 +126,9 @@ impl Endpoint {
                 .with("Accept", self.config.accept.join(", "))
                 .with("Accept-Encoding", "identity")
                 .with("Accept-Language", "en")
-                .with("Supported", "");
+                .with("Supported", super::SUPPORTED);
         }
+        let reply = self.challenging(now, reply);
         self.reply(now, id, call, reply, out);
         if let Some(call) = call.filter(|_| request.method == Method::Update) {
             self.pump(now, call, out); // a re-INVITE of ours may have waited for it

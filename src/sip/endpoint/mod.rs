@@ -1,13 +1,16 @@
 //! The endpoint: flows in, calls and events out.
 
+mod again;
 mod alarms;
 mod answers;
+mod early;
 mod outcomes;
 mod requests;
 mod sending;
+mod session;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use rsip::{Headers, Method, Response, SipMessage};
@@ -19,6 +22,7 @@ use super::config::Config;
 use super::dialog::{Dialog, DialogId, DialogReport};
 use super::event::{EndReason, Event, Reason};
 use super::flow::{Body, CallKey, Flow, FlowId, Transport};
+use super::guard::Guard;
 use super::layer::{Hop, Layer, ServerId};
 use super::message::{header, method_name, text, value, values};
 use super::parse::{Fault, answerable, parse};
@@ -31,6 +35,12 @@ use crate::model::{Instant, Machine, Mint, Now, Outbox};
 /// What we serve, for Allow (RFC 3261 §20.5).
 const METHODS: [Method; 7] =
     [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info, Method::Update];
+
+/// What we understand beyond RFC 3261, for Supported: extensions that a peer may require of us.
+const SUPPORTED: &str = "timer";
+
+/// And what a request of ours leaves to its peer to require (RFC 3262).
+const SUPPORTED_OUT: &str = "timer, 100rel";
 
 /// Letters of a tag, branch or Call-ID: 130 random bits.
 const TOKEN_LETTERS: usize = 22;
@@ -50,9 +60,14 @@ pub struct Endpoint {
     streams: BTreeMap<FlowId, (Flow, Stream)>,
     calls: BTreeMap<CallKey, Call>,
     dialogs: HashMap<DialogId, CallKey>,
+    /// Calls that came in, by the address of their INVITE.
+    callers: HashMap<IpAddr, usize>,
     alarms: Timers<(CallKey, Alarm)>,
     received: u64,
     draining: Option<u32>,
+    guard: Guard,
+    /// Who is behind the request at hand, as far as that is proven.
+    user: Option<String>,
 }
 
 /// A response of ours, before its headers are put together.
@@ -84,7 +99,7 @@ impl Machine for Endpoint {
         match input {
             Input::Octets { flow, octets } => match flow.transport {
                 Transport::Udp => self.message(now, flow, &octets, out),
-                Transport::Tcp => self.stream(now, flow, &octets, out),
+                Transport::Tcp | Transport::Tls => self.stream(now, flow, &octets, out),
             },
             Input::FlowClosed(id) => self.flow_closed(now, id, out),
             Input::TransportFailed { flow, transport, remote } => {
@@ -112,14 +127,17 @@ impl Machine for Endpoint {
 
 impl Endpoint {
     /// An endpoint without calls. The mint makes tags, branches and Call-IDs.
-    pub fn new(config: Config, mint: Mint) -> Self {
+    pub fn new(config: Config, mut mint: Mint) -> Self {
         Self {
+            guard: Guard::new(config.realm.clone(), config.users.clone(), mint.fork()),
+            user: None,
             layer: Layer::new(&config),
             config,
             mint,
             streams: BTreeMap::new(),
             calls: BTreeMap::new(),
             dialogs: HashMap::new(),
+            callers: HashMap::new(),
             alarms: Timers::new(),
             received: 0,
             draining: None,
@@ -260,6 +278,14 @@ impl Endpoint {
         }
         let Some(call) = self.calls.remove(&key) else { return };
         self.dialogs.remove(&call.dialog.id);
+        if let Some(source) = call.source
+            && let Some(calls) = self.callers.get_mut(&source)
+        {
+            *calls -= 1;
+            if *calls == 0 {
+                self.callers.remove(&source);
+            }
+        }
         ALARMS.into_iter().for_each(|alarm| self.alarms.clear((key, alarm)));
         let sent = call.sent.and_then(|sent| if let Sent::Info(token) = sent { Some(token) } else { None });
         for token in sent.into_iter().chain(call.infos.into_iter().map(|(token, _)| token)) {
@@ -279,8 +305,10 @@ impl Endpoint {
         let advertised = match transport {
             Transport::Udp => &self.config.advertise_udp,
             Transport::Tcp => &self.config.advertise_tcp,
+            Transport::Tls => &self.config.advertise_tls,
         };
-        let local = || local.map_or_else(|| "localhost".to_owned(), |local| local.to_string());
+        let listened = || self.config.listened(transport, local);
+        let local = || listened().or(local).map_or_else(|| "localhost".to_owned(), |local| local.to_string());
         advertised.clone().unwrap_or_else(local)
     }
 
@@ -292,7 +320,11 @@ impl Endpoint {
 
     fn contact(&self, path: &Path) -> String {
         let authority = self.authority(path.transport, path.local);
-        let transport = if path.transport == Transport::Tcp { ";transport=tcp" } else { "" };
+        let transport = match path.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+        };
         format!("<sip:{}@{authority}{transport}>", self.config.user)
     }
 }
@@ -304,7 +336,7 @@ fn next_hop(path: &Path, dialog: &Dialog) -> Hop {
     let uri = dialog.next_hop();
     let Some((numeric, wanted)) = destination(&uri) else { return Hop { flow, transport, remote } };
     let named = address::uri_param(&uri, "transport").is_some();
-    let connected = transport == Transport::Tcp && flow.is_some();
+    let connected = transport.is_reliable() && flow.is_some();
     let wanted = if named && !connected { wanted } else { transport };
     Hop { flow: flow.filter(|_| wanted == transport), transport: wanted, remote: numeric }
 }

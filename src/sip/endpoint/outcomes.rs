@@ -10,7 +10,7 @@ use crate::sip::address::{NameAddr, tag};
 use crate::sip::call::{Cancel, HangUp, Path, Phase};
 use crate::sip::command::Output;
 use crate::sip::dialog::Dialog;
-use crate::sip::event::{EndReason, Event};
+use crate::sip::event::{EndReason, Event, Refusal};
 use crate::sip::flow::{CallKey, Flow};
 use crate::sip::layer::{ClientId, Outcome, Purpose, Report};
 use crate::sip::message::{body, cseq_number, pairs, reason, retry_after, text, values};
@@ -31,6 +31,17 @@ impl Endpoint {
     /// RFC 3261 §8.1.3.1: silence is a 408, a failed transport a 503.
     pub(super) fn outcome(&mut self, now: Now, report: Report, out: &mut Outbox<Output>) {
         let (id, purpose, outcome) = report;
+        if self.again(now, (id, purpose), &outcome, out) {
+            return;
+        }
+        if let (Some(key), Outcome::Response(response)) = (call_of(&purpose), &outcome)
+            && (200..300).contains(&response.status_code.code())
+        {
+            self.next_nonce(key, response);
+            if let Some(call) = self.calls.get_mut(&key) {
+                call.again = 0;
+            }
+        }
         let (status, response) = match outcome {
             Outcome::Response(response) => (response.status_code.code(), Some(response)),
             Outcome::Timeout => (408, None),
@@ -39,7 +50,11 @@ impl Endpoint {
         let response = response.as_deref();
         let content = response.and_then(|response| body(&response.headers, &response.body));
         match purpose {
-            Purpose::Invite(key) if status < 200 => self.progress(now, key, status, out),
+            Purpose::Invite(key) if status < 200 => {
+                if let Some(response) = response {
+                    self.progress(now, key, id, response, out);
+                }
+            }
             Purpose::Invite(key) if status < 300 => {
                 if let Some(response) = response {
                     self.connected(now, key, id, response, out);
@@ -53,6 +68,7 @@ impl Endpoint {
                 out.push(Output::Event(Event::InfoAnswered { call, token, status, body: content }));
                 self.after(now, call, status, out);
             }
+            Purpose::Refresh(key) if status >= 200 => self.refreshed(now, key, status, response, out),
             Purpose::Bye(key) if status >= 200 => {
                 if let Some(Phase::Closing(why)) = self.calls.get(&key).map(|call| call.phase) {
                     self.end(now, key, why, out);
@@ -68,7 +84,7 @@ impl Endpoint {
     }
 
     /// RFC 3261 §12.2.1.2: 481 and 408 inside a dialog end it; 469 and the rest do not (RFC 6086 §4.2.1).
-    fn after(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
+    pub(super) fn after(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
         match status {
             481 => self.end(now, key, EndReason::Gone(status), out),
             408 => {
@@ -80,12 +96,13 @@ impl Endpoint {
         }
     }
 
-    fn progress(&mut self, now: Now, key: CallKey, status: u16, out: &mut Outbox<Output>) {
+    fn progress(&mut self, now: Now, key: CallKey, id: ClientId, response: &Response, out: &mut Outbox<Output>) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Some(inviting) = &mut call.inviting else { return };
         inviting.provisional = true;
         let cancelled = inviting.cancel == Cancel::Wanted;
-        if status > 100 {
+        let status = response.status_code.code();
+        if self.acknowledge(now, key, id, response, out) && status > 100 {
             out.push(Output::Event(Event::Progress { call: key, status }));
         }
         if cancelled {
@@ -98,8 +115,8 @@ impl Endpoint {
         let Some((invite, hop)) = self.layer.sent(id) else { return };
         let (seq, offered) = (cseq_number(&invite.headers), !invite.body.is_empty());
         let ours = tag(text(&invite.headers, "From")).unwrap_or_default();
-        let dialog = Dialog::caller(invite, ours).answered(response);
-        let Some(call) = self.calls.get_mut(&key) else {
+        let mut dialog = Dialog::caller(invite, ours).answered(response);
+        let Some(call) = self.calls.get(&key) else {
             let path = Path { flow: hop.flow, transport: hop.transport, remote: hop.remote, local: None };
             return self.dismiss(now, dialog, seq, &path, out);
         };
@@ -110,6 +127,8 @@ impl Endpoint {
             }
             return self.repeat_ack(key, seq, out);
         }
+        let early = self.completed(key, &mut dialog);
+        let Some(call) = self.calls.get_mut(&key) else { return };
         let given_up = call.inviting.take().is_some_and(|inviting| inviting.cancel != Cancel::Unwanted);
         self.alarms.clear((key, Alarm::CancelOverdue));
         let contact = dialog.target.to_string();
@@ -125,8 +144,9 @@ impl Endpoint {
         } else {
             call.ack_owed = Some(seq);
         }
+        self.session_answered(now, key, response);
         let status = response.status_code.code();
-        let body = body(&response.headers, &response.body);
+        let body = body(&response.headers, &response.body).or(early);
         let tags = self.calls.get(&key).map(|call| (call.dialog.id.tag.clone(), call.dialog.remote_tag.clone()));
         let (tag, peer_tag) = tags.unwrap_or_default();
         let peer_tag = peer_tag.unwrap_or_default();
@@ -159,13 +179,14 @@ impl Endpoint {
         }
         let uri = |contact| NameAddr::parse(contact).map(|addr| addr.uri.to_owned());
         let contacts = response.map(|response| values(&response.headers, "Contact").filter_map(uri).collect());
-        out.push(Output::Event(Event::Refused {
-            call: key,
+        let refusal = Refusal {
             status,
+            silent: response.is_none(),
             reason: response.map(|response| reason(&response.status_code).to_owned()).unwrap_or_default(),
             retry_after: response.and_then(|response| retry_after(&response.headers)),
             contacts: contacts.filter(|_| status < 400).unwrap_or_default(),
-        }));
+        };
+        out.push(Output::Event(Event::Refused { call: key, refusal }));
         self.end(now, key, if cancelled { EndReason::Cancelled } else { EndReason::Refused(status) }, out);
     }
 
@@ -187,6 +208,7 @@ impl Endpoint {
             }
             let Some(response) = response else { return };
             call.dialog.refresh(&response.headers);
+            self.session_answered(now, key, response);
             self.send_ack(key, seq, None, out);
             let body = body(&response.headers, &response.body);
             out.push(Output::Event(Event::ReinviteAnswered { call: key, body }));
@@ -210,10 +232,10 @@ impl Endpoint {
     }
 }
 
-const fn call_of(purpose: &Purpose) -> Option<CallKey> {
+pub(super) const fn call_of(purpose: &Purpose) -> Option<CallKey> {
     match purpose {
         Purpose::Invite(call) | Purpose::Reinvite(call) | Purpose::Info(call, _) | Purpose::Bye(call) => Some(*call),
-        Purpose::Cancel(call) => Some(*call),
+        Purpose::Cancel(call) | Purpose::Refresh(call) | Purpose::Prack(call) => Some(*call),
         Purpose::Options(_) | Purpose::Courtesy => None,
     }
 }

@@ -13,6 +13,7 @@ use crate::sip::command::Output;
 use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::event::{EndReason, Event, Invite};
 use crate::sip::flow::{CallKey, Flow, RequestKey};
+use crate::sip::guard::Proof;
 use crate::sip::layer::{Arrival, Owed, ServerId};
 use crate::sip::message::{body, cseq_number, pairs, text, tokens, value, values};
 
@@ -32,7 +33,7 @@ impl Endpoint {
             Arrival::Merged(id) => self.reply(now, id, None, Reply::status(482), out),
             Arrival::New(id) => {
                 let Some(request) = self.layer.request(id) else { return };
-                match self.refusal(&request) {
+                match self.refusal(&request).or_else(|| self.identified(now, &request)) {
                     Some(reply) => self.reply(now, id, None, reply, out),
                     None => self.dispatch(now, flow, id, &request, out),
                 }
@@ -47,7 +48,8 @@ impl Endpoint {
             return Some(Reply::status(405).with("Allow", allow()));
         }
         // RFC 3261 §8.2.2.3: Require means nothing in CANCEL.
-        let required: Vec<&str> = tokens(headers, "Require").collect();
+        let known = |option: &&str| option.eq_ignore_ascii_case(super::SUPPORTED);
+        let required: Vec<&str> = tokens(headers, "Require").filter(|option| !known(option)).collect();
         if request.method != Method::Cancel && !required.is_empty() {
             return Some(Reply::status(420).with("Unsupported", required.join(", ")));
         }
@@ -59,6 +61,9 @@ impl Endpoint {
         let body = body(headers, &request.body).filter(|_| spoken && !optional);
         if body.is_some_and(|body| !self.config.accept.contains(&body.media_type())) {
             return Some(Reply::status(415).with("Accept", self.config.accept.join(", ")));
+        }
+        if let Some(too_short) = Self::too_short(request) {
+            return Some(too_short);
         }
         let accepts = |range: &str| ["application/sdp", "application/*", "*/*"].contains(&range);
         let media_range = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -73,6 +78,19 @@ impl Endpoint {
             }
             _ => None,
         }
+    }
+
+    /// RFC 3261 §22.1: who is behind the request, if it says so; or what wrong credentials are answered.
+    fn identified(&mut self, now: Now, request: &Request) -> Option<Reply> {
+        // RFC 3261 §22.1: nobody can be asked again for a CANCEL.
+        if self.config.users.is_empty() || request.method == Method::Cancel {
+            return None;
+        }
+        let proof = self.guard.check(now.instant, request);
+        let refused = matches!(proof, Proof::Refused { .. });
+        let stale = matches!(proof, Proof::Refused { stale: true });
+        self.user = proof.user();
+        refused.then(|| Reply { headers: self.guard.challenge(now.instant, stale), ..Reply::status(401) })
     }
 
     /// RFC 6086 §7.2: names are compared octet by octet, without their parameters.
@@ -111,7 +129,9 @@ impl Endpoint {
     }
 
     fn invited(&mut self, now: Now, flow: Flow, id: ServerId, request: &Arc<Request>, out: &mut Outbox<Output>) {
-        if self.calls.len() >= self.config.calls_max {
+        let source = flow.remote.ip();
+        let from_there = self.callers.get(&source).copied().unwrap_or(0);
+        if self.calls.len() >= self.config.calls_max || from_there >= self.config.calls_per_address_max {
             let reply = Reply::status(503).with("Retry-After", FULL_RETRY_SECS.to_string());
             return self.reply(now, id, None, reply, out);
         }
@@ -122,6 +142,8 @@ impl Endpoint {
         self.dialogs.insert(dialog.id.clone(), key);
         let mut call = Call::new(dialog, false, Path::from(flow));
         call.waiting = Some(Waiting { id, first: true });
+        call.source = Some(source);
+        self.callers.insert(source, from_there + 1);
         self.calls.insert(key, call);
         self.await_owner(now, key, id, request);
         let headers = &request.headers;
@@ -134,6 +156,8 @@ impl Endpoint {
             call_id: text(headers, "Call-ID").to_owned(),
             source: flow.remote,
             transport: flow.transport,
+            flow: flow.id,
+            user: self.user.take(),
             headers: pairs(headers),
             body: body(headers, &request.body),
         };
@@ -185,6 +209,8 @@ impl Endpoint {
                     request: RequestKey(id.0),
                     body: body(headers, &request.body),
                     source: flow.remote,
+                    flow: flow.id,
+                    user: self.user.take(),
                     info_package: value(headers, "Info-Package").map(str::to_owned),
                 }));
             }

@@ -1,7 +1,9 @@
 //! Requests of ours: calls, and what waits for its turn inside them.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
-use rsip::{Headers, Method, Request};
+use rsip::{Header, Headers, Method, Request};
 
 use super::{Alarm, Endpoint, TOKEN_LETTERS, allow, next_hop};
 use crate::model::limits::SIP_QUEUED_REQUESTS;
@@ -11,11 +13,12 @@ use crate::sip::build::{self, Outline};
 use crate::sip::call::{Call, Cancel, HangUp, Inviting, LastAck, Path, Phase, Sent};
 use crate::sip::command::{Command, Output};
 use crate::sip::dialog::Dialog;
-use crate::sip::event::{EndReason, Event};
+use crate::sip::event::{EndReason, Event, Refusal};
 use crate::sip::flow::{Body, CallKey, Transport};
 use crate::sip::layer::{ClientId, Hop, Purpose};
 use crate::sip::message::header;
 use crate::sip::serialise;
+use crate::sip::target::Place;
 
 /// RFC 3261 §18.1.1: a request that is longer must not leave by UDP.
 const UDP_OCTETS_MAX: usize = 1300;
@@ -23,10 +26,12 @@ const UDP_OCTETS_MAX: usize = 1300;
 impl Endpoint {
     /// Begins a call.
     pub(super) fn invite(&mut self, now: Now, command: Command, out: &mut Outbox<Output>) {
-        let Command::Invite { call: key, target, from, to, remote, transport, body, headers } = command else { return };
+        let Command::Invite { call: key, target, from, to, route, places, body, headers } = command else { return };
         if self.calls.contains_key(&key) {
             return;
         }
+        let mut places = VecDeque::from(places);
+        let Some(Place { transport, remote }) = places.pop_front() else { return no_call(key, 503, out) };
         let path = Path { flow: None, transport, remote, local: None };
         let tag = self.mint.token(TOKEN_LETTERS);
         let call_id = self.mint.token(TOKEN_LETTERS);
@@ -39,24 +44,28 @@ impl Endpoint {
         let outline =
             Outline { method: Method::Invite, uri, via: &via, from: &from, to: &to, call_id: &call_id, seq: 1 };
         let mut request = build::request(outline);
-        self.describe(&mut request.headers, &path);
+        self.describe(key, &mut request.headers, &path);
+        // RFC 3261 §8.1.2: the proxy is a loose router, and the Request-URI stays the peer's.
+        let loose = |route: &str| if route.contains(";lr") { format!("<{route}>") } else { format!("<{route};lr>") };
+        route.iter().for_each(|route| request.headers.push(header("Route", &loose(route))));
         headers.iter().for_each(|(name, value)| request.headers.push(header(name, value)));
         let dialog = Dialog::caller(&request, &tag);
         self.dialogs.insert(dialog.id.clone(), key);
         self.calls.insert(key, Call::new(dialog, true, path));
         let hop = Hop { flow: None, transport, remote };
         let id = self.send(now, Purpose::Invite(key), hop, request, body.clone(), out);
+        let sent = self.layer.sent(id).map(|(request, _)| Box::new(request.clone()));
         let inviting = Inviting { id, seq: 1, offer: body, provisional: false, cancel: Cancel::Unwanted };
         if let Some(call) = self.calls.get_mut(&key) {
-            call.inviting = Some(inviting);
+            (call.inviting, call.invite, call.places) = (Some(inviting), sent, places);
         }
     }
 
     /// RFC 3261 §13.2.1: what every INVITE of ours says of us.
-    fn describe(&self, headers: &mut Headers, path: &Path) {
+    fn describe(&self, key: CallKey, headers: &mut Headers, path: &Path) {
         headers.push(header("Contact", &self.contact(path)));
         headers.push(header("Allow", &allow()));
-        headers.push(header("Supported", ""));
+        self.describe_session(key, headers);
         headers.push(header("Accept", &self.config.accept.join(", ")));
     }
 
@@ -71,6 +80,11 @@ impl Endpoint {
         out: &mut Outbox<Output>,
     ) -> ClientId {
         request.headers.push(header("User-Agent", &self.config.user_agent));
+        // RFC 3262 §5: a provisional response with an offer would want its answer in the PRACK, and we have none there.
+        let reliable = request.method == Method::Invite && body.is_some();
+        // RFC 4028 §7.1: every request says it, not the first alone.
+        let supported = if reliable { super::SUPPORTED_OUT } else { super::SUPPORTED };
+        request.headers.push(header("Supported", supported));
         if let Some(body) = body {
             build::put_body(&mut request.headers, &mut request.body, body);
         }
@@ -78,7 +92,7 @@ impl Endpoint {
         if hop.transport == Transport::Udp && self.config.large_by_tcp && large() {
             hop = Hop { flow: None, transport: Transport::Tcp, remote: hop.remote };
             let via = self.via(hop.transport, None);
-            request.headers.retain(|field| !matches!(field, rsip::Header::Via(_)));
+            request.headers.retain(|field| !matches!(field, Header::Via(_)));
             request.headers.push(header("Via", &via));
         }
         self.layer.begin(now, purpose, hop, request, out)
@@ -115,8 +129,9 @@ impl Endpoint {
         let hop = next_hop(&call.path, &call.dialog);
         let local = call.path.local;
         let via = self.via(hop.transport, local);
+        let credentials = self.credentials_of(key);
         let Some(call) = self.calls.get_mut(&key) else { return };
-        let octets = ack(&call.dialog, seq, &via, body);
+        let octets = ack(&call.dialog, seq, &via, credentials, body);
         call.last_ack = Some(LastAck { seq, octets: octets.clone(), hop });
         out.push(hop.transmit(octets));
     }
@@ -210,7 +225,7 @@ impl Endpoint {
         let Some(body) = call.reinvite.take() else { return };
         let Some((mut request, hop)) = self.next_request(key, Method::Invite) else { return };
         let Some(path) = self.calls.get(&key).map(|call| call.path) else { return };
-        self.describe(&mut request.headers, &path);
+        self.describe(key, &mut request.headers, &path);
         let seq = crate::sip::message::cseq_number(&request.headers);
         let id = self.send(now, Purpose::Reinvite(key), hop, request, Some(body.clone()), out);
         if let Some(call) = self.calls.get_mut(&key) {
@@ -241,12 +256,14 @@ impl Endpoint {
     }
 
     /// The dialog's next request and its way.
-    fn next_request(&mut self, key: CallKey, method: Method) -> Option<(Request, Hop)> {
+    pub(super) fn next_request(&mut self, key: CallKey, method: Method) -> Option<(Request, Hop)> {
         let call = self.calls.get(&key)?;
         let (hop, local) = (next_hop(&call.path, &call.dialog), call.path.local);
         let via = self.via(hop.transport, local);
         let call = self.calls.get_mut(&key)?;
-        Some((call.dialog.next(method, &via), hop))
+        let mut request = call.dialog.next(method, &via);
+        self.authorize(key, &mut request);
+        Some((request, hop))
     }
 
     /// RFC 3261 §13.2.2.4: a 2xx that nobody wants any more, or another fork's, gets ACK and BYE.
@@ -256,15 +273,16 @@ impl Endpoint {
         }
         let hop = next_hop(path, &dialog);
         let via = self.via(hop.transport, path.local);
-        out.push(hop.transmit(ack(&dialog, seq, &via, None)));
+        out.push(hop.transmit(ack(&dialog, seq, &via, Vec::new(), None)));
         let via = self.via(hop.transport, path.local);
         let bye = dialog.next(Method::Bye, &via);
         self.send(now, Purpose::Courtesy, hop, bye, None, out);
     }
 }
 
-fn ack(dialog: &Dialog, seq: u32, via: &str, body: Option<Body>) -> Bytes {
+fn ack(dialog: &Dialog, seq: u32, via: &str, credentials: Vec<Header>, body: Option<Body>) -> Bytes {
     let mut ack = dialog.ack(seq, via);
+    ack.headers.extend(credentials);
     if let Some(body) = body {
         build::put_body(&mut ack.headers, &mut ack.body, body);
     }
@@ -272,8 +290,8 @@ fn ack(dialog: &Dialog, seq: u32, via: &str, body: Option<Body>) -> Bytes {
 }
 
 fn no_call(key: CallKey, status: u16, out: &mut Outbox<Output>) {
-    let reason = String::new();
-    out.push(Output::Event(Event::Refused { call: key, status, reason, retry_after: None, contacts: Vec::new() }));
+    let refusal = Refusal { status, silent: true, ..Refusal::default() };
+    out.push(Output::Event(Event::Refused { call: key, refusal }));
     out.push(Output::Event(Event::Ended { call: key, why: EndReason::Refused(status) }));
 }
 

@@ -59,7 +59,7 @@ impl Layer {
     pub(in crate::sip) fn transport_failed(&mut self, now: Now, failed: Hop, out: &mut Outbox<Output>) -> Vec<Report> {
         // A connection is known by its number; a UDP socket serves many peers, and a new connection has no number yet.
         let on_hop = |hop: &Hop| match (hop.transport, hop.flow) {
-            (Transport::Tcp, Some(flow)) => failed.flow == Some(flow),
+            (Transport::Tcp | Transport::Tls, Some(flow)) => failed.flow == Some(flow),
             (transport, _) => transport == failed.transport && hop.remote == failed.remote,
         };
         let ids: Vec<ClientId> =

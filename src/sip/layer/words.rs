@@ -59,6 +59,10 @@ pub(in crate::sip) enum Purpose {
     Reinvite(CallKey),
     /// The owner's INFO with this token.
     Info(CallKey, u64),
+    /// To refresh its session.
+    Refresh(CallKey),
+    /// To acknowledge a provisional response.
+    Prack(CallKey),
     /// To end it.
     Bye(CallKey),
     /// To give up its INVITE.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::network::{CALM, STORM, Weather, Who, World, address};
-use crate::sip::{Body, CallKey, Command, EndReason, Event, RequestKey, Transport};
+use crate::sip::{Body, CallKey, Command, EndReason, Event, Place, RequestKey, Transport};
 
 const CALL: CallKey = CallKey(7);
 
@@ -17,8 +17,8 @@ fn invite(transport: Transport, body: Option<Body>) -> Command {
         target: "sip:box@192.0.2.2".to_owned(),
         from: "sip:alice@example.org".to_owned(),
         to: "sip:box@example.net".to_owned(),
-        remote: address(Who::Bob),
-        transport,
+        route: None,
+        places: vec![Place { transport, remote: address(Who::Bob) }],
         body,
         headers: vec![("X-Note".to_owned(), "one\r\ntwo".to_owned())],
     }
@@ -216,7 +216,7 @@ fn a_refused_call_ends_with_its_status_and_its_ack_is_repeated() {
         world.command(Who::Bob, Command::Refuse { call, status: 488, reason, retry_after, warning });
         assert_eq!(world.wait(Who::Bob, ended), EndReason::Refused(488));
         let refused = world.wait(Who::Alice, |event| match event {
-            Event::Refused { status, reason, retry_after, .. } => Some((*status, reason.clone(), *retry_after)),
+            Event::Refused { refusal, .. } => Some((refusal.status, refusal.reason.clone(), refusal.retry_after)),
             _ => None,
         });
         assert_eq!(refused, (488, "No Box".to_owned(), Some(5)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::network::{STORM, Who, World, address};
 use crate::model::{Machine as _, Mint};
-use crate::sip::{Body, CallKey, Command, Event, RequestKey, Transport};
+use crate::sip::{Body, CallKey, Command, Event, Place, RequestKey, Transport};
 
 /// What one owner knows.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Owner {
                 *call
             }
             Event::Reinvited { call, .. } | Event::Acked { call, .. } | Event::Cancelled { call } => *call,
-            Event::Updated { call, .. } => *call,
+            Event::Updated { call, .. } | Event::RefreshDue { call } => *call,
             Event::Info { call, .. } | Event::Bye { call, .. } | Event::Answered { call, .. } => *call,
             Event::Progress { call, .. } | Event::Refused { call, .. } | Event::ReinviteAnswered { call, .. } => *call,
             Event::ReinviteRefused { call, .. } | Event::InfoAnswered { call, .. } | Event::Ended { call, .. } => *call,
@@ -68,8 +68,8 @@ fn invite(call: CallKey, mint: &mut Mint) -> Command {
         target: "sip:box@192.0.2.2".to_owned(),
         from: "sip:alice@example.org".to_owned(),
         to: "sip:box@example.net".to_owned(),
-        remote: address(Who::Bob),
-        transport,
+        route: None,
+        places: vec![Place { transport, remote: address(Who::Bob) }],
         body: (!mint.number().is_multiple_of(4)).then(sdp),
         headers: Vec::new(),
     }

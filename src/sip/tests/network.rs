@@ -129,7 +129,7 @@ impl World {
                     self.post(at, from.other(), flow, octets.clone());
                 }
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let id = flow.filter(|id| !self.cut.contains(id)).unwrap_or_else(|| self.connect(from, remote));
                 let ends = self.connections[id.0 as usize - 1];
                 let (local, remote) = (ends[from.other() as usize], ends[from as usize]);

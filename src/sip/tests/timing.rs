@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::hand::{Hand, field, fresh, inside, kinds};
-use crate::sip::{Body, CallKey, Command, Config, EndReason, Event, Input, Transport};
+use crate::sip::{Body, CallKey, Command, Config, EndReason, Event, Input, Place, Refusal, Transport};
 
 const SECS: fn(u64) -> Duration = Duration::from_secs;
 
@@ -22,8 +22,8 @@ fn call_out(hand: &mut Hand) -> String {
         target: "sip:box@192.0.2.9".to_owned(),
         from: "sip:us@example.net".to_owned(),
         to: "sip:box@example.com".to_owned(),
-        remote: "192.0.2.9:5060".parse().expect("an address"),
-        transport: Transport::Udp,
+        route: None,
+        places: vec![Place { transport: Transport::Udp, remote: "192.0.2.9:5060".parse().expect("an address") }],
         body: Some(Body::new("application/sdp", "offer")),
         headers: Vec::new(),
     });
@@ -53,7 +53,10 @@ fn an_invite_nobody_answers_is_resent_seven_times_and_given_up_as_408() {
     assert_eq!(times(&sent, "INVITE"), [500, 1500, 3500, 7500, 15500, 31500]);
     assert!(matches!(
         hand.events[..],
-        [Event::Refused { status: 408, .. }, Event::Ended { why: EndReason::Refused(408), .. }]
+        [
+            Event::Refused { refusal: Refusal { status: 408, .. }, .. },
+            Event::Ended { why: EndReason::Refused(408), .. }
+        ]
     ));
     assert_eq!((hand.endpoint.calls(), hand.endpoint.transactions()), (0, 0));
 }
@@ -75,7 +78,7 @@ fn a_cancel_waits_for_a_provisional_and_repeats_the_invites_place() {
     hand.pass(SECS(33));
     assert!(matches!(
         hand.events[..],
-        [Event::Refused { status: 487, .. }, Event::Ended { why: EndReason::Cancelled, .. }]
+        [Event::Refused { refusal: Refusal { status: 487, .. }, .. }, Event::Ended { why: EndReason::Cancelled, .. }]
     ));
 }
 
@@ -111,7 +114,10 @@ fn a_failed_transport_ends_the_invite_as_503() {
     call_out(&mut hand);
     let remote = "192.0.2.9:5060".parse().expect("an address");
     hand.input(Input::TransportFailed { flow: None, transport: Transport::Udp, remote });
-    assert!(matches!(hand.events[..], [Event::Refused { status: 503, .. }, Event::Ended { .. }]));
+    assert!(matches!(
+        hand.events[..],
+        [Event::Refused { refusal: Refusal { status: 503, .. }, .. }, Event::Ended { .. }]
+    ));
 }
 
 #[test]

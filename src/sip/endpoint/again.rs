@@ -1,0 +1,210 @@
+//! Requests that are sent again because their answer says how: with credentials, elsewhere, for a longer interval.
+
+use rsip::{Header, Method, Request, Response};
+
+use super::Endpoint;
+use crate::model::digest_auth::{AuthenticationInfo, Challenge, Use};
+use crate::model::{Now, Outbox};
+use crate::sip::call::{Call, Cancel, Proof};
+use crate::sip::command::Output;
+use crate::sip::flow::CallKey;
+use crate::sip::layer::{ClientId, Hop, Outcome, Purpose};
+use crate::sip::message::{self, cseq_number, header, method_name, value, values};
+
+/// Proxies on the way that each want credentials of their own.
+const REALMS_MAX: usize = 4;
+
+/// How often one request is sent again because of what it was answered.
+const AGAIN_MAX: u8 = 4;
+
+impl Endpoint {
+    /// Sends the request of this outcome again, if there is a way that promises more; false if there is none.
+    pub(super) fn again(
+        &mut self,
+        now: Now,
+        (id, purpose): (ClientId, Purpose),
+        outcome: &Outcome,
+        out: &mut Outbox<Output>,
+    ) -> bool {
+        let Some(key) = super::outcomes::call_of(&purpose) else { return false };
+        let given_up = |call: &Call| call.inviting.as_ref().is_some_and(|ours| ours.cancel != Cancel::Unwanted);
+        if self.calls.get(&key).is_none_or(|call| call.again >= AGAIN_MAX || given_up(call)) {
+            return false;
+        }
+        let response = if let Outcome::Response(response) = outcome { Some(&**response) } else { None };
+        let sent = match (response.map_or(503, |response| response.status_code.code()), response) {
+            (401 | 407, Some(response)) => self.with_credentials(now, key, (id, purpose), response, out),
+            (422, Some(response)) => self.with_longer_interval(now, key, (id, purpose), response, out),
+            (503, _) => return self.elsewhere(now, key, purpose, out), // as often as there are places
+            _ => false,
+        };
+        if let Some(call) = self.calls.get_mut(&key).filter(|_| sent) {
+            call.again += 1;
+        }
+        sent
+    }
+
+    /// RFC 3261 §22.2, §22.3: the same request, and what answers each challenge in it.
+    fn with_credentials(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        (id, purpose): (ClientId, Purpose),
+        response: &Response,
+        out: &mut Outbox<Output>,
+    ) -> bool {
+        let Some((request, hop)) = self.layer.sent(id) else { return false };
+        if self.config.credentials.is_none() {
+            return false;
+        }
+        let (mut request, hop) = (request.clone(), hop);
+        let Some(call) = self.calls.get_mut(&key) else { return false };
+        if !learn(&mut call.proofs, response) {
+            return false;
+        }
+        request.headers.retain(|field| !matches!(field, Header::Authorization(_) | Header::ProxyAuthorization(_)));
+        self.authorize(key, &mut request);
+        self.renumber(key, &mut request);
+        self.resend(now, key, purpose, hop, request, out);
+        true
+    }
+
+    /// RFC 4028 §7.3: the peer wants to be refreshed less often.
+    fn with_longer_interval(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        (id, purpose): (ClientId, Purpose),
+        response: &Response,
+        out: &mut Outbox<Output>,
+    ) -> bool {
+        let Some((request, hop)) = self.layer.sent(id) else { return false };
+        let (mut request, hop) = (request.clone(), hop);
+        let Some(least) = super::session::seconds(&response.headers, "Min-SE") else { return false };
+        let Some(asked) = super::session::seconds(&request.headers, "Session-Expires") else { return false };
+        let longer = asked.max(least);
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.min_se = call.min_se.max(Some(least));
+        }
+        let named = |field: &Header, name: &str| message::field(field).0.eq_ignore_ascii_case(name);
+        request.headers.retain(|field| !named(field, "Session-Expires") && !named(field, "Min-SE"));
+        request.headers.push(header("Session-Expires", &longer.to_string()));
+        request.headers.push(header("Min-SE", &least.to_string()));
+        self.renumber(key, &mut request);
+        self.resend(now, key, purpose, hop, request, out);
+        true
+    }
+
+    /// RFC 3263 §4.3: a place that is not there is followed by the next, in a transaction of its own.
+    fn elsewhere(&mut self, now: Now, key: CallKey, purpose: Purpose, out: &mut Outbox<Output>) -> bool {
+        if !matches!(purpose, Purpose::Invite(_)) {
+            return false;
+        }
+        let Some(call) = self.calls.get_mut(&key) else { return false };
+        let Some((place, request)) = call.places.pop_front().zip(call.invite.as_deref().cloned()) else { return false };
+        tracing::info!(transport = place.transport.name(), remote = %place.remote, "the next place is tried");
+        let hop = Hop { flow: None, transport: place.transport, remote: place.remote };
+        self.resend(now, key, purpose, hop, request, out);
+        if let Some(call) = self.calls.get_mut(&key) {
+            (call.path.flow, call.path.transport, call.path.remote) = (None, place.transport, place.remote);
+        }
+        true
+    }
+
+    /// In a transaction of its own (RFC 3261 §8.1.3.5).
+    fn resend(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        purpose: Purpose,
+        hop: Hop,
+        mut request: Request,
+        out: &mut Outbox<Output>,
+    ) {
+        let local = self.calls.get(&key).and_then(|call| call.path.local);
+        let via = header("Via", &self.via(hop.transport, local));
+        request.headers.retain(|field| !matches!(field, Header::Via(_)));
+        request.headers = std::iter::once(via).chain(request.headers.iter().cloned()).collect::<Vec<_>>().into();
+        let seq = cseq_number(&request.headers);
+        let id = self.layer.begin(now, purpose, hop, request.clone(), out);
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        if let Some(inviting) = call.inviting.as_mut().filter(|_| request.method == Method::Invite) {
+            (inviting.id, inviting.seq) = (id, seq);
+        }
+        if matches!(purpose, Purpose::Invite(_)) {
+            call.invite = Some(Box::new(request));
+        }
+    }
+
+    /// RFC 3261 §8.1.3.5: what comes again comes as a new request.
+    fn renumber(&mut self, key: CallKey, request: &mut Request) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let number = call.dialog.count();
+        request.headers.retain(|field| !matches!(field, Header::CSeq(_)));
+        request.headers.push(header("CSeq", &format!("{number} {}", method_name(request.method))));
+    }
+
+    /// RFC 3261 §22.2: what was asked for in this call once is given unasked from then on.
+    pub(super) fn authorize(&mut self, key: CallKey, request: &mut Request) {
+        let Some(credentials) = &self.config.credentials else { return };
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let (method, uri) = (method_name(request.method), request.uri.to_string());
+        for proof in &mut call.proofs {
+            proof.count += 1;
+            let cnonce = self.mint.token(CNONCE_LETTERS);
+            let use_ = Use { method, uri: &uri, cnonce: &cnonce, count: proof.count };
+            let name = if proof.proxy { "Proxy-Authorization" } else { "Authorization" };
+            request.headers.push(header(name, &proof.challenge.authorization(credentials, &use_)));
+        }
+    }
+
+    /// RFC 7616 §3.5: the nonce that the other side wants to see next.
+    pub(super) fn next_nonce(&mut self, key: CallKey, response: &Response) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        for (name, proxy) in [("Authentication-Info", false), ("Proxy-Authentication-Info", true)] {
+            let info = value(&response.headers, name).map(AuthenticationInfo::parse);
+            let Some(nonce) = info.and_then(|info| info.nextnonce) else { continue };
+            let mut of_side = call.proofs.iter_mut().filter(|proof| proof.proxy == proxy);
+            // Whose it is is not said: with several it stays as it is, and is replaced when it is stale.
+            if let (Some(proof), None) = (of_side.next(), of_side.next()) {
+                (proof.challenge.nonce, proof.count) = (nonce, 0);
+            }
+        }
+    }
+
+    /// RFC 3261 §13.2.2.4: the ACK to a 2xx has the credentials of its INVITE, which nobody could ask it for.
+    pub(super) fn credentials_of(&self, key: CallKey) -> Vec<Header> {
+        let invite = self.calls.get(&key).and_then(|call| call.invite.as_ref());
+        let is = |field: &&Header| matches!(field, Header::Authorization(_) | Header::ProxyAuthorization(_));
+        invite.map(|invite| invite.headers.iter().filter(is).cloned().collect()).unwrap_or_default()
+    }
+}
+
+/// Letters of a client nonce: 130 random bits (RFC 7616 §5.12 wants chosen plaintext to be out of reach).
+const CNONCE_LETTERS: usize = 22;
+
+/// Notes every challenge of a response; false if the credentials were refused, or there is none that can be answered.
+fn learn(proofs: &mut Vec<Proof>, response: &Response) -> bool {
+    let mut learned = false;
+    for (name, proxy) in [("WWW-Authenticate", false), ("Proxy-Authenticate", true)] {
+        let mut realms = Vec::new();
+        // RFC 8760 §2.4: of each realm's challenges the topmost that we understand.
+        for challenge in values(&response.headers, name).filter_map(|value| Challenge::parse(value).ok()) {
+            if realms.contains(&challenge.realm) {
+                continue;
+            }
+            realms.push(challenge.realm.clone());
+            let same = |proof: &Proof| proof.proxy == proxy && proof.challenge.realm == challenge.realm;
+            let known = proofs.iter().position(same);
+            match known {
+                // RFC 7616 §3.3: the same credentials would be refused again, unless the nonce alone was too old.
+                Some(_) if !challenge.stale => return false,
+                Some(at) => proofs[at] = Proof { proxy, challenge, count: 0 },
+                None if proofs.len() >= REALMS_MAX => return false,
+                None => proofs.push(Proof { proxy, challenge, count: 0 }),
+            }
+            learned = true;
+        }
+    }
+    learned
+}
