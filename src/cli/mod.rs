@@ -15,6 +15,7 @@ mod config;
 mod demo;
 mod deposit;
 mod documents;
+mod forward;
 mod local;
 mod msml;
 mod progress;
@@ -53,6 +54,8 @@ enum Command {
     Deposit(deposit::Args),
     /// Fetch an object from a server
     Retrieve(retrieve::Args),
+    /// Have an object of a server brought to somebody, tried until it succeeds or its time is over
+    Forward(forward::Args),
     /// Be a phone: take every file that is sent, put it into a directory
     Answer(answer::Args),
     /// Send one MSML document and tell what comes of it, or check it here
@@ -87,6 +90,7 @@ async fn run(command: Command, voice: Voice) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args, voice).await,
         Command::Deposit(args) => deposit::run(&args, voice).await,
         Command::Retrieve(args) => retrieve::run(&args, voice).await,
+        Command::Forward(args) => forward::run(&args, voice).await,
         Command::Answer(args) => answer::run(&args, voice).await,
         Command::Msml(args) => msml::run(&args, voice).await,
         Command::Config(args) => config::run(&args, voice),

@@ -51,7 +51,7 @@ pub(crate) struct Retrieved {
 }
 
 /// An object as it is typed.
-fn object(text: &str) -> Result<ObjectUri, String> {
+pub(super) fn object(text: &str) -> Result<ObjectUri, String> {
     let uri: ObjectUri = text.parse().map_err(|error| format!("{error}"))?;
     match uri.name() {
         Some(_) => Ok(uri),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::attempts::Delivering;
 use super::call::Switchboard;
 use super::delivery::DeliveryKey;
+use super::follow::{Forwarding, kept_all_the_same};
 use super::jobs::{
     Drain, Errand, Lookups, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered,
 };
@@ -18,6 +19,7 @@ use super::relays::Relays;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, ContextId, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SendFailure, SessionKey};
+use crate::queue;
 use crate::sip::{self, CallKey, Endpoint, FlowId};
 
 /// SIP, MSML and MSRP brought together. See the room's front page.
@@ -40,6 +42,7 @@ pub struct Engine {
     pub(super) plays: HashMap<PrimitiveKey, Play>,
     /// Files that move without a peer, and since when.
     pub(super) moving: HashMap<PrimitiveKey, (Ticket, Instant)>,
+    pub(super) forwarding: Forwarding,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) unanswered: Unanswered,
@@ -76,6 +79,7 @@ pub struct Engine {
 impl Engine {
     /// An engine over its two interpreters of the outside world.
     pub fn new(policy: Policy, endpoint: Endpoint, interpreter: Interpreter, mut mint: Mint) -> Self {
+        let forwarding = Forwarding::new(mint.fork());
         let relay = Relay::new(policy.relay.clone(), if policy.relay.is_some() { mint.fork() } else { mint.clone() });
         Self {
             policy,
@@ -91,6 +95,7 @@ impl Engine {
             asking: HashMap::new(),
             plays: HashMap::new(),
             moving: HashMap::new(),
+            forwarding,
             sendings: HashMap::new(),
             offers: HashMap::new(),
             unanswered: Unanswered::default(),
@@ -144,6 +149,7 @@ impl Engine {
             Input::Changed(ticket, result) => match self.errands.remove(&ticket) {
                 Some(Errand::Delete(primitive)) => self.play_deleted(now, primitive, result, out),
                 Some(Errand::Change(context)) => self.asked_change(now, context, result, out),
+                Some(Errand::Forwarded) => kept_all_the_same(result),
                 _ => {}
             },
             Input::Deliver(attempt) => self.deliver(*attempt, out),
@@ -154,6 +160,15 @@ impl Engine {
                 }
             }
             Input::Moved(ticket, result) => self.moved(now, ticket, result, out),
+            Input::Recalled(ticket, page) => self.recalled(now, ticket, page, out),
+            Input::Deliveries(deliveries) => {
+                for delivery in deliveries {
+                    self.queue(now, queue::Input::Known(Box::new(delivery)), out);
+                }
+            }
+            Input::Handed(handed) => self.call_over(now, handed, out),
+            Input::Recorded(id, result) => self.recorded(now, id, result, out),
+            Input::Wish(number, wish) => self.wish(now, number, wish, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {
@@ -172,7 +187,8 @@ impl Engine {
         let own = self.timers.first().map(|(instant, _)| *instant);
         let sip = self.endpoint.deadline().map(|(instant, _)| instant);
         let msml = self.interpreter.deadline().map(|(instant, _)| instant);
-        [own, sip, msml].into_iter().flatten().min()
+        let queue = self.forwarding.queue.deadline().map(|(instant, _)| instant);
+        [own, sip, msml, queue].into_iter().flatten().min()
     }
 
     /// How many calls and files are under way, for metrics.
@@ -188,6 +204,7 @@ impl Engine {
     fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
         self.sip(now, sip::Input::Timeout, out);
         self.msml(now, msml::Input::Timeout, out);
+        self.queue(now, queue::Input::Timeout, out);
         while let Some((due, timer)) = self.timers.first().copied()
             && due <= now.instant
         {
@@ -205,6 +222,7 @@ impl Engine {
                 Timer::Relay(ticket) => self.waited_too_long(now, ticket, out),
                 Timer::Renew(session) => self.renew(now, session, out),
                 Timer::Linger => self.lingered(now, out),
+                Timer::Bind(number) => self.unbound(now, number, out),
             }
         }
     }
@@ -248,6 +266,10 @@ impl Engine {
                 });
                 self.picture_found(now, primitive, picture, out);
             }
+            Some(Errand::Forward(primitive)) => {
+                self.forward_found(now, primitive, result.map(object), out);
+            }
+            Some(Errand::Forwarded) => self.forwarded_found(result, out),
             Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
             Some(
@@ -257,7 +279,9 @@ impl Engine {
                 | Errand::Script(_)
                 | Errand::Delete(_)
                 | Errand::Change(_)
-                | Errand::Move(_),
+                | Errand::Move(_)
+                | Errand::Known(_)
+                | Errand::Recall(_),
             )
             | None => {}
         }

@@ -40,7 +40,7 @@ impl Engine {
     }
 
     /// S14: we call nobody whom the operator does not know, whoever asks for it.
-    fn may_forward(&self, uri: &str) -> bool {
+    pub(super) fn may_forward(&self, uri: &str) -> bool {
         Target::of(uri).is_some_and(|target| self.policy.forward.iter().any(|domain| domain.has(&target.host)))
     }
 

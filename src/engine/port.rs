@@ -9,12 +9,17 @@ use super::failure::FileFailure;
 use super::link::{Bearer, Command, LinkId, Notice};
 use super::order::{Happening, Order, OrderId};
 use super::trust::Demand;
+use super::wish::Wish;
 use crate::model::{FileInfo, ObjectUri};
 use crate::msml::FileWork;
 use crate::msrp::{MsrpUri, SessionKey};
+use crate::queue::{Refusal, Unwritten};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Place, Target, Transport};
-use crate::spool::{Change, CommitError, Committed, Envelope, EnvelopeDraft, EventNote, Filter, Icon, Sealed};
+use crate::spool::{
+    Change, CommitError, Committed, Delivery, Envelope, EnvelopeDraft, EventNote, EventPage, EventQuery, Filter, Icon,
+    Sealed,
+};
 
 /// Names a question to the driver, whose answer will carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +71,16 @@ pub enum Found {
     Waiting(u64),
 }
 
+impl Found {
+    /// The object, if one was asked for.
+    pub(super) fn object(self) -> Option<Committed> {
+        match self {
+            Self::Object(object) => object,
+            Self::Waiting(_) | Self::Picture(_) | Self::List(_) => None,
+        }
+    }
+}
+
 /// What has become of a file that was moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
@@ -98,6 +113,16 @@ pub enum Input {
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
     /// A [`Output::Move`] was performed.
     Moved(Ticket, Result<Moved, FileFailure>),
+    /// A [`Output::Handed`] that nobody but the queue has waited for.
+    Handed(Handed),
+    /// A [`Output::Recall`] was performed.
+    Recalled(Ticket, Result<EventPage, String>),
+    /// The spool has these deliveries, from an earlier run.
+    Deliveries(Vec<Delivery>),
+    /// A [`Output::Record`] of this delivery was performed.
+    Recorded(String, Result<(), Unwritten>),
+    /// Something is to be done with deliveries; answered with [`Output::Answered`] under the same number.
+    Wish(u64, Wish),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
     /// A [`Output::Change`] was performed.
@@ -159,6 +184,12 @@ pub enum Output {
     StopMove(Ticket),
     /// Write into the event log. It is not waited for.
     Note(EventNote),
+    /// Read the event log, with everything that was noted before; answer with [`Input::Recalled`].
+    Recall(Ticket, EventQuery),
+    /// Write a delivery down; answer with [`Input::Recorded`].
+    Record(Box<Delivery>),
+    /// The answer to [`Input::Wish`]: the delivery that it is about.
+    Answered(u64, Result<String, Refusal>),
     /// Find where requests to this target go (RFC 3263); answer with [`Input::Located`].
     Locate(Ticket, Target),
     /// An attempt of the queue's is over.

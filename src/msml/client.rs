@@ -8,6 +8,7 @@ use crate::model::ObjectUri;
 use super::fault::{Code, Fault};
 use super::markup::escape;
 use super::reply::document;
+use super::vocabulary::FILE_NAMESPACE;
 use super::xml::{Element, read};
 
 /// What a server sent.
@@ -114,6 +115,16 @@ pub fn play_request(conn: &str, name: &str, files: &[ObjectUri], namelist: &[&st
         let _ = write!(play, "<audio uri=\"{}\"/>", escape(&uri.to_string()));
     }
     dialogstart(conn, name, &(play + "</play>"), namelist)
+}
+
+/// `<dialogstart>` with one `<ft:forward>` of an object to a recipient whom the server calls.
+pub fn forward_request(conn: &str, name: &str, uri: &ObjectUri, to: &str, expires: Option<Duration>) -> String {
+    let expires = expires.map_or_else(String::new, |expires| format!(" expires=\"{}ms\"", expires.as_millis()));
+    let (uri, to) = (escape(&uri.to_string()), escape(to));
+    let forward = format!(
+        "<ft:forward xmlns:ft=\"{FILE_NAMESPACE}\" to=\"{to}\"{expires}><ft:obj uri=\"{uri}\"/><ft:onobject/></ft:forward>"
+    );
+    dialogstart(conn, name, &forward, &["ft.job", "ft.result", "ft.attempts"])
 }
 
 /// `<dialogend>` for a dialog by its whole identifier.

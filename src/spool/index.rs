@@ -135,7 +135,7 @@ impl Index {
     }
 
     /// SQLite, when it knows everything.
-    fn settled(&mut self) -> rusqlite::Result<&Connection> {
+    pub(super) fn settled(&mut self) -> rusqlite::Result<&Connection> {
         self.settle()?;
         self.connection()
     }
@@ -464,7 +464,7 @@ fn is_as_entered(row: &Row<'_>, last: usize) -> rusqlite::Result<()> {
 }
 
 /// What has become of the object of a row; one of which nothing is written down is there, and new.
-fn standing(row: &Row<'_>, column: usize) -> rusqlite::Result<Standing> {
+pub(super) fn standing(row: &Row<'_>, column: usize) -> rusqlite::Result<Standing> {
     let written = row.get::<_, Option<String>>(column)?;
     let written = written.map(|json| Written::from_json(&json).ok_or(rusqlite::Error::InvalidQuery)).transpose()?;
     Ok(written.unwrap_or_default().standing)
@@ -492,6 +492,6 @@ fn clamp(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn id(row: &Row<'_>) -> rusqlite::Result<Option<Id>> {
+pub(super) fn id(row: &Row<'_>) -> rusqlite::Result<Option<Id>> {
     Ok(Id::parse(row.get_ref(0)?.as_str()?))
 }

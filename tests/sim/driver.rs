@@ -78,6 +78,9 @@ impl World {
                 return Some(Input::Located(ticket, place.ok_or_else(|| "there is no DNS here".to_owned())));
             }
             Output::Handed(handed) => unreachable!("nobody has asked for a delivery: {handed:?}"),
+            Output::Record(_) | Output::Recall(..) | Output::Answered(..) => {
+                unreachable!("no script of the simulation forwards")
+            }
             Output::Move(..) | Output::StopMove(_) => unreachable!("no script of the simulation moves files"),
         }
         None
