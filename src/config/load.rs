@@ -200,6 +200,8 @@ impl Loader {
             let is_uri = uri.as_ref().is_none_or(|uri| uri.starts_with("sip:") || uri.starts_with("sips:"));
             self.demand(key, is_uri, "has to be a SIP URI, like sip:proxy.example.org");
         }
+        let numeric = s.sip.nameservers.iter().all(|server| server.ip().is_some());
+        self.demand("sip.nameservers", numeric, "a name server is told by its address");
         let paired = outbound.user.is_some() == outbound.password_file.is_some();
         self.demand("sip.outbound.user", paired, "an account and its sip.outbound.password_file come together");
         self.demand("msrp.listen", !s.msrp.listen.is_empty(), "nothing to listen on");

@@ -64,6 +64,8 @@ pub struct Sip {
     pub tls: Certificate,
     /// How calls of our own leave.
     pub outbound: Outbound,
+    /// Name servers that are asked about SIP domains; those of the system if empty.
+    pub nameservers: Vec<Host>,
 }
 
 /// `outbound.*`: how calls of our own leave.
@@ -358,6 +360,7 @@ impl Default for Sip {
             answer_timeout: Duration::from_secs(60),
             tls: Certificate::default(),
             outbound: Outbound::default(),
+            nameservers: Vec::new(),
         }
     }
 }

@@ -58,6 +58,11 @@ pub(super) const SECTIONS: &[Section] = &[
                 meaning: "Certificates (PEM) of the authorities that may vouch for peers, whoever connects. Unset: those the system trusts.",
             },
             Key {
+                name: "nameservers",
+                field: |s| &mut s.sip.nameservers,
+                meaning: "Addresses of name servers that are asked for the NAPTR and SRV records of SIP domains. Empty: those of the system. Hosts themselves are always looked up by the system.",
+            },
+            Key {
                 name: "outbound.proxy",
                 field: |s| &mut s.sip.outbound.proxy,
                 meaning: "URI of a proxy that calls of our own go through, like \"sip:proxy.example.org;transport=tls\". Unset: they go straight to where the recipient's domain leads (RFC 3263).",

@@ -8,6 +8,7 @@ pub mod bucket;
 pub mod clock;
 mod connection;
 mod descriptors;
+mod dns;
 mod driver;
 pub mod entropy;
 mod events;

@@ -186,7 +186,7 @@ impl Node {
             links: HashMap::new(),
             listeners: HashMap::new(),
             attempts: HashMap::new(),
-            resolver: Arc::new(Resolver::new()),
+            resolver: Arc::new(Resolver::new(terms::nameservers(settings))),
             next_link: 0,
             next_order: 0,
             wishes: HashMap::new(),

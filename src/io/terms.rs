@@ -123,6 +123,12 @@ fn password(key: &str, file: &Path) -> Result<String, String> {
     password.map(str::to_owned).ok_or_else(|| unusable("the first line has no password".to_owned()))
 }
 
+/// Whom to ask about SIP domains.
+pub(super) fn nameservers(settings: &Settings) -> Vec<SocketAddr> {
+    let servers = settings.sip.nameservers.iter();
+    servers.filter_map(|host| Some(SocketAddr::new(host.ip()?, host.port.unwrap_or(53)))).collect()
+}
+
 /// The users of a file, `NAME:PASSWORD` a line.
 fn users(file: &Path) -> Result<Vec<Credentials>, String> {
     let unusable = |why: String| format!("control.users_file {}: {why}", file.display());

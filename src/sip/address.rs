@@ -8,9 +8,6 @@ use rsip::{Auth, Domain, Host, HostWithPort, Param, Scheme, Uri};
 use super::flow::Transport;
 use super::syntax::{host_port, is_escaped, is_token, numeric, params, split};
 
-/// RFC 3261 §18.2.1 and §19.1.2: the port when none is written, for UDP and TCP.
-const DEFAULT_PORT: u16 = 5060;
-
 /// Why a text is no SIP URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum UriFault {
@@ -87,14 +84,6 @@ pub(super) fn uri_param<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
         }
         _ => None,
     })
-}
-
-/// Where requests to this URI go, if that needs no resolver, and by what.
-pub(super) fn destination(uri: &Uri) -> Option<(SocketAddr, Transport)> {
-    let ip = numeric(&uri.host_with_port.host.to_string())?;
-    let port = uri.host_with_port.port.as_ref().map_or(DEFAULT_PORT, |port| *port.value());
-    let tcp = uri_param(uri, "transport").is_some_and(|name| name.eq_ignore_ascii_case("tcp"));
-    Some((SocketAddr::new(ip, port), if tcp { Transport::Tcp } else { Transport::Udp }))
 }
 
 /// `"name" <uri>;params` or `uri;params`, as From, To, Contact, Route and Record-Route have it.
@@ -207,7 +196,7 @@ impl<'a> Via<'a> {
 
     /// The port of sent-by, written or not.
     pub(super) fn sent_by_port(&self) -> u16 {
-        self.port.unwrap_or(DEFAULT_PORT)
+        self.port.unwrap_or_else(|| Transport::named(self.transport).unwrap_or(Transport::Udp).port())
     }
 
     /// The value with what RFC 3261 §18.2.1 and RFC 3581 §4 add on arrival from `source`.

@@ -1,4 +1,4 @@
-//! SIP over UDP and TCP: one endpoint that makes and takes calls, and carries INFO inside them.
+//! SIP over UDP, TCP and TLS: one endpoint that makes and takes calls, and carries INFO inside them.
 //!
 //! # What it promises
 //!
@@ -29,17 +29,16 @@
 //! # Limits
 //!
 //! [`SIP_MESSAGE_OCTETS`], [`SIP_HEAD_OCTETS`] and [`SIP_HEADERS`] bound a message and with it a stream's buffer,
-//! [`SIP_FLOWS`] the streams, [`Config::transactions_max`] and [`Config::calls_max`] what is alive at once (503 with
-//! Retry-After beyond), [`SIP_QUEUED_REQUESTS`] what waits in one call in either direction. An INVITE is answered by
+//! [`SIP_FLOWS`] the streams, [`Config::transactions_max`], [`Config::calls_max`] and [`Config::calls_per_address_max`] what
+//! is alive at once (503 with Retry-After beyond), [`SIP_QUEUED_REQUESTS`] what waits in one call in either direction. An INVITE is answered by
 //! the owner within [`Config::answer_within`] or gets 487; one of ours that rings for ever is the owner's to cancel.
 //!
 //! # What it does not do
 //!
-//! No TLS, no digest, no resolver: the owner gives addresses, and inside a dialog only numeric routes and targets are
-//! followed, else the peer's last address. No reliable provisionals (Require: 100rel gets 420), no
-//! UPDATE of our own, no session timer (Session-Expires is ignored, as RFC 4028 allows one who does not list it). It forwards nothing, so
-//! Max-Forwards is checked for its range alone, and `maddr` is not followed, for it would aim our responses at others.
-//! Redirections are told to the owner, not followed.
+//! No handshakes and no resolver: the owner gives places, and inside a dialog only numeric routes and targets are
+//! followed, else the peer's last address. It acknowledges reliable provisionals and sends none (Require: 100rel gets
+//! 420). It forwards nothing, so Max-Forwards is checked for its range alone, and `maddr` is not followed, for it would aim
+//! our responses at others. Redirections are told to the owner, not followed. Whom to challenge is the owner's to say.
 //!
 //! [`SIP_MESSAGE_OCTETS`]: crate::model::limits::SIP_MESSAGE_OCTETS
 //! [`SIP_HEAD_OCTETS`]: crate::model::limits::SIP_HEAD_OCTETS
@@ -64,6 +63,7 @@ mod message;
 pub mod multipart;
 mod normalise;
 pub mod parse;
+mod records;
 pub mod serialise;
 pub mod stream;
 mod syntax;
@@ -79,6 +79,7 @@ pub use error::SipError;
 pub use event::{EndReason, Event, Invite, Reason, Refusal};
 pub use flow::{Body, CallKey, Flow, FlowId, RequestKey, Transport};
 pub use parse::{Fault, parse};
+pub use records::{Naptr, Srv, in_order};
 pub use rsip::{Request, Response, SipMessage};
 pub use target::{Place, Target};
 

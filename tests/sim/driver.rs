@@ -41,7 +41,7 @@ impl World {
                 let from = SocketAddr::new(self.nodes[id.node].host, SIP_PORT);
                 self.net.send_datagram(&mut self.time, from, remote, &octets);
             }
-            Output::Transmit { flow, transport: Transport::Tcp, remote, octets } => {
+            Output::Transmit { flow, transport: Transport::Tcp | Transport::Tls, remote, octets } => {
                 self.oracle.sip_sent(id, &octets);
                 self.send_on_stream(id, flow, remote, octets);
             }
@@ -73,6 +73,11 @@ impl World {
             Output::Drained => self.drained(id),
             Output::Change(..) => unreachable!("no script of the simulation deletes"),
             Output::Resolve(..) => unreachable!("no trunk of the simulation speaks CEMA"),
+            Output::Locate(ticket, target) => {
+                let place = target.place().map(|place| vec![place]);
+                return Some(Input::Located(ticket, place.ok_or_else(|| "there is no DNS here".to_owned())));
+            }
+            Output::Handed(handed) => unreachable!("nobody has asked for a delivery: {handed:?}"),
             Output::Record(_) | Output::Recall(..) | Output::Answered(..) => {
                 unreachable!("no script of the simulation forwards")
             }
@@ -100,6 +105,7 @@ impl World {
         let Some(process) = self.process(id) else { return };
         let found = match query {
             Query::Object(uri) => process.spool.find(&uri).map(Found::Object),
+            Query::Forward(id) => process.spool.forwarded(&id).map(Found::Object),
             Query::Select(mailbox, selector) => {
                 process.spool.select_one(mailbox.box_name(), &selector).map(Found::Object)
             }

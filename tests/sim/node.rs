@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use restante::engine::{Door, Doors, Engine, LinkId, Manners, Policy, Unattended, Verify};
+use restante::engine::{Door, Doors, Engine, LinkId, Manners, Outbound, Policy, Unattended, Verify};
 use restante::model::{Mint, Network as Prefix, Now};
 use restante::msml::{self, Interpreter};
 use restante::msrp::Carrier;
@@ -148,7 +148,7 @@ impl Node {
             forward: Vec::new(),
             certified: Vec::new(),
             challenge: false,
-            outbound: restante::engine::Outbound::default(),
+            outbound: Outbound::default(),
         }
     }
 

@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use rsip::{Headers, Method, Response, SipMessage};
 
-use super::address::{self, Via, destination};
+use super::address::{self, Via};
 use super::call::{ALARMS, Alarm, Call, Path, Phase, Sent, Waiting};
 use super::command::{Command, Input, Output};
 use super::config::Config;
@@ -27,6 +27,7 @@ use super::layer::{Hop, Layer, ServerId};
 use super::message::{header, method_name, text, value, values};
 use super::parse::{Fault, answerable, parse};
 use super::stream::{Frame, Stream};
+use super::target::{Place, Target};
 use super::timers::Timers;
 use super::{SipError, build, serialise};
 use crate::model::limits::SIP_FLOWS;
@@ -334,7 +335,11 @@ impl Endpoint {
 fn next_hop(path: &Path, dialog: &Dialog) -> Hop {
     let Path { flow, transport, remote, .. } = *path;
     let uri = dialog.next_hop();
-    let Some((numeric, wanted)) = destination(&uri) else { return Hop { flow, transport, remote } };
+    // RFC 3261 §19.1.1: what names a transport that is not spoken here is reached as the peer was.
+    let Some(Place { transport: wanted, remote: numeric }) = Target::of_uri(&uri).and_then(|target| target.place())
+    else {
+        return Hop { flow, transport, remote };
+    };
     let named = address::uri_param(&uri, "transport").is_some();
     let connected = transport.is_reliable() && flow.is_some();
     let wanted = if named && !connected { wanted } else { transport };
