@@ -17,6 +17,7 @@ use super::playing::{Broken, ready};
 use super::port::{Output, Query, Ticket};
 use super::variables::{self, Variables};
 use super::wish::Order as Wanted;
+use crate::model::limits::DELIVERY_TOLD_OCTETS;
 use crate::model::{Now, Outbox};
 use crate::msml::{self, Code, ContextId, End, Forward, PrimitiveKey};
 use crate::queue::{self, AskKey, Queue, Refusal, Tell, Unwritten};
@@ -79,6 +80,10 @@ impl Engine {
             Ok(ready) => ready.object,
             Err(broken) => return self.not_forwarded(now, primitive, &broken, out),
         };
+        if told.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > DELIVERY_TOLD_OCTETS {
+            let failure = (521, format!("what is said of the file has more than {DELIVERY_TOLD_OCTETS} octets"));
+            return self.not_forwarded(now, primitive, &Broken::new("", "ft.rejected.521").failing(failure), out);
+        }
         let caller = if by_client { Caller::As } else { Caller::Uac };
         if !by_client && !self.may_forward(&to) {
             let failure = (403, format!("policy.forward does not allow {to}"));
@@ -281,15 +286,18 @@ impl Engine {
         match self.forwarding.asks.remove(&ask) {
             Some(Asker::Outside(number, _)) => out.push(Output::Answered(number, Ok(id))),
             Some(Asker::Primitive(primitive)) => {
-                let Some(following) = self.forwarding.following.get_mut(&primitive) else { return };
-                following.job = Some(id.clone());
-                if following.cancelled {
-                    self.call_job_back(now, id.clone(), out);
+                if let Some(following) = self.forwarding.following.get_mut(&primitive) {
+                    following.job = Some(id.clone());
+                    if following.cancelled {
+                        self.call_job_back(now, id.clone(), out);
+                    }
+                    self.forwarding.followers.insert(id.clone(), primitive);
+                    self.msml(now, msml::Input::Queued { primitive, job: id.clone() }, out);
                 }
-                self.forwarding.followers.insert(id.clone(), primitive);
-                self.msml(now, msml::Input::Queued { primitive, job: id.clone() }, out);
-                let values = vec![("ft.job".to_owned(), id)];
-                self.msml(now, msml::Input::Say { primitive, name: "ft.queued".to_owned(), values }, out);
+                // Its dialog may be gone already: then the log alone knows of the job.
+                if let Some(delivery) = self.forwarding.queue.delivery(&id).cloned() {
+                    self.tell_job(now, &delivery, "ft.queued", vec![("ft.job".to_owned(), id)], out);
+                }
             }
             Some(Asker::Nobody) | None => {}
         }

@@ -356,5 +356,9 @@ pub const UPLOAD_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// open no more are taken. The state of an object is read whole.
 pub const DELIVERIES_PER_OBJECT: usize = 64;
 
+/// What a script may say of a file that is forwarded: with the recipient and a reason that is some 3 KiB a delivery, so that
+/// the state of an object with all its recipients can be read whole.
+pub const DELIVERY_TOLD_OCTETS: usize = 1536;
+
 /// Deliveries that are not settled, on the whole server: they are held in memory, some 500 octets each.
 pub const DELIVERIES: usize = 100_000;

@@ -358,6 +358,12 @@ impl Queue {
         out.push(Output::Settled(Box::new(job.record)));
     }
 
+    /// It is no delivery of ours, or not any more. Whoever waits for its end is told so.
+    fn vanish(&mut self, now: Now, id: &str, out: &mut Outbox<Output>) {
+        let asks = self.forget(now, id).map(|job| job.asks).unwrap_or_default();
+        asks.into_iter().for_each(|ask| out.push(Output::Refused(ask, Refusal::Unknown)));
+    }
+
     /// The spool has said what has become of the last word about a delivery.
     fn written(&mut self, now: Now, id: &str, result: Result<(), Unwritten>, out: &mut Outbox<Output>) {
         let Some(job) = self.jobs.get_mut(id) else { return };
@@ -370,7 +376,7 @@ impl Queue {
             }
             (Phase::Registering(ask), Err(why)) => {
                 out.push(Output::Refused(ask, Refusal::Unwritten(why)));
-                self.forget(now, id);
+                self.vanish(now, id, out);
             }
             (Phase::Opening, Ok(())) => {
                 job.phase = Phase::Trying;
@@ -391,7 +397,7 @@ impl Queue {
             }
             (Phase::Closing, Ok(())) => self.over(now, id, out),
             (Phase::Recording | Phase::Closing, Err(Unwritten::Gone(why))) => self.lost(now, id, &why, out),
-            (Phase::Recording | Phase::Closing, Err(Unwritten::Superseded)) => drop(self.forget(now, id)),
+            (Phase::Recording | Phase::Closing, Err(Unwritten::Superseded)) => self.vanish(now, id, out),
             (Phase::Recording | Phase::Closing, Err(_)) => {
                 job.unwritten = true;
                 self.postpone(id, now.instant + WRITE_AGAIN);
@@ -408,7 +414,7 @@ impl Queue {
         job.record.attempts -= 1;
         let look = match why {
             Unwritten::Gone(why) => return self.lost(now, id, &why, out),
-            Unwritten::Superseded => return drop(self.forget(now, id)),
+            Unwritten::Superseded => return self.vanish(now, id, out),
             Unwritten::Held(by) => {
                 job.held = Some(by);
                 HELD_LOOK

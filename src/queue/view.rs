@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::model::{Now, Wall};
+use crate::spool::Delivery;
 
 use super::job::{Job, Phase};
 use super::machine::Queue;
@@ -131,6 +132,11 @@ impl Lane {
 }
 
 impl Queue {
+    /// A delivery that is not settled, as it was last written down or will be next.
+    pub fn delivery(&self, id: &str) -> Option<&Delivery> {
+        self.jobs.get(id).map(|job| &job.record)
+    }
+
     /// In which queue a delivery is, and what it waits for; nothing of one that is settled.
     pub fn wait(&self, now: Now, id: &str) -> Option<(Name, Wait)> {
         self.jobs.get(id).map(|job| self.wait_of(now, job))

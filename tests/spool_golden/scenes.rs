@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use restante::model::{BoxClass, FileInfo, Party, Retention, Wall, Wrapper};
-use restante::spool::{Change, Check, Committed, EnvelopeDraft, Hold, Icon, Mark, Spool, StagePlan};
+use restante::spool::{
+    Caller, Change, Check, Committed, Delivery, EnvelopeDraft, Hold, Icon, Mark, Progress, Spool, StagePlan,
+};
 
 use super::disk::{now, opened};
 
@@ -18,6 +20,7 @@ pub(crate) const SCENES: &[Scene] = &[
     Scene { name: "plain", play: plain },
     Scene { name: "encrypted", play: encrypted },
     Scene { name: "fates", play: fates },
+    Scene { name: "deliveries", play: deliveries },
 ];
 
 /// The resume key of stages that are broken off.
@@ -122,6 +125,37 @@ fn fates(dir: &Path) {
             spool.change(&object, *change, "sip:bob@example.org", now()).expect("a change");
         }
     }
+}
+
+/// Everything that can be known of a delivery.
+fn deliveries(dir: &Path) {
+    let spool = opened(dir);
+    let object = deposit(&spool, "spool:/bob/monday", b"hello Bob", EnvelopeDraft::default());
+    let id = |number: u8| format!("01M7Q5CQG0000000000000000{number}");
+    let new = |number: u8, caller| Delivery {
+        id: id(number),
+        object: object.envelope().id.clone(),
+        uri: object.envelope().uri.to_string(),
+        to: format!("sip:user{number}@example.org"),
+        caller,
+        created: now().wall,
+        next: now().wall,
+        changed: now().wall,
+        expires: now().wall.after(Duration::from_secs(86_400)),
+        ..Delivery::default()
+    };
+    let settled = [Progress::Delivered, Progress::Failed, Progress::Expired, Progress::Cancelled];
+    for (number, progress) in (1..).zip([Progress::Waiting, Progress::Trying].into_iter().chain(settled)) {
+        let delivery = new(number, if number == 1 { Caller::As } else { Caller::Uac });
+        spool.deliver(&delivery).expect("a delivery");
+        let told = vec![("name".to_owned(), "Grüße.wav".to_owned())];
+        let dialog = Some("conn:golden/dialog:d".to_owned());
+        let (attempts, reason) = (number.into(), progress.word().to_owned());
+        let known =
+            Delivery { most: Some(9), backoff: Some(600), unreported: true, reported: 5, dialog, told, ..delivery };
+        spool.deliver(&Delivery { progress, attempts, token: 7, reason, ..known }).expect("a change");
+    }
+    spool.change(&object, Change::Mark(Mark::Seen), "sip:bob@example.org", now()).expect("a change");
 }
 
 fn everything(spool: &Spool, dir: &Path) {
