@@ -37,6 +37,7 @@ mod remote;
 mod repeats;
 mod retention;
 mod rewrap;
+mod rows;
 mod scrub;
 mod settle;
 mod shared;
