@@ -196,6 +196,16 @@ pub const MSML_DEPTH: usize = 64;
 /// Elements in an MSML document.
 pub const MSML_ELEMENTS: usize = 4096;
 
+/// In a long MSML document an element has so many octets on average, its end-tag and the space around it included: real ones
+/// have twice as many. Without that a few octets would have us keep many.
+pub const MSML_ELEMENT_OCTETS: usize = 16;
+
+/// So many elements an MSML document may have however short it is.
+pub const MSML_ELEMENTS_OF_ANY_SIZE: usize = 64;
+
+/// Octets of one name in an MSML document, with its prefix.
+pub const MSML_NAME_OCTETS: usize = 1024;
+
 /// Attributes of one MSML element.
 pub const MSML_ATTRIBUTES: usize = 64;
 
