@@ -103,7 +103,7 @@ fn attack(name: &str) -> Vec<u8> {
         "deep nesting" => format!("{head}{}", filled("<a>")),
         "many elements" => format!("{head}{}", filled("<a/>")),
         "many known elements" => format!("{head}{}", filled("<send/>")),
-        "few octets, many elements" => format!("{head}{}", "<a/>".repeat(4000)),
+        "few octets, many elements" => format!("{head}{}", "<a/>".repeat(16_000)),
         "many attributes" => format!("<msml {}/>", filled("a='' ")),
         "many namespaces" => format!("<msml {}/>", filled("xmlns:a='u' ")),
         "one long name" => format!("<{}/>", filled("a")),
