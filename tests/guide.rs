@@ -174,6 +174,30 @@ fn several_files_are_brought_and_told_of_and_the_last_is_deleted() {
 }
 
 #[test]
+fn a_message_is_forwarded_by_a_job_when_the_application_server_has_called() {
+    let house = House::new(&[]);
+    keep(&house, "spool:/bob/monday", "audio/wav", b"hello Bob");
+    let mut control = Phone::speaking(&house, "control");
+    perform(&mut control, "forward.xml");
+    let queued = control.call.event("ft.queued").expect("an event");
+    let due = control.call.event("ft.due").expect("an event");
+    assert_eq!((due.value("ft.uri"), due.value("ft.attempts")), ("spool:/bob/monday", "1"));
+    assert_eq!(due.value("ft.job"), queued.value("ft.job"));
+    let mut bob = Phone::listening(&house, "bob");
+    let bind = format!(
+        "<msml version=\"1.1\"><send event=\"ft.bind\" target=\"conn:{}/dialog:forward\" valuelist=\"conn:{}\"/></msml>",
+        control.call.conn(),
+        bob.call.conn()
+    );
+    let answer = control.call.msml(&bind).expect("an answer");
+    assert!(answer.body.contains("response=\"200\""), "{answer:?}");
+    assert_eq!(bob.stream.receive().expect("the message"), b"hello Bob");
+    assert_eq!(control.call.event("ft.object").expect("an event").value("ft.name"), "monday.wav");
+    let exit = control.end();
+    assert_eq!((exit.value("ft.result"), exit.value("ft.attempts")), ("ft.success", "1"));
+}
+
+#[test]
 fn a_notice_lies_in_three_boxes() {
     let house = House::new(&[]);
     let mut phone = Phone::speaking(&house, "s1");

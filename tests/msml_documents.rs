@@ -99,7 +99,7 @@ fn a_description_says_where_and_what_and_how_to_go_on() {
     let told = |name: &str| first_fault(&root().join("tests/msml/bad").join(name), false).description();
     assert_eq!(
         told("401-unknown-command.xml"),
-        "line 4, column 3: the element \"dialogstrat\" is unknown; <msml> can have dialogstart, dialogend, send, audit, ft:list, ft:delete, ft:mark"
+        "line 4, column 3: the element \"dialogstrat\" is unknown; <msml> can have dialogstart, dialogend, send, audit, ft:list, ft:delete, ft:mark, ft:attach"
     );
     assert_eq!(told("408-no-target.xml"), "line 4, column 3: <dialogstart> needs the attribute target");
     assert_eq!(

@@ -248,7 +248,9 @@ impl World {
                 Output::Start { primitive, .. } => self.running.push(primitive),
                 Output::Ask { .. } => unreachable!("no document of the dice asks the spool"),
                 Output::Fetch { fetch, .. } => self.fetches.push(fetch),
-                Output::Order { primitive, .. } => assert!(self.running.contains(&primitive)),
+                Output::Order { primitive, .. } | Output::Bind { primitive, .. } => {
+                    assert!(self.running.contains(&primitive));
+                }
                 Output::Reply { reply, .. } => {
                     self.started += reply.answer(|_| None).body.matches("<dialogid>").count()
                 }

@@ -71,7 +71,7 @@ fn tables() -> String {
     EVENTS.iter().for_each(|known| row(&mut text, &[known.class, &format!("`{}`", known.event), known.effect]));
     text.push_str("\n### Events for the client\n\nBesides every event that a script sends to it:\n");
     outcomes(&mut text, &["event", "when"], NOTICES);
-    text.push_str("\n### Status requests\n\nWhat an element in `<ft:receive>` or `<ft:send>` asks for: the event and its variables.\n");
+    text.push_str("\n### Status requests\n\nWhat an element in `<ft:receive>`, `<ft:send>` or `<ft:forward>` asks for: the event and its variables; of the last also `ft.job`.\n");
     table(&mut text, &["event", "variables"]);
     for (event, names) in STATUSES {
         let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();

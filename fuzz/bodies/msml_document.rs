@@ -118,6 +118,7 @@ impl Talk {
                         self.running.push_front(primitive);
                     }
                 }
+                Output::Bind { primitive, .. } => assert!(self.running.contains(&primitive), "a file for nobody"),
                 Output::Disconnect { body, .. } => {
                     let readable = |body: &String| read_message(body.as_bytes()).is_ok();
                     assert!(body.as_ref().is_none_or(readable), "{body:?}");

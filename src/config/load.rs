@@ -231,6 +231,11 @@ impl Loader {
         let keyed = s.spool.sse_key.is_none() || s.spool.sse == Sse::Kms;
         self.demand("spool.sse_key", keyed, "only aws:kms has keys");
         self.demand("spool.scrub_rate", s.spool.scrub_rate > 0, "must be more than nothing");
+        let doubles = s.queue.backoff_min <= s.queue.backoff_max;
+        self.demand("queue.backoff_min", doubles, "may not be above queue.backoff_max");
+        for (key, number) in [("queue.concurrency", s.queue.concurrency), ("queue.active", s.queue.active)] {
+            self.demand(key, number > 0, "has to be 1 or more");
+        }
         let falls = s.spool.low_water <= s.spool.high_water;
         self.demand("spool.low_water", falls, "may not be above spool.high_water");
         let keyless = s.spool.keys.is_empty() && s.boxes.iter().any(|class| class.encrypt);

@@ -31,5 +31,7 @@ pub use load::Sources;
 pub use print::manual;
 pub use settings::{
     BoxClass, Certificate, Control, DialogId, ErrorStyle, Exit, FingerprintHash, Format, Http, Level, Log, MsmlType,
-    Msrp, Node, Peer, Policy, Report, SessionMatch, Settings, Sip, Spool, Sse, Trunk, Unattended, Validation, Verify,
+    Msrp, Node, Peer, Policy, Queue, Report, SessionMatch, Settings, Sip, Spool, Sse, Trunk, Unattended, Validation,
+    Verify,
 };
+pub use value::duration;

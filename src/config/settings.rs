@@ -28,6 +28,8 @@ pub struct Settings {
     pub boxes: Vec<BoxClass>,
     /// `[events]`
     pub events: Events,
+    /// `[queue]`
+    pub queue: Queue,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -285,6 +287,23 @@ pub struct Events {
     pub max_size: u64,
 }
 
+/// `[queue]`: how files are forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The wait after a first failure.
+    pub backoff_min: Duration,
+    /// The longest wait.
+    pub backoff_max: Duration,
+    /// How long a file is tried.
+    pub lifetime: Duration,
+    /// Attempts at once with one host.
+    pub concurrency: u32,
+    /// Attempts at once.
+    pub active: u32,
+    /// How long an application server has to name a connection.
+    pub bind: Duration,
+}
+
 /// `[http]`: the operator's door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
@@ -399,6 +418,19 @@ impl Default for BoxClass {
 impl Default for Events {
     fn default() -> Self {
         Self { keep: Duration::from_secs(24 * 3600), max_size: 64 << 20 }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            backoff_min: Duration::from_secs(300),
+            backoff_max: Duration::from_secs(4000),
+            lifetime: Duration::from_secs(5 * 24 * 3600),
+            concurrency: 20,
+            active: 200,
+            bind: Duration::from_secs(120),
+        }
     }
 }
 

@@ -279,6 +279,38 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "queue",
+        meaning: "Forwarding: how often, how long and how many at once.",
+        keys: &[
+            Key {
+                name: "backoff_min",
+                field: |s| &mut s.queue.backoff_min,
+                meaning: "How long after a first failure a file is tried again; the time doubles with each failure more. Chance takes up to a quarter away.",
+            },
+            Key {
+                name: "backoff_max",
+                field: |s| &mut s.queue.backoff_max,
+                meaning: "The longest time between two attempts.",
+            },
+            Key {
+                name: "lifetime",
+                field: |s| &mut s.queue.lifetime,
+                meaning: "How long a file is tried that names no time of its own, and the longest it may name; then it is given up.",
+            },
+            Key {
+                name: "concurrency",
+                field: |s| &mut s.queue.concurrency,
+                meaning: "Attempts at once with one host; it begins with one, and each that gets through makes room for one more. A recipient is called once at a time.",
+            },
+            Key { name: "active", field: |s| &mut s.queue.active, meaning: "Attempts at once, all together." },
+            Key {
+                name: "bind",
+                field: |s| &mut s.queue.bind,
+                meaning: "How long an application server has after ft.due to name a connection by ft.bind, before the attempt has failed.",
+            },
+        ],
+    },
+    Section {
         name: "http",
         meaning: "The operator's door: /livez, /readyz, /metrics and the objects' door below /api/v1/ (docs/http.md).",
         keys: &[

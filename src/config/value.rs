@@ -173,6 +173,14 @@ fn with_unit(amount: u64, units: &[(&str, u64)]) -> String {
     exact.map_or_else(|| format!("{amount}{smallest}"), |(name, factor)| format!("{}{name}", amount / factor))
 }
 
+/// A duration as configuration has it: `24h`.
+///
+/// # Errors
+/// What would be right.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    <Duration as Scalar>::read(text).map_err(|Misfit(why)| why)
+}
+
 /// Durations are whole milliseconds: `200ms`, `20s`, `5m`, `24h`, `5d`.
 impl Scalar for Duration {
     fn read(text: &str) -> Result<Self, Misfit> {

@@ -8,8 +8,9 @@ use crate::msml::{self, Ask, Code, ContextId, Listed, Listing};
 use crate::spool::{Change, Envelope, Filter, Mark};
 
 impl Engine {
-    pub(super) fn ask(&mut self, context: ContextId, ask: Ask, out: &mut Outbox<Output>) {
+    pub(super) fn ask(&mut self, now: Now, context: ContextId, ask: Ask, out: &mut Outbox<Output>) {
         let (asked, query) = match ask {
+            Ask::Attach(job) => return self.ask_for_job(now, context, job, out),
             Ask::List { mailbox, state, most } => {
                 let state = state.as_deref().and_then(Filter::of);
                 (Asked::List(mailbox.clone()), Query::List { mailbox, state, most })

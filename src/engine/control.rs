@@ -9,6 +9,7 @@ use super::order::Happening;
 use super::port::{Output, ScriptSource};
 use crate::model::{Machine, Now, Outbox};
 use crate::msml;
+use crate::queue;
 use crate::sip::{self, Body, CallKey, RequestKey};
 
 /// The types in which MSML is understood: what real clients send, and the registered one.
@@ -27,8 +28,14 @@ impl Engine {
         self.work(now, out);
     }
 
-    /// Both machines want every output performed before their next input (see [`Machine`]), and performing one makes
-    /// inputs for either: they queue here, and only the outermost call works the queue off.
+    /// Feeds the queue, in the same manner.
+    pub(super) fn queue(&mut self, now: Now, input: queue::Input, out: &mut Outbox<Output>) {
+        self.agenda.push_back(Turn::Queue(input));
+        self.work(now, out);
+    }
+
+    /// All machines want every output performed before their next input (see [`Machine`]), and performing one makes
+    /// inputs for any: they queue here, and only the outermost call works the queue off.
     fn work(&mut self, now: Now, out: &mut Outbox<Output>) {
         if std::mem::replace(&mut self.working, true) {
             return;
@@ -37,6 +44,7 @@ impl Engine {
             match turn {
                 Turn::Sip(input) => self.sip_turn(now, input, out),
                 Turn::Msml(input) => self.msml_turn(now, input, out),
+                Turn::Queue(input) => self.queue_turn(now, input, out),
             }
         }
         self.working = false;
@@ -167,13 +175,14 @@ impl Engine {
                 msml::Output::EventLost { context, name, id, values, .. } => {
                     self.keep_event(self.logged(now, context, name, id, values), out);
                 }
-                msml::Output::Ask { context, ask } => self.ask(context, ask, out),
+                msml::Output::Ask { context, ask } => self.ask(now, context, ask, out),
                 msml::Output::Start { primitive, conn, dialog, work } => {
                     tracing::debug!(%dialog, ?work, "primitive starts");
                     match work {
                         msml::Work::Record(record) => self.record(now, primitive, &conn, record, out),
                         msml::Work::Play(play) => self.play(now, primitive, &conn, play, out),
                         msml::Work::File(work) => self.move_file(now, primitive, work, out),
+                        msml::Work::Forward(work) => self.forward(now, primitive, dialog, work, out),
                     }
                 }
                 msml::Output::Fetch { fetch, src, dialog } => {
@@ -186,7 +195,9 @@ impl Engine {
                     self.order_record(now, primitive, order, out);
                     self.order_play(now, primitive, order, out);
                     self.order_move(primitive, order, out);
+                    self.order_forward(now, primitive, order, out);
                 }
+                msml::Output::Bind { primitive, conn } => self.bound(now, primitive, &conn, out),
                 msml::Output::Disconnect { conn, body } => self.disconnect(now, &conn, body, out),
             }
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::call::Switchboard;
+use super::follow::{Forwarding, kept_all_the_same};
 use super::jobs::{
     Drain, Errand, Lookups, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered,
 };
@@ -16,6 +17,7 @@ use super::relays::Relays;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, ContextId, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SendFailure, SessionKey};
+use crate::queue;
 use crate::sip::{self, CallKey, Endpoint};
 
 /// SIP, MSML and MSRP brought together. See the room's front page.
@@ -38,6 +40,7 @@ pub struct Engine {
     pub(super) plays: HashMap<PrimitiveKey, Play>,
     /// Files that move without a peer, and since when.
     pub(super) moving: HashMap<PrimitiveKey, (Ticket, Instant)>,
+    pub(super) forwarding: Forwarding,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) unanswered: Unanswered,
@@ -70,6 +73,7 @@ pub struct Engine {
 impl Engine {
     /// An engine over its two interpreters of the outside world.
     pub fn new(policy: Policy, endpoint: Endpoint, interpreter: Interpreter, mut mint: Mint) -> Self {
+        let forwarding = Forwarding::new(mint.fork());
         let relay = Relay::new(policy.relay.clone(), if policy.relay.is_some() { mint.fork() } else { mint.clone() });
         Self {
             policy,
@@ -85,6 +89,7 @@ impl Engine {
             asking: HashMap::new(),
             plays: HashMap::new(),
             moving: HashMap::new(),
+            forwarding,
             sendings: HashMap::new(),
             offers: HashMap::new(),
             unanswered: Unanswered::default(),
@@ -130,9 +135,18 @@ impl Engine {
             Input::Changed(ticket, result) => match self.errands.remove(&ticket) {
                 Some(Errand::Delete(primitive)) => self.play_deleted(now, primitive, result, out),
                 Some(Errand::Change(context)) => self.asked_change(now, context, result, out),
+                Some(Errand::Forwarded) => kept_all_the_same(result),
                 _ => {}
             },
             Input::Moved(ticket, result) => self.moved(now, ticket, result, out),
+            Input::Recalled(ticket, page) => self.recalled(now, ticket, page, out),
+            Input::Deliveries(deliveries) => {
+                for delivery in deliveries {
+                    self.queue(now, queue::Input::Known(Box::new(delivery)), out);
+                }
+            }
+            Input::Recorded(id, result) => self.recorded(now, id, result, out),
+            Input::Wish(number, wish) => self.wish(now, number, wish, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {
@@ -151,7 +165,8 @@ impl Engine {
         let own = self.timers.first().map(|(instant, _)| *instant);
         let sip = self.endpoint.deadline().map(|(instant, _)| instant);
         let msml = self.interpreter.deadline().map(|(instant, _)| instant);
-        [own, sip, msml].into_iter().flatten().min()
+        let queue = self.forwarding.queue.deadline().map(|(instant, _)| instant);
+        [own, sip, msml, queue].into_iter().flatten().min()
     }
 
     /// How many calls and files are under way, for metrics.
@@ -167,6 +182,7 @@ impl Engine {
     fn timeout(&mut self, now: Now, out: &mut Outbox<Output>) {
         self.sip(now, sip::Input::Timeout, out);
         self.msml(now, msml::Input::Timeout, out);
+        self.queue(now, queue::Input::Timeout, out);
         while let Some((due, timer)) = self.timers.first().copied()
             && due <= now.instant
         {
@@ -184,6 +200,7 @@ impl Engine {
                 Timer::Relay(ticket) => self.waited_too_long(now, ticket, out),
                 Timer::Renew(session) => self.renew(now, session, out),
                 Timer::Linger => self.lingered(now, out),
+                Timer::Bind(number) => self.unbound(now, number, out),
             }
         }
     }
@@ -218,10 +235,7 @@ impl Engine {
     fn found(&mut self, now: Now, ticket: Ticket, result: Result<Found, String>, out: &mut Outbox<Output>) {
         match self.errands.remove(&ticket) {
             Some(Errand::Play(primitive)) => {
-                let object = result.map(|found| match found {
-                    Found::Object(object) => object,
-                    Found::Waiting(_) | Found::Picture(_) | Found::List(_) => None,
-                });
+                let object = result.map(Found::object);
                 self.play_found(now, primitive, object, out);
             }
             Some(Errand::Picture(primitive)) => {
@@ -231,6 +245,11 @@ impl Engine {
                 });
                 self.picture_found(now, primitive, picture, out);
             }
+            Some(Errand::Forward(primitive)) => {
+                let object = result.map(Found::object);
+                self.forward_found(now, primitive, object, out);
+            }
+            Some(Errand::Forwarded) => self.forwarded_found(result, out),
             Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
             Some(
@@ -239,7 +258,9 @@ impl Engine {
                 | Errand::Script(_)
                 | Errand::Delete(_)
                 | Errand::Change(_)
-                | Errand::Move(_),
+                | Errand::Move(_)
+                | Errand::Known(_)
+                | Errand::Recall(_),
             )
             | None => {}
         }

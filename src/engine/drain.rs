@@ -20,6 +20,7 @@ impl Engine {
         self.drain.get_or_insert(Drain::Finishing);
         self.command(now, sip::Command::Drain { retry_after: RETRY_AFTER_SECS }, out);
         self.msml(now, crate::msml::Input::Drain(true), out);
+        self.queue(now, crate::queue::Input::Drain, out);
     }
 
     /// Takes the next step if nothing is in its way; called after every input.
@@ -40,7 +41,7 @@ impl Engine {
     /// Whether a file moves, or will as soon as the spool or the peer has answered.
     fn is_busy(&self) -> bool {
         let idle = self.receipts.is_empty() && self.sendings.is_empty() && self.plays.is_empty();
-        !idle || !self.pushes.is_empty() || !self.errands.is_empty()
+        !idle || self.forwarding.is_recording() || !self.pushes.is_empty() || !self.errands.is_empty()
     }
 
     pub(super) fn lingered(&mut self, now: Now, out: &mut Outbox<Output>) {

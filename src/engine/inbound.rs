@@ -267,6 +267,7 @@ impl Engine {
             self.remember_departed(key, &call);
             self.msml(now, msml::Input::Disconnected { conn: call.tag }, out);
             self.msml(now, msml::Input::ContextGone(msml::ContextId(key.0)), out);
+            self.attempts_lost(now, key, out);
         }
         self.offers.remove(&key);
         self.local_files.remove(&key);

@@ -9,6 +9,7 @@ use super::order::OrderId;
 use crate::model::{FileInfo, FileRange, Instant, Now};
 use crate::msml::{self, ContextId, FetchKey, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
+use crate::queue;
 use crate::sdp::{Description, Names, StreamOffer, Verdict};
 use crate::sip::{self, Body, CallKey};
 use crate::spool::{Change, Committed, EnvelopeDraft, Icon};
@@ -43,6 +44,14 @@ pub(super) enum Errand {
     Names(CallKey),
     /// A script has a file moved.
     Move(PrimitiveKey),
+    /// A file is looked for that shall be forwarded.
+    Forward(PrimitiveKey),
+    /// An application server asks for a job that nobody works at.
+    Known(ContextId),
+    /// A primitive wants to hear what nobody has heard of its job.
+    Recall(PrimitiveKey),
+    /// An object that was forwarded shall go.
+    Forwarded,
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }
@@ -68,6 +77,8 @@ pub(super) enum Timer {
     Report(OutboundKey),
     /// No stream of a call has a connection.
     Deserted(CallKey),
+    /// An application server has been told that a file is due.
+    Bind(u64),
     /// Somebody waits for a path through our relay.
     Relay(u64),
     /// A stream's path through our relay will soon be void, or is.
@@ -81,6 +92,7 @@ pub(super) enum Timer {
 pub(super) enum Turn {
     Sip(sip::Input),
     Msml(msml::Input),
+    Queue(queue::Input),
 }
 
 /// Who hears of a file coming in or going out.
@@ -157,6 +169,18 @@ pub(super) struct Play {
     pub(super) again: bool,
     /// The file has failed, and waits to be tried again.
     pub(super) waits: bool,
+    /// It is an attempt of this delivery.
+    pub(super) attempt: Option<Attempt>,
+}
+
+/// An attempt of a delivery.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    /// The delivery.
+    pub(super) job: String,
+    pub(super) token: u64,
+    /// The id of its object.
+    pub(super) object: String,
 }
 
 impl Play {
@@ -179,6 +203,7 @@ impl Play {
             plain: false,
             again: false,
             waits: false,
+            attempt: None,
         }
     }
 
@@ -195,7 +220,9 @@ impl Play {
     pub(super) fn outgoing(&self, primitive: PrimitiveKey) -> Option<Outgoing> {
         let ready = self.ready.as_ref()?;
         let outgoing = Outgoing::object(Owner::Primitive(primitive), ready.object.clone(), ready.range);
-        Some(Outgoing { info: Box::new(ready.info.clone()), reported: !self.unreported, ..outgoing })
+        // RFC 4975 §5.4: who gets a file twice can tell by the id that it is the same.
+        let message_id = self.attempt.as_ref().map(|attempt| attempt.job.clone());
+        Some(Outgoing { info: Box::new(ready.info.clone()), reported: !self.unreported, message_id, ..outgoing })
     }
 }
 

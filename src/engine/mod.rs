@@ -13,23 +13,27 @@
 //!                                   ▼         │
 //!                                 Link · Link · Link          (one per byte stream: the data plane)
 //! ```
-//! Limits: those of the rooms below, and the messages that a session may begin. It does not retry deliveries (that is the
-//! queue's work) and it does not know what a socket, a file or the time is.
+//! Limits: those of the rooms below, and the messages that a session may begin. When a
+//! delivery is tried is the queue's to say, and it does not know what a socket, a file or the time is.
 
 mod admission;
 mod answering;
 mod asks;
 mod audit;
+mod binding;
 mod call;
 mod client;
 mod control;
 mod core;
+mod deliveries;
 mod description;
 mod drain;
 mod early;
 mod events;
 pub mod failure;
 mod filing;
+mod follow;
+mod forwarding;
 mod frames;
 mod inbound;
 mod jobs;
@@ -52,6 +56,7 @@ mod transfers;
 pub mod trust;
 mod variables;
 mod websocket;
+mod wish;
 mod wrapping;
 
 pub use self::core::Engine;
@@ -61,3 +66,4 @@ pub use order::{CallMedia, Happening, LocalFile, Order, OrderId, Wanted};
 pub use policy::{Door, Doors, ErrorStyle, Manners, Peer, Policy, Trunk, Unattended, Verify};
 pub use port::{Census, Found, Input, Moved, Output, Query, ScriptSource, Ticket};
 pub use trust::{Demand, Distrust, HostName, PeerCertificate};
+pub use wish::Wish;

@@ -8,7 +8,7 @@ use super::jobs::{Errand, Play, Ready, Timer};
 use super::link::{Command, LinkId};
 use super::port::{Output, Query};
 use super::variables::{self, Variables};
-use crate::model::{Now, Outbox};
+use crate::model::{Ending, Now, Outbox};
 use crate::msml::{self, End, PlayFile, PrimitiveKey};
 use crate::msrp::{OutboundKey, SendFailure, SessionKey};
 use crate::sip::CallKey;
@@ -43,7 +43,10 @@ impl Engine {
         if play.held || std::mem::replace(&mut play.finding, true) {
             return;
         }
-        let query = Query::Object(file.uri.clone());
+        let query = match &play.attempt {
+            Some(attempt) => Query::Id(attempt.object.clone()),
+            None => Query::Object(file.uri.clone()),
+        };
         let ticket = self.errand(Errand::Play(primitive));
         out.push(Output::Find(ticket, query));
     }
@@ -220,7 +223,9 @@ impl Engine {
         variables::ended(&mut variables, "ft.success", Some(200), Some(variables::reported(!play.unreported)));
         play.variables = variables.clone();
         play.finding = ready.delete;
-        self.msml(now, msml::Input::Through { primitive, variables }, out);
+        if play.attempt.is_none() {
+            self.msml(now, msml::Input::Through { primitive, variables }, out);
+        }
         if !ready.delete {
             return self.next_file(now, primitive, out);
         }
@@ -275,6 +280,9 @@ impl Engine {
         variables::volume(&mut variables, play.octets, took);
         variables::set(&mut variables, "ft.objects", play.objects);
         variables::set(&mut variables, "play.amt", took.as_millis());
+        if let Some(attempt) = play.attempt {
+            return self.attempt_over(now, attempt, Ending::Delivered, variables, out);
+        }
         let end = End { name: "play.complete".to_owned(), variables, failure: None };
         self.msml(now, msml::Input::Ended { primitive, end }, out);
     }
@@ -291,6 +299,9 @@ impl Engine {
         };
         let report = if broken.reported > 0 { "partial" } else { "none" };
         variables::ended(&mut variables, &broken.result, broken.status(), Some(report));
+        if let Some(attempt) = play.attempt {
+            return self.attempt_over(now, attempt, broken.ending(), variables, out);
+        }
         if play.ready.as_ref().is_some_and(|ready| ready.since.is_some()) {
             self.msml(now, msml::Input::Through { primitive, variables: variables.clone() }, out);
         }
@@ -329,7 +340,7 @@ impl Ready {
 }
 
 /// The file as its receiver shall see it, or why it cannot go.
-fn ready(file: PlayFile, found: Result<Option<Committed>, String>) -> Result<Ready, Broken> {
+pub(super) fn ready(file: PlayFile, found: Result<Option<Committed>, String>) -> Result<Ready, Broken> {
     let uri = &file.uri;
     let object = match found {
         Ok(Some(object)) => object,
@@ -416,6 +427,31 @@ impl Broken {
             SendFailure::Aborted => plain("terminated", "ft.aborted.local"),
         };
         Self { octets, reported, ..broken }
+    }
+
+    /// The same as the queue judges it.
+    fn ending(&self) -> Ending {
+        let reported = self.reported;
+        match (&*self.result, &self.failure) {
+            ("ft.badtype", _) => Ending::BadType,
+            ("ft.toolarge", Some((_, why))) => Ending::NoStream(why.clone()),
+            // The connection that was named is not fit; another may be.
+            ("ft.rejected.441" | "ft.rejected.451", _) => Ending::Broken { reported },
+            (_, Some((_, why))) => Ending::Unreadable(why.clone()),
+            ("ft.aborted.local", None) => Ending::Stopped,
+            ("ft.hashmismatch", None) => Ending::Unreadable("it has another digest".to_owned()),
+            (result, None) => match result.strip_prefix("ft.rejected.").and_then(|status| status.parse().ok()) {
+                Some(status) => Ending::Msrp { status },
+                None => Ending::Broken { reported },
+            },
+        }
+    }
+
+    /// What the script is told of it.
+    pub(super) fn end(&self, name: String) -> End {
+        let mut variables = Variables::new();
+        variables::ended(&mut variables, &self.result, self.status(), None);
+        End { name, variables, failure: self.failure.clone() }
     }
 
     /// The value of `ft.status`: the code of the failure, or the peer's.

@@ -8,12 +8,17 @@ use super::failure::FileFailure;
 use super::link::{Bearer, Command, LinkId, Notice};
 use super::order::{Happening, Order, OrderId};
 use super::trust::Demand;
+use super::wish::Wish;
 use crate::model::{FileInfo, ObjectUri};
 use crate::msml::FileWork;
 use crate::msrp::{MsrpUri, SessionKey};
+use crate::queue::{Refusal, Unwritten};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
-use crate::spool::{Change, CommitError, Committed, Envelope, EnvelopeDraft, EventNote, Filter, Icon, Sealed};
+use crate::spool::{
+    Change, CommitError, Committed, Delivery, Envelope, EnvelopeDraft, EventNote, EventPage, EventQuery, Filter, Icon,
+    Sealed,
+};
 
 /// Names a question to the driver, whose answer will carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +29,8 @@ pub struct Ticket(pub u64);
 pub enum Query {
     /// The object of this name.
     Object(ObjectUri),
+    /// The object of this id.
+    Id(String),
     /// The one object of a box that a file selector picks (RFC 5547 §8.3.2).
     Select(ObjectUri, Box<FileInfo>),
     /// One page of a catalog.
@@ -53,7 +60,7 @@ pub enum ScriptSource {
 /// The spool's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// To [`Query::Object`] and [`Query::Select`].
+    /// To [`Query::Object`], [`Query::Id`] and [`Query::Select`].
     Object(Option<Committed>),
     /// To [`Query::List`].
     List(Vec<Envelope>),
@@ -61,6 +68,16 @@ pub enum Found {
     Picture(Option<Icon>),
     /// To [`Query::Waiting`]: so many octets from the first on.
     Waiting(u64),
+}
+
+impl Found {
+    /// The object, if one was asked for.
+    pub(super) fn object(self) -> Option<Committed> {
+        match self {
+            Self::Object(object) => object,
+            Self::Waiting(_) | Self::Picture(_) | Self::List(_) => None,
+        }
+    }
 }
 
 /// What has become of a file that was moved.
@@ -93,6 +110,14 @@ pub enum Input {
     Resolved(Ticket, Vec<(String, Vec<IpAddr>)>),
     /// A [`Output::Move`] was performed.
     Moved(Ticket, Result<Moved, FileFailure>),
+    /// A [`Output::Recall`] was performed.
+    Recalled(Ticket, Result<EventPage, String>),
+    /// The spool has these deliveries, from an earlier run.
+    Deliveries(Vec<Delivery>),
+    /// A [`Output::Record`] of this delivery was performed.
+    Recorded(String, Result<(), Unwritten>),
+    /// Something is to be done with deliveries; answered with [`Output::Answered`] under the same number.
+    Wish(u64, Wish),
     /// A [`Output::Commit`] was performed.
     Committed(Ticket, Result<Committed, CommitError>),
     /// A [`Output::Change`] was performed.
@@ -148,6 +173,12 @@ pub enum Output {
     StopMove(Ticket),
     /// Write into the event log. It is not waited for.
     Note(EventNote),
+    /// Read the event log, with everything that was noted before; answer with [`Input::Recalled`].
+    Recall(Ticket, EventQuery),
+    /// Write a delivery down; answer with [`Input::Recorded`].
+    Record(Box<Delivery>),
+    /// The answer to [`Input::Wish`]: the delivery that it is about.
+    Answered(u64, Result<String, Refusal>),
     /// Tell a client command.
     Happened(OrderId, Happening),
     /// After [`Input::Drain`]: no call and no transfer is left.

@@ -284,7 +284,14 @@ mod tests {
         let keep = Keep { time: Duration::MAX, octets: u64::MAX };
         let log = EventLog::open(&files, dir, keep, &Keys::none(), Mint::from_number(2), clock.now());
         let newest = tokio::sync::watch::channel(0).1;
-        Api::new(spool, (Arc::new(log), newest), clock, 1, None, CancellationToken::new())
+        Api::new(
+            spool,
+            (Arc::new(log), newest),
+            (clock, tokio::sync::mpsc::channel(1).0),
+            1,
+            None,
+            CancellationToken::new(),
+        )
     }
 
     /// Serves on a free port, asks once, and gives status line, head and body.

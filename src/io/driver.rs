@@ -1,6 +1,6 @@
 //! The engine's task: it performs what the engine wants, and nothing else.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +19,15 @@ use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
 use crate::engine::{
     Command, Demand, Engine, Found, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query, ScriptSource,
-    Ticket,
+    Ticket, Wish,
 };
 use crate::model::limits::{COMMANDS_PER_CONNECTION, COMMANDS_PER_TRUNK, WEBSOCKET_CHUNK_OCTETS};
 use crate::model::{Mint, Outbox};
 use crate::msml::FileWork;
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
+use crate::queue::{Lane, Name, Refusal, Unwritten, Wait};
 use crate::sip;
-use crate::spool::{self, Change, Committed, EnvelopeDraft, Sealed};
+use crate::spool::{self, Change, Committed, Delivery, EnvelopeDraft, Sealed, SpoolError};
 
 /// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
 const UNREAD_HAPPENINGS: usize = 4096;
@@ -49,9 +50,18 @@ pub(super) enum Request {
     Accepted(MsrpStream),
     /// One of ours stands, or does not.
     Dialled(Wanted, Result<MsrpStream, String>),
+    /// Something is to be done with deliveries.
+    Wish(Wish, oneshot::Sender<Result<String, Refusal>>),
+    /// How much waits for whom, and what for.
+    Look(oneshot::Sender<Queued>),
+    /// What these deliveries wait for, one by one.
+    Waits(Vec<String>, oneshot::Sender<Vec<Option<(Name, Wait)>>>),
     /// Take no new work, and answer when the work at hand is done.
     Drain(oneshot::Sender<()>),
 }
+
+/// The queue at a moment: by host.
+pub(super) type Queued = BTreeMap<String, Lane>;
 
 /// What a connection of ours is made for.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +92,9 @@ pub(super) struct Driver {
     pub(super) listeners: HashMap<OrderId, mpsc::Sender<Happening>>,
     pub(super) next_link: u64,
     pub(super) next_order: u64,
+    /// Who waits for what the engine says of deliveries.
+    pub(super) wishes: HashMap<u64, oneshot::Sender<Result<String, Refusal>>>,
+    pub(super) next_wish: u64,
     pub(super) drained: Option<oneshot::Sender<()>>,
     /// What a node that stops waits for: links put their stages to rest.
     pub(super) tasks: TaskTracker,
@@ -115,7 +128,10 @@ impl Driver {
                     None => return,
                 },
                 () = sleep_until(deadline), if deadline.is_some() => self.handle(Input::Timeout),
-                _ = census.tick() => metrics::census(self.engine.census()),
+                _ = census.tick() => {
+                    metrics::census(self.engine.census());
+                    metrics::queue(self.engine.queued());
+                }
                 () = stop.cancelled() => return,
             }
         }
@@ -151,6 +167,16 @@ impl Driver {
                     Wanted::Session(session) => Input::Dialled(session, link),
                     Wanted::Relay => Input::RelayDialled(link),
                 });
+            }
+            Request::Wish(wish, answer) => {
+                self.next_wish += 1;
+                self.wishes.insert(self.next_wish, answer);
+                self.handle(Input::Wish(self.next_wish, wish));
+            }
+            Request::Look(answer) => _ = answer.send(self.engine.lanes(self.shared.clock.now())),
+            Request::Waits(ids, answer) => {
+                let now = self.shared.clock.now();
+                let _ = answer.send(ids.iter().map(|id| self.engine.waits(now, id)).collect());
             }
             Request::Drain(done) => {
                 self.drained = Some(done);
@@ -216,6 +242,17 @@ impl Driver {
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Change(ticket, object, change, by) => self.change(ticket, object, change, by),
             Output::Note(note) => self.notebook.take(note),
+            Output::Recall(ticket, query) => {
+                if !self.notebook.recall(ticket, query) {
+                    return Some(Input::Recalled(ticket, Err("too many events wait to be written".to_owned())));
+                }
+            }
+            Output::Record(delivery) => self.record(delivery),
+            Output::Answered(number, answer) => {
+                if let Some(waits) = self.wishes.remove(&number) {
+                    let _ = waits.send(answer); // who has gone wants to hear nothing
+                }
+            }
             Output::Happened(order, happening) => self.happened(order, happening),
             Output::Drained => {
                 if let Some(drained) = self.drained.take() {
@@ -251,6 +288,7 @@ impl Driver {
         tokio::task::spawn_blocking(move || {
             let found = match query {
                 Query::Object(uri) => spool.call_for(&uri).map(Found::Object),
+                Query::Id(id) => spool.call_for_id(&id).map(Found::Object),
                 Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector).map(Found::Object),
                 Query::List { mailbox, state, most } => {
                     let query =
@@ -329,6 +367,17 @@ impl Driver {
         });
     }
 
+    fn record(&self, delivery: Box<Delivery>) {
+        let (spool, engine) = (self.shared.spool.clone(), self.shared.engine.clone());
+        self.tasks.spawn_blocking(move || {
+            let result = spool.deliver(&delivery).map_err(unwritten);
+            if result.is_ok() {
+                metrics::delivery(&delivery);
+            }
+            let _ = engine.blocking_send(Input::Recorded(delivery.id.clone(), result));
+        });
+    }
+
     fn happened(&mut self, order: OrderId, happening: Happening) {
         let over = matches!(happening, Happening::Ended(_));
         if let Some(listener) = self.listeners.get(&order)
@@ -339,6 +388,16 @@ impl Driver {
         if over {
             self.listeners.remove(&order);
         }
+    }
+}
+
+/// What it means to the queue that the spool has not written something down.
+fn unwritten(error: SpoolError) -> Unwritten {
+    match error {
+        SpoolError::Gone { .. } | SpoolError::Corrupt { .. } => Unwritten::Gone(error.to_string()),
+        SpoolError::Held { by, .. } => Unwritten::Held(by),
+        SpoolError::Superseded { .. } => Unwritten::Superseded,
+        other => Unwritten::Failed(other.to_string()),
     }
 }
 

@@ -5,6 +5,9 @@ use std::sync::OnceLock;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::queue::Name;
+use crate::spool::{Delivery, Progress};
+
 /// Gauge: transfers in progress; label `direction` is `in` or `out`.
 pub const TRANSFERS_ACTIVE: &str = "restante_transfers_active";
 /// Counter: octets of file content moved; label `direction` is `in` or `out`.
@@ -53,6 +56,12 @@ pub const FSYNC_ERRORS: &str = "restante_fsync_errors_total";
 pub const SESSIONS: &str = "restante_sessions";
 /// Gauge: SIP dialogs alive.
 pub const DIALOGS: &str = "restante_dialogs";
+/// Gauge: deliveries that are not settled; label `queue` is `incoming`, `active`, `deferred` or `hold`.
+pub const QUEUE: &str = "restante_queue_deliveries";
+/// Counter: attempts that have begun.
+pub const ATTEMPTS: &str = "restante_delivery_attempts_total";
+/// Counter: deliveries that are settled; label `state` is `delivered`, `failed`, `expired` or `cancelled`.
+pub const DELIVERIES: &str = "restante_deliveries_total";
 
 /// Bounds in seconds: from one fdatasync of a fast disk to a disk in trouble.
 const COMMIT_BUCKETS: [f64; 11] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
@@ -101,6 +110,9 @@ fn describe() {
     describe_counter!(FSYNC_ERRORS, "Failed syncs");
     describe_gauge!(SESSIONS, "MSRP sessions alive");
     describe_gauge!(DIALOGS, "SIP dialogs alive");
+    describe_gauge!(QUEUE, "Deliveries that are not settled by queue");
+    describe_counter!(ATTEMPTS, "Attempts of deliveries that have begun");
+    describe_counter!(DELIVERIES, "Settled deliveries by state");
 }
 
 /// Octets of file content came in.
@@ -163,6 +175,22 @@ pub(super) fn census(census: crate::engine::Census) {
     metrics::gauge!(SESSIONS).set(census.sessions as f64);
     metrics::gauge!(TRANSFERS_ACTIVE, "direction" => "in").set(census.receiving as f64);
     metrics::gauge!(TRANSFERS_ACTIVE, "direction" => "out").set(census.sending as f64);
+}
+
+/// How much is in each queue.
+pub(super) fn queue(counts: [(Name, usize); 4]) {
+    for (name, count) in counts {
+        metrics::gauge!(QUEUE, "queue" => name.word()).set(count as f64);
+    }
+}
+
+/// A delivery was written down.
+pub(super) fn delivery(delivery: &Delivery) {
+    match delivery.progress {
+        Progress::Waiting => {}
+        Progress::Trying => metrics::counter!(ATTEMPTS).increment(1),
+        settled => metrics::counter!(DELIVERIES, "state" => settled.word()).increment(1),
+    }
 }
 
 /// A commit took this long.

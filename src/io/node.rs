@@ -148,10 +148,10 @@ impl Node {
         let endpoint = Endpoint::new(terms::sip_config(settings), mint.fork());
         let interpreter = Interpreter::new(Limits::default(), mint.fork());
         let tasks = TaskTracker::new();
-        let (notebook, writer, newest) = events::open(Arc::clone(&log), clock);
+        let (notebook, writer, newest) = events::open(Arc::clone(&log), clock, engine.clone());
         tasks.spawn_blocking(move || writer.run());
         let (max_size, committed) = (settings.msrp.max_size, options.committed.clone());
-        let api = Api::new(spool.clone(), (log, newest), clock, max_size, committed, stop.clone());
+        let api = Api::new(spool.clone(), (log, newest), (clock, requests.clone()), max_size, committed, stop.clone());
         let shared = Shared {
             spool: spool.clone(),
             transfers: api.transfers.clone(),
@@ -160,7 +160,8 @@ impl Node {
             stop: stop.clone(),
         };
         let driver = Driver {
-            engine: Engine::new(policy, endpoint, interpreter, mint.fork()),
+            engine: Engine::new(policy, endpoint, interpreter, mint.fork())
+                .patience(terms::queue(settings), settings.queue.bind),
             shared,
             signalling,
             notebook,
@@ -182,6 +183,8 @@ impl Node {
             listeners: HashMap::new(),
             next_link: 0,
             next_order: 0,
+            wishes: HashMap::new(),
+            next_wish: 0,
             drained: None,
             tasks: tasks.clone(),
         };
@@ -194,6 +197,7 @@ impl Node {
         let mut watch = Watch::new(&spool, &readiness, &engine);
         watch.look().await;
         tasks.spawn(watch.run(stop.clone()));
+        tasks.spawn_blocking(known_deliveries(&spool, &engine));
         tasks.spawn(watch::sweep(spool.clone(), clock, stop.clone()));
         tasks.spawn(scrub::run(spool.clone(), terms::scrubbing(settings), scrub_mint, stop.clone()));
         let addresses = bound.addresses();
@@ -404,6 +408,29 @@ fn open_log(settings: &Settings, mint: Mint, clock: Clock) -> Result<EventLog, S
     let files = HostFiles::existing(&settings.spool.path)?;
     let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
     Ok(EventLog::open(&files, files.root(), terms::kept_events(settings), &keys, mint, clock.now()))
+}
+
+/// Hands the engine what was to be forwarded when the last server stopped. New deliveries need not wait for that.
+fn known_deliveries(spool: &Spool, engine: &mpsc::Sender<Input>) -> impl FnOnce() + Send + use<> {
+    let (spool, engine) = (spool.clone(), engine.clone());
+    move || {
+        let mut next = Some(String::new());
+        while let Some(cursor) = next {
+            match spool.deliveries(&cursor) {
+                Ok((page, after)) => {
+                    let open = page.into_iter().filter(|delivery| !delivery.progress.is_settled()).collect();
+                    if engine.blocking_send(Input::Deliveries(open)).is_err() {
+                        return; // the node has stopped
+                    }
+                    next = after;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the spool does not say what is to be forwarded: a restart has to look again");
+                    return;
+                }
+            }
+        }
+    }
 }
 
 async fn open_door(settings: &Settings, readiness: &Readiness, api: Api) -> Result<SocketAddr, StartError> {

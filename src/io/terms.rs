@@ -9,6 +9,7 @@ use crate::model::digest_auth::Credentials;
 use crate::model::{BoxClass, Network, Sites};
 use crate::msml::{DialogIdStyle, ExitStyle, Style};
 use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
+use crate::queue;
 use crate::sdp::{Address, HashFunction};
 use crate::sip;
 use crate::spool::{Keep, Marks};
@@ -188,6 +189,14 @@ pub(super) fn scrubbing(settings: &Settings) -> scrub::Pace {
 pub(super) const fn marks(settings: &Settings) -> Marks {
     let spool = &settings.spool;
     Marks { reserve_octets: spool.reserve, high_percent: spool.high_water, low_percent: spool.low_water }
+}
+
+/// How patiently files are forwarded.
+pub(super) fn queue(settings: &Settings) -> queue::Config {
+    let config::Queue { backoff_min, backoff_max, lifetime, concurrency, active, bind: _ } = settings.queue;
+    let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let (concurrency, active) = (number(concurrency), number(active));
+    queue::Config { backoff_min, backoff_max, lifetime, concurrency, active }
 }
 
 /// How much of the event log is kept.

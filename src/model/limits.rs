@@ -346,3 +346,10 @@ pub const BUCKET_ATTEMPTS: u32 = 3;
 
 /// An upload that nobody here knows is given up after this long: the node it belonged to has had time to come back.
 pub const UPLOAD_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Recipients of one object, those that have it included; past it the oldest of these are forgotten, and if all are still
+/// open no more are taken. The state of an object is read whole.
+pub const DELIVERIES_PER_OBJECT: usize = 64;
+
+/// Deliveries that are not settled, on the whole server: they are held in memory, some 500 octets each.
+pub const DELIVERIES: usize = 100_000;

@@ -16,6 +16,8 @@ pub enum Ask {
     },
     /// `<ft:delete>`: an object goes.
     Delete(ObjectUri),
+    /// `<ft:attach>`: whether there is a job of this name.
+    Attach(String),
     /// `<ft:mark>`: its reader has got so far, by its word.
     Mark(ObjectUri, String),
 }

@@ -192,6 +192,28 @@ impl Dialog {
         }
     }
 
+    /// The client has a connection for what is due, in this part of the dialog or wherever it is. Says no if nothing here
+    /// could be due.
+    pub(super) fn bind(&self, inner: Option<&str>, conn: &str, turn: &mut Turn<'_>) -> bool {
+        let meant = |running: &&Running| inner.is_none_or(|inner| running.is_target(inner)) && running.can_be_bound();
+        let mut meant = self.crew.iter().filter(meant).map(|running| running.key).peekable();
+        let found = meant.peek().is_some();
+        meant.for_each(|primitive| turn.out.push(Output::Bind { primitive, conn: conn.to_owned() }));
+        found
+    }
+
+    /// Its job has a name.
+    pub(super) fn queued(&mut self, key: PrimitiveKey, job: String) {
+        if let Some(running) = self.crew.iter_mut().find(|running| running.key == key) {
+            running.queued(job);
+        }
+    }
+
+    /// What the owner has to say to the client.
+    pub(super) fn pass_on(&self, name: &str, values: &[(String, String)], turn: &mut Turn<'_>) {
+        turn.event(self.who.context, name, &self.name, values);
+    }
+
     pub(super) fn started(&mut self, key: PrimitiveKey, turn: &mut Turn<'_>) {
         self.react(key, turn, |running, now| {
             running.started(now);

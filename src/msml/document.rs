@@ -9,7 +9,7 @@ use super::object::{Identifier, Query};
 use super::state::States;
 use super::status::Told;
 use super::transfer::{FileWork, Place};
-use super::work::{Play, PlayFile, Record};
+use super::work::{Forward, Play, PlayFile, Record};
 
 /// RFC 5707 §7.1: one request, its commands in document order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum Action {
         event: String,
         /// The object.
         target: Identifier,
+        /// What comes with it: of `ft.bind`, a connection.
+        values: String,
     },
     /// RFC 5707 §9.6.1.
     DialogStart {
@@ -165,6 +167,13 @@ pub enum Kind {
         /// What the client wants to hear of it.
         told: Told,
     },
+    /// `<ft:forward>`: a file is brought to somebody.
+    Forward {
+        /// Which, and how.
+        forward: Forward,
+        /// What the client wants to hear of it.
+        told: Told,
+    },
     /// The transfer package: files one after the other.
     Transfer(Box<Transfer>),
     /// RFC 5707 §9.7.5: `<collect>` or `<dtmf>`. A message stream carries no digits, so only its timer can act.
@@ -251,6 +260,7 @@ impl Kind {
             Self::Record { .. } => "record",
             Self::Receive { .. } => "receive",
             Self::Send { .. } => "send",
+            Self::Forward { .. } => "forward",
             Self::Transfer(_) => "transfer",
             Self::Collect(_) => "dtmf",
         }
@@ -260,7 +270,7 @@ impl Kind {
     pub(super) fn audited(&self) -> &'static str {
         match self {
             Self::Receive { .. } => "record",
-            Self::Send { .. } => "play",
+            Self::Send { .. } | Self::Forward { .. } => "play",
             plain => plain.class(),
         }
     }
@@ -268,7 +278,7 @@ impl Kind {
     /// What the client wants to hear of it; `None` if its words are not of our package for files.
     pub(super) const fn told(&self) -> Option<Told> {
         match self {
-            Self::Receive { told, .. } | Self::Send { told, .. } => Some(*told),
+            Self::Receive { told, .. } | Self::Send { told, .. } | Self::Forward { told, .. } => Some(*told),
             _ => None,
         }
     }
@@ -285,6 +295,14 @@ pub(super) fn is_target(target: &str, class: &str, id: Option<&str>) -> bool {
     wanted == class && (wanted_id.is_none() || wanted_id == id)
 }
 
+/// The script of a dialog that follows a job.
+pub(super) fn following(job: &str) -> Step {
+    let namelist = ["ft.job", "ft.result", "ft.attempts", "ft.uri"].map(str::to_owned).to_vec();
+    let kind =
+        Kind::Forward { forward: Forward::Attach(job.to_owned()), told: Told { object: true, ..Told::default() } };
+    Step::Primitive(Primitive { id: None, kind, exit: vec![Deed::Exit { namelist }] })
+}
+
 /// The primitives of a step.
 pub(super) fn primitives(step: &Step) -> &[Primitive] {
     match step {
@@ -299,6 +317,6 @@ pub(super) fn records(steps: &[Step]) -> bool {
     steps.iter().flat_map(primitives).any(|primitive| match &primitive.kind {
         Kind::Record { .. } | Kind::Receive { .. } => true,
         Kind::Transfer(transfer) => transfer.items.iter().any(|item| item.what.fills_the_spool()),
-        Kind::Play { .. } | Kind::Send { .. } | Kind::Collect(_) => false,
+        Kind::Play { .. } | Kind::Send { .. } | Kind::Forward { .. } | Kind::Collect(_) => false,
     })
 }

@@ -20,16 +20,18 @@ pub(super) enum Meaning {
     StartTimer,
     /// Begin the file anew.
     Restart,
+    /// The connection for the file is there.
+    Bind,
     /// Not for this kind of primitive, or without meaning for files.
     Nothing,
 }
 
-use Meaning::{NoSpeech, Pause, Restart, Resume, StartTimer, Terminate, Toggle};
+use Meaning::{Bind, NoSpeech, Pause, Restart, Resume, StartTimer, Terminate, Toggle};
 
 /// An event that a primitive understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Understood {
-    /// `play`, `record`, `receive`, `send`, `transfer`, `dtmf` or `group`.
+    /// `play`, `record`, `receive`, `send`, `forward`, `transfer`, `dtmf` or `group`.
     pub class: &'static str,
     /// Its name; every name that goes on with a dot and more means the same, unless that is a name of its own.
     pub event: &'static str,
@@ -41,6 +43,9 @@ pub struct Understood {
 const fn understood(class: &'static str, event: &'static str, meaning: Meaning, effect: &'static str) -> Understood {
     Understood { class, event, effect, meaning }
 }
+
+/// Names the connection for a file that is due.
+pub(super) const BIND: &str = "ft.bind";
 
 const KEPT: Meaning = Terminate { discard: false };
 
@@ -80,6 +85,14 @@ pub const EVENTS: &[Understood] = &[
     understood("send", "resume", Resume, "goes on where it stopped"),
     understood("send", "toggle-state", Toggle, "one or the other"),
     understood("send", "restart", Restart, "breaks the file off that is being sent, and sends it anew"),
+    understood("forward", "terminate", KEPT, "lets go of the job, which goes on; <ft:attach> follows it again"),
+    understood("forward", "terminate.cancelled", Terminate { discard: true }, "calls the job back"),
+    understood(
+        "forward",
+        BIND,
+        Bind,
+        "from <send> with valuelist=\"conn:NAME\": the file goes there, now if ft.due was said, and else at an attempt that this begins",
+    ),
     understood("transfer", "terminate", KEPT, "breaks off what moves, and begins nothing more"),
     understood("transfer", "pause", Pause, "holds what moves to or from the peer, and begins nothing more"),
     understood("transfer", "resume", Resume, "goes on, or begins after initial=\"suspend\""),
@@ -90,7 +103,7 @@ pub const EVENTS: &[Understood] = &[
     understood("group", "terminate", KEPT, "goes to everything that runs in the group, or in the dialog"),
 ];
 
-/// What `event` means to a primitive of this class (`play`, `record`, `receive`, `send`, `transfer` or `dtmf`).
+/// What `event` means to a primitive of this class (`play`, `record`, `receive`, `send`, `forward`, `transfer` or `dtmf`).
 pub(super) fn meaning(class: &str, event: &str) -> Meaning {
     let matching = EVENTS.iter().filter(|known| known.class == class && is_in_class(event, known.event));
     matching.max_by_key(|known| known.event.len()).map_or(Meaning::Nothing, |known| known.meaning)

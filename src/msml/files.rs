@@ -1,22 +1,20 @@
-//! The primitives of our package for files: `<ft:receive>` and `<ft:send>` from the element tree.
+//! The primitives of our package for files, `<ft:receive>`, `<ft:send>` and `<ft:forward>`, from the element tree.
 
 use std::time::Duration;
 
-use crate::model::FileRange;
 use crate::model::limits::TELL_EVERY_OCTETS;
 
 use super::ask::Ask;
 use super::document::{Deed, Kind, Primitive};
 use super::fault::Code;
-use super::shapes;
 use super::status::{Every, Told};
 use super::value::Checker;
 use super::vocabulary::{
-    FT_DELETE, FT_FILE, FT_LIST, FT_MARK, FT_OBJ, FT_ONCOMPLETE, FT_ONOBJECT, FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE,
-    FT_RECEIVEEXIT, FT_SEND, FT_SENDEXIT,
+    FT_ATTACH, FT_DELETE, FT_FILE, FT_FORWARD, FT_FORWARDEXIT, FT_LIST, FT_MARK, FT_OBJ, FT_ONCOMPLETE, FT_ONOBJECT,
+    FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE, FT_RECEIVEEXIT, FT_SEND, FT_SENDEXIT,
 };
-use super::work::{Play, PlayFile, Record};
-use super::xml::Element;
+use super::work::{Forward, Job, Play, PlayFile, Record};
+use super::xml::{Attribute, Element};
 
 /// Objects in a list, if the client names no number.
 const LISTED: usize = 50;
@@ -68,9 +66,42 @@ impl Checker {
         Primitive { id: Self::text(element, "id"), kind: Kind::Send { play, told }, exit }
     }
 
+    pub(super) fn forward(&mut self, element: Element<'_>) -> Option<Primitive> {
+        self.attributes(element, &FT_FORWARD);
+        self.content(element, &FT_FORWARD);
+        let (told, exit) = self.requests(element);
+        let mut objects = element.children().filter(|child| child.own_name() == FT_OBJ.name);
+        let object = objects.next()?;
+        let file = self.object(object)?;
+        if let Some(second) = objects.next() {
+            self.fault(
+                second,
+                Code::ForbiddenContent,
+                "<ft:forward> brings one file: a second one is a job of its own",
+            );
+        }
+        let of_file =
+            |given: &&Attribute<'_>| given.plain && given.name != "uri" && FT_OBJ.attribute(given.name).is_some();
+        let pair = |given: &Attribute<'_>| (given.name.to_owned(), given.value.to_string());
+        let job = Job {
+            to: Self::text(element, "to")?,
+            by_client: element.attribute("mode") == Some("as"),
+            after: self.time(element, "after").unwrap_or_default(),
+            attempts: element.attribute("attempts").and_then(|attempts| attempts.parse().ok()),
+            backoff: self.time(element, "backoff"),
+            expires: self.time(element, "expires"),
+            unreported: element.attribute("report") == Some("none"),
+            file,
+            told: object.attributes().iter().filter(of_file).map(pair).collect(),
+        };
+        let kind = Kind::Forward { forward: Forward::New(Box::new(job)), told };
+        Some(Primitive { id: Self::text(element, "id"), kind, exit })
+    }
+
     /// A command for the spool.
     pub(super) fn ask(&mut self, element: Element<'_>) -> Option<Ask> {
-        let word = [&FT_LIST, &FT_DELETE, &FT_MARK].into_iter().find(|word| word.name == element.own_name())?;
+        let word =
+            [&FT_LIST, &FT_DELETE, &FT_MARK, &FT_ATTACH].into_iter().find(|word| word.name == element.own_name())?;
         self.leaf(element, word);
         let (uri, state) = (Self::uri(element, "uri"), Self::text(element, "state"));
         match word.name {
@@ -79,6 +110,7 @@ impl Checker {
                 Some(Ask::List { mailbox: Self::text(element, "box")?, state, most })
             }
             "ft:mark" => Some(Ask::Mark(uri?, state?)),
+            "ft:attach" => Self::text(element, "job").map(Ask::Attach),
             _ => uri.map(Ask::Delete),
         }
     }
@@ -91,17 +123,7 @@ impl Checker {
 
     fn object(&mut self, element: Element<'_>) -> Option<PlayFile> {
         self.leaf(element, &FT_OBJ);
-        Some(PlayFile {
-            name: Self::text(element, "name"),
-            media_type: Self::text(element, "type"),
-            disposition: Self::text(element, "disposition"),
-            created: Self::text(element, "date"),
-            range: element.attribute("range").and_then(FileRange::parse),
-            icon: Self::uri(element, "icon"),
-            delete: Self::flag(element, "delete"),
-            digest: element.attribute("hash").and_then(shapes::digest),
-            ..PlayFile::new(Self::uri(element, "uri")?)
-        })
+        Some(PlayFile::told(Self::uri(element, "uri")?, |name| element.attribute(name)))
     }
 
     /// Status requests, and what runs at the end.
@@ -130,6 +152,7 @@ impl Checker {
                 }
                 "ft:receiveexit" => exit = self.deeds(child, &FT_RECEIVEEXIT),
                 "ft:sendexit" => exit = self.deeds(child, &FT_SENDEXIT),
+                "ft:forwardexit" => exit = self.deeds(child, &FT_FORWARDEXIT),
                 _ => {}
             }
         }

@@ -10,7 +10,7 @@ use crate::model::{Instant, Machine, Mint, Now, Outbox};
 use super::audit::Audited;
 use super::dialog::{self, Dialog, Identity};
 use super::document::{self, Action, Script};
-use super::event::is_in_class;
+use super::event::{BIND, is_in_class};
 use super::fault::{Code, quoted};
 use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::ledger::{DialogKey, Ledger, Turn};
@@ -73,6 +73,12 @@ impl Machine for Interpreter {
             Input::ContextGone(context) => self.ledger.context_is_gone(context),
             Input::Started { primitive } => {
                 self.on_primitive(now, primitive, out, |d, turn| d.started(primitive, turn))
+            }
+            Input::Queued { primitive, job } => {
+                self.on_primitive(now, primitive, out, |dialog, _| dialog.queued(primitive, job));
+            }
+            Input::Say { primitive, name, values } => {
+                self.on_primitive(now, primitive, out, |dialog, turn| dialog.pass_on(&name, &values, turn));
             }
             Input::Began { primitive, variables } => {
                 self.on_primitive(now, primitive, out, |dialog, turn| dialog.began(primitive, variables, turn));
@@ -174,7 +180,10 @@ impl Interpreter {
                 let key = self.find(&id)?;
                 self.on_dialog(now, key, out, |dialog, turn| dialog.terminate("terminate", turn));
             }
-            Action::Send { event, target } => self.send(now, &target, &event, out)?,
+            Action::Send { event, target, values } if is_in_class(&event, BIND) => {
+                self.bind(now, &target, &values, out)?
+            }
+            Action::Send { event, target, .. } => self.send(now, &target, &event, out)?,
             // RFC 5707 §5: whoever executes a request asks the spool itself, and waits.
             Action::Spool(_) => {}
             Action::Audit { query, states } => verdict.audited.extend(self.audit(now, &query, states)?),
@@ -201,6 +210,23 @@ impl Interpreter {
             Audited { conn: conn.clone(), states, dialogs }
         };
         Ok(conns.into_iter().map(audited).collect())
+    }
+
+    /// A dialog on the connection that asks, which follows a job (`<ft:attach>`).
+    pub(super) fn attach(
+        &mut self,
+        now: Instant,
+        asker: Asker,
+        job: &str,
+        out: &mut Outbox<Output>,
+    ) -> Result<String, Refusal> {
+        let Some(conn) = self.names.get(&asker.context).cloned() else {
+            return Err((Code::NoSuchObject, "the connection is gone".to_owned()));
+        };
+        let target = Identifier { root: Root::Connection(conn), dialog: None, inner: None };
+        let script = Script::Inline(vec![document::following(job)]);
+        self.affordable(std::iter::once((&target.root, &script)))?;
+        self.start(now, asker, &target, Some(job.to_owned()), script, out)
     }
 
     fn start(
@@ -297,6 +323,30 @@ impl Interpreter {
         }
         self.on_dialog(now, key, out, |dialog, turn| dialog.deliver(inner, event, turn));
         Ok(())
+    }
+
+    /// `ft.bind`: a connection for a file that is due in this dialog.
+    fn bind(
+        &mut self,
+        now: Instant,
+        target: &Identifier,
+        values: &str,
+        out: &mut Outbox<Output>,
+    ) -> Result<(), Refusal> {
+        let key = self.find(target)?;
+        let connection = Identifier::parse(values.trim()).ok().filter(|connection| connection.dialog.is_none());
+        let Some(connection) = connection else {
+            return Err((Code::InvalidValue, format!("{BIND} needs valuelist=\"conn:NAME\", the connection")));
+        };
+        let Some(conn) = self.resolve(&connection.root).cloned() else { return Err(no_such(&connection)) };
+        let mut found = false;
+        self.on_dialog(now, key, out, |dialog, turn| found = dialog.bind(target.inner.as_deref(), &conn, turn));
+        match found {
+            true => Ok(()),
+            false => {
+                Err((Code::NoSuchObject, "the dialog has no <ft:forward> that a file could be due for".to_owned()))
+            }
+        }
     }
 
     /// The connection an identifier means: its exact tag, or the only one that differs in case (checklist F-2).

@@ -13,7 +13,7 @@
 //!
 //! Packages: Core, Dialog Core, Group with `topology="parallel"`, a profile (§4.2) of Dialog Base: `<play>` and `<record>`,
 //! with `<collect>` and `<dtmf>` inert, since a message stream carries no digits; and Audit of connections, their dialogs
-//! and streams. The transfer package, in no namespace, and one of our own for files with `<ft:receive>` and `<ft:send>`. Every word of them is in [`vocabulary`], by which requests are checked and of which `docs/msml.md` is
+//! and streams. The transfer package, in no namespace, and one of our own for files with `<ft:receive>`, `<ft:send>` and `<ft:forward>`. Every word of them is in [`vocabulary`], by which requests are checked and of which `docs/msml.md` is
 //! made. The schemas are in `schemas/`.
 //!
 //! Limits: size, depth, elements, attributes, namespaces, namelists and dialogs as in [`limits`](crate::model::limits).
@@ -68,7 +68,8 @@ pub use object::{Identifier, ObjectError, Query, Root};
 pub use parse::check;
 pub use port::{End, Input, Limits, Order, Output, Reason, Work};
 pub use reply::{Answer, DialogIdStyle, ExitStyle, Reply, Style};
+pub use shapes::is_sip_uri;
 pub use state::{STATES, State, States};
 pub use status::{Every, STATUSES, Told};
 pub use transfer::{FileWork, Origin, Place};
-pub use work::{Play, PlayFile, Record};
+pub use work::{Forward, Job, Play, PlayFile, Record};

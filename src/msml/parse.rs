@@ -73,10 +73,11 @@ impl Checker {
                 self.leaf(element, &SEND);
                 let event = Self::text(element, "event");
                 let target = Self::identifier(element, "target");
-                event.zip(target).map(|(event, target)| Action::Send { event, target })
+                let values = element.attribute("valuelist").unwrap_or_default().to_owned();
+                event.zip(target).map(|(event, target)| Action::Send { event, target, values })
             }
             "audit" => self.audit(element),
-            "ft:list" | "ft:delete" | "ft:mark" => self.ask(element).map(Action::Spool),
+            "ft:list" | "ft:delete" | "ft:mark" | "ft:attach" => self.ask(element).map(Action::Spool),
             _ => None,
         };
         let mark = Self::text(element, "mark");

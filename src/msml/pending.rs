@@ -27,6 +27,8 @@ pub(super) struct Unfinished {
     pub(super) commands: VecDeque<Command>,
     /// Where the command stands that is with the spool, and its mark.
     pub(super) at: (Position, Option<String>),
+    /// The job that it wants to follow.
+    pub(super) follows: Option<String>,
     pub(super) verdict: Verdict,
     /// Requests of the same context, which are executed after this one.
     pub(super) next: VecDeque<(u64, Style, Bytes)>,

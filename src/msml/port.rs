@@ -9,7 +9,7 @@ use super::fault::Code;
 use super::keys::{ContextId, FetchKey, PrimitiveKey};
 use super::reply::{Reply, Style};
 use super::transfer::FileWork;
-use super::work::{Play, Record};
+use super::work::{Forward, Play, Record};
 
 /// How many dialogs may be alive; one more is answered 520 and nothing of its request is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,22 @@ pub enum Input {
     Started {
         /// Which.
         primitive: PrimitiveKey,
+    },
+    /// Its job is written down.
+    Queued {
+        /// Which.
+        primitive: PrimitiveKey,
+        /// The job.
+        job: String,
+    },
+    /// The client is to be told this of it.
+    Say {
+        /// Of which.
+        primitive: PrimitiveKey,
+        /// The event.
+        name: String,
+        /// Its namelist.
+        values: Vec<(String, String)>,
     },
     /// A file begins to move.
     Began {
@@ -200,6 +216,13 @@ pub enum Output {
         /// What.
         order: Order,
     },
+    /// `ft.bind`: the connection for a file that is due.
+    Bind {
+        /// Whose file.
+        primitive: PrimitiveKey,
+        /// The connection.
+        conn: String,
+    },
     /// `<disconnect>`: BYE, after the events put out before it.
     Disconnect {
         /// The connection.
@@ -232,6 +255,8 @@ pub enum Work {
     Record(Box<Record>),
     /// Send files in order.
     Play(Play),
+    /// Bring a file to somebody by a job that outlives it. [`Order::Terminate`] lets go of it, or calls it back.
+    Forward(Forward),
     /// Move a file without the peer. It is not held: of orders only [`Order::Terminate`] has an effect.
     File(Box<FileWork>),
 }

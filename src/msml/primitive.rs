@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::model::Instant;
 
 use super::document::{Kind, Primitive, is_target};
-use super::event::{Meaning, meaning};
+use super::event::{BIND, Meaning, meaning};
 use super::keys::PrimitiveKey;
 use super::ongoing::{Next, Ongoing};
 use super::port::{End, Order, Work};
@@ -38,11 +38,6 @@ pub(super) enum Reaction {
     GoOn,
     /// The client is told.
     Say(Notice),
-}
-
-/// What there is to say, if anything.
-fn said(notice: Option<Notice>) -> Reaction {
-    notice.map_or(Reaction::Nothing, Reaction::Say)
 }
 
 /// `ft.result` of what `maxtime` has ended.
@@ -82,6 +77,8 @@ pub(super) struct Running {
     status: Status,
     /// Of a transfer.
     pub(super) ongoing: Option<Ongoing>,
+    /// Of a forward: the job that was made for it.
+    job: Option<String>,
 }
 
 impl Running {
@@ -92,7 +89,7 @@ impl Running {
                 (record.suspended, Some(maxtime.unwrap_or(default_maxtime)), !record.suspended)
             }
             Kind::Receive { maxtime, .. } => (false, Some(maxtime.unwrap_or(default_maxtime)), true),
-            Kind::Send { .. } => (false, None, true),
+            Kind::Send { .. } | Kind::Forward { .. } => (false, None, true),
             Kind::Transfer(transfer) => {
                 (transfer.suspended, Some(transfer.maxtime.unwrap_or(default_maxtime)), !transfer.suspended)
             }
@@ -115,6 +112,7 @@ impl Running {
             deadline: None,
             status,
             ongoing,
+            job: None,
         };
         if runs {
             running.run_clock(now);
@@ -128,6 +126,7 @@ impl Running {
         match &self.primitive.kind {
             Kind::Play { play, .. } | Kind::Send { play, .. } => Some(Work::Play(play.clone())),
             Kind::Record { record, .. } | Kind::Receive { record, .. } => Some(Work::Record(record.clone())),
+            Kind::Forward { forward, .. } => Some(Work::Forward(forward.clone())),
             Kind::Transfer(_) | Kind::Collect(_) => None,
         }
     }
@@ -164,26 +163,49 @@ impl Running {
         [self.deadline, self.status.next(), again].into_iter().flatten().min()
     }
 
+    /// The job that was made for it has this name, by which it can be found again.
+    pub(super) fn queued(&mut self, job: String) {
+        self.job = Some(job);
+    }
+
+    /// Whether it waits for a connection that the client names.
+    pub(super) fn can_be_bound(&self) -> bool {
+        self.stop.is_none() && meaning(self.primitive.kind.class(), BIND) == Meaning::Bind
+    }
+
+    /// What the client is told, if anything; of a forward also the name of the job.
+    fn said(&self, notice: Option<Notice>) -> Reaction {
+        let Some((name, mut values)) = notice else { return Reaction::Nothing };
+        values.extend(self.job.iter().map(|job| ("ft.job".to_owned(), job.clone())));
+        Reaction::Say((name, values))
+    }
+
     /// A file begins to move.
     pub(super) fn began(&mut self, variables: Vec<(String, String)>, now: Instant) -> Reaction {
-        said(self.status.began(variables, now))
+        let notice = self.status.began(variables, now);
+        self.said(notice)
     }
 
     /// Octets have moved.
     pub(super) fn progressed(&mut self, octets: u64, now: Instant) -> Reaction {
         self.moved = true;
-        said(self.status.progressed(octets, now))
+        let notice = self.status.progressed(octets, now);
+        self.said(notice)
     }
 
     /// A file has stopped moving.
     pub(super) fn through(&mut self, variables: Vec<(String, String)>) -> Reaction {
-        said(self.status.through(&self.results(variables)))
+        let notice = self.status.through(&self.results(variables));
+        self.said(notice)
     }
 
     /// The variables of its end, and what the client hears of it.
     pub(super) fn over(&self, variables: Vec<(String, String)>) -> (Vec<(String, String)>, Option<Notice>) {
         let variables = self.results(variables);
-        let notice = self.status.complete(&variables);
+        let notice = match self.said(self.status.complete(&variables)) {
+            Reaction::Say(notice) => Some(notice),
+            _ => None,
+        };
         (variables, notice)
     }
 
@@ -248,13 +270,14 @@ impl Running {
             return Reaction::GoOn;
         }
         if self.deadline.is_none_or(|deadline| deadline > now) {
-            return said(self.status.tick(now));
+            let notice = self.status.tick(now);
+            return self.said(notice);
         }
         self.deadline = None;
         let name = match &self.primitive.kind {
             Kind::Play { .. } => PLAYED_ENOUGH,
             Kind::Record { .. } => RECORDED_ENOUGH,
-            Kind::Receive { .. } | Kind::Send { .. } => TIMEOUT,
+            Kind::Receive { .. } | Kind::Send { .. } | Kind::Forward { .. } => TIMEOUT,
             Kind::Transfer(_) => return self.break_off(TIMEOUT),
             Kind::Collect(collect) => {
                 self.noinputs = self.noinputs.saturating_add(1);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::model::limits::MSML_REQUESTS_WAITING;
 use crate::model::{Instant, Outbox};
 
-use super::ask::Listing;
+use super::ask::{Ask, Listing};
 use super::document::{Action, Document};
 use super::fault::{Code, Fault, Position};
 use super::interpreter::{Interpreter, Refusal};
@@ -39,7 +39,7 @@ impl Interpreter {
             }
         };
         let (at, next) = ((Position::START, None), VecDeque::new());
-        self.go_on(now, Unfinished { request, asker, commands, at, verdict, next }, out);
+        self.go_on(now, Unfinished { request, asker, commands, at, follows: None, verdict, next }, out);
     }
 
     /// RFC 5707 §5: nothing is executed before the whole has been validated and found affordable.
@@ -61,6 +61,9 @@ impl Interpreter {
         while let Some(command) = work.commands.pop_front() {
             let context = work.asker.context;
             if let Action::Spool(ask) = command.action {
+                if let Ask::Attach(job) = &ask {
+                    work.follows = Some(job.clone());
+                }
                 out.push(Output::Ask { context, ask });
                 later.drain().for_each(|output| out.push(output));
                 work.at = (command.position, command.mark);
@@ -90,6 +93,14 @@ impl Interpreter {
     ) {
         let Some(mut work) = self.asking.remove(&context) else { return };
         let (position, mark) = std::mem::replace(&mut work.at, (Position::START, None));
+        let mut later = Outbox::new();
+        let result = match (result, work.follows.take()) {
+            (Ok(_), Some(job)) => self.attach(now, work.asker, &job, &mut later).map(|dialog| {
+                work.verdict.dialogids.push(dialog);
+                None
+            }),
+            (result, _) => result,
+        };
         match result {
             Ok(listing) => {
                 work.verdict.listings.extend(listing);
@@ -101,6 +112,7 @@ impl Interpreter {
             }
         }
         self.go_on(now, work, out);
+        later.drain().for_each(|output| out.push(output));
     }
 
     /// What has waited for a request comes to its turn.

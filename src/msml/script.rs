@@ -31,6 +31,7 @@ impl Checker {
             "record" => Some(self.record(element)),
             "ft:receive" => Some(self.receive(element)),
             "ft:send" => Some(self.send_files(element)),
+            "ft:forward" => self.forward(element),
             "collect" => Some(self.collect(element, &COLLECT)),
             "dtmf" => Some(self.collect(element, &DTMF)),
             "transfer" => Some(self.transfer(element)),

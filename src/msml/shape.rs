@@ -87,6 +87,10 @@ pub enum Shape {
     Date,
     /// The name of a file.
     FileName,
+    /// A small number that is not none.
+    Tries,
+    /// A SIP URI.
+    SipUri,
 }
 
 /// What is wrong with a value.
@@ -153,6 +157,8 @@ impl Shape {
             Self::Digest => "sha-256: or sha-1: and the hexadecimal octets",
             Self::Date => "a date such as Fri, 27 Nov 2026 10:00:00 +0000",
             Self::FileName => "a name of one line, at most 255 letters",
+            Self::Tries => "a number from 1 to 99",
+            Self::SipUri => "sip:USER@HOST or sips:USER@HOST, at most 1000 letters, without white space",
         };
         words.to_owned()
     }
@@ -209,6 +215,8 @@ impl Shape {
             Self::Digest => unless(shapes::digest(value).is_some()),
             Self::Date => unless(shapes::is_date(value)),
             Self::FileName => unless(shapes::is_file_name(value)),
+            Self::Tries => unless(shapes::is_count(value) && value.bytes().any(|digit| digit != b'0')),
+            Self::SipUri => unless(shapes::is_sip_uri(value)),
             Self::Once => match times(value) {
                 None => Some(Misfit::value(format!("expected {TIMES}"))),
                 Some(times) => (times != Some(NonZeroU32::MIN))

@@ -44,6 +44,15 @@ pub(super) fn is_file_name(text: &str) -> bool {
     (1..=255).contains(&text.chars().count()) && !text.contains(['\t', '\r', '\n'])
 }
 
+/// A SIP URI with somebody in it. What a scheme and a host are is for whoever calls there to say.
+pub fn is_sip_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let known = ["sip", "sips"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let plain = !rest.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "<>\"".contains(letter));
+    let (user, host) = rest.split_once('@').unwrap_or_default();
+    known && plain && !user.is_empty() && !host.is_empty() && rest.chars().count() <= 1000
+}
+
 /// A date of RFC 5322 with its zone in digits: `Fri, 27 Nov 2026 10:00:00 +0100`.
 pub(super) fn is_date(text: &str) -> bool {
     let is = |text: Option<&str>, digits: &[usize]| {

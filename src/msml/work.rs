@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::model::{Digest, FileRange, ObjectUri};
 
+use super::shapes;
+
 /// One file to receive, and where it goes: at least one destination is there. The default asks for nothing special.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -81,6 +83,38 @@ impl Play {
     }
 }
 
+/// A file to be brought to somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forward {
+    /// By a new job.
+    New(Box<Job>),
+    /// By a job that is there.
+    Attach(String),
+}
+
+/// A job that is to be written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The recipient's SIP URI.
+    pub to: String,
+    /// Whoever asks makes the connection, too.
+    pub by_client: bool,
+    /// How long to wait before the first attempt.
+    pub after: Duration,
+    /// How many attempts there may be.
+    pub attempts: Option<u32>,
+    /// How long to wait between two of them, at least.
+    pub backoff: Option<Duration>,
+    /// How long it is tried.
+    pub expires: Option<Duration>,
+    /// The recipient's last 200 is enough.
+    pub unreported: bool,
+    /// The file, and what is said of it.
+    pub file: PlayFile,
+    /// The same as the script has it: attributes of `<ft:obj>` and their values.
+    pub told: Vec<(String, String)>,
+}
+
 /// One file to send, and what its receiver is told instead of what its envelope says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlayFile {
@@ -117,6 +151,22 @@ impl PlayFile {
             digest: None,
             icon: None,
             delete: false,
+        }
+    }
+
+    /// A file, and what `<ft:obj>` says of it.
+    pub fn told<'a>(uri: ObjectUri, told: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let text = |name| told(name).map(str::to_owned);
+        Self {
+            name: text("name"),
+            media_type: text("type"),
+            disposition: text("disposition"),
+            created: text("date"),
+            range: told("range").and_then(FileRange::parse),
+            icon: told("icon").and_then(|icon| icon.parse().ok()),
+            delete: told("delete") == Some("true"),
+            digest: told("hash").and_then(shapes::digest),
+            ..Self::new(uri)
         }
     }
 }

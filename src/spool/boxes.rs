@@ -57,6 +57,15 @@ impl Spool {
         self.may_leave(&object).map(|()| Some(object))
     }
 
+    /// The object of this id, to be delivered.
+    ///
+    /// # Errors
+    /// As [`Spool::call_for`].
+    pub fn call_for_id(&self, id: &str) -> Result<Option<Committed>, SpoolError> {
+        let Some(object) = self.find_id(id)? else { return Ok(None) };
+        self.may_leave(&object).map(|()| Some(object))
+    }
+
     /// Whether an object may be delivered.
     ///
     /// # Errors

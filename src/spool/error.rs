@@ -65,6 +65,20 @@ pub enum SpoolError {
         /// Who holds it.
         by: String,
     },
+    /// The delivery is settled, or a later attempt of it has begun.
+    #[error("delivery {id} was settled or tried again meanwhile")]
+    Superseded {
+        /// The delivery.
+        id: String,
+    },
+    /// The object is being forwarded to so many already.
+    #[error("object {id} is being forwarded to {limit} recipients already")]
+    TooManyDeliveries {
+        /// The object.
+        id: String,
+        /// How many there may be.
+        limit: usize,
+    },
     /// The name is in use.
     #[error("{0} exists")]
     Exists(ObjectUri),

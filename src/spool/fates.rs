@@ -147,7 +147,7 @@ fn next(
 }
 
 /// Writes down what has become of an object, and has its box count it or not. Who comes back needs room first.
-fn put(shared: &Shared, id: Id, envelope: &Envelope, after: &Standing) -> Result<(), SpoolError> {
+pub(super) fn put(shared: &Shared, id: Id, envelope: &Envelope, after: &Standing) -> Result<(), SpoolError> {
     let (mailbox, octets) = (envelope.uri.box_name(), envelope.size());
     let before = written(shared, id)?;
     let (old, Written { turn, standing: before }) =

@@ -123,7 +123,7 @@ impl Index {
     }
 
     /// SQLite, when it knows everything.
-    fn settled(&mut self) -> rusqlite::Result<&Connection> {
+    pub(super) fn settled(&mut self) -> rusqlite::Result<&Connection> {
         self.settle()?;
         self.connection()
     }
@@ -386,7 +386,7 @@ fn row(envelope: &Envelope) -> Vec<Value> {
 }
 
 /// What has become of the object of a row; one of which nothing is written down is there, and new.
-fn standing(row: &Row<'_>, column: usize) -> rusqlite::Result<Standing> {
+pub(super) fn standing(row: &Row<'_>, column: usize) -> rusqlite::Result<Standing> {
     let written = row.get::<_, Option<String>>(column)?;
     let written = written.map(|json| Written::from_json(&json).ok_or(rusqlite::Error::InvalidQuery)).transpose()?;
     Ok(written.unwrap_or_default().standing)

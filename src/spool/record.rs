@@ -44,6 +44,9 @@ pub(super) const ENCRYPTED: u32 = 3;
 /// The version of states of objects that are there: they are held, marked or on their way out.
 pub(super) const STANDING: u32 = 2;
 
+/// The version of those that are being forwarded, too: a release that does not know it must not forget to whom.
+pub(super) const DELIVERING: u32 = 3;
+
 /// Why octets are not a record one may trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
@@ -93,7 +96,7 @@ pub(super) fn decode_first(kind: Kind, octets: &[u8]) -> Result<(&[u8], &[u8]), 
         Ok(VERSION) => Ok((json, rest)),
         Ok(WRAPPED | ENCRYPTED) if kind == Kind::Envelope => Ok((json, rest)),
         Ok(ENCRYPTED) if kind == Kind::Plan => Ok((json, rest)),
-        Ok(STANDING) if kind == Kind::State => Ok((json, rest)),
+        Ok(STANDING | DELIVERING) if kind == Kind::State => Ok((json, rest)),
         Ok(_) => Err(Unreadable::Newer),
         Err(_) => Err(Unreadable::Damaged),
     }

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Wall;
 
+use super::delivery::Delivery;
 use super::layout::Id;
+use super::micros;
 use super::record::{self, Kind, Unreadable};
 
 /// How far an object's reader is.
@@ -100,6 +102,9 @@ pub struct Standing {
     /// It is delivered, but nothing may end or replace it until this is taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legal: Option<Deed>,
+    /// To whom it is being forwarded, or was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deliveries: Vec<Delivery>,
 }
 
 /// Which objects a listing shows.
@@ -228,7 +233,8 @@ pub(super) struct Written {
 impl Written {
     /// The record, and the checksum that is part of its name.
     pub(super) fn encode(&self) -> (u64, Vec<u8>) {
-        let record = record::encode_as(record::STANDING, Kind::State, self.json().as_bytes());
+        let version = if self.standing.deliveries.is_empty() { record::STANDING } else { record::DELIVERING };
+        let record = record::encode_as(version, Kind::State, self.json().as_bytes());
         (record::sum(&record).expect("a record has a checksum"), record)
     }
 
@@ -260,19 +266,4 @@ pub(super) struct Listed {
     pub(super) stored: Wall,
     pub(super) expires: Option<Wall>,
     pub(super) standing: Standing,
-}
-
-mod micros {
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    use crate::model::Wall;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
-    pub(super) fn serialize<S: Serializer>(wall: &Wall, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(wall.micros())
-    }
-
-    pub(super) fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Wall, D::Error> {
-        u64::deserialize(deserializer).map(Wall::from_micros)
-    }
 }

@@ -99,6 +99,20 @@ fn values(shape: Shape) -> (&'static [&'static str], &'static [&'static str]) {
             &["Fri, 27 Nov 2026 10:00:00 +0000", "1 Jan 2026 00:00:00 -0130"],
             &["2026-11-27T10:00:00Z", "Fri, 27 Nov 2026 10:00:00 GMT", "Now, 27 Nov 2026 10:00:00 +0000", ""],
         ),
+        Shape::Tries => (&["1", "07", "99"], &["0", "00", "100", "-1", "", "x"]),
+        Shape::SipUri => (
+            &["sip:bob@example.net", "SIPS:b%40c;p=1@[2001:db8::1]:5061;transport=tcp"],
+            &[
+                "",
+                "bob@example.net",
+                "sip:example.net",
+                "sip:@h",
+                "sip:b@",
+                "sip:b c@h",
+                "tel:+49@h",
+                "sip:&lt;b@h&gt;",
+            ],
+        ),
         Shape::FileName => (&["a b.wav", "\u{e4}&amp;b"], &["", "a&#10;b"]),
     }
 }

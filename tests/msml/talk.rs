@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use restante::model::{Instant, Machine, Mint, Now, Outbox};
 use restante::msml::{
-    ConnectionReport, ContextId, End, Input, Interpreter, Limits, Output, PrimitiveKey, Record, Style, Work,
+    ConnectionReport, ContextId, End, Forward, Input, Interpreter, Limits, Output, PrimitiveKey, Record, Style, Work,
 };
 
 use crate::msml;
@@ -102,11 +102,14 @@ impl Talk {
                         format!("play {}{}", files.join(" "), mood(play.suspended))
                     }
                     Work::File(work) => format!("file {work:?}"),
+                    Work::Forward(Forward::New(job)) => format!("forward {} to {}", job.file.uri, job.to),
+                    Work::Forward(Forward::Attach(job)) => format!("follow {job}"),
                 };
                 format!("start {}: {what}", primitive.0)
             }
             Output::Ask { context, ask } => format!("ask for {}: {ask:?}", context.0),
             Output::Fetch { fetch, src, .. } => format!("fetch {}: {src}", fetch.0),
+            Output::Bind { primitive, conn } => format!("bind {}: {conn}", primitive.0),
             Output::Order { primitive, order } => format!("order {}: {order:?}", primitive.0),
             Output::Disconnect { conn, body } => {
                 let content = body.map(|body| self.content(&body)).unwrap_or_default();

@@ -73,6 +73,9 @@ impl World {
             Output::Drained => self.drained(id),
             Output::Change(..) => unreachable!("no script of the simulation deletes"),
             Output::Resolve(..) => unreachable!("no trunk of the simulation speaks CEMA"),
+            Output::Record(_) | Output::Recall(..) | Output::Answered(..) => {
+                unreachable!("no script of the simulation forwards")
+            }
             Output::Move(..) | Output::StopMove(_) => unreachable!("no script of the simulation moves files"),
         }
         None
@@ -96,6 +99,7 @@ impl World {
     pub(crate) fn find(&mut self, id: ProcessId, ticket: Ticket, query: Query) {
         let Some(process) = self.process(id) else { return };
         let found = match query {
+            Query::Id(_) => unreachable!("no script of the simulation forwards"),
             Query::Object(uri) => process.spool.find(&uri).map(Found::Object),
             Query::Select(mailbox, selector) => {
                 process.spool.select_one(mailbox.box_name(), &selector).map(Found::Object)

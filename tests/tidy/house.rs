@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::scan::{Path, Role, Scan, scan};
 
 /// Room, and the rooms it may import besides itself.
-const TABLE: [(&str, &[&str]); 10] = [
+const TABLE: [(&str, &[&str]); 11] = [
     ("model", &[]),
     ("msrp", &["model"]),
     ("sip", &["model"]),
@@ -13,9 +13,10 @@ const TABLE: [(&str, &[&str]); 10] = [
     ("spool", &["model"]),
     ("config", &["model"]),
     ("sdp", &["model", "msrp"]),
-    ("engine", &["model", "msrp", "sip", "msml", "spool", "sdp"]),
-    ("io", &["model", "msrp", "sip", "msml", "spool", "sdp", "engine", "config"]),
-    ("cli", &["model", "msrp", "sip", "msml", "spool", "sdp", "engine", "config", "io"]),
+    ("queue", &["model", "spool"]),
+    ("engine", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue"]),
+    ("io", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue", "engine", "config"]),
+    ("cli", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue", "engine", "config", "io"]),
 ];
 
 /// Only these rooms touch the world.

@@ -5,6 +5,7 @@ mod aside;
 mod change;
 mod export;
 mod object;
+mod queue;
 mod rebuild;
 mod rewrap;
 mod stages;
@@ -93,6 +94,10 @@ enum Action {
         #[command(flatten)]
         place: Place,
     },
+    /// Show how much is to be forwarded, to which host, and since when
+    Queue(queue::Args),
+    /// Let what is to be forwarded be due at once; no server may run on the spool
+    Retry(queue::Retry),
     /// Read objects whole and compare them with their digests; exit code 1 if any is damaged
     Verify(verify::Args),
     /// Copy objects into a directory
@@ -138,6 +143,8 @@ pub(crate) async fn run(args: &Args, voice: Voice) -> Result<(), Failure> {
         Action::Undelete(args) => change::run(args, Change::Undelete, voice),
         Action::Expire(args) => change::run(args, Change::Expire, voice),
         Action::Due { place } => change::due(place, voice),
+        Action::Queue(args) => queue::show(args, voice),
+        Action::Retry(args) => queue::retry(args, voice),
         Action::Verify(args) => verify::run(args, voice),
         Action::Export(args) => export::run(args, voice).await,
         Action::Rebuild { place } => rebuild::run(place, voice),

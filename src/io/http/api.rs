@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::io::clock::Clock;
+use crate::io::driver::Request;
 use crate::io::transfers::Transfers;
 use crate::model::limits::EVENT_READERS;
 use crate::spool::{Committed, EventLog, Spool};
@@ -17,6 +18,8 @@ pub(in crate::io) struct Api {
     pub(in crate::io) spool: Spool,
     pub(in crate::io) transfers: Transfers,
     pub(in crate::io) clock: Clock,
+    /// The engine's ear.
+    pub(in crate::io) requests: mpsc::Sender<Request>,
     pub(in crate::io) log: Arc<EventLog>,
     /// The cursor of its last event.
     pub(in crate::io) newest: watch::Receiver<u64>,
@@ -40,7 +43,7 @@ impl Api {
     pub(in crate::io) fn new(
         spool: Spool,
         (log, newest): (Arc<EventLog>, watch::Receiver<u64>),
-        clock: Clock,
+        (clock, requests): (Clock, mpsc::Sender<Request>),
         max_size: u64,
         committed: Option<mpsc::Sender<Committed>>,
         stop: CancellationToken,
@@ -49,6 +52,7 @@ impl Api {
             spool,
             transfers: Transfers::default(),
             clock,
+            requests,
             log,
             newest,
             readers: Arc::new(Semaphore::new(EVENT_READERS)),

@@ -7,8 +7,10 @@ use serde::Deserialize;
 
 use super::api::Api;
 use super::ask::{Asked, Named};
+use super::deliveries::ask;
 use super::fault::Fault;
 use super::object::{Object, find};
+use crate::engine::Wish;
 use crate::io::stream::on_disk;
 use crate::spool::{Change, Hold, Standing};
 
@@ -64,7 +66,9 @@ pub(super) async fn release(
     Named(id): Named,
     Asked(wanted): Asked<Holding>,
 ) -> Result<Json<Object>, Fault> {
-    change(&api, &id, Change::Release(wanted.hold()), wanted.by).map(Json)
+    let released = change(&api, &id, Change::Release(wanted.hold()), wanted.by)?;
+    ask(&api, Wish::Released(id)).await?;
+    Ok(Json(released))
 }
 
 /// Deletes an object. `undelete` of the `[[boxes]]` of its box says how long that can be taken back.

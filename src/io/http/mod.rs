@@ -3,17 +3,19 @@
 //! A 201 stands at the top of the ack ladder: it is sent when the file is committed. Octets pass through in pieces that
 //! hyper bounds; a body is read no faster than the disk takes it. Every refusal has one shape, [`fault::Fault`].
 //! Events are read from their log at each reader's own pace: one that is slow holds nobody up.
-//! What it does not do: it forwards nothing, and it knows nobody but who has the token.
+//! What it does not do: it knows nobody but who has the token.
 
 mod api;
 mod ask;
 mod change;
 mod content;
+mod deliveries;
 mod deposit;
 mod events;
 pub(super) mod fault;
 mod object;
 mod page;
+mod queue;
 mod transfers;
 pub(super) mod visitor;
 
@@ -32,6 +34,11 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/objects/{id}/content", get(content::content)),
         ("/api/v1/transfers", get(transfers::list)),
         ("/api/v1/events", get(events::events)),
+        ("/api/v1/deliveries", get(deliveries::list).post(deliveries::forward)),
+        ("/api/v1/deliveries/{id}/retry", post(deliveries::retry)),
+        ("/api/v1/deliveries/{id}/cancel", post(deliveries::cancel)),
+        ("/api/v1/queue", get(queue::table)),
+        ("/api/v1/queue/wake", post(queue::wake)),
     ]
 }
 
@@ -46,6 +53,12 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     change::release,
     content::content,
     transfers::list,
-    events::events
+    events::events,
+    deliveries::list,
+    deliveries::forward,
+    deliveries::retry,
+    deliveries::cancel,
+    queue::table,
+    queue::wake
 ))]
 pub(super) struct Document;

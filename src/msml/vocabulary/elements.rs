@@ -6,7 +6,19 @@ use super::{Attribute, Need, Package, Shape, Slot, Word, inert, last, may, must,
 const STEPS: &[Slot] = &[
     some(
         Need::Never,
-        &["play", "record", "ft:receive", "ft:send", "transfer", "fileop", "collect", "dtmf", "group", "send"],
+        &[
+            "play",
+            "record",
+            "ft:receive",
+            "ft:send",
+            "ft:forward",
+            "transfer",
+            "fileop",
+            "collect",
+            "dtmf",
+            "group",
+            "send",
+        ],
     ),
     last(&["exit", "disconnect"]),
 ];
@@ -25,7 +37,10 @@ pub const MSML: Word = Word {
     meaning: "The root of every document. A request has commands in it, executed in their order.",
     attributes: &[must("version", Shape::Version, "1.0 of older clients is taken for 1.1")],
     filled: Need::Strict,
-    content: &[some(Need::Never, &["dialogstart", "dialogend", "send", "audit", "ft:list", "ft:delete", "ft:mark"])],
+    content: &[some(
+        Need::Never,
+        &["dialogstart", "dialogend", "send", "audit", "ft:list", "ft:delete", "ft:mark", "ft:attach"],
+    )],
 };
 
 /// §7.2
@@ -37,7 +52,7 @@ pub const SEND: Word = Word {
     attributes: &[
         must("event", Shape::Text, "see the events"),
         must("target", Shape::Target, "whom it is for; 430 if that does not exist"),
-        inert("valuelist", Shape::Text),
+        may("valuelist", Shape::Text, "of ft.bind: the connection that the file goes to, conn:NAME"),
         MARK,
     ],
     filled: Need::Never,
@@ -348,7 +363,10 @@ pub const GROUP: Word = Word {
     ],
     filled: Need::Never,
     content: &[
-        some(Need::Always, &["play", "record", "ft:receive", "ft:send", "transfer", "fileop", "collect", "dtmf"]),
+        some(
+            Need::Always,
+            &["play", "record", "ft:receive", "ft:send", "ft:forward", "transfer", "fileop", "collect", "dtmf"],
+        ),
         one(&["groupexit"]),
     ],
 };

@@ -62,6 +62,14 @@ pub const FT_MARK: Word = word(
     &[],
 );
 
+/// A command.
+pub const FT_ATTACH: Word = word(
+    "ft:attach",
+    "A command: starts a dialog on the connection that asks, which follows a job of <ft:forward>. It is told the events that nobody has taken, then those that come, and exits with ft.job, ft.result, ft.attempts and ft.uri. Whoever followed the job before does so no longer.",
+    &[must("job", Shape::Instance, "the job, as ft.job has it; 430 if nothing is known of it"), MARK],
+    &[],
+);
+
 /// What is in a box.
 pub const FT_LISTRESULT: Word = word(
     "ft:listresult",
@@ -149,6 +157,38 @@ pub const FT_SEND: Word = word(
     ],
 );
 
+/// A file is brought to somebody.
+pub const FT_FORWARD: Word = word(
+    "ft:forward",
+    "Brings an object to somebody: a job that is written down, tried until it succeeds or its time is over, and outlives dialog, connection and server. ft.queued says that it stands, and names it; ft.result says how it ended.",
+    &[
+        ID,
+        must("to", Shape::SipUri, "the recipient"),
+        must(
+            "mode",
+            Shape::OneOf(&["as"]),
+            "who calls. as: the event ft.due says that it is time, the application server makes a connection and names it by ft.bind",
+        ),
+        may("after", Shape::Time, "how long to wait before the first attempt"),
+        may("attempts", Shape::Tries, "how many attempts there may be; without it, as many as its time allows"),
+        may("backoff", Shape::Limit, "how long to wait between two attempts, at least; without it, queue.backoff_min"),
+        may("expires", Shape::Limit, "how long it is tried, at most queue.lifetime: then it is ft.expired"),
+        may(
+            "report",
+            Shape::OneOf(&["whole", "none"]),
+            "whole asks for the recipient's success REPORT and waits for it; for none, its last 200 is enough",
+        ),
+    ],
+    &[
+        Slot { names: &["ft:obj"], need: Need::Always, many: false, closes: false },
+        one(&["ft:onstart"]),
+        one(&["ft:onprogress"]),
+        one(&["ft:onobject"]),
+        one(&["ft:oncomplete"]),
+        one(&["ft:forwardexit"]),
+    ],
+);
+
 /// One of them.
 pub const FT_OBJ: Word = word(
     "ft:obj",
@@ -203,16 +243,22 @@ pub const FT_RECEIVEEXIT: Word = ending("ft:receiveexit", "Runs when the receive
 /// Exit.
 pub const FT_SENDEXIT: Word = ending("ft:sendexit", "Runs when the send is over, however it ended.");
 
+/// Exit.
+pub const FT_FORWARDEXIT: Word =
+    ending("ft:forwardexit", "Runs when the job is over, or the dialog lets go of it; then there is no ft.result.");
+
 /// The word of this name in the package's namespace, as the vocabulary writes it.
 pub(in crate::msml) fn file_word(local: &str) -> Option<&'static str> {
-    const WORDS: [&Word; 15] = [
+    const WORDS: [&Word; 18] = [
         &FT_LIST,
         &FT_DELETE,
         &FT_MARK,
+        &FT_ATTACH,
         &FT_LISTRESULT,
         &FT_OBJECT,
         &FT_RECEIVE,
         &FT_SEND,
+        &FT_FORWARD,
         &FT_OBJ,
         &FT_FILE,
         &FT_ONSTART,
@@ -221,6 +267,7 @@ pub(in crate::msml) fn file_word(local: &str) -> Option<&'static str> {
         &FT_ONCOMPLETE,
         &FT_RECEIVEEXIT,
         &FT_SENDEXIT,
+        &FT_FORWARDEXIT,
     ];
     WORDS.iter().map(|word| word.name).find(|name| name.strip_prefix("ft:") == Some(local))
 }

@@ -9,8 +9,8 @@ mod unspoken;
 pub use elements::*;
 pub(in crate::msml) use files::file_word;
 pub use files::{
-    FILE_NAMESPACE, FT_DELETE, FT_FILE, FT_LIST, FT_LISTRESULT, FT_MARK, FT_OBJ, FT_OBJECT, FT_ONCOMPLETE, FT_ONOBJECT,
-    FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE, FT_RECEIVEEXIT, FT_SEND, FT_SENDEXIT,
+    FILE_NAMESPACE, FT_ATTACH, FT_DELETE, FT_FILE, FT_FORWARD, FT_FORWARDEXIT, FT_LIST, FT_LISTRESULT, FT_MARK, FT_OBJ,
+    FT_OBJECT, FT_ONCOMPLETE, FT_ONOBJECT, FT_ONPROGRESS, FT_ONSTART, FT_RECEIVE, FT_RECEIVEEXIT, FT_SEND, FT_SENDEXIT,
 };
 pub use outcomes::{NOTICES, OUTCOMES, Outcome, VARIABLES, Variable, is_outcome, is_variable};
 pub use transfer::{
@@ -207,6 +207,7 @@ pub const WORDS: &[&Word] = &[
     &FT_LIST,
     &FT_DELETE,
     &FT_MARK,
+    &FT_ATTACH,
     &TRANSFER,
     &FILEOBJ,
     &MESSAGEOBJ,
@@ -218,6 +219,7 @@ pub const WORDS: &[&Word] = &[
     &FILEOP,
     &FT_RECEIVE,
     &FT_SEND,
+    &FT_FORWARD,
     &FT_OBJ,
     &FT_FILE,
     &FT_ONSTART,
@@ -226,6 +228,7 @@ pub const WORDS: &[&Word] = &[
     &FT_ONCOMPLETE,
     &FT_RECEIVEEXIT,
     &FT_SENDEXIT,
+    &FT_FORWARDEXIT,
     &RESULT,
     &DESCRIPTION,
     &DIALOGID,

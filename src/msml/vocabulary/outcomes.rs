@@ -29,6 +29,11 @@ pub const NOTICES: &[Outcome] = &[
         "msml.dialog.exit",
         "a dialog is over: its last event, always. It repeats the namelist of <exit>, or says why the dialog has failed",
     ),
+    outcome("ft.queued", "an <ft:forward> is written down: ft.job is its name"),
+    outcome(
+        "ft.due",
+        "it is time for an attempt of <ft:forward mode=\"as\">: ft.job, ft.uri and, in ft.attempts, the how manieth it is. The file goes to the connection that ft.bind names within queue.bind",
+    ),
     outcome("moml.error", "a dialog that came with its INVITE has failed, or could not begin; it says why"),
 ];
 
@@ -62,7 +67,11 @@ pub const VARIABLES: &[Variable] = &[
     variable("ft.rate", "octets a second"),
     variable("ft.report", "complete if the whole file was reported with success, partial if some of it, else none"),
     variable("ft.status", "200, the response code of MSML or the status of MSRP with which it failed"),
-    variable("ft.attempts", "how often the last file to send was begun"),
+    variable(
+        "ft.attempts",
+        "how often the last file to send was begun; of an <ft:forward>, how many attempts there were",
+    ),
+    variable("ft.job", "the job of an <ft:forward>, for <ft:attach> and GET /api/v1/events?job="),
     variable("ft.result", "see below"),
     variable("dialog.exit.status", "in msml.dialog.exit of a dialog that failed: the response code of the failure"),
     variable("dialog.exit.description", "and the failure in words"),
@@ -119,6 +128,7 @@ pub const OUTCOMES: &[Outcome] = &[
     outcome("ft.timeout.max", "maxtime was over"),
     outcome("ft.quota", "the box may not hold more"),
     outcome("ft.rejected.CODE", "a response code of MSML or a status of MSRP says why"),
+    outcome("ft.expired", "the time of an <ft:forward> was over"),
     outcome("ft.storage", "the spool could not take or give it"),
 ];
 
