@@ -220,17 +220,18 @@ impl Engine {
             Some(Errand::Play(primitive)) => {
                 let object = result.map(|found| match found {
                     Found::Object(object) => object,
-                    Found::Waiting(_) | Found::Picture(_) | Found::List(_) => None,
+                    _ => None,
                 });
                 self.play_found(now, primitive, object, out);
             }
             Some(Errand::Picture(primitive)) => {
                 let picture = result.map(|found| match found {
                     Found::Picture(picture) => picture,
-                    Found::Waiting(_) | Found::Object(_) | Found::List(_) => None,
+                    _ => None,
                 });
                 self.picture_found(now, primitive, picture, out);
             }
+            Some(Errand::Room(primitive)) => self.room_found(now, primitive, result, out),
             Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
             Some(

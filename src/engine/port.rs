@@ -13,7 +13,9 @@ use crate::msml::FileWork;
 use crate::msrp::{MsrpUri, SessionKey};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Transport};
-use crate::spool::{Change, CommitError, Committed, Envelope, EnvelopeDraft, EventNote, Filter, Icon, Sealed};
+use crate::spool::{
+    Change, CommitError, Committed, Envelope, EnvelopeDraft, EventNote, Filter, Icon, OverQuota, Sealed,
+};
 
 /// Names a question to the driver, whose answer will carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +39,8 @@ pub enum Query {
     },
     /// The object of this name as a preview picture.
     Picture(ObjectUri),
+    /// Whether one of these boxes could take a file of so many octets.
+    Room(Vec<String>, u64),
     /// How much of the file with this [`StagePlan::file_key`](crate::spool::StagePlan::file_key) waits for its sender.
     Waiting(String),
 }
@@ -59,6 +63,8 @@ pub enum Found {
     List(Vec<Envelope>),
     /// To [`Query::Picture`]; nothing if it is none.
     Picture(Option<Icon>),
+    /// To [`Query::Room`]: why not.
+    Room(Option<OverQuota>),
     /// To [`Query::Waiting`]: so many octets from the first on.
     Waiting(u64),
 }

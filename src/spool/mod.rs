@@ -27,6 +27,7 @@ mod index;
 mod journal;
 mod layout;
 mod locked;
+mod news;
 mod no_files;
 mod objects;
 mod picture;
@@ -64,6 +65,7 @@ pub use events::{Event, EventLog, EventNote, EventPage, EventQuery, Keep, Logged
 pub use fates::Change;
 pub use files::{File, Files, Lock, Mode, Space};
 pub use index::Index;
+pub use news::BoxEvent;
 pub use no_files::NoFiles;
 pub use receipt::{Committed, Sealed};
 pub use recover::Recovery;
