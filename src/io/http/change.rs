@@ -23,10 +23,21 @@ pub(super) struct Holding {
     by: Option<String>,
 }
 
-/// Whose wish a deletion is.
+/// Whose wish a change is.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wish {
+    /// Who wants it, for the record; `http` if nothing is said.
+    pub(super) by: Option<String>,
+}
+
+/// How final a deletion is, and whose wish.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Deleting {
+    /// It can't be taken back, whatever its box says, and the octets go at once.
+    #[serde(default)]
+    now: bool,
     /// Who wants it, for the record; `http` if nothing is said.
     by: Option<String>,
 }
@@ -80,10 +91,11 @@ pub(super) async fn delete(
     Named(id): Named,
     Asked(wanted): Asked<Deleting>,
 ) -> Result<StatusCode, Fault> {
-    change(&api, &id, Change::Delete, wanted.by).map(|_| StatusCode::NO_CONTENT)
+    let how = if wanted.now { Change::Purge } else { Change::Delete };
+    change(&api, &id, how, wanted.by).map(|_| StatusCode::NO_CONTENT)
 }
 
-fn change(api: &Api, id: &str, change: Change, by: Option<String>) -> Result<Object, Fault> {
+pub(super) fn change(api: &Api, id: &str, change: Change, by: Option<String>) -> Result<Object, Fault> {
     let object = find(api, id)?;
     let by = by.as_deref().unwrap_or("http");
     let standing: Standing = on_disk(|| api.spool.change(&object, change, by, api.clock.now()))?;
