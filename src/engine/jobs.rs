@@ -29,6 +29,8 @@ pub(super) enum Errand {
     Play(PrimitiveKey),
     /// And for the picture of that file.
     Picture(PrimitiveKey),
+    /// A recorder asks whether there is room for what may come.
+    Room(PrimitiveKey),
     /// A file that the peer has is being deleted.
     Delete(PrimitiveKey),
     /// An application server asks about boxes and objects.
@@ -195,7 +197,12 @@ impl Play {
     pub(super) fn outgoing(&self, primitive: PrimitiveKey) -> Option<Outgoing> {
         let ready = self.ready.as_ref()?;
         let outgoing = Outgoing::object(Owner::Primitive(primitive), ready.object.clone(), ready.range);
-        Some(Outgoing { info: Box::new(ready.info.clone()), reported: !self.unreported, ..outgoing })
+        Some(Outgoing { info: Box::new(ready.info.clone()), reported: self.is_reported(ready), ..outgoing })
+    }
+
+    /// Whether the peer's success REPORT has to come. What is deleted then has nobody else: no 200 is enough for that.
+    pub(super) const fn is_reported(&self, ready: &Ready) -> bool {
+        ready.delete || !self.unreported
     }
 }
 
