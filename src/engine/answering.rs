@@ -378,7 +378,7 @@ impl Engine {
         };
         let Some(path) = from_sdp(local.terms.path) else { return };
         if let Some(session) = have.filter(|session| self.board.streams[session].local == path.local) {
-            return self.adjust(session, local.direction, offered, out);
+            return self.adjust(now, session, local.direction, offered, out);
         }
         // A `<record>` that waits goes on waiting on the stream that takes this one's place.
         let recorder = have.and_then(|session| self.board.streams.get_mut(&session)?.recorder.take());
@@ -418,9 +418,20 @@ impl Engine {
     }
 
     /// The same stream, offered again with another direction or other terms.
-    fn adjust(&mut self, session: SessionKey, direction: Direction, offered: &StreamOffer, out: &mut Outbox<Output>) {
+    fn adjust(
+        &mut self,
+        now: Now,
+        session: SessionKey,
+        direction: Direction,
+        offered: &StreamOffer,
+        out: &mut Outbox<Output>,
+    ) {
         let Some(stream) = self.board.streams.get_mut(&session) else { return };
-        (stream.sends, stream.receives) = (direction.sends(), direction.receives());
+        // A file goes the way it went, or waits.
+        let on_hold = stream.file.is_some() && direction == Direction::Inactive;
+        if !on_hold {
+            (stream.sends, stream.receives) = (direction.sends(), direction.receives());
+        }
         stream.peer = offered.terms.clone();
         stream.route = offered.route.clone();
         if offered.setup != Some(Setup::ActPass) {
@@ -431,6 +442,7 @@ impl Engine {
         if let Some(link) = stream.link() {
             out.push(Output::Link(link, Command::Bind(SessionSpec { greet: false, ..spec })));
         }
+        self.hold_call(now, session, on_hold, out);
     }
 
     /// 200 with this description; the call is a connection of MSML's from here on.

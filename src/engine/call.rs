@@ -164,6 +164,8 @@ pub(super) struct Stream {
     /// The primitive that will send on it as soon as the peer has connected.
     pub(super) player: Option<PrimitiveKey>,
     pub(super) spent: bool,
+    /// The peer has put its call on hold (`a=inactive`): what we send waits, and what comes is taken.
+    pub(super) on_hold: bool,
 }
 
 /// A message whose first chunk's head has been read, and no more.
@@ -200,6 +202,7 @@ impl Stream {
             sending: None,
             player: None,
             spent: false,
+            on_hold: false,
         }
     }
 

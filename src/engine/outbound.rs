@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::core::Engine;
 use super::failure::ReceiveFailure;
-use super::jobs::{Outgoing, Owner, Sending, Timer};
+use super::jobs::{Outgoing, Owner, Play, Sending, Timer};
 use super::link::Command;
 use super::order::Happening;
 use super::playing::Broken;
@@ -21,7 +21,9 @@ impl Engine {
     /// Sends what waits for this stream, if its peer is there.
     pub(super) fn start_sending(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
         let Some(stream) = self.board.streams.get(&session) else { return };
-        let Some(link) = stream.link().filter(|_| stream.sending.is_none() && !stream.spent) else { return };
+        let Some(link) = stream.link().filter(|_| stream.sending.is_none() && !stream.spent && !stream.on_hold) else {
+            return;
+        };
         let outgoing = if let Some(primitive) = stream.player {
             let play = self.plays.get(&primitive).filter(|play| !play.held); // until resume
             let Some(outgoing) = play.and_then(|play| play.outgoing(primitive)) else { return };
@@ -49,6 +51,22 @@ impl Engine {
             self.wake(now, REPORT_WAIT, Timer::Report(message)); // no octet of it will ever be acknowledged
         }
         out.push(Output::Link(link, Command::Send(spec, source)));
+    }
+
+    /// The peer has put the call on hold, or goes on. A pause that the application ordered outlasts the peer's.
+    pub(super) fn hold_call(&mut self, now: Now, session: SessionKey, on_hold: bool, out: &mut Outbox<Output>) {
+        let Some(stream) = self.board.streams.get_mut(&session) else { return };
+        if std::mem::replace(&mut stream.on_hold, on_hold) == on_hold {
+            return;
+        }
+        let Some((message, link)) = stream.sending.zip(stream.link()) else {
+            return self.start_sending(now, session, out);
+        };
+        let owner = self.sendings.get(&message).map(|sending| sending.owner);
+        let is_paused = |play: &Play| play.held;
+        let paused = matches!(owner, Some(Owner::Primitive(key)) if self.plays.get(&key).is_some_and(is_paused));
+        let command = if on_hold || paused { Command::PauseSend(message) } else { Command::ResumeSend(message) };
+        out.push(Output::Link(link, command));
     }
 
     fn outbound(&mut self, now: Now, message: OutboundKey, session: SessionKey, outgoing: &Outgoing) -> OutboundSpec {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::call::OCTET_STREAM;
+use super::call::{OCTET_STREAM, Stream};
 use super::core::Engine;
 use super::jobs::{Errand, Play, Ready, Timer};
 use super::link::{Command, LinkId};
@@ -156,9 +156,10 @@ impl Engine {
     ) {
         let Some(play) = self.plays.get_mut(&primitive) else { return };
         let message = play.sending;
-        let link = message
+        let stream = message
             .and_then(|message| self.sendings.get(&message))
-            .and_then(|sending| self.board.streams.get(&sending.session)?.link());
+            .and_then(|sending| self.board.streams.get(&sending.session));
+        let (link, on_hold) = (stream.and_then(Stream::link), stream.is_some_and(|stream| stream.on_hold));
         match (order, message.zip(link)) {
             (msml::Order::Pause, target) => {
                 play.held = true;
@@ -166,7 +167,9 @@ impl Engine {
             }
             (msml::Order::Resume, Some(target)) => {
                 play.held = false;
-                out_to(out, Some(target), Command::ResumeSend);
+                if !on_hold {
+                    out_to(out, Some(target), Command::ResumeSend);
+                }
             }
             (msml::Order::Resume, None) => {
                 play.held = false;

@@ -169,6 +169,8 @@ impl Engine {
                 Some(ours?.clone())
             }
             (Wish::Session(_), None) => None,
+            // RFC 3264 §8.4: the call is on hold, and the file is the one it was.
+            (Wish::Session(Direction::Inactive), Some(ours)) => Some(ours.clone()),
             _ => return None,
         };
         // RFC 8122 §6.2: a connection goes on only under a fingerprint that it matches.

@@ -64,6 +64,9 @@ pub(super) fn carry(
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) {
+    if !spool.has_bucket() {
+        return;
+    }
     if let Some(why) = refusal {
         tracing::error!(why, "nothing is taken into the bucket");
         spool.refuse(why.clone());
@@ -90,4 +93,22 @@ async fn carrier(spool: Spool, stop: CancellationToken) {
         }
     }
     spool.stop_carrying();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::clock::Clock;
+    use crate::io::files::HostFiles;
+    use crate::spool::Index;
+
+    #[tokio::test]
+    async fn where_there_is_no_bucket_nobody_waits_for_something_to_carry() {
+        let (clock, dir) = (Clock::start(), tempfile::tempdir().expect("a directory"));
+        let files = Arc::new(HostFiles::new(dir.path()).expect("a directory"));
+        let (spool, _) = Spool::open(files, Index::in_memory(), Mint::from_number(1), clock.now()).expect("a spool");
+        let tasks = TaskTracker::new();
+        carry(&spool, None, &Readiness::new(), &tasks, &CancellationToken::new());
+        assert!(tasks.is_empty());
+    }
 }

@@ -129,7 +129,7 @@ pub struct LocalStream {
     /// [`StreamOffer::role`]. Another wish has a say only when the offer is `actpass`.
     pub role: Role,
     /// Of a pull: the chosen file with everything known of it. The answer tells what RFC 5547 §8.3.2 wants told.
-    /// `None` there repeats the offer's selector. Has no say elsewhere: an answer to a push copies the offer.
+    /// `None` there repeats the offer's selector. Elsewhere that there is one has a say at most: the answer copies the offer.
     pub file: Option<FileOffer>,
 }
 
@@ -176,6 +176,8 @@ fn accepted(stream: &StreamOffer, media: &Media, local: &LocalStream) -> Option<
             line.attributes.extend(description);
             line.attributes.extend(copies(media, &[RANGE]));
         }
+        // A file on hold: the line is still its line.
+        (Wish::Session(_), Some(_)) => line.attributes.extend(copies(media, &[SELECTOR, TRANSFER_ID, RANGE])),
         (Wish::Session(_) | Wish::Unsupported(_), _) => {}
     }
     Some(line)

@@ -216,8 +216,13 @@ impl Spool {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Whether some of it is kept in a bucket.
+    pub fn has_bucket(&self) -> bool {
+        self.shared.remote.is_some()
+    }
+
     /// Carries something one step further into the bucket, waiting for it at most for `patience`. To be called again and
-    /// again, by as many threads as shall upload at once.
+    /// again, by as many threads as shall upload at once, if there is a bucket: without one it returns at once.
     pub fn carry(&self, patience: Duration) -> Carried {
         carry::carry(&self.shared, patience)
     }

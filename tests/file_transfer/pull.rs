@@ -150,6 +150,44 @@ fn a_pull_that_is_repeated_starts_no_second_transfer_and_its_line_is_closed_in_t
     assert_eq!(house.server.log().matches("sending message_id").count(), 1, "{}", house.server.log());
 }
 
+/// The chunks that are here by the time a question is answered, each accepted.
+fn meanwhile(stream: &mut Stream, to: &str, content: &mut Vec<u8>) -> usize {
+    let from = "msrp://127.0.0.1:9/p1;tcp";
+    let mut frame = stream.greet(to, from).expect("a frame");
+    let mut chunks = 0;
+    while frame.what == "SEND" {
+        content.extend_from_slice(&frame.body);
+        stream.accept(&frame).expect("a write");
+        chunks += 1;
+        frame = stream.read().expect("a frame");
+    }
+    assert_eq!(frame.status(), 200);
+    chunks
+}
+
+// RFC 3264 section 8.4
+#[test]
+fn a_file_whose_receiver_puts_the_call_on_hold_waits_and_goes_on() {
+    let file = content(3_000_000);
+    let house = house(&[("one", file.clone())]);
+    let (mut call, answer) = pull(&house, "p1", "size:3000000", &[]);
+    let (to, mut stream) = (answer.attribute("path"), greeted(&house, &answer, "p1"));
+    let first = stream.read().expect("a chunk"); // not answered yet: the window fills
+    let offer = description("p1", &["a=recvonly", "a=file-selector:size:3000000", "a=file-transfer-id:pull-p1"]);
+    let held = call.reinvite(&offer.replace("a=recvonly", "a=inactive")).expect("an answer");
+    assert_eq!((held.status(), held.attribute("path"), held.attribute("file-transfer-id")), (200, to, "pull-p1"));
+    assert!(held.body.contains("a=inactive\r\n"), "{held:?}");
+    stream.accept(&first).expect("a write");
+    let mut octets = first.body;
+    while meanwhile(&mut stream, to, &mut octets) > 0 {} // what was on its way
+    assert_eq!([(); 5].map(|()| meanwhile(&mut stream, to, &mut octets)), [0; 5]);
+    assert!(octets.len() < file.len());
+    let back = call.reinvite(&offer).expect("an answer");
+    assert!(back.body.contains("a=sendonly\r\n"), "{back:?}");
+    octets.extend(stream.receive().expect("the rest"));
+    assert!(octets == file);
+}
+
 /// The flags of all chunks until the stream ends.
 fn flags(stream: &mut Stream) -> Vec<u8> {
     let chunks = std::iter::from_fn(|| stream.read().ok()).filter(|frame: &Frame| frame.what == "SEND");

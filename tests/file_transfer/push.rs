@@ -34,6 +34,26 @@ fn a_refresh_in_mid_transfer_is_answered_as_before_and_the_octets_flow_on() {
     assert_eq!(house.objects().len(), 1);
 }
 
+// RFC 3264 section 8.4
+#[test]
+fn a_file_whose_sender_puts_the_call_on_hold_goes_on_where_it_was() {
+    let house = House::new(&[]);
+    let plan = Plan::new("m1", content(50_000));
+    let mut depositor = begun(&house, &plan);
+    let held = depositor.call.reinvite(&plan.offer().replace("a=sendonly", "a=inactive")).expect("an answer");
+    assert_eq!((held.status(), held.attribute("path")), (200, depositor.message.to.as_str()));
+    assert!(held.body.contains("a=inactive\r\n"), "{held:?}");
+    assert_eq!(held.attribute("file-transfer-id"), "m1");
+    let back = depositor.call.reinvite(&plan.offer()).expect("an answer");
+    assert_eq!((back.status(), back.attribute("path")), (200, depositor.message.to.as_str()));
+    assert!(back.body.contains("a=recvonly\r\n"), "{back:?}");
+    let mut promise = Promise::default();
+    assert!(depositor.send(plan.chunk as u64, &mut promise).expect("octets flow").is_none());
+    depositor.finish(&mut promise).expect("the end is told");
+    assert!(promise.reported && promise.complete, "{promise:?}");
+    assert_eq!(house.objects().len(), 1);
+}
+
 // M5547-8.1-06 M5547-4-01 M5547-8.7-02
 #[test]
 fn a_transfer_id_that_was_used_starts_nothing_and_a_line_takes_one_file() {
