@@ -265,6 +265,9 @@ pub const HTTP_CONNECTIONS: usize = 256;
 /// hold a place for ever.
 pub const HTTP_CONNECTION_LIFE: Duration = Duration::from_secs(60);
 
+/// Octets of a file that have to move for that time to begin anew: 273 a second, which the slowest phone has.
+pub const HTTP_LEAST_OCTETS: usize = 16 * 1024;
+
 /// Octets that are read of a body which has been refused, so that its sender, who is still writing, sees the answer.
 pub const HTTP_REFUSED_OCTETS: usize = 1024 * 1024;
 
@@ -311,6 +314,10 @@ pub const SELECTED_OBJECTS: usize = 64;
 
 /// Changes of the index that wait in memory for a transaction of their own: past a few hundred, more of them save nothing.
 pub const ENTRIES_BEHIND: usize = 256;
+
+/// Events of boxes that wait to be told. Each second takes them; a sweep that finds more has the rest of them in the log
+/// of the process alone.
+pub const BOX_EVENTS: usize = 2048;
 
 /// Events in one page of a listing.
 pub const LISTED_EVENTS: usize = 1000;

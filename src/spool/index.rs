@@ -92,6 +92,11 @@ impl Index {
         Self { path: None, connection: None, behind: Behind::default() }
     }
 
+    /// Whether it outlives the process.
+    pub(super) const fn is_on_disk(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Opens the file, or memory, and reads all of it once: a flipped bit must not hide an object. Encrypted objects that
     /// none of these keys has opened are forgotten: with other keys they read otherwise. Returns what is in it.
     pub(super) fn connect(&mut self, keys: &[&str]) -> rusqlite::Result<Known> {

@@ -30,6 +30,7 @@ mod journal;
 mod layout;
 mod locked;
 mod micros;
+mod news;
 mod no_files;
 mod objects;
 mod picture;
@@ -69,6 +70,7 @@ pub use events::{Event, EventLog, EventNote, EventPage, EventQuery, Keep, Logged
 pub use fates::Change;
 pub use files::{File, Files, Lock, Mode, Space};
 pub use index::Index;
+pub use news::BoxEvent;
 pub use no_files::NoFiles;
 pub use receipt::{Committed, Sealed};
 pub use recover::Recovery;
