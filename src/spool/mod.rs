@@ -70,7 +70,7 @@ pub use events::{Event, EventLog, EventNote, EventPage, EventQuery, Keep, Logged
 pub use fates::Change;
 pub use files::{File, Files, Lock, Mode, Space};
 pub use index::Index;
-pub use news::BoxEvent;
+pub use news::{BoxEvent, BoxUsage};
 pub use no_files::NoFiles;
 pub use receipt::{Committed, Sealed};
 pub use recover::Recovery;
@@ -82,6 +82,6 @@ pub use staging::StagePlan;
 pub use standing::{Deed, Fate, Filter, Hold, Mark, Standing};
 pub use store::{Body, Check, Query, Spool, SpoolStatus};
 pub use sweep::Swept;
-pub use usage::{BoxUsage, ClassUsage, Measure, OverQuota};
+pub use usage::{ClassUsage, Measure, OverQuota};
 pub use vault::{KEY_OCTETS, Keys};
 pub use water::Marks;

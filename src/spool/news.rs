@@ -3,9 +3,20 @@
 use std::collections::VecDeque;
 
 use crate::model::limits::BOX_EVENTS;
-use crate::model::{ObjectUri, Wall};
+use crate::model::{ObjectUri, Quota, Wall};
 
-use super::usage::BoxUsage;
+/// What a box holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoxUsage {
+    /// The box.
+    pub mailbox: String,
+    /// Objects that a listing shows.
+    pub objects: u64,
+    /// Octets of their files.
+    pub octets: u64,
+    /// What it may hold.
+    pub quota: Quota,
+}
 
 /// Something that has happened in a box.
 #[derive(Clone, Debug, PartialEq, Eq)]

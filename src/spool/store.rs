@@ -21,6 +21,7 @@ use super::hashes::Hashes;
 use super::health::ailment;
 use super::index::Index;
 use super::layout::{Id, LOCK_FILE, ORPHAN};
+use super::news::BoxUsage;
 use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::recover::{Recovery, recover};
@@ -32,7 +33,7 @@ use super::staging::{self, StagePlan};
 use super::standing::{Filter, Standing};
 use super::sweep::{self, Swept};
 use super::tree::{prepare, recognise, recognise_bucket};
-use super::usage::{BoxUsage, ClassUsage};
+use super::usage::ClassUsage;
 use super::vault::Keys;
 use super::water::Marks;
 

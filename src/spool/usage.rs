@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{BoxClass, Quota, Retention};
 
-use super::news::{BoxEvent, News};
+use super::news::{BoxEvent, BoxUsage, News};
 
 /// What would go over a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +47,6 @@ impl Measure {
             Self::Objects => "objects",
         }
     }
-}
-
-/// What a box holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoxUsage {
-    /// The box.
-    pub mailbox: String,
-    /// Objects that a listing shows.
-    pub objects: u64,
-    /// Octets of their files.
-    pub octets: u64,
-    /// What it may hold.
-    pub quota: Quota,
 }
 
 /// What all boxes of a class hold together.
