@@ -10,6 +10,8 @@ mod card;
 mod dns;
 #[path = "outbound/house.rs"]
 mod house;
+#[path = "outbound/kills.rs"]
+mod kills;
 #[allow(dead_code, reason = "the tests of the commands use the rest")]
 #[path = "support/process.rs"]
 mod process;
