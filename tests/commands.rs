@@ -192,9 +192,22 @@ fn the_index_is_made_anew_from_what_lies_there_and_damage_is_told() {
 #[test]
 fn an_operator_marks_holds_deletes_and_brings_back_what_no_server_has_and_is_refused_beside_one() {
     let house = House::new();
-    let refused = house.run(&["spool", "hold", "spool:/alice/long"]);
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("a server runs on this spool"), "{}", text(&refused.stderr));
+    for (command, route) in [
+        (&["hold", "spool:/alice/long"][..], "POST /api/v1/objects/ID/hold"),
+        (&["release", "--legal", "spool:/alice/long"], "POST /api/v1/objects/ID/release?legal=true"),
+        (&["mark", "seen", "spool:/alice/long"], "POST /api/v1/objects/ID/mark?as=seen"),
+        (&["mark", "calm", "spool:/alice/long"], "POST /api/v1/objects/ID/mark?as=calm"),
+        (&["copy", "spool:/alice/long", "spool:/bob/"], "POST /api/v1/objects/ID/copy?to=spool:/BOX/"),
+        (&["delete", "spool:/alice/long"], "DELETE /api/v1/objects/ID"),
+        (&["delete", "--now", "spool:/alice/long"], "DELETE /api/v1/objects/ID?now=true"),
+        (&["undelete", "spool:/alice/long"], "POST /api/v1/objects/ID/undelete"),
+        (&["expire", "spool:/alice/long"], "POST /api/v1/objects/ID/expire"),
+    ] {
+        let refused = house.run(&[&["spool"], command].concat());
+        assert_eq!(refused.status.code(), Some(1));
+        let told = text(&refused.stderr);
+        assert!(told.contains("a server runs on this spool") && told.contains(&format!("({route})")), "{told}");
+    }
     let House { dir, spool } = house;
     drop(spool);
     fs::write(

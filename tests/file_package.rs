@@ -12,7 +12,9 @@ use restante::engine::{
 use restante::io::files::HostFiles;
 use restante::model::{Digest, FileInfo, Mint, ObjectUri, Wall};
 use restante::msrp::{InboundKey, OutboundKey, OutboundSpec, SendFailure, SessionKey, StatusCode};
-use restante::spool::{Change, Committed, EnvelopeDraft, Filter, Icon, Index, Mark, Sealed, Spool, StagePlan};
+use restante::spool::{
+    Change, Committed, EnvelopeDraft, Filter, Icon, Index, Mark, Measure, OverQuota, Sealed, Spool, StagePlan,
+};
 use tempfile::TempDir;
 
 /// A call with one connected stream.
@@ -235,6 +237,30 @@ fn every_way_in_which_a_file_does_not_arrive_has_its_result() {
     }
 }
 
+// Result ft.quota; checklist 13
+#[test]
+fn a_receive_into_a_full_box_ends_with_quota_before_a_message_comes_and_its_stream_takes_the_next() {
+    let over = OverQuota { mailbox: "bob".to_owned(), measure: Measure::Objects, quota: 7, used: 7 };
+    let mut scene = Scene::new();
+    let outputs = scene.start(RECEIVE, RESULTS);
+    let (ticket, query) = question(&outputs).expect("a question");
+    assert_eq!(query, Query::Room(vec!["bob".to_owned()], 0));
+    let outputs = scene.board.give(Input::Found(ticket, Ok(Found::Room(Some(over.clone())))));
+    let said = scene.said(outputs);
+    for (name, wanted) in
+        [("ft.result", "ft.quota"), ("ft.status", "520"), ("dialog.exit.status", "520"), ("ft.bytes", "0")]
+    {
+        assert_eq!(value(&said, name), wanted, "{name}");
+    }
+    assert!(value(&said, "dialog.exit.description").contains("box bob may hold 7 objects"), "{said:?}");
+    // A message that has begun is for its stage to decide.
+    let outputs = scene.start(RECEIVE, RESULTS);
+    let (ticket, _) = question(&outputs).expect("a question");
+    scene.granted();
+    let outputs = scene.board.give(Input::Found(ticket, Ok(Found::Room(Some(over)))));
+    assert!(outputs.is_empty(), "{outputs:?}");
+}
+
 // Variables of ft:receive; attribute expires; result ft.success
 #[test]
 fn a_received_file_is_committed_with_its_expiry_and_told_with_every_variable() {
@@ -448,6 +474,23 @@ fn a_sent_file_is_deleted_when_the_peer_has_it_and_not_before() {
     let (spec, _) = scene.sending("", "delete=\"true\"");
     let outputs = scene.board.notice(1, failed(spec.message, SendFailure::ConnectionLost));
     assert!(!outputs.iter().any(|output| matches!(output, Output::Change(..))));
+}
+
+// Attributes delete, report
+#[test]
+fn a_file_that_shall_be_deleted_waits_for_its_report_though_none_was_wanted() {
+    let mut scene = Scene::new();
+    let (spec, _) = scene.sending("report=\"none\"", "delete=\"true\"");
+    assert!(spec.success_report, "a 200 says only that the octets have come");
+    let outputs = scene.board.notice(1, Notice::Acknowledged(spec.message, 10));
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Change(..))));
+    let outputs = scene.board.notice(1, Notice::Delivered(spec.message));
+    let deleted = outputs.iter().find_map(|output| match output {
+        Output::Change(ticket, _, Change::Delete, _) => Some(*ticket),
+        _ => None,
+    });
+    let outputs = scene.board.give(Input::Changed(deleted.expect("a deletion"), Ok(())));
+    assert_eq!(value(&scene.said(outputs), "ft.report"), "complete");
 }
 
 // Attributes delete, range

@@ -158,6 +158,50 @@ fn what_is_held_neither_leaves_nor_ends_and_what_is_deleted_can_be_seen_for_as_l
 }
 
 #[test]
+fn objects_are_marked_copied_expired_and_brought_back_and_a_dry_run_says_what_a_sweep_takes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = house_with(
+        dir.path(),
+        "[[boxes]]\nmatch = \"bob\"\nundelete = \"1h\"\n\
+         [[boxes]]\nmatch = \"old\"\nkeep = \"1s\"\nnotice = \"1h\"\n\
+         [[boxes]]\nmatch = \"full\"\nquota_objects = 1\n",
+    );
+    let door = server.door();
+    let act = |request: &str| ask(door, &format!("POST {request}"), &["Content-Length: 0"]);
+    let place = post(door, "box=bob&name=one", &[], b"first").header("location").expect("a place").to_owned();
+    let listed = |state: &str| items(door, &format!("/api/v1/objects?box=bob&state={state}")).len();
+    assert_eq!(act(&format!("{place}/mark?as=seen&by=bob")).status, 200);
+    assert_eq!(act(&format!("{place}/mark?as=lost")).error(), (400, "bad_request".to_owned()));
+    let copied = act(&format!("{place}/copy?to=spool:/full/two"));
+    assert_eq!((copied.status, text(&copied.json(), "uri")), (201, "spool:/full/two"));
+    let copy = copied.header("location").expect("a place");
+    assert_eq!(get(door, &format!("{copy}/content")).body, b"first");
+    assert_eq!(act(&format!("{place}/copy?to=spool:/full/two")).error(), (409, "exists".to_owned()));
+    assert_eq!(act(&format!("{place}/copy?to=spool:/full/")).error(), (507, "quota".to_owned()));
+    assert_eq!(act(&format!("{place}/copy?to=nowhere")).error(), (400, "bad_request".to_owned()));
+    assert_eq!(ask(door, &format!("DELETE {place}"), &[]).status, 204);
+    assert_eq!((act(&format!("{place}/undelete")).status, listed("stored"), listed("deleted")), (200, 1, 0));
+    assert_eq!(ask(door, &format!("DELETE {place}"), &[]).status, 204);
+    assert_eq!(post(door, "box=bob&name=one", &[], b"second").status, 201);
+    assert_eq!(act(&format!("{place}/undelete")).error(), (409, "exists".to_owned()));
+    assert_eq!(ask(door, &format!("DELETE {place}?now=true"), &[]).status, 204);
+    assert_eq!((get(door, &place).status, listed("deleted")), (404, 0), "it can't be taken back");
+
+    let old = post(door, "box=old&name=one", &[], b"first").header("location").expect("a place").to_owned();
+    let due = || items(door, "/api/v1/due");
+    let found = eventually("what is due", || due().pop());
+    assert_eq!((text(&found, "what"), text(&found, "why"), text(&found, "uri")), ("expires", "keep", "spool:/old/one"));
+    assert_eq!(text(&get(door, &old).json(), "state"), "stored", "a dry run changes nothing");
+    let swept = act("/api/v1/due");
+    assert_eq!((swept.status, swept.json()), (200, serde_json::json!({ "expired": 1, "ended": 0 })));
+    assert_eq!((text(&get(door, &old).json(), "state"), due().len()), ("expired", 0));
+    assert_eq!(act(&format!("{copy}/expire")).status, 200);
+    assert_eq!(text(&get(door, copy).json(), "state"), "expired", "its octets go with a sweep");
+    assert_eq!(act("/api/v1/due").json(), serde_json::json!({ "expired": 0, "ended": 1 }));
+    assert_eq!(get(door, copy).status, 404);
+}
+
+#[test]
 fn a_full_box_and_a_full_disk_say_so_and_take_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = house_with(dir.path(), "[[boxes]]\nmatch = \"bob\"\nquota_octets = \"1000\"\nquota_objects = 2\n");

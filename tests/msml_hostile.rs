@@ -42,6 +42,10 @@ fn depth_size_and_counts_are_bounded() {
     assert!(refusal(deep.as_bytes()).contains("nested 64 deep"));
     let wide = format!("<msml version=\"1.1\">{}</msml>", "<a/>".repeat(50_000));
     assert!(refusal(wide.as_bytes()).contains("4096 elements"));
+    let tiny = format!("<msml version=\"1.1\">{}</msml>", "<a/>".repeat(4000));
+    assert!(refusal(tiny.as_bytes()).contains("1065 elements"), "{}", refusal(tiny.as_bytes()));
+    let named = format!("<msml {}=''/>", "a".repeat(1025));
+    assert!(refusal(named.as_bytes()).contains("1024 octets"));
     let attributes: String = (0..20_000).map(|n| format!(" a{n}=''")).collect();
     assert!(refusal(format!("<msml{attributes}/>").as_bytes()).contains("64 attributes"));
     let all = format!("<msml version=\"1.1\">{}</msml>", "<a b='' c='' d=''/>".repeat(3000));

@@ -402,3 +402,48 @@ fn uploads_that_wait_for_their_senders_hold_no_file_open() {
     let log = std::fs::read_dir(&place).expect("a list").filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     assert_eq!(log.filter(|name| name.ends_with(".upload")).count(), 1, "an upload has begun");
 }
+
+// R22
+#[test]
+fn a_body_is_not_removed_because_a_listing_lacks_its_envelope() {
+    let world = World::fresh(Report::Bucket);
+    let spool = world.open(2).expect("a spool");
+    let object = deposit(&spool, &mut Ledger::new(), 1).expect("an object");
+    let week = Duration::from_secs(8 * 24 * 3600);
+    spool.sweep(now()).expect("a sweep"); // from here on the date is known
+    world.bucket.hide(&format!("queued/{}", object.envelope().id));
+    spool.sweep(Now { instant: now().instant + week, wall: now().wall.after(week) }).expect("a sweep");
+    assert_eq!(body(&spool, &object).expect("a body"), content(1));
+}
+
+// R22
+#[test]
+fn an_object_at_its_end_that_the_bucket_would_not_let_go_of_goes_with_the_next_sweep() {
+    let removal = deleted(None).2.iter().position(|call| call.starts_with("delete queued/"));
+    let (world, spool, _) = deleted(removal);
+    let there =
+        |world: &World| world.bucket.keys().iter().any(|key| key.starts_with("queued/") || key.starts_with("data/"));
+    assert!(there(&world));
+    spool.sweep(now()).expect("a sweep");
+    assert!(!there(&world), "{:?}", world.bucket.keys());
+}
+
+// R22
+#[test]
+fn an_upload_goes_on_with_its_parts_when_credentials_that_have_expired_are_renewed() {
+    let calls = |lapse: Option<usize>| {
+        let world = World::fresh(Report::Bucket);
+        let spool = world.open(2).expect("a spool");
+        let since = world.bucket.calls().len();
+        lapse.into_iter().for_each(|at| world.bucket.inject(since + at, Lapse::Refused));
+        let outcome = deposit(&spool, &mut Ledger::new(), 1).or_else(|_| deposit(&spool, &mut Ledger::new(), 1));
+        outcome.expect("the second try");
+        world.bucket.calls().split_off(since)
+    };
+    let rehearsal = calls(None);
+    let complete = rehearsal.iter().position(|call| call.starts_with("complete ")).expect("an upload");
+    let parts = |calls: &[String]| calls.iter().filter(|call| call.starts_with("part ")).count();
+    let denied = calls(Some(complete));
+    assert_eq!(parts(&denied), parts(&rehearsal), "no part is uploaded twice: {denied:?}");
+    assert!(!denied.iter().any(|call| call.starts_with("abort ")), "{denied:?}");
+}

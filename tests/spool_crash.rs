@@ -327,3 +327,35 @@ fn a_report_that_leaves_out_one_of_its_syncs_is_caught() {
         assert!(caught, "nobody missed `{}`", calls[at]);
     }
 }
+
+// I2: its sender was told that it has failed, and will bring it again.
+#[test]
+fn a_commit_that_has_failed_is_not_brought_back_by_a_power_cut() {
+    let octets = content(1);
+    for fresh in disks() {
+        let sealed = |disk: &SimFiles| {
+            let spool = open(disk, 2).expect("a spool");
+            let mut stage = spool.stage(plan(&octets, "key"), now()).expect("a stage");
+            stage.write(0, &octets).expect("octets");
+            let sealed = stage.seal(5000, &declared(&octets)).expect("a whole file");
+            (spool, sealed)
+        };
+        let rehearsal = fresh.kill();
+        let (spool, whole) = sealed(&rehearsal);
+        let before = rehearsal.calls().len();
+        spool.commit(whole, EnvelopeDraft::default(), now()).expect("a commit");
+        for at in before..rehearsal.calls().len() {
+            let disk = fresh.kill();
+            let (spool, whole) = sealed(&disk);
+            disk.inject(at, Fault::Eio);
+            if spool.commit(whole, EnvelopeDraft::default(), now()).is_ok() {
+                continue; // what came after the commit point failed
+            }
+            drop(spool);
+            for seed in 0..SEEDS {
+                let found = open(&disk.crash(seed), 3).expect("a spool").find(&uri()).expect("an index");
+                assert_eq!(found, None, "{:?} failed, seed {seed}", disk.calls().get(at));
+            }
+        }
+    }
+}

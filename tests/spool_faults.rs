@@ -224,3 +224,28 @@ fn a_clock_that_leaps_ten_years_makes_nothing_old_and_no_id_a_second_time() {
     assert_eq!(spool.status().objects, 4);
     assert!(files.paths().iter().any(|path| path.starts_with("state/")), "by whom it was deleted is still known");
 }
+
+// R9
+#[test]
+fn one_envelope_that_the_disk_can_not_read_is_set_aside_and_shown_and_the_others_are_served() {
+    let files = SimFiles::new();
+    let spool = open(&files);
+    for name in ["one", "two", "three"] {
+        finish(&spool, offer(&spool, name, Some(10)).expect("a stage"), &[1; 10]);
+    }
+    let lost = spool.find(&uri("two")).expect("an answer").expect("an object").envelope().id.clone();
+    drop(spool);
+    let rehearsal = files.kill();
+    drop(open(&rehearsal));
+    let path = format!("queued/{lost}");
+    let read = rehearsal.calls().iter().position(|call| *call == format!("open {path}")).expect("it is read");
+    let files = files.kill();
+    files.inject(read, Fault::Sector);
+    let spool = open(&files);
+    assert_eq!(spool.status().objects, 2);
+    assert!(
+        spool.find(&uri("one")).expect("an answer").is_some() && spool.find(&uri("two")).expect("an answer").is_none()
+    );
+    let mut aside = spool.set_aside().expect("a listing").into_iter().map(|aside| (aside.id, aside.kind));
+    assert!(aside.any(|aside| aside == (lost.clone(), "envelope".to_owned())), "it is shown");
+}

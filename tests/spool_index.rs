@@ -220,3 +220,28 @@ fn a_file_that_came_while_the_clock_was_wrong_does_not_make_the_next_start_belie
     }
     assert!(spool.find(&uri(NAMES[0])).expect("an answer").is_some(), "ten years have not gone by");
 }
+
+// R10
+#[test]
+fn an_index_that_fails_under_a_server_goes_on_in_memory_and_the_operator_is_told() {
+    let mut house = House::new();
+    let spool = house.start();
+    let one = deposit(&spool, "spool:/bob/one", b"one");
+    assert_eq!(spool.status().index_lost, None);
+    let other = rusqlite::Connection::open(house.index()).expect("the index");
+    other.execute_batch("DROP TABLE objects").expect("it is there");
+    let two = deposit(&spool, "spool:/bob/two", b"two");
+    for object in [&one, &two] {
+        assert_eq!(spool.find(&object.envelope().uri).expect("an answer").as_ref(), Some(object));
+    }
+    assert_eq!(spool.list(&Query::default()).expect("a listing").len(), 2);
+    assert!(spool.status().index_lost.is_some_and(|why| why.contains("objects")));
+    assert!(spool.status().writable, "files are taken as ever");
+    drop((spool, other));
+    assert_eq!(house.start().status().index_lost, None, "the next start makes it anew");
+    let other = tempfile::tempdir().expect("a directory");
+    let files = Arc::new(HostFiles::new(other.path()).expect("a directory"));
+    let nowhere = Index::open(house.dir.path().join("nowhere/index.sqlite"));
+    let spool = Spool::open(files, nowhere, Mint::from_number(1), now()).expect("a spool").0;
+    assert!(spool.status().index_lost.is_some());
+}

@@ -365,9 +365,11 @@ fn time_takes_stages_by_uptime_and_never_a_stage_in_use() {
     spool.delete(&object, "a test", now()).expect("a deletion");
     let jump = Now { instant: now().instant, wall: later(TOMBSTONE_KEPT * 100).wall };
     assert_eq!(spool.sweep(jump).expect("a sweep").stages, 0, "a clock that jumps costs nobody a stage");
-    assert_eq!(under(&files.paths(), "state/").len(), 0);
+    assert_eq!(under(&files.paths(), "state/").len(), 1, "and no deletion is forgotten by it");
     let swept = spool.sweep(later(STAGE_KEPT + Duration::from_secs(1))).expect("a sweep");
     assert_eq!((swept.stages, swept.leftovers), (1, 0));
+    spool.sweep(later(TOMBSTONE_KEPT * 2)).expect("a sweep");
+    assert_eq!(under(&files.paths(), "state/").len(), 0);
     live.seal(3, &declared(b"abc")).expect("untouched");
 }
 

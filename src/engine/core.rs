@@ -262,7 +262,7 @@ impl Engine {
             Some(Errand::Picture(primitive)) => {
                 let picture = result.map(|found| match found {
                     Found::Picture(picture) => picture,
-                    Found::Waiting(_) | Found::Object(_) | Found::List(_) => None,
+                    _ => None,
                 });
                 self.picture_found(now, primitive, picture, out);
             }
@@ -270,6 +270,7 @@ impl Engine {
                 self.forward_found(now, primitive, result.map(object), out);
             }
             Some(Errand::Forwarded) => self.forwarded_found(result, out),
+            Some(Errand::Room(primitive)) => self.room_found(now, primitive, result, out),
             Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
             Some(

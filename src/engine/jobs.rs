@@ -31,6 +31,8 @@ pub(super) enum Errand {
     Play(PrimitiveKey),
     /// And for the picture of that file.
     Picture(PrimitiveKey),
+    /// A recorder asks whether there is room for what may come.
+    Room(PrimitiveKey),
     /// A file that the peer has is being deleted.
     Delete(PrimitiveKey),
     /// An application server asks about boxes and objects.
@@ -229,7 +231,13 @@ impl Play {
         let outgoing = Outgoing::object(Owner::Primitive(primitive), ready.object.clone(), ready.range);
         // RFC 4975 §5.4: who gets a file twice can tell by the id that it is the same.
         let message_id = self.attempt.as_ref().map(|attempt| attempt.job.clone());
-        Some(Outgoing { info: Box::new(ready.info.clone()), reported: !self.unreported, message_id, ..outgoing })
+        let reported = self.is_reported(ready);
+        Some(Outgoing { info: Box::new(ready.info.clone()), reported, message_id, ..outgoing })
+    }
+
+    /// Whether the peer's success REPORT has to come. What is deleted then has nobody else: no 200 is enough for that.
+    pub(super) const fn is_reported(&self, ready: &Ready) -> bool {
+        ready.delete || !self.unreported
     }
 }
 

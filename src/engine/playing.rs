@@ -220,7 +220,8 @@ impl Engine {
         play.objects += 1;
         let Some(ready) = play.ready.take() else { return self.next_file(now, primitive, out) };
         let mut variables = ready.variables(now, octets);
-        variables::ended(&mut variables, "ft.success", Some(200), Some(variables::reported(!play.unreported)));
+        let report = variables::reported(play.is_reported(&ready));
+        variables::ended(&mut variables, "ft.success", Some(200), Some(report));
         play.variables = variables.clone();
         play.finding = ready.delete;
         if play.attempt.is_none() {

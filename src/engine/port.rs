@@ -18,7 +18,7 @@ use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Place, Target, Transport};
 use crate::spool::{
     Change, CommitError, Committed, Delivery, Envelope, EnvelopeDraft, EventNote, EventPage, EventQuery, Filter, Icon,
-    Sealed,
+    OverQuota, Sealed,
 };
 
 /// Names a question to the driver, whose answer will carry it.
@@ -45,6 +45,8 @@ pub enum Query {
     Picture(ObjectUri),
     /// The object of this id, to be handed on.
     Forward(String),
+    /// Whether one of these boxes could take a file of so many octets.
+    Room(Vec<String>, u64),
     /// How much of the file with this [`StagePlan::file_key`](crate::spool::StagePlan::file_key) waits for its sender.
     Waiting(String),
 }
@@ -67,6 +69,8 @@ pub enum Found {
     List(Vec<Envelope>),
     /// To [`Query::Picture`]; nothing if it is none.
     Picture(Option<Icon>),
+    /// To [`Query::Room`]: why not.
+    Room(Option<OverQuota>),
     /// To [`Query::Waiting`]: so many octets from the first on.
     Waiting(u64),
 }
@@ -76,7 +80,7 @@ impl Found {
     pub(super) fn object(self) -> Option<Committed> {
         match self {
             Self::Object(object) => object,
-            Self::Waiting(_) | Self::Picture(_) | Self::List(_) => None,
+            Self::Waiting(_) | Self::Picture(_) | Self::List(_) | Self::Room(_) => None,
         }
     }
 }

@@ -53,6 +53,9 @@ impl Engine {
         self.recorders.insert(primitive, Recorder { session, work, held, message: None });
         self.msml(now, msml::Input::Started { primitive }, out);
         self.await_first(now, primitive);
+        if self.board.streams.get(&session).is_some_and(|stream| stream.waiting.is_empty()) {
+            self.ask_for_room(primitive, out); // for what is there already its stage will ask
+        }
         self.dial_if_active(now, session, out);
         self.grant_waiting(now, session, out);
     }
@@ -149,7 +152,7 @@ impl Engine {
     ) {
         let mut variables = Variables::new();
         variables::volume(&mut variables, 0, Duration::ZERO);
-        variables::ended(&mut variables, why.result(), None, None);
+        variables::ended(&mut variables, why.result(), why.code(), None);
         self.record_over(now, primitive, why, variables, Duration::ZERO, out);
     }
 

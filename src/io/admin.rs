@@ -37,6 +37,7 @@ pub struct Readiness(Arc<RwLock<Known>>);
 struct Known {
     addresses: Option<Addresses>,
     reasons: BTreeMap<&'static str, String>,
+    warnings: BTreeMap<&'static str, String>,
 }
 
 /// The addresses that are really listened on, after port 0 got its number.
@@ -60,6 +61,8 @@ pub struct Report {
     pub addresses: Addresses,
     /// Why it is not welcome: `part: why`.
     pub reasons: Vec<String>,
+    /// What somebody should look after, though new work is welcome: `part: why`.
+    pub warnings: Vec<String>,
 }
 
 impl Readiness {
@@ -84,14 +87,25 @@ impl Readiness {
         self.write(|state| _ = state.reasons.remove(part));
     }
 
+    /// `part` does its work, but not as it should; without a reason it does as it should.
+    pub fn warn(&self, part: &'static str, why: Option<String>) {
+        self.write(|state| {
+            _ = match why {
+                Some(why) => state.warnings.insert(part, why),
+                None => state.warnings.remove(part),
+            }
+        });
+    }
+
     /// What `/readyz` answers now.
     pub fn report(&self) -> Report {
         let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut reasons: Vec<String> = state.reasons.iter().map(|(part, why)| format!("{part}: {why}")).collect();
+        let told = |known: &BTreeMap<_, _>| known.iter().map(|(part, why)| format!("{part}: {why}")).collect();
+        let (mut reasons, warnings): (Vec<String>, _) = (told(&state.reasons), told(&state.warnings));
         if state.addresses.is_none() {
             reasons.insert(0, "server: starting".to_owned());
         }
-        Report { ready: reasons.is_empty(), addresses: state.addresses.clone().unwrap_or_default(), reasons }
+        Report { ready: reasons.is_empty(), addresses: state.addresses.clone().unwrap_or_default(), reasons, warnings }
     }
 
     fn write(&self, change: impl FnOnce(&mut Known)) {
@@ -331,7 +345,10 @@ mod tests {
         let (head, body) = ask(&Readiness::new(), None, "/readyz", "").await;
         assert!(head.starts_with("http/1.1 503"), "{head}");
         let report: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-        assert_eq!(report, json!({"ready": false, "sip": [], "msrp": [], "http": "", "reasons": ["server: starting"]}));
+        assert_eq!(
+            report,
+            json!({"ready": false, "sip": [], "msrp": [], "http": "", "reasons": ["server: starting"], "warnings": []})
+        );
         assert!(ask(&Readiness::new(), None, "/livez", "").await.0.starts_with("http/1.1 200"));
     }
 
@@ -345,7 +362,7 @@ mod tests {
         let (head, body) = ask(&readiness, None, "/readyz", "").await;
         assert!(head.starts_with("http/1.1 200"), "{head}");
         let report: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-        let wanted = json!({"ready": true, "sip": ["udp:127.0.0.1:5060"], "msrp": ["tcp:127.0.0.1:2855"], "http": "127.0.0.1:8080", "reasons": []});
+        let wanted = json!({"ready": true, "sip": ["udp:127.0.0.1:5060"], "msrp": ["tcp:127.0.0.1:2855"], "http": "127.0.0.1:8080", "reasons": [], "warnings": []});
         assert_eq!(report, wanted);
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, MsrpStream};
@@ -29,7 +29,7 @@ use crate::msml::FileWork;
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::queue::{Lane, Name, Refusal, Unwritten, Wait};
 use crate::sip::{self, Place, Target};
-use crate::spool::{self, Change, Committed, Delivery, EnvelopeDraft, Sealed, SpoolError};
+use crate::spool::{self, Change, Committed, Delivery, EnvelopeDraft, Sealed, Spool, SpoolError};
 
 /// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
 const UNREAD_HAPPENINGS: usize = 4096;
@@ -39,6 +39,9 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long DNS may take for one name of a description: the caller waits for our answer meanwhile.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Commits at work at once: half of the threads that tokio has for what blocks.
+pub(super) const COMMITS: usize = 256;
 
 /// How often the gauges are set.
 const CENSUS: Duration = Duration::from_secs(1);
@@ -91,6 +94,8 @@ pub(super) struct Driver {
     pub(super) tls: Tls,
     pub(super) fetcher: Arc<Fetcher>,
     pub(super) mover: Arc<Mover>,
+    /// Places for commits.
+    pub(super) commits: Arc<Semaphore>,
     /// Hears of every object.
     pub(super) committed: Option<mpsc::Sender<Committed>>,
     pub(super) requests: mpsc::Sender<Request>,
@@ -258,6 +263,10 @@ impl Driver {
                 let demand = Demand::of_host(&uri);
                 self.dial(Wanted::Relay, uri, Some(demand));
             }
+            // At once: it asks no disk, and nothing may come before its answer.
+            Output::Find(ticket, Query::Room(boxes, octets)) => {
+                return Some(Input::Found(ticket, Ok(room(&self.shared.spool, &boxes, octets))));
+            }
             Output::Find(ticket, query) => self.find(ticket, query),
             Output::Fetch(ticket, source) => self.fetch(ticket, source),
             Output::Move(ticket, work) => self.move_file(ticket, *work),
@@ -322,6 +331,7 @@ impl Driver {
                     spool.list(&query).map(Found::List)
                 }
                 Query::Picture(uri) => spool.picture(&uri).map(Found::Picture),
+                Query::Room(boxes, octets) => Ok(room(&spool, &boxes, octets)),
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
@@ -389,15 +399,21 @@ impl Driver {
     fn commit(&self, ticket: Ticket, sealed: Box<Sealed>, draft: Box<EnvelopeDraft>) {
         let (spool, engine, clock) = (self.shared.spool.clone(), self.shared.engine.clone(), self.shared.clock);
         let observer = self.committed.clone();
-        tokio::task::spawn_blocking(move || {
-            let now = clock.now();
-            let committed = spool.commit(*sealed, *draft, now);
-            metrics::committed(clock.now().instant - now.instant);
-            let object = committed.as_ref().ok().cloned();
-            let _ = engine.blocking_send(Input::Committed(ticket, committed));
-            if let Some((observer, object)) = observer.zip(object) {
-                let _ = observer.blocking_send(object); // an observer that left wants to hear nothing
-            }
+        let places = Arc::clone(&self.commits);
+        tokio::spawn(async move {
+            // Commits that wait for a bucket take no thread from those who only ask.
+            let Ok(place) = places.acquire_owned().await else { return };
+            tokio::task::spawn_blocking(move || {
+                let now = clock.now();
+                let committed = spool.commit(*sealed, *draft, now);
+                metrics::committed(clock.now().instant - now.instant);
+                let object = committed.as_ref().ok().cloned();
+                let _ = engine.blocking_send(Input::Committed(ticket, committed));
+                if let Some((observer, object)) = observer.zip(object) {
+                    let _ = observer.blocking_send(object); // an observer that left wants to hear nothing
+                }
+                drop(place);
+            });
         });
     }
 
@@ -442,6 +458,10 @@ fn unwritten(error: SpoolError) -> Unwritten {
         SpoolError::Superseded { .. } => Unwritten::Superseded,
         other => Unwritten::Failed(other.to_string()),
     }
+}
+
+fn room(spool: &Spool, boxes: &[String], octets: u64) -> Found {
+    Found::Room(spool.has_room(boxes, octets).err())
 }
 
 async fn connect(

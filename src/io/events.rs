@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, watch};
 use super::clock::Clock;
 use crate::engine::{Input, Ticket};
 use crate::model::limits::EVENT_NOTES;
-use crate::spool::{EventLog, EventNote, EventPage, EventQuery};
+use crate::model::{ObjectUri, Wall};
+use crate::spool::{BoxEvent, Event, EventLog, EventNote, EventPage, EventQuery};
 
 /// Notes that are written in one transaction at most.
 const BATCH: usize = 1024;
@@ -41,6 +42,27 @@ impl Notebook {
     pub(super) fn recall(&self, ticket: Ticket, query: EventQuery) -> bool {
         self.notes.try_send(Entry::Recall(ticket, query)).is_ok()
     }
+}
+
+/// What has happened in a box by itself, as the log has it: about the box instead of about a dialog, and told to nobody.
+pub(super) fn of_box(event: BoxEvent, now: Wall) -> EventNote {
+    let (at, dialog, name, values) = match event {
+        BoxEvent::NearlyFull(usage) => {
+            let mut values = vec![("box.objects", usage.objects.to_string()), ("box.octets", usage.octets.to_string())];
+            values.extend(usage.quota.objects.map(|quota| ("box.quota_objects", quota.to_string())));
+            values.extend(usage.quota.octets.map(|quota| ("box.quota_octets", quota.to_string())));
+            let dialog = ObjectUri::mailbox(&usage.mailbox).map(|uri| uri.to_string());
+            (now, dialog.unwrap_or(usage.mailbox), "box.nearlyfull", values)
+        }
+        BoxEvent::Expired { id, uri, octets, why, at } => {
+            let dialog = ObjectUri::mailbox(uri.box_name()).map(|uri| uri.to_string());
+            let values =
+                vec![("ft.uri", uri.to_string()), ("ft.id", id), ("ft.size", octets.to_string()), ("ft.why", why)];
+            (at, dialog.unwrap_or_default(), "box.expired", values)
+        }
+    };
+    let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    EventNote::Unsent(Box::new(Event { at, dialog, name: name.to_owned(), values, call_id: None, job: None }))
 }
 
 /// Who writes the notes down.

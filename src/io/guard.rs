@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
-use crate::model::limits::{HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS};
+use crate::model::limits::{HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS, HTTP_LEAST_OCTETS};
 
 pub(super) struct Guarded {
     listener: TcpListener,
@@ -45,20 +45,46 @@ impl Listener for Guarded {
 
 /// How long a connection may last.
 #[derive(Clone, Debug)]
-pub(super) struct Lease(Arc<Mutex<Instant>>);
+pub(super) struct Lease(Arc<Mutex<Left>>);
+
+#[derive(Debug)]
+struct Left {
+    end: Instant,
+    /// Octets since it was renewed.
+    moved: usize,
+}
+
+impl Left {
+    fn new() -> Self {
+        Self { end: Instant::now() + HTTP_CONNECTION_LIFE, moved: 0 }
+    }
+}
 
 impl Lease {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now() + HTTP_CONNECTION_LIFE)))
+        Self(Arc::new(Mutex::new(Left::new())))
     }
 
-    /// Something has moved: the connection's time begins anew.
+    /// Something has happened: the connection's time begins anew.
     pub(super) fn renew(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + HTTP_CONNECTION_LIFE;
+        *self.left() = Left::new();
+    }
+
+    /// So many octets of a file have moved. A few of them do not keep a place.
+    pub(super) fn moved(&self, octets: usize) {
+        let mut left = self.left();
+        left.moved = left.moved.saturating_add(octets);
+        if left.moved >= HTTP_LEAST_OCTETS {
+            *left = Left::new();
+        }
     }
 
     fn end(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.left().end
+    }
+
+    fn left(&self) -> MutexGuard<'_, Left> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -153,13 +179,23 @@ mod tests {
         let mut client = TcpStream::connect(guarded.local_addr().expect("an address")).await.expect("a connection");
         let (mut visit, _) = guarded.accept().await;
         end_now(&mut visit);
-        visit.lease.renew();
+        visit.lease.moved(HTTP_LEAST_OCTETS);
         client.write_u8(7).await.expect("a write");
         assert_eq!(visit.read_u8().await.expect("an octet"), 7);
     }
 
+    #[tokio::test]
+    async fn a_visitor_whose_file_drips_is_shown_out() {
+        let mut guarded = Guarded::new(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
+        let _client = TcpStream::connect(guarded.local_addr().expect("an address")).await.expect("a connection");
+        let (mut visit, _) = guarded.accept().await;
+        end_now(&mut visit);
+        (1..HTTP_LEAST_OCTETS).step_by(1024).for_each(|_| visit.lease.moved(1));
+        assert_eq!(visit.read_u8().await.expect_err("time is over").kind(), io::ErrorKind::TimedOut);
+    }
+
     fn end_now(visit: &mut Visit) {
-        *visit.lease.0.lock().expect("nobody panics with it") = Instant::now();
+        visit.lease.left().end = Instant::now();
         visit.alarm = Box::pin(tokio::time::sleep(Duration::ZERO));
     }
 }

@@ -40,6 +40,8 @@ pub const SPOOL_ENDED: &str = "restante_spool_ended_total";
 pub const SPOOL_FREE_OCTETS: &str = "restante_spool_free_octets";
 /// Gauge: files set aside because they are damaged.
 pub const SPOOL_CORRUPT: &str = "restante_spool_corrupt";
+/// Whether the index has left the disk.
+pub const INDEX_IN_MEMORY: &str = "restante_index_in_memory";
 /// Counter: octets read again to see whether they are sound.
 pub const SCRUB_OCTETS: &str = "restante_scrub_octets_total";
 /// Counter: damage found by that.
@@ -101,6 +103,7 @@ fn describe() {
     describe_counter!(SPOOL_EXPIRED, "Objects that have expired");
     describe_counter!(SPOOL_ENDED, "Deleted and expired objects whose octets have gone");
     describe_gauge!(SPOOL_FREE_OCTETS, Unit::Bytes, "Octets free on the disk of the spool");
+    describe_gauge!(INDEX_IN_MEMORY, "1 if the index could not be kept on the disk");
     describe_gauge!(SPOOL_CORRUPT, "Files set aside because they are damaged");
     describe_counter!(SCRUB_OCTETS, Unit::Bytes, "Octets read again to see whether they are sound");
     describe_counter!(SCRUB_CORRUPT, "Damage found by reading again");
@@ -216,6 +219,7 @@ pub(super) fn spool(status: &crate::spool::SpoolStatus) {
     metrics::gauge!(SPOOL_STAGES).set(status.stages as f64);
     metrics::gauge!(SPOOL_FOLLOWING).set(status.following as f64);
     metrics::gauge!(SPOOL_FREE_OCTETS).set(status.free_octets as f64);
+    metrics::gauge!(INDEX_IN_MEMORY).set(f64::from(u8::from(status.index_lost.is_some())));
     metrics::gauge!(SPOOL_CORRUPT).set(status.corrupt as f64);
     metrics::counter!(FSYNC_ERRORS).absolute(status.sync_errors);
     for usage in &status.classes {

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::fetch::{self, reason};
+use super::reader::Reader;
 use crate::engine::{FileFailure, Moved, Ticket};
 use crate::model::limits::{FILES_MOVING, MSML_FETCH_REDIRECTS, SITE_SILENCE};
 use crate::model::{FileInfo, ObjectUri, Sites};
@@ -148,7 +149,11 @@ struct Source {
 }
 
 enum Octets {
-    Body { body: spool::Body, at: u64 },
+    /// Hashed as it is read: what has rotted goes nowhere.
+    Object {
+        reader: Box<Reader>,
+        at: u64,
+    },
     Web(Response),
     Text(Bytes),
 }
@@ -156,6 +161,13 @@ enum Octets {
 impl Job<'_> {
     fn run(&self) -> Result<Moved, FileFailure> {
         let mut source = self.source()?;
+        if let Some(object) = source.object.as_ref().filter(|_| self.work.delete)
+            && let Some(deed) = self.mover.spool.standing(object).map_err(stored)?.holder()
+        {
+            // It could not be deleted in the end, and a copy would be left of what was to be moved.
+            let (id, by) = (object.envelope().id.clone(), deed.by.clone());
+            return Err(stored(spool::SpoolError::Held { id, by }));
+        }
         let moved = match &self.work.dest {
             None => Moved::default(),
             Some(Place::Object(dest)) => self.to_spool(&mut source, dest)?,
@@ -191,9 +203,9 @@ impl Job<'_> {
     }
 
     fn opened(&self, object: Committed) -> Result<Source, FileFailure> {
-        let body = self.mover.spool.read(&object).map_err(stored)?;
-        let draft = EnvelopeDraft::from(object.envelope().clone());
-        Ok(Source { size: Some(body.size()), octets: Octets::Body { body, at: 0 }, draft, object: Some(object) })
+        let reader = Box::new(Reader::open(&self.mover.spool, object.clone()).map_err(stored)?);
+        let (draft, size) = (EnvelopeDraft::from(object.envelope().clone()), object.envelope().size());
+        Ok(Source { size: Some(size), octets: Octets::Object { reader, at: 0 }, draft, object: Some(object) })
     }
 
     fn web(&self, text: &str) -> Result<Source, FileFailure> {
@@ -228,9 +240,12 @@ impl Job<'_> {
         }
         match &mut source.octets {
             Octets::Text(text) => Ok(std::mem::take(text)),
-            Octets::Body { body, at } => {
+            Octets::Object { reader, at } => {
                 let mut piece = vec![0; PIECE_OCTETS];
-                let octets = body.read_at(*at, &mut piece).map_err(stored)?;
+                let octets = reader.read_at(*at, &mut piece).map_err(|why| {
+                    reader.distrust(&self.mover.spool, &why);
+                    FileFailure::Storage(why)
+                })?;
                 *at += octets as u64;
                 piece.truncate(octets);
                 Ok(piece.into())

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admin::{self, Addresses, Admin, Readiness, Token};
 use super::bucket::OpenError;
 use super::clock::Clock;
-use super::driver::{Driver, Ears, Request};
+use super::driver::{COMMITS, Driver, Ears, Request};
 use super::fetch::Fetcher;
 use super::files::HostFiles;
 use super::http::Api;
@@ -154,6 +154,7 @@ impl Node {
         let tasks = TaskTracker::new();
         let (notebook, writer, newest) = events::open(Arc::clone(&log), clock, engine.clone());
         tasks.spawn_blocking(move || writer.run());
+        let told = notebook.clone();
         let (max_size, committed) = (settings.msrp.max_size, options.committed.clone());
         let api = Api::new(spool.clone(), (log, newest), (clock, requests.clone()), max_size, committed, stop.clone());
         let shared = Shared {
@@ -181,6 +182,7 @@ impl Node {
                 settings.msrp.max_size,
                 stop.clone(),
             )),
+            commits: Arc::new(Semaphore::new(COMMITS)),
             committed: options.committed,
             requests: requests.clone(),
             links: HashMap::new(),
@@ -200,7 +202,7 @@ impl Node {
             bound.http = Some(open_door(settings, &readiness, api.clone()).await?);
         }
         remote::carry(&spool, refusal, &readiness, &tasks, &stop);
-        let mut watch = Watch::new(&spool, &readiness, &engine);
+        let mut watch = Watch::new(&spool, &readiness, &engine, told, clock);
         watch.look().await;
         tasks.spawn(watch.run(stop.clone()));
         tasks.spawn_blocking(known_deliveries(&spool, &engine));

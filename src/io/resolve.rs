@@ -62,7 +62,7 @@ impl Resolver {
             }
         }
         let transport = target.usual_transport();
-        addresses(&target.host, target.port.unwrap_or(transport.port()), transport).await
+        addresses(&target.host, target.port.unwrap_or_else(|| transport.port()), transport).await
     }
 
     /// The places that SRV records lead to, and whether there were any.

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admin::Readiness;
 use super::clock::Clock;
+use super::events::{self, Notebook};
 use super::{descriptors, metrics};
 use crate::engine::Input;
 use crate::spool::Spool;
@@ -22,13 +23,22 @@ pub(super) struct Watch {
     spool: Spool,
     readiness: Readiness,
     engine: mpsc::Sender<Input>,
+    notebook: Notebook,
+    clock: Clock,
     /// What the engine was told last.
     taking: bool,
 }
 
 impl Watch {
-    pub(super) fn new(spool: &Spool, readiness: &Readiness, engine: &mpsc::Sender<Input>) -> Self {
-        Self { spool: spool.clone(), readiness: readiness.clone(), engine: engine.clone(), taking: true }
+    pub(super) fn new(
+        spool: &Spool,
+        readiness: &Readiness,
+        engine: &mpsc::Sender<Input>,
+        notebook: Notebook,
+        clock: Clock,
+    ) -> Self {
+        let (spool, readiness, engine) = (spool.clone(), readiness.clone(), engine.clone());
+        Self { spool, readiness, engine, notebook, clock, taking: true }
     }
 
     /// Looks and looks again until the node stops.
@@ -46,6 +56,9 @@ impl Watch {
     pub(super) async fn look(&mut self) {
         let status = block_in_place(|| self.spool.status());
         metrics::spool(&status);
+        for event in self.spool.news() {
+            self.notebook.take(events::of_box(event, self.clock.now().wall));
+        }
         let scarcity = descriptors::scarcity();
         let taking = status.reason.is_none() && scarcity.is_none();
         if taking != self.taking {
@@ -57,6 +70,7 @@ impl Watch {
             }
             let _ = self.engine.send(Input::Taking(taking)).await; // a node that has stopped takes nothing
         }
+        self.readiness.warn("index", status.index_lost.map(|why| format!("it is kept in memory: {why}")));
         self.tell("spool", status.reason);
         self.tell("descriptors", scarcity);
     }

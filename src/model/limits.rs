@@ -211,6 +211,16 @@ pub const MSML_DEPTH: usize = 64;
 /// Elements in an MSML document.
 pub const MSML_ELEMENTS: usize = 4096;
 
+/// In a long MSML document an element has so many octets on average, its end-tag and the space around it included: real ones
+/// have twice as many. Without that a few octets would have us keep many.
+pub const MSML_ELEMENT_OCTETS: usize = 16;
+
+/// So many elements an MSML document may have however short it is.
+pub const MSML_ELEMENTS_OF_ANY_SIZE: usize = 64;
+
+/// Octets of one name in an MSML document, with its prefix.
+pub const MSML_NAME_OCTETS: usize = 1024;
+
 /// Attributes of one MSML element.
 pub const MSML_ATTRIBUTES: usize = 64;
 
@@ -270,6 +280,9 @@ pub const HTTP_CONNECTIONS: usize = 256;
 /// hold a place for ever.
 pub const HTTP_CONNECTION_LIFE: Duration = Duration::from_secs(60);
 
+/// Octets of a file that have to move for that time to begin anew: 273 a second, which the slowest phone has.
+pub const HTTP_LEAST_OCTETS: usize = 16 * 1024;
+
 /// Octets that are read of a body which has been refused, so that its sender, who is still writing, sees the answer.
 pub const HTTP_REFUSED_OCTETS: usize = 1024 * 1024;
 
@@ -316,6 +329,10 @@ pub const SELECTED_OBJECTS: usize = 64;
 
 /// Changes of the index that wait in memory for a transaction of their own: past a few hundred, more of them save nothing.
 pub const ENTRIES_BEHIND: usize = 256;
+
+/// Events of boxes that wait to be told. Each second takes them; a sweep that finds more has the rest of them in the log
+/// of the process alone.
+pub const BOX_EVENTS: usize = 2048;
 
 /// Events in one page of a listing.
 pub const LISTED_EVENTS: usize = 1000;

@@ -81,8 +81,8 @@ impl Checker {
             );
         }
         let of_file =
-            |given: &&Attribute<'_>| given.plain && given.name != "uri" && FT_OBJ.attribute(given.name).is_some();
-        let pair = |given: &Attribute<'_>| (given.name.to_owned(), given.value.to_string());
+            |given: &Attribute<'_>| given.plain && given.name != "uri" && FT_OBJ.attribute(given.name).is_some();
+        let pair = |given: Attribute<'_>| (given.name.to_owned(), given.value.to_string());
         let job = Job {
             to: Self::text(element, "to")?,
             by_client: element.attribute("mode") == Some("as"),
@@ -92,7 +92,7 @@ impl Checker {
             expires: self.time(element, "expires"),
             unreported: element.attribute("report") == Some("none"),
             file,
-            told: object.attributes().iter().filter(of_file).map(pair).collect(),
+            told: object.attributes().filter(of_file).map(pair).collect(),
         };
         let kind = Kind::Forward { forward: Forward::New(Box::new(job)), told };
         Some(Primitive { id: Self::text(element, "id"), kind, exit })

@@ -52,7 +52,7 @@ impl Checker {
         for given in element.attributes() {
             match word.attribute(given.name) {
                 Some(attribute) if self.strict || !attribute.is_inert() => {
-                    self.value(element, word, attribute, &given.value)
+                    self.value(element, word, attribute, given.value)
                 }
                 Some(_) => {}
                 None if self.strict => {

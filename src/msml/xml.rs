@@ -7,7 +7,8 @@ use quick_xml::events::{BytesDecl, BytesStart, Event};
 use quick_xml::{Error, Reader};
 
 use crate::model::limits::{
-    MSML_ATTRIBUTES, MSML_ATTRIBUTES_IN_ALL, MSML_DEPTH, MSML_ELEMENTS, MSML_NAMESPACES, MSML_OCTETS,
+    MSML_ATTRIBUTES, MSML_ATTRIBUTES_IN_ALL, MSML_DEPTH, MSML_ELEMENT_OCTETS, MSML_ELEMENTS, MSML_ELEMENTS_OF_ANY_SIZE,
+    MSML_NAME_OCTETS, MSML_NAMESPACES, MSML_OCTETS,
 };
 
 use super::fault::{Code, Fault, Position, quoted};
@@ -32,36 +33,64 @@ pub(super) enum Space {
 }
 
 /// One attribute with its references resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Attribute<'a> {
     /// As written, with its prefix.
     pub(super) name: &'a str,
     /// Whether it has no prefix, so belongs to its element.
     pub(super) plain: bool,
     /// The value.
-    pub(super) value: Cow<'a, str>,
+    pub(super) value: &'a str,
 }
 
-/// A whole document: elements in document order, and nothing copied of it that need not be.
+/// A whole document: elements in document order, and nothing copied of it that need not be. Where things stand is kept in
+/// few octets: `<a/>` has four, and whoever sends thousands of them must not cost us more than they are.
 #[derive(Debug)]
 pub(super) struct Tree<'a> {
-    nodes: Vec<Node<'a>>,
+    text: &'a str,
+    nodes: Vec<Node>,
     /// Without namespace declarations, which mean nothing to us.
-    attributes: Vec<Attribute<'a>>,
+    attributes: Vec<Written>,
+    /// Values that are not what was written: it had references in it.
+    values: Vec<String>,
     /// Character data that is not white space alone, with the element that it is in; children's not included.
     texts: Vec<(usize, Cow<'a, str>)>,
 }
 
-#[derive(Debug)]
-struct Node<'a> {
-    /// Without its prefix, but for a word of our package for files.
-    name: &'a str,
-    space: Space,
-    /// Where its attributes end; they begin where those of the element before end.
-    attributes: u32,
-    /// The element after its last descendant.
-    end: u32,
+/// A name in the text. [`MSML_NAME_OCTETS`] bounds it.
+#[derive(Clone, Copy, Debug)]
+struct Name {
+    at: u32,
+    octets: u16,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
     position: Position,
+    /// Without its prefix.
+    name: Name,
+    /// Where its attributes end; they begin where those of the element before end.
+    attributes: u16,
+    /// The element after its last descendant.
+    end: u16,
+    space: Space,
+    /// A word of our package for files, which stands in the vocabulary under another name.
+    file_word: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    name: Name,
+    plain: bool,
+    value: Value,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    /// In the text: from where, and how many octets.
+    Text(u32, u32),
+    /// In [`Tree::values`].
+    Resolved(u32),
 }
 
 /// One element with all that is in it.
@@ -72,13 +101,14 @@ pub(super) struct Element<'t> {
 }
 
 impl<'t> Element<'t> {
-    fn node(self) -> &'t Node<'t> {
+    fn node(self) -> &'t Node {
         &self.tree.nodes[self.index]
     }
 
     /// Without its prefix, but for a word of our package for files.
     pub(super) fn name(self) -> &'t str {
-        self.node().name
+        let local = self.tree.name(self.node().name);
+        if self.node().file_word { file_word(local).unwrap_or(local) } else { local }
     }
 
     /// Its name, if it belongs to MSML's vocabulary; of others, none.
@@ -103,22 +133,25 @@ impl<'t> Element<'t> {
     }
 
     /// Its attributes, in document order.
-    pub(super) fn attributes(self) -> &'t [Attribute<'t>] {
+    pub(super) fn attributes(self) -> impl Iterator<Item = Attribute<'t>> {
         let begin = self.index.checked_sub(1).map_or(0, |before| self.tree.nodes[before].attributes);
-        &self.tree.attributes[begin as usize..self.node().attributes as usize]
+        self.tree.attributes[usize::from(begin)..usize::from(self.node().attributes)].iter().map(|written| Attribute {
+            name: self.tree.name(written.name),
+            plain: written.plain,
+            value: self.tree.value(written.value),
+        })
     }
 
     /// The value of a plain attribute.
     pub(super) fn attribute(self, name: &str) -> Option<&'t str> {
-        let mut attributes = self.attributes().iter();
-        attributes.find(|attribute| attribute.plain && attribute.name == name).map(|attribute| attribute.value.as_ref())
+        self.attributes().find(|attribute| attribute.plain && attribute.name == name).map(|attribute| attribute.value)
     }
 
     /// Its children, in document order.
     pub(super) fn children(self) -> impl Iterator<Item = Self> + Clone {
-        let (tree, end) = (self.tree, self.node().end as usize);
+        let (tree, end) = (self.tree, usize::from(self.node().end));
         let at = move |index: usize| (index < end).then_some(Self { tree, index });
-        std::iter::successors(at(self.index + 1), move |child| at(child.node().end as usize))
+        std::iter::successors(at(self.index + 1), move |child| at(usize::from(child.node().end)))
     }
 }
 
@@ -126,6 +159,23 @@ impl Tree<'_> {
     /// The one element that all others are in.
     pub(super) fn root(&self) -> Element<'_> {
         Element { tree: self, index: 0 }
+    }
+
+    fn name(&self, name: Name) -> &str {
+        let at = name.at as usize;
+        self.text.get(at..at + usize::from(name.octets)).unwrap_or_default()
+    }
+
+    fn value(&self, value: Value) -> &str {
+        match value {
+            Value::Text(at, octets) => self.text.get(at as usize..(at as usize + octets as usize)).unwrap_or_default(),
+            Value::Resolved(index) => self.values.get(index as usize).map_or("", String::as_str),
+        }
+    }
+
+    /// Where a piece of the text begins.
+    fn offset(&self, piece: &str) -> u32 {
+        wide(piece.as_ptr() as usize - self.text.as_ptr() as usize)
     }
 }
 
@@ -136,8 +186,7 @@ impl Tree<'_> {
 pub(super) fn read(body: &[u8]) -> Result<Tree<'_>, Fault> {
     let text = decode(body)?;
     let mut tree = Builder {
-        text,
-        tree: Tree { nodes: Vec::new(), attributes: Vec::new(), texts: Vec::new() },
+        tree: Tree { text, nodes: Vec::new(), attributes: Vec::new(), values: Vec::new(), texts: Vec::new() },
         open: Vec::new(),
         bindings: Vec::new(),
         written: Vec::new(),
@@ -240,7 +289,6 @@ impl Cursor {
 
 /// A tree that grows.
 struct Builder<'a> {
-    text: &'a str,
     tree: Tree<'a>,
     /// The elements that have begun and not ended, the innermost last.
     open: Vec<usize>,
@@ -354,15 +402,15 @@ impl<'a> Builder<'a> {
         if self.open.len() >= MSML_DEPTH {
             return Err(self.refuse(format!("elements may be nested {MSML_DEPTH} deep")));
         }
-        if self.tree.nodes.len() >= MSML_ELEMENTS {
-            return Err(self.refuse(format!("a document may have {MSML_ELEMENTS} elements")));
+        let most = MSML_ELEMENTS.min(MSML_ELEMENTS_OF_ANY_SIZE + self.tree.text.len() / MSML_ELEMENT_OCTETS);
+        if self.tree.nodes.len() >= most {
+            let octets = self.tree.text.len();
+            return Err(self.refuse(format!("a document of {octets} octets may have {most} elements")));
         }
         // Slices of the text rather than of the event, so that they outlive it.
-        let inside = self.text.get(start + 1..start + 1 + tag.len()).unwrap_or_default();
+        let inside = self.tree.text.get(start + 1..start + 1 + tag.len()).unwrap_or_default();
         let (written_name, rest) = inside.split_at_checked(tag.name().as_ref().len()).unwrap_or((inside, ""));
-        let Some((prefix, local)) = split(written_name) else {
-            return Err(self.refuse(format!("{} is not a name", quoted(written_name))));
-        };
+        let (prefix, local) = self.split(written_name)?;
         let mut written = std::mem::take(&mut self.written);
         attributes(rest, &mut written).map_err(|reason| self.refuse(reason))?;
         if written.len() > MSML_ATTRIBUTES {
@@ -372,17 +420,28 @@ impl<'a> Builder<'a> {
             return Err(self.refuse(format!("a document may have {MSML_ATTRIBUTES_IN_ALL} attributes")));
         }
         self.bind(&written)?;
-        let (name, space) = match self.space(prefix)? {
-            Space::File => file_word(local).map_or((local, Space::File), |word| (word, Space::Msml)),
-            space => (local, space),
-        };
+        let space = self.space(prefix)?;
+        let file_word = space == Space::File && file_word(local).is_some();
+        let space = if file_word { Space::Msml } else { space };
+        let name = self.name(local);
         self.own_attributes(&written)?;
         self.written = written;
-        let (position, index) = (self.at.position, self.tree.nodes.len());
-        let attributes = u32::try_from(self.tree.attributes.len()).unwrap_or(u32::MAX);
-        self.open.push(index);
-        self.tree.nodes.push(Node { name, space, attributes, end: 0, position });
+        let attributes = narrow(self.tree.attributes.len());
+        self.open.push(self.tree.nodes.len());
+        self.tree.nodes.push(Node { position: self.at.position, name, attributes, end: 0, space, file_word });
         Ok(())
+    }
+
+    /// The parts of a qualified name.
+    fn split(&self, name: &'a str) -> Result<(&'a str, &'a str), Fault> {
+        if name.len() > MSML_NAME_OCTETS {
+            return Err(self.refuse(format!("a name may have {MSML_NAME_OCTETS} octets")));
+        }
+        split(name).ok_or_else(|| self.refuse(format!("{} is not a name", quoted(name))))
+    }
+
+    fn name(&self, name: &'a str) -> Name {
+        Name { at: self.tree.offset(name), octets: narrow(name.len()) }
     }
 
     /// Takes in the namespace declarations of a tag.
@@ -427,7 +486,7 @@ impl<'a> Builder<'a> {
 
     fn own_attributes(&mut self, written: &[(&'a str, &'a str)]) -> Result<(), Fault> {
         for (index, (name, value)) in written.iter().enumerate() {
-            let (prefix, local) = split(name).ok_or_else(|| self.refuse(format!("{} is not a name", quoted(name))))?;
+            let (prefix, local) = self.split(name)?;
             if written[..index].iter().any(|(earlier, _)| earlier == name) {
                 return Err(self.refuse(format!("the attribute {} stands twice", quoted(name))));
             }
@@ -437,8 +496,14 @@ impl<'a> Builder<'a> {
             if !prefix.is_empty() {
                 self.space(prefix)?;
             }
-            let value = unescape(value).map_err(|reason| self.refuse(reason))?;
-            self.tree.attributes.push(Attribute { name, plain: prefix.is_empty(), value });
+            let value = match unescape(value).map_err(|reason| self.refuse(reason))? {
+                Cow::Borrowed(value) => Value::Text(self.tree.offset(value), wide(value.len())),
+                Cow::Owned(value) => {
+                    self.tree.values.push(value);
+                    Value::Resolved(wide(self.tree.values.len() - 1))
+                }
+            };
+            self.tree.attributes.push(Written { name: self.name(name), plain: prefix.is_empty(), value });
         }
         Ok(())
     }
@@ -447,20 +512,31 @@ impl<'a> Builder<'a> {
         let Some(index) = self.open.pop() else { return };
         let depth = self.open.len();
         self.bindings.retain(|binding| binding.2 < depth);
-        self.tree.nodes[index].end = u32::try_from(self.tree.nodes.len()).unwrap_or(u32::MAX);
+        self.tree.nodes[index].end = narrow(self.tree.nodes.len());
     }
 
     fn finish(mut self) -> Result<Tree<'a>, Fault> {
-        self.at.advance(self.text, self.text.len());
+        self.at.advance(self.tree.text, self.tree.text.len());
         if let Some(index) = self.open.last() {
             let Node { name, position, .. } = self.tree.nodes[*index];
-            return Err(self.refuse(format!("the document ends inside {}, opened at {position}", quoted(name))));
+            let name = quoted(self.tree.name(name));
+            return Err(self.refuse(format!("the document ends inside {name}, opened at {position}")));
         }
         if self.tree.nodes.is_empty() {
             return Err(self.refuse("the document has no element"));
         }
         Ok(self.tree)
     }
+}
+
+/// A number that a limit keeps small.
+fn narrow(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}
+
+/// An octet's place in a document, of which the octets are limited.
+fn wide(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// A qualified name: prefix (may be empty) and local part.

@@ -56,7 +56,7 @@ impl Target {
     pub fn place(&self) -> Option<Place> {
         let ip = self.host.parse().ok()?;
         let transport = self.transport.unwrap_or(if self.secure { Transport::Tls } else { Transport::Udp });
-        Some(Place { transport, remote: SocketAddr::new(ip, self.port.unwrap_or(transport.port())) })
+        Some(Place { transport, remote: SocketAddr::new(ip, self.port.unwrap_or_else(|| transport.port())) })
     }
 }
 

@@ -6,10 +6,12 @@ use super::copying;
 use super::error::SpoolError;
 use super::fates::{self, Change};
 use super::layout::Id;
+use super::news::BoxEvent;
 use super::receipt::Committed;
 use super::retention::{self, Due};
 use super::standing::{Deed, Standing};
 use super::store::Spool;
+use super::usage::OverQuota;
 
 impl Spool {
     /// Changes an object; `by` is written down beside the time. Returns what has become of it.
@@ -77,6 +79,27 @@ impl Spool {
             Some(Deed { by, .. }) => Err(SpoolError::Held { id, by }),
             None => Ok(()),
         }
+    }
+
+    /// Whether a file of so many octets could be taken into one of these boxes, as full as they are. Only a stage keeps
+    /// room; this tells early who would be refused later.
+    ///
+    /// # Errors
+    /// None of them could take it.
+    pub fn has_room(&self, mailboxes: &[String], octets: u64) -> Result<(), OverQuota> {
+        let mut full = Ok(());
+        for mailbox in mailboxes {
+            full = self.shared().usage.could_take(mailbox, octets);
+            if full.is_ok() {
+                break;
+            }
+        }
+        full
+    }
+
+    /// What has happened in boxes by itself since this was asked last.
+    pub fn news(&self) -> Vec<BoxEvent> {
+        self.shared().usage.news()
     }
 
     /// What the next sweep would take, if the clock is right. Changes nothing.

@@ -14,6 +14,9 @@ pub enum BucketError {
     /// Something has that key, or has changed since its tag was read.
     #[error("the key is in use, or was changed meanwhile")]
     Taken,
+    /// Who asks may not, or not any more: nothing was done, and other credentials are needed.
+    #[error("denied: {0}")]
+    Denied(String),
     /// It was understood and refused: nothing was done, and asking again would not help.
     #[error("refused: {0}")]
     Refused(String),
@@ -30,7 +33,8 @@ impl From<BucketError> for io::Error {
         let kind = match &error {
             BucketError::Missing => io::ErrorKind::NotFound,
             BucketError::Taken => io::ErrorKind::AlreadyExists,
-            BucketError::Refused(_) => io::ErrorKind::PermissionDenied,
+            BucketError::Denied(_) => io::ErrorKind::PermissionDenied,
+            BucketError::Refused(_) => io::ErrorKind::InvalidInput,
             BucketError::Unclear(_) => io::ErrorKind::TimedOut,
             BucketError::Unsupported(_) => io::ErrorKind::Unsupported,
         };

@@ -108,6 +108,17 @@ impl BucketStore {
         Ok(false)
     }
 
+    /// Whether there is an envelope of this id, published or set aside, whatever a listing says.
+    pub(super) fn has_envelope(&self, id: Id) -> io::Result<bool> {
+        for key in [id.envelope(), id.corrupt("envelope")] {
+            match self.head(&key) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => return found.map(|_| true),
+            }
+        }
+        Ok(false)
+    }
+
     /// Publishes an object whose body is there. **The commit point.**
     /// [`io::ErrorKind::AlreadyExists`] if another record of the same id is there: that one counts.
     pub(super) fn publish(&self, id: Id, record: &[u8]) -> io::Result<()> {
@@ -241,7 +252,7 @@ impl BucketStore {
         for _ in 0..BUCKET_ATTEMPTS {
             last = match self.note(put()) {
                 Ok(_) => return Ok(()),
-                Err(error @ BucketError::Refused(_)) => return Err(error.into()),
+                Err(error @ (BucketError::Refused(_) | BucketError::Denied(_))) => return Err(error.into()),
                 Err(error) => error,
             };
             // An answer that was lost, here or in a try before it, looks the same as somebody else's object.
@@ -262,7 +273,7 @@ impl BucketStore {
     pub(super) fn note<T>(&self, answer: Result<T, BucketError>) -> Result<T, BucketError> {
         let mut trouble = locked(&self.trouble);
         match &answer {
-            Err(error @ (BucketError::Unclear(_) | BucketError::Refused(_))) => {
+            Err(error @ (BucketError::Unclear(_) | BucketError::Refused(_) | BucketError::Denied(_))) => {
                 if trouble.replace(error.to_string()).is_none() {
                     tracing::warn!(%error, "the bucket does not answer as it should");
                 }

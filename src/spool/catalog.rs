@@ -39,8 +39,9 @@ pub(super) fn ask<T>(shared: &Shared, question: impl Fn(&mut Index) -> rusqlite:
     match question(&mut index) {
         Ok(answer) => Ok(answer),
         Err(error) => {
-            tracing::warn!(%error, "the index failed; it goes on in memory and is made anew at the next start");
+            tracing::error!(%error, "the index failed; it goes on in memory and is made anew at the next start");
             *index = rebuilt(shared)?;
+            *locked(&shared.index_lost) = Some(error.to_string());
             shared.usage.recount(index.held()?);
             Ok(question(&mut index)?)
         }

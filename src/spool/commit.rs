@@ -10,7 +10,7 @@ use super::catalog::{ask, enter, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
 use super::fates::{REPLACED, end, may_be_replaced, standing};
-use super::layout::Id;
+use super::layout::{Id, QUEUED, STAGE};
 use super::receipt::{Committed, Sealed};
 use super::remote::Report;
 use super::settle::settle;
@@ -21,8 +21,12 @@ use super::standing::Fate;
 ///
 /// # Errors
 /// Each says what becomes of the octets.
-pub(super) fn publish(mut sealed: Sealed, draft: EnvelopeDraft, now: Now) -> Result<Committed, CommitError> {
+pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) -> Result<Committed, CommitError> {
     let shared = &sealed.live.shared().clone();
+    let clock = now.wall;
+    let now = shared.dated(now);
+    // Whoever said until when it is wanted has read the same clock.
+    draft.expires = draft.expires.map(|expires| expires.after(now.wall.since(clock)));
     let id = sealed.live.id();
     shared.writable()?;
     if let Some(object) = committed_before(shared, &sealed)? {
@@ -132,13 +136,20 @@ fn settle_in_bucket(shared: &Shared, id: Id, envelope: &mut Envelope, record: &[
     }
 }
 
-/// Takes back what an unfinished commit has done, as far as the disk lets us; recovery does the rest.
+/// Takes back what an unfinished commit has done, as far as the disk lets us; recovery does the rest. Its sender is told
+/// that it has failed, so a power cut must not bring the envelope again: that it is gone is synced, and if that can't be,
+/// nothing more is taken.
 fn undo(shared: &Shared, id: Id) {
     shared.remove_quietly(&id.envelope());
     shared.remove_quietly(&id.envelope_draft());
     match shared.files.rename(&id.body(), &id.stage()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => tracing::warn!(object = %id, %error, "not taken back"),
         _ => {}
+    }
+    for dir in [QUEUED, STAGE, &id.shard()] {
+        if let Err(error) = shared.sync_dir(dir) {
+            tracing::warn!(object = %id, dir, %error, "taken back, but not for good");
+        }
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn copy(
     now: Now,
 ) -> Result<Committed, SpoolError> {
     shared.writable()?;
+    let now = shared.dated(now);
     let gone = || SpoolError::Gone { id: object.envelope().id.clone() };
     let source = Id::parse(&object.envelope().id).ok_or_else(gone)?;
     let original = load(shared, source)?;

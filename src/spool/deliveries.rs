@@ -10,6 +10,7 @@ use super::error::SpoolError;
 use super::fates;
 use super::index::{self, Index};
 use super::layout::Id;
+use super::rows;
 use super::shared::Shared;
 use super::standing::{Deed, Standing};
 use super::store::Spool;
@@ -46,7 +47,7 @@ impl Index {
             "SELECT id, written FROM standings WHERE id >= ?1 AND instr(written, '\"deliveries\":[') > 0
              ORDER BY id LIMIT ?2",
         )?;
-        let delivering = |row: &Row<'_>| Ok(index::id(row)?.zip(Some(index::standing(row, 1)?)));
+        let delivering = |row: &Row<'_>| Ok(rows::id(row)?.zip(Some(index::standing(row, 1)?)));
         select.query_map(params![cursor, limit as i64], delivering)?.filter_map(Result::transpose).collect()
     }
 }

@@ -22,6 +22,7 @@ use super::catalog::{ask, forget, load, read_envelope, stand};
 use super::envelope::Envelope;
 use super::error::SpoolError;
 use super::layout::Id;
+use super::news::BoxEvent;
 use super::objects;
 use super::receipt::Committed;
 use super::record::Unreadable;
@@ -77,6 +78,7 @@ pub(super) fn change(
     now: Now,
 ) -> Result<Standing, SpoolError> {
     shared.writable()?;
+    let now = shared.dated(now);
     let envelope = object.envelope();
     let id = Id::parse(&envelope.id).ok_or_else(|| SpoolError::Gone { id: envelope.id.clone() })?;
     let _name = shared.claim(&envelope.uri);
@@ -94,8 +96,21 @@ pub(super) fn change(
     if after != before {
         put(shared, id, envelope, &after)?;
         log(envelope, change, by);
+        if after.fate == Fate::Expired && before.fate != Fate::Expired {
+            shared.usage.tell(expired(envelope, by, now.wall));
+        }
     }
     Ok(after)
+}
+
+fn expired(envelope: &Envelope, why: &str, at: Wall) -> BoxEvent {
+    BoxEvent::Expired {
+        id: envelope.id.clone(),
+        uri: envelope.uri.clone(),
+        octets: envelope.size(),
+        why: why.to_owned(),
+        at,
+    }
 }
 
 fn log(envelope: &Envelope, change: Change, by: &str) {
@@ -187,7 +202,8 @@ pub(super) fn restand(shared: &Shared, id: Id, sums: impl Iterator<Item = u64>, 
             Ok(_) => others.push(sum),
             // It waits for that release, or for a change that somebody wants here.
             Err(Unreadable::Newer) => {
-                return ask(shared, |index| index.stand(id, sum, &held("a later release", at))).map(drop);
+                return ask(shared, |index| index.stand(id, sum, &held(Written::default(), "a later release", at)))
+                    .map(drop);
             }
             Err(Unreadable::Damaged) => {
                 damaged = true;
@@ -197,8 +213,13 @@ pub(super) fn restand(shared: &Shared, id: Id, sums: impl Iterator<Item = u64>, 
             }
         }
     }
-    if last.is_none() && damaged {
-        let written = held("restante: what had become of it is damaged", at);
+    if damaged {
+        // The damaged one may have been the last. What an older one says may be over: nobody but an operator can tell.
+        let before = last.map_or_else(Written::default, |(sum, written)| {
+            others.push(sum);
+            written
+        });
+        let written = held(before, "restante: what had become of it is damaged", at);
         let (sum, record) = written.encode();
         objects::put_standing(shared, id, sum, &record).map_err(not_written(shared))?;
         last = Some((sum, written));
@@ -210,9 +231,10 @@ pub(super) fn restand(shared: &Shared, id: Id, sums: impl Iterator<Item = u64>, 
     }
 }
 
-fn held(by: &str, at: Wall) -> Written {
-    let held = Some(Deed { by: by.to_owned(), at });
-    Written { turn: 1, standing: Standing { held, ..Standing::default() } }
+fn held(before: Written, by: &str, at: Wall) -> Written {
+    let Written { turn, standing } = before;
+    let held = standing.held.clone().or_else(|| Some(Deed { by: by.to_owned(), at }));
+    Written { turn: turn + 1, standing: Standing { held, ..standing } }
 }
 
 /// Expires an object, or ends one that has expired or was deleted, by what time has brought. Says no if something has
@@ -232,6 +254,7 @@ pub(super) fn pass(shared: &Shared, id: Id, seen: &Standing, why: &str, at: Wall
         let after = Standing { fate: Fate::Expired, ended: Some(Deed { by: why.to_owned(), at }), ..seen.clone() };
         put(shared, id, &envelope, &after)?;
         tracing::warn!(object = %id, %uri, call_id, message_id, from, to, mark = seen.mark.word(), why, "expired");
+        shared.usage.tell(expired(&envelope, why, at));
     } else {
         let by = seen.ended.as_ref().map_or(why, |deed| deed.by.as_str());
         end(shared, id, by, at)?;

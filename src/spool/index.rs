@@ -4,23 +4,22 @@
 //! asks for something that is not answered from there, and then goes in as one transaction.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-use sha2::{Digest as _, Sha256};
 
 use crate::model::limits::ENTRIES_BEHIND;
 use crate::model::{FileInfo, ObjectUri, Wall};
 
 use super::envelope::Envelope;
 use super::layout::Id;
+use super::rows::{BY_NAME, BY_REPLACED, Entered, checksum, digest, entered, id, known_standings};
 use super::standing::{Filter, Listed, Standing, Written};
 use super::vault::Lookup;
 
 /// Version of the tables; another one means that the cache is made anew.
-const TABLES: u32 = 4;
+const TABLES: u32 = 5;
 
 /// The last column of a table is the checksum of those before it. `written` is named by its checksum on the disk, `named`.
 const SCHEMA: &str = "
@@ -34,25 +33,16 @@ const SCHEMA: &str = "
         held INTEGER NOT NULL, written TEXT NOT NULL, sum INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE sweeps (date INTEGER NOT NULL);
-    CREATE INDEX objects_by_name ON objects (box, name);
+    CREATE INDEX objects_by_name ON objects (box, name, size);
     CREATE INDEX objects_by_replaced ON objects (replaces) WHERE replaces IS NOT NULL;
     CREATE INDEX objects_closed ON objects (key) WHERE key IS NOT NULL AND opened IS NULL;
-    PRAGMA user_version = 4;";
+    PRAGMA user_version = 5;";
 
 const ENTER: &str =
     "INSERT OR IGNORE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 /// Objects that listings show.
 const IS_LISTED: &str = "NOT EXISTS (SELECT 1 FROM standings WHERE standings.id = objects.id AND fate > 0)";
-
-/// What is found through an index of SQLite's has to be in the table, and the other way round. Both give the same columns.
-const TWICE: [[&str; 2]; 2] = [
-    ["SELECT box, name, id FROM objects NOT INDEXED", "SELECT box, name, id FROM objects INDEXED BY objects_by_name"],
-    [
-        "SELECT replaces, id FROM objects NOT INDEXED WHERE replaces IS NOT NULL",
-        "SELECT replaces, id FROM objects INDEXED BY objects_by_replaced WHERE replaces IS NOT NULL",
-    ],
-];
 
 /// The SQLite index of a spool. It is opened by the spool, and made anew whenever it is missing, damaged or strange.
 #[derive(Debug)]
@@ -102,6 +92,11 @@ impl Index {
         Self { path: None, connection: None, behind: Behind::default() }
     }
 
+    /// Whether it outlives the process.
+    pub(super) const fn is_on_disk(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Opens the file, or memory, and reads all of it once: a flipped bit must not hide an object. Encrypted objects that
     /// none of these keys has opened are forgotten: with other keys they read otherwise. Returns what is in it.
     pub(super) fn connect(&mut self, keys: &[&str]) -> rusqlite::Result<Known> {
@@ -117,13 +112,11 @@ impl Index {
         } else if version != TABLES {
             return Err(rusqlite::Error::InvalidQuery);
         }
-        let (objects, strange) = known(&connection, keys)?;
-        let standings = known_standings(&connection)?;
-        for [table, index] in TWICE {
-            if digest(&connection, table)? != digest(&connection, index)? {
-                return Err(rusqlite::Error::InvalidQuery);
-            }
+        let Entered { known: objects, strange, by_name, by_replaced } = entered(&connection, keys)?;
+        if digest(&connection, BY_NAME)? != by_name || digest(&connection, BY_REPLACED)? != by_replaced {
+            return Err(rusqlite::Error::InvalidQuery);
         }
+        let standings = known_standings(&connection)?;
         self.connection = Some(connection);
         self.behind.changes.extend(strange.iter().map(|id| Change::Forget(id.to_string())));
         self.settle()?;
@@ -397,72 +390,6 @@ fn row(envelope: &Envelope) -> Vec<Value> {
     row
 }
 
-/// Over kinds, lengths and octets of all columns.
-fn checksum<'a>(columns: impl Iterator<Item = ValueRef<'a>>) -> i64 {
-    let mut hash = Sha256::new();
-    for column in columns {
-        match column {
-            ValueRef::Null => hash.update([0]),
-            ValueRef::Integer(number) => {
-                hash.update([1]);
-                hash.update(number.to_le_bytes());
-            }
-            ValueRef::Real(number) => {
-                hash.update([2]);
-                hash.update(number.to_le_bytes());
-            }
-            ValueRef::Text(octets) | ValueRef::Blob(octets) => {
-                hash.update([3]);
-                hash.update((octets.len() as u64).to_le_bytes());
-                hash.update(octets);
-            }
-        }
-    }
-    let digest: [u8; 32] = hash.finalize().into();
-    i64::from_le_bytes(digest[..8].try_into().expect("eight of 32 octets"))
-}
-
-/// The ids of all rows in their order, if every row is what was entered; and apart from them those of encrypted objects
-/// that none of these keys has opened.
-fn known(connection: &Connection, keys: &[&str]) -> rusqlite::Result<(Vec<Id>, Vec<Id>)> {
-    let mut select = connection.prepare("SELECT * FROM objects ORDER BY id")?;
-    let (last, key, opened) = (select.column_count() - 1, select.column_index("key")?, select.column_index("opened")?);
-    let mut rows = select.query([])?;
-    let (mut known, mut strange) = (Vec::new(), Vec::new());
-    while let Some(row) = rows.next()? {
-        is_as_entered(row, last)?;
-        let is_strange = || -> rusqlite::Result<bool> {
-            let opened: Option<String> = row.get(opened)?;
-            Ok(row.get_ref(key)? != ValueRef::Null && opened.is_none_or(|opened| !keys.contains(&opened.as_str())))
-        };
-        let list = if is_strange()? { &mut strange } else { &mut known };
-        list.extend(id(row)?);
-    }
-    Ok((known, strange))
-}
-
-/// The records by which it knows what has become of objects, if every row is what was entered.
-fn known_standings(connection: &Connection) -> rusqlite::Result<Vec<(Id, u64)>> {
-    let mut select = connection.prepare("SELECT * FROM standings ORDER BY id")?;
-    let last = select.column_count() - 1;
-    let mut rows = select.query([])?;
-    let mut known = Vec::new();
-    while let Some(row) = rows.next()? {
-        is_as_entered(row, last)?;
-        let sum = row.get::<_, i64>(1)?.cast_unsigned();
-        known.extend(id(row)?.map(|id| (id, sum)));
-    }
-    Ok(known)
-}
-
-/// # Errors
-/// The checksum in the last column is not that of the others.
-fn is_as_entered(row: &Row<'_>, last: usize) -> rusqlite::Result<()> {
-    let columns = (0..last).map(|column| row.get_ref(column)).collect::<rusqlite::Result<Vec<_>>>()?;
-    let is_as_entered = row.get_ref(last)? == ValueRef::Integer(checksum(columns.into_iter()));
-    if is_as_entered { Ok(()) } else { Err(rusqlite::Error::InvalidQuery) }
-}
-
 /// What has become of the object of a row; one of which nothing is written down is there, and new.
 pub(super) fn standing(row: &Row<'_>, column: usize) -> rusqlite::Result<Standing> {
     let written = row.get::<_, Option<String>>(column)?;
@@ -470,28 +397,7 @@ pub(super) fn standing(row: &Row<'_>, column: usize) -> rusqlite::Result<Standin
     Ok(written.unwrap_or_default().standing)
 }
 
-/// Says the same of the same rows, in whatever order they come.
-fn digest(connection: &Connection, query: &str) -> rusqlite::Result<(u64, u64)> {
-    let mut select = connection.prepare(query)?;
-    let columns = select.column_count();
-    let mut rows = select.query([])?;
-    let (mut count, mut sum) = (0, 0u64);
-    while let Some(row) = rows.next()? {
-        let mut hash = DefaultHasher::new();
-        for column in 0..columns {
-            row.get_ref(column)?.as_str()?.hash(&mut hash);
-        }
-        count += 1;
-        sum = sum.wrapping_add(hash.finish());
-    }
-    Ok((count, sum))
-}
-
 /// SQLite counts to 2^63; no file and no date is past that.
 fn clamp(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn id(row: &Row<'_>) -> rusqlite::Result<Option<Id>> {
-    Ok(Id::parse(row.get_ref(0)?.as_str()?))
 }

@@ -8,7 +8,7 @@ use std::io;
 use super::file_store;
 use super::files::File;
 use super::layout::{Id, States};
-use super::shared::Shared;
+use super::shared::{Shared, locked};
 
 /// The ids of all published envelopes, in no order.
 ///
@@ -133,13 +133,23 @@ pub(super) fn set_state_aside(shared: &Shared, id: Id, path: &str) -> io::Result
     shared.remote.as_ref().map_or(Ok(()), |remote| remote.store.set_aside(id, path, "state"))
 }
 
-/// Removes envelope and body of a deleted object. What fails is done again at the next start.
+/// Removes envelope and body of a deleted object. What fails is done again by the next sweep, and by the next start.
 pub(super) fn erase(shared: &Shared, id: Id) {
     file_store::erase(shared, id);
-    quietly(shared, id, |remote| {
-        remote.carriage.forget(id);
-        remote.store.erase(id)
-    });
+    let Some(remote) = &shared.remote else { return };
+    remote.carriage.forget(id);
+    if let Err(error) = remote.store.erase(id) {
+        tracing::warn!(object = %id, %error, "not removed from the bucket: the next sweep tries again");
+        locked(&remote.unerased).insert(id);
+    }
+}
+
+/// Removes from the bucket what could not be removed before, and says how many of them are left.
+pub(super) fn erase_again(shared: &Shared) -> usize {
+    let Some(remote) = &shared.remote else { return 0 };
+    let unerased = std::mem::take(&mut *locked(&remote.unerased));
+    unerased.into_iter().for_each(|id| erase(shared, id));
+    locked(&remote.unerased).len()
 }
 
 /// Makes durable what [`erase`] has done on the disk; in a bucket it is.

@@ -138,6 +138,13 @@ pub struct Recovery {
 /// Envelopes entered in one transaction: with more of them it gets no faster, and what SQLite has to keep grows.
 const ENTERED_AT_ONCE: u64 = 16 * 1024;
 
+/// Envelopes of which the disk reads nothing and that a start sets aside: with more of them it is the disk, which somebody
+/// has to look after first.
+const UNREADABLE_ENVELOPES: usize = 16;
+
+/// `EIO`, the same number on every Unix.
+const EIO: i32 = 5;
+
 /// Judges every id and does what follows from it. The index agrees with `queued/` afterwards. `told` hears how many of
 /// the published envelopes have been judged, and how many there are.
 ///
@@ -157,7 +164,7 @@ pub(super) fn recover(
     for (id, _) in survey.ids().filter(|(_, traces)| traces.known && !traces.is_published()) {
         ask(shared, |index| index.forget(id.as_str()))?;
     }
-    let (mut replaced, mut judged) = (Vec::new(), 0);
+    let (mut replaced, mut judged, mut unreadable) = (Vec::new(), 0, 0);
     for (id, traces) in survey.ids() {
         if traces.is_published() {
             told(judged, survey.published() as u64);
@@ -167,7 +174,7 @@ pub(super) fn recover(
                 ask(shared, Index::begin_batch)?;
             }
         }
-        let (facts, envelope) = inspect(shared, id, traces, now)?;
+        let (facts, envelope) = inspect(shared, id, traces, now, &mut unreadable)?;
         let mut verdict = judge(&facts);
         if verdict == Verdict::Keep && envelope.is_some() && ask(shared, |index| index.is_replaced(id))? {
             verdict = Verdict::Bury;
@@ -210,8 +217,10 @@ pub(super) fn recover(
     }
     let newest = survey.newest().map(Id::minted);
     // The date of a sweep was believed; that of one object is its bringer's clock, and counts only if nothing else is known.
-    if let Some(last) = ask(shared, Index::swept)?.or(newest) {
-        shared.calendar.begin(last);
+    match (ask(shared, Index::swept)?, newest) {
+        (Some(last), _) => shared.calendar.begin(last, true),
+        (None, Some(newest)) => shared.calendar.begin(newest, false),
+        (None, None) => {}
     }
     recovery.objects = shared.usage.objects();
     recovery.verdicts.sort();
@@ -219,7 +228,13 @@ pub(super) fn recover(
 }
 
 /// Looks closer where the names alone don't decide.
-fn inspect(shared: &Shared, id: Id, traces: Traces, now: Now) -> Result<(Facts, Option<Envelope>), SpoolError> {
+fn inspect(
+    shared: &Shared,
+    id: Id,
+    traces: Traces,
+    now: Now,
+    unreadable: &mut usize,
+) -> Result<(Facts, Option<Envelope>), SpoolError> {
     let settled = traces.known || is_old(id.minted(), now.wall, ORPHAN_KEPT);
     let mut facts = Facts { body: traces.body, stage: traces.stage, settled, ..Facts::default() };
     let mut found = None;
@@ -227,10 +242,18 @@ fn inspect(shared: &Shared, id: Id, traces: Traces, now: Now) -> Result<(Facts, 
         facts.envelope = Some(EnvelopeFact::Known);
         facts.body |= traces.remote; // looked for whenever it is read
     } else if traces.is_published() {
-        let read = read_envelope(shared, id).map_err(|error| {
-            tracing::error!(object = %id, %error, "its envelope can't be read, and nothing is served without knowing it");
-            SpoolError::io("reading an envelope")(error)
-        })?;
+        let read = match read_envelope(shared, id) {
+            // A sector of the disk, and not the bucket, the whole disk or who we are.
+            Err(error) if is_unreadable(&error) && !traces.remote && *unreadable < UNREADABLE_ENVELOPES => {
+                tracing::error!(object = %id, %error, "its envelope can't be read: it is set aside");
+                *unreadable += 1;
+                Err(Unreadable::Damaged)
+            }
+            read => read.map_err(|error| {
+                tracing::error!(object = %id, %error, "its envelope can't be read, and nothing is served without knowing it");
+                SpoolError::io("reading an envelope")(error)
+            })?,
+        };
         facts.envelope = Some(match read {
             Ok(envelope) => EnvelopeFact::Sound(found.insert(envelope).stored_octets()),
             Err(Unreadable::Damaged) => EnvelopeFact::Damaged,
@@ -250,6 +273,11 @@ fn inspect(shared: &Shared, id: Id, traces: Traces, now: Now) -> Result<(Facts, 
     let is_anything_there = traces.is_published() || traces.body || traces.stage || traces.journal;
     facts.deleted = traces.state && is_anything_there && is_buried(shared, id)?;
     Ok((facts, found))
+}
+
+/// Whether the disk has given up on these octets (EIO).
+fn is_unreadable(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(EIO)
 }
 
 /// Whether `state/<id>` says that the object is at its end. One we can't read says nothing of the kind.

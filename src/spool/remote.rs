@@ -1,10 +1,12 @@
 //! The bucket of a spool: what lies there, what is on its way, and of which boxes.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use super::bucket::Bucket;
 use super::bucket_store::BucketStore;
 use super::carriage::Carriage;
+use super::layout::Id;
 
 /// When an object of a box is reported as committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub type ReportOf = Box<dyn Fn(&str) -> Report + Send + Sync>;
 pub struct Remote {
     pub(super) store: BucketStore,
     pub(super) carriage: Carriage,
+    /// Objects at their end that the bucket would not let go of.
+    pub(super) unerased: Mutex<BTreeSet<Id>>,
     report: ReportOf,
     is_awaited: bool,
 }
@@ -33,7 +37,8 @@ impl Remote {
     /// A bucket, how many octets a part of an upload has at least, and which boxes use it how. A commit waits for it in
     /// some boxes; see [`Remote::unawaited`].
     pub fn new(bucket: Arc<dyn Bucket>, part_octets: u64, report: ReportOf) -> Self {
-        Self { store: BucketStore::new(bucket), carriage: Carriage::new(part_octets), report, is_awaited: true }
+        let (store, carriage) = (BucketStore::new(bucket), Carriage::new(part_octets));
+        Self { store, carriage, unerased: Mutex::default(), report, is_awaited: true }
     }
 
     /// No box has [`Report::Bucket`]: a bucket that does not answer then keeps nobody from bringing files.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
-use crate::model::{Mint, ObjectUri};
+use crate::model::{Mint, Now, ObjectUri};
 
 use super::arrival::{Arrival, Parked};
 use super::calendar::Calendar;
@@ -30,6 +30,8 @@ pub(super) struct Shared {
     /// The bucket, if there is one.
     pub(super) remote: Option<Remote>,
     pub(super) index: Mutex<Index>,
+    /// Why the index is in memory, if it should not be.
+    pub(super) index_lost: Mutex<Option<String>>,
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
     pub(super) repeats: Mutex<Repeats>,
@@ -141,6 +143,7 @@ impl Shared {
             files,
             remote,
             index: Mutex::new(index),
+            index_lost: Mutex::default(),
             mint: Mutex::new(mint),
             desk: Mutex::default(),
             repeats: Mutex::default(),
@@ -157,6 +160,11 @@ impl Shared {
             failure: Mutex::default(),
             lock,
         }
+    }
+
+    /// The same moment, with the date that is written down for it.
+    pub(super) fn dated(&self, now: Now) -> Now {
+        Now { wall: self.calendar.stamp(now), ..now }
     }
 
     /// Syncs a file. An error is remembered for good: what the kernel dropped it will not report twice. A full disk is

@@ -68,6 +68,7 @@ impl StagePlan {
 /// Those of [`super::Spool::stage`].
 pub(super) fn begin(shared: &Arc<Shared>, plan: StagePlan, now: Now) -> Result<Stage, StageError> {
     shared.writable()?;
+    let now = shared.dated(now);
     refuse_duplicate(shared, &plan)?;
     let fingerprint = |key: &Option<String>| key.as_deref().map(fingerprint);
     let wanted = Plan::new(fingerprint(&plan.resume_key), fingerprint(&plan.file_key), &plan.declared);

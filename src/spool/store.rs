@@ -21,6 +21,7 @@ use super::hashes::Hashes;
 use super::health::ailment;
 use super::index::Index;
 use super::layout::{Id, LOCK_FILE, ORPHAN};
+use super::news::BoxUsage;
 use super::objects;
 use super::receipt::{Committed, Sealed};
 use super::recover::{Recovery, recover};
@@ -32,7 +33,7 @@ use super::staging::{self, StagePlan};
 use super::standing::{Filter, Standing};
 use super::sweep::{self, Swept};
 use super::tree::{prepare, recognise, recognise_bucket};
-use super::usage::{BoxUsage, ClassUsage};
+use super::usage::ClassUsage;
 use super::vault::Keys;
 use super::water::Marks;
 
@@ -88,6 +89,8 @@ pub struct SpoolStatus {
     pub writable: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// Why the index is kept in memory instead of on the disk: files are taken as ever, and the next start takes longer.
+    pub index_lost: Option<String>,
     /// What the boxes of each class hold.
     pub classes: Vec<ClassUsage>,
 }
@@ -165,8 +168,11 @@ impl Spool {
         now: Now,
         told: &mut dyn FnMut(u64, u64),
     ) -> Result<(Self, Recovery), SpoolError> {
+        let on_disk = index.is_on_disk();
         let (index, known) = connect(files.as_ref(), index, &keys)?;
+        let lost = (on_disk && !index.is_on_disk()).then(|| "index.sqlite can't be written".to_owned());
         let shared = Arc::new(Shared::new(files, remote, index, keys, mint, Some(lock)));
+        *locked(&shared.index_lost) = lost;
         prepare(&shared)?;
         recognise_bucket(&shared, true)?;
         let recovery = recover(&shared, known, now, told)?;
@@ -471,6 +477,7 @@ impl Spool {
             sync_errors: shared.sync_errors.load(Ordering::Relaxed),
             writable: reason.is_none(),
             reason,
+            index_lost: locked(&shared.index_lost).clone(),
             classes: shared.usage.classes(),
         }
     }

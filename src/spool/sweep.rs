@@ -45,8 +45,10 @@ pub(super) fn sweep(shared: &Shared, now: Now) -> Result<Swept, SpoolError> {
     shared.writable()?;
     ballast::take_in(shared);
     let date = shared.calendar.date(now);
+    objects::erase_again(shared);
     let Taken { expired, ended } = retention::take(shared, date)?;
-    ask(shared, |index| index.sweep(date))?;
+    let believed = shared.calendar.believed(now);
+    ask(shared, |index| index.sweep(believed))?;
     Ok(Swept {
         stages: old_stages(shared, now),
         leftovers: leftovers(shared)?,
@@ -162,6 +164,11 @@ fn orphans(shared: &Shared, now: Wall) -> Result<u64, SpoolError> {
     let bodies = bodies.into_iter().filter(|(id, put)| is_old(*put, now, ORPHAN_KEPT) && !owned.contains(id));
     let mut swept = old.len() as u64;
     for (id, _) in bodies {
+        // A listing may lack what is there: the body of an object goes by no listing.
+        if remote.store.has_envelope(id).map_err(SpoolError::io("looking for an envelope"))? {
+            tracing::error!(object = %id, "the bucket has not listed an envelope that it has");
+            continue;
+        }
         remote.store.delete_body(id).map_err(SpoolError::io("removing an orphan"))?;
         swept += 1;
     }

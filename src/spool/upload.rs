@@ -68,6 +68,14 @@ struct Part {
     sha256: String,
 }
 
+/// How an upload went that was to be completed.
+enum Finished {
+    /// The body is there.
+    Whole,
+    /// The bucket has other parts than it said: it will never be.
+    Other(io::Error),
+}
+
 impl Upload {
     /// Nothing is known yet; an upload that was begun before is found by its records.
     pub(super) const fn new(id: Id, declared: Option<u64>, floor: u64) -> Self {
@@ -131,20 +139,18 @@ impl Upload {
         let mut last = io::Error::from(BucketError::Missing);
         for _ in 0..BUCKET_ATTEMPTS {
             match self.try_finish(route, body, total) {
-                Ok(()) => return Ok(()),
-                // Lost, or refused because the bucket has other parts than it said: it is begun anew.
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
-                    tracing::warn!(object = %self.id, %error, "the upload is begun anew");
-                    self.reset(route)?;
-                    last = error;
-                }
+                Ok(Finished::Whole) => return Ok(()),
+                Ok(Finished::Other(error)) => last = error,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => last = error, // lost
                 Err(error) => return Err(error),
             }
+            tracing::warn!(object = %self.id, error = %last, "the upload is begun anew");
+            self.reset(route)?;
         }
         Err(last)
     }
 
-    fn try_finish(&mut self, route: Route<'_>, body: &dyn File, total: u64) -> io::Result<()> {
+    fn try_finish(&mut self, route: Route<'_>, body: &dyn File, total: u64) -> io::Result<Finished> {
         self.begin(route, body, total)?;
         self.keep_sure(route)?;
         while self.uploaded() < total {
@@ -159,9 +165,13 @@ impl Upload {
                 // Done and the answer lost, now or in a try before: then the body is there, and of an upload that was begun
                 // when none was.
                 let is_there = route.store.head(&key).is_ok_and(|stored| stored.size == total);
-                if is_there { Ok(()) } else { Err(error.into()) }
+                match error {
+                    _ if is_there => Ok(Finished::Whole),
+                    error @ BucketError::Refused(_) => Ok(Finished::Other(error.into())),
+                    error => Err(error.into()),
+                }
             }
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(Finished::Whole),
         }
     }
 
@@ -185,7 +195,7 @@ impl Upload {
         if let Some(begun) = &self.begun {
             // Some refuse what they no longer know.
             let aborted = route.store.note(route.store.bucket().abort(&body_key(self.id), &begun.head.upload));
-            if let Err(error @ BucketError::Unclear(_)) = aborted {
+            if let Err(error @ (BucketError::Unclear(_) | BucketError::Denied(_))) = aborted {
                 return Err(error.into());
             }
         }

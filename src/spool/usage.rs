@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{BoxClass, Quota, Retention};
 
+use super::news::{BoxEvent, BoxUsage, News};
+
 /// What would go over a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
@@ -47,19 +49,6 @@ impl Measure {
     }
 }
 
-/// What a box holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoxUsage {
-    /// The box.
-    pub mailbox: String,
-    /// Objects that a listing shows.
-    pub objects: u64,
-    /// Octets of their files.
-    pub octets: u64,
-    /// What it may hold.
-    pub quota: Quota,
-}
-
 /// What all boxes of a class hold together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClassUsage {
@@ -89,6 +78,7 @@ struct Books {
     accounts: HashMap<String, Account>,
     /// Of each class, and at the end of those boxes that fit none.
     totals: Vec<ClassUsage>,
+    news: News,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -162,6 +152,22 @@ impl Usage {
         Ok(Share { usage: Arc::clone(self), mailbox: mailbox.to_owned(), objects: 1, octets })
     }
 
+    /// Whether a box that is full as it is could take a file of so many octets at all. What is promised does not count:
+    /// it may be given back, or it is promised to this very file. Nothing is kept: only [`Usage::promise`] does that.
+    ///
+    /// # Errors
+    /// It could not.
+    pub(super) fn could_take(&self, mailbox: &str, octets: u64) -> Result<(), OverQuota> {
+        let mut books = self.books();
+        let account = books.opened(mailbox);
+        let held = Account { promised_objects: 0, promised_octets: 0, ..account };
+        let fits = held.fits(&books.quota(account.class), octets, 1);
+        if fits.is_err() {
+            books.refuse(account.class);
+        }
+        fits.map_err(|over| over.of(mailbox))
+    }
+
     /// An object is there that nobody had promised room to.
     pub(super) fn enter(&self, mailbox: &str, octets: u64) {
         let mut books = self.books();
@@ -178,6 +184,16 @@ impl Usage {
             account.objects = account.objects.saturating_sub(1);
             account.octets = account.octets.saturating_sub(octets);
         });
+    }
+
+    /// Somebody may want to hear of this.
+    pub(super) fn tell(&self, event: BoxEvent) {
+        self.books().news.add(event);
+    }
+
+    /// What nobody has heard of yet.
+    pub(super) fn news(&self) -> Vec<BoxEvent> {
+        self.books().news.take()
     }
 
     /// Every box that holds something, by name.
@@ -235,8 +251,9 @@ impl Books {
         let quota = self.quota(after.class);
         after.nearly_full = quota.is_nearly_used(after.octets, after.objects);
         if after.nearly_full && !before.nearly_full {
-            let (octets, objects) = (after.octets, after.objects);
+            let (octets, objects, mailbox) = (after.octets, after.objects, mailbox.to_owned());
             tracing::warn!(mailbox, octets, objects, ?quota, "the box has nearly used its quota");
+            self.news.add(BoxEvent::NearlyFull(BoxUsage { mailbox, objects, octets, quota }));
         }
         if let Some(totals) = self.totals.get_mut(after.class) {
             totals.replace(&before, &after);

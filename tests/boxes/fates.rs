@@ -314,3 +314,81 @@ fn an_object_whose_state_is_damaged_is_held_until_somebody_has_looked() {
     spool.change(&object, Change::Release(Hold::Operator), "carol", now()).expect("a release");
     spool.delete(&object, "bob", now()).expect("a deletion");
 }
+
+// R21
+#[test]
+fn what_came_while_the_clock_stood_at_the_year_2000_is_not_too_old_when_it_is_set_right() {
+    let files = SimFiles::new();
+    let keep = Retention { any: Some(30 * DAY), undelete: DAY, ..Retention::default() };
+    let spool = open(&files, &keeping(keep));
+    put(&spool, "before");
+    spool.sweep(now()).expect("a sweep");
+    drop(spool);
+    // The machine starts again without a battery, and takes files for two days before somebody sets its clock.
+    let in_2000 = |uptime: Duration| {
+        let micros = 946_684_800_000_000 + u64::try_from(uptime.as_micros()).expect("a few days");
+        Now { instant: Instant::from_origin(uptime), wall: Wall::from_micros(micros) }
+    };
+    let files = files.kill();
+    let mint = Mint::from_number(9);
+    let opened = Spool::open(Arc::new(files.clone()), Index::in_memory(), mint, in_2000(Duration::ZERO));
+    let spool = opened.expect("a spool").0;
+    spool.set_classes(keeping(keep));
+    let sent = |name: &str, at: Now| {
+        let (octets, draft) =
+            (name.as_bytes(), EnvelopeDraft { expires: Some(at.wall.after(10 * DAY)), ..<_>::default() });
+        let mut stage = spool.stage(plan(&format!("spool:/bob/{name}"), octets.len() as u64), at).expect("room");
+        stage.write(0, octets).expect("room");
+        let sealed = stage.seal(octets.len() as u64, &Default::default()).expect("a whole file");
+        spool.commit(sealed, draft, at).expect("an object")
+    };
+    let first = sent("first", in_2000(DAY / 24));
+    let gone = sent("gone", in_2000(DAY / 24));
+    spool.delete(&gone, "bob", in_2000(DAY / 12)).expect("a deletion");
+    let mut uptime = Duration::ZERO;
+    while uptime < 2 * DAY {
+        spool.sweep(in_2000(uptime)).expect("a sweep");
+        uptime += DAY / 24;
+    }
+    sent("second", in_2000(uptime));
+    assert!(
+        first.envelope().stored >= Wall::from_micros(1_767_225_600_000_000),
+        "{}",
+        first.envelope().stored.rfc3339()
+    );
+    // Now it is set right, and believed a day later.
+    let right = |uptime: Duration| jumped(uptime, uptime);
+    let mut swept = (0, 0);
+    while uptime < 4 * DAY {
+        let taken = spool.sweep(right(uptime)).expect("a sweep");
+        swept = (swept.0 + taken.expired, swept.1 + taken.ended);
+        uptime += DAY / 24;
+    }
+    assert_eq!((swept.0, names(&spool, None)), (0, ["before", "first", "second"].map(str::to_owned).to_vec()));
+}
+
+#[test]
+fn an_object_whose_last_state_is_damaged_is_held_though_an_older_one_is_sound() {
+    let files = SimFiles::new();
+    let spool = open(&files, &[]);
+    let object = put(&spool, "one");
+    spool.change(&object, Change::Mark(Mark::Seen), "bob", now()).expect("a mark");
+    let states = |files: &SimFiles| files.paths().into_iter().find(|path| path.starts_with("state/")).expect("a state");
+    let older = (states(&files), files.octets(&states(&files)));
+    spool.change(&object, Change::Hold(Hold::Legal), "court", now()).expect("a hold");
+    drop(spool);
+    let files = files.kill();
+    let newest = states(&files);
+    let mut octets = files.octets(&newest);
+    octets[90] ^= 1;
+    files.overwrite(&newest, &octets);
+    files.overwrite(&older.0, &older.1); // the removal of the one before never got to the disk
+    let spool = open(&files, &[]);
+    let standing = spool.standing(&object).expect("an index");
+    assert!(standing.held.is_some_and(|deed| deed.by.contains("damaged")), "a legal hold may have been in it");
+    assert_eq!((standing.mark, spool.status().corrupt), (Mark::Seen, 1));
+    assert!(matches!(spool.delete(&object, "bob", now()), Err(SpoolError::Held { .. })));
+    drop(spool);
+    let again = open(&files.kill(), &[]).standing(&object).expect("an index");
+    assert!(again.held.is_some(), "and stays held");
+}

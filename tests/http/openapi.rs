@@ -158,6 +158,7 @@ fn answers_and_refusals_are_as_they_are_described() {
         ("/api/v1/objects/{id}", "", 200),
         ("/api/v1/objects/{id}/content", "", 200),
         ("/api/v1/transfers", "", 200),
+        ("/api/v1/due", "", 200),
         ("/api/v1/openapi.json", "", 200),
         ("/readyz", "", 200),
         ("/metrics", "", 200),
@@ -166,6 +167,19 @@ fn answers_and_refusals_are_as_they_are_described() {
         let answer = get(door, &(path.replace("{id}", &id) + asked));
         assert_eq!(answer.status, status, "{path}{asked}");
         check(&document, "get", path, &answer);
+    }
+    for (path, asked, status) in [
+        ("/api/v1/objects/{id}/mark", "?as=urgent", 200),
+        ("/api/v1/objects/{id}/mark", "", 400),
+        ("/api/v1/objects/{id}/copy", "?to=spool:/copies/", 201),
+        ("/api/v1/objects/{id}/copy", "?to=x", 400),
+        ("/api/v1/objects/{id}/undelete", "", 200),
+        ("/api/v1/objects/{id}/expire", "", 200),
+        ("/api/v1/due", "", 200),
+    ] {
+        let answer = ask(door, &format!("POST {}{asked}", path.replace("{id}", &id)), &["Content-Length: 0"]);
+        assert_eq!(answer.status, status, "{path}{asked}");
+        check(&document, "post", path, &answer);
     }
     for path in ["/api/v1/objects/{id}", "/api/v1/objects/{id}/content"] {
         let answer = get(door, &path.replace("{id}", "01KB0000000000000000000000"));

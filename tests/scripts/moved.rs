@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::support::deposit::{Plan, Promise, deposit};
 use super::support::eventually;
-use super::support::http::ask;
+use super::support::http::{ask, items};
 use super::support::msrp::{Message as File, Stream};
 use super::support::server::{House, json};
 use super::support::sip::{Call, HEAD, Message, description};
@@ -355,4 +355,37 @@ fn a_peer_that_sends_nothing_is_waited_for_as_long_as_the_script_says() {
     let mut other = control(&house);
     other.start(&format!("<transfer>{receive}</transfer>{exit}")).expect("an answer");
     assert_eq!(result_of(&other.event("moml.exit").expect("the end is told")), failed("ft.rejected.441"));
+}
+
+#[test]
+fn octets_that_have_rotted_are_neither_copied_nor_put_before_others() {
+    let file = content(300_000);
+    let (house, uri) = stocked(House::new(&[]), &file);
+    let mut promise = Promise::default();
+    deposit(&house.server, &Plan::new("m2", b"sound".to_vec()), &mut promise).expect("a deposit");
+    let id = uri.rsplit('/').next().expect("a name");
+    let body = house.dir.path().join("spool/data").join(&id[25..]).join(id);
+    let mut rotten = file.clone();
+    rotten[150_000] ^= 1;
+    std::fs::write(&body, &rotten).expect("a flipped bit");
+    let exit = exit_of(&house, &op("append", &promise.uri, &uri));
+    assert_eq!(exit.value("ft.result"), "ft.storage", "{exit:?}");
+    assert_eq!(
+        result_of(&exit_of(&house, &op("copy", &uri, "spool:/eve/"))),
+        failed("ft.rejected.430"),
+        "it is set aside"
+    );
+}
+
+#[test]
+fn what_the_law_holds_is_not_moved_and_leaves_no_copy() {
+    let (house, uri) = stocked(House::new(&[]), b"evidence");
+    let id = uri.rsplit('/').next().expect("a name");
+    let door = house.server.door();
+    let hold = format!("POST /api/v1/objects/{id}/hold?legal=true");
+    assert_eq!(ask(door, &hold, &["Content-Length: 0"]).status, 200);
+    let exit = exit_of(&house, &op("move", &uri, "spool:/eve/copy"));
+    assert_eq!(exit.value("ft.result"), "ft.storage", "{exit:?}");
+    assert_eq!(items(door, "/api/v1/objects").len(), 1);
+    assert_eq!(result_of(&exit_of(&house, &op("copy", &uri, "spool:/eve/copy"))), COMPLETE, "a copy it may have");
 }

@@ -1,7 +1,7 @@
 //! A bucket in memory that fails when told to, before it has done what it was asked or after.
 #![allow(dead_code, reason = "each test crate that borrows this module uses its own part of it")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -40,6 +40,7 @@ struct Inner {
     off: bool,
     moods: Moods,
     lies: bool,
+    hidden: BTreeSet<String>,
     turn: u64,
     clock: Wall,
 }
@@ -99,6 +100,11 @@ impl SimBucket {
     /// From now on nothing is created, and it says that it was.
     pub(crate) fn lie(&self) {
         self.inner().lies = true;
+    }
+
+    /// From now on no listing has this key.
+    pub(crate) fn hide(&self, key: &str) {
+        self.inner().hidden.insert(key.to_owned());
     }
 
     /// What its clock says from now on.
@@ -167,7 +173,7 @@ impl SimBucket {
         }
         match lapse {
             None => work(&mut inner),
-            Some(Lapse::Refused) => Err(BucketError::Refused("403".to_owned())),
+            Some(Lapse::Refused) => Err(BucketError::Denied("403".to_owned())),
             Some(Lapse::Missing) => Err(BucketError::Missing),
             Some(Lapse::Before) => Err(unclear()),
             Some(Lapse::After) => work(&mut inner).and(Err(unclear())),
@@ -231,7 +237,9 @@ impl Bucket for SimBucket {
 
     fn list(&self, prefix: &str, after: &str) -> Answer<Vec<Stored>> {
         self.call("list", prefix, |inner| {
-            let keys = inner.objects.keys().filter(|key| key.starts_with(prefix) && key.as_str() > after);
+            let listed =
+                |key: &&String| key.starts_with(prefix) && key.as_str() > after && !inner.hidden.contains(*key);
+            let keys = inner.objects.keys().filter(listed);
             keys.take(2).map(|key| inner.stored(key)).collect() // short pages, so that there are several
         })
     }

@@ -19,6 +19,8 @@ const STALE: u8 = 0xA5;
 pub(crate) enum Fault {
     /// EIO. A sync that fails so loses what was written since the last one, and no later sync brings it back.
     Eio,
+    /// EIO of one file: its sector can't be read any more.
+    Sector,
     /// ENOSPC.
     Enospc,
     /// The power is off from this call on.
@@ -356,6 +358,7 @@ impl Fault {
     fn error(self) -> io::Error {
         match self {
             Self::Enospc => io::ErrorKind::StorageFull.into(),
+            Self::Sector => io::Error::from_raw_os_error(5),
             _ => io::Error::other("EIO"),
         }
     }

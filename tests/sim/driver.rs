@@ -111,6 +111,7 @@ impl World {
             }
             Query::List { .. } => unreachable!("no script of the simulation lists"),
             Query::Picture(uri) => process.spool.picture(&uri).map(Found::Picture),
+            Query::Room(boxes, octets) => Ok(Found::Room(process.spool.has_room(&boxes, octets).err())),
             Query::Waiting(file) => Ok(Found::Waiting(process.spool.waiting(&file))),
         };
         let input = Input::Found(ticket, found.map_err(|error| error.to_string()));

@@ -65,7 +65,7 @@ impl Kind {
 
 /// Needs the spool for itself: a server knows by heart what has become of its objects.
 pub(super) fn run(args: &Args, change: Change, voice: Voice) -> Result<(), Failure> {
-    let spool = alone(&args.place)?;
+    let spool = alone(&args.place, &route(change))?;
     let clock = Clock::start();
     for name in &args.objects {
         let object = named(&spool, name)?;
@@ -82,13 +82,26 @@ pub(super) fn run(args: &Args, change: Change, voice: Voice) -> Result<(), Failu
     Ok(())
 }
 
-fn alone(place: &Place) -> Result<Spool, Failure> {
-    alone::open(
-        place,
-        "a server runs on this spool, and only it may change what has become of its objects",
-        "have it hold, release or delete over HTTP (POST /api/v1/objects/ID/hold or release, DELETE /api/v1/objects/ID), \
-         or stop it first",
-    )
+/// How a running server is asked for the same.
+fn route(change: Change) -> String {
+    let word = match change {
+        Change::Mark(mark) => format!("mark?as={}", mark.word()),
+        Change::Urgent(urgent) => format!("mark?as={}", if urgent { "urgent" } else { "calm" }),
+        Change::Hold(Hold::Operator) => "hold".to_owned(),
+        Change::Hold(Hold::Legal) => "hold?legal=true".to_owned(),
+        Change::Release(Hold::Operator) => "release".to_owned(),
+        Change::Release(Hold::Legal) => "release?legal=true".to_owned(),
+        Change::Undelete => "undelete".to_owned(),
+        Change::Expire => "expire".to_owned(),
+        Change::Delete => return "DELETE /api/v1/objects/ID".to_owned(),
+        Change::Purge => return "DELETE /api/v1/objects/ID?now=true".to_owned(),
+    };
+    format!("POST /api/v1/objects/ID/{word}")
+}
+
+fn alone(place: &Place, route: &str) -> Result<Spool, Failure> {
+    let why = "a server runs on this spool, and only it may change what has become of its objects";
+    alone::open(place, why, &format!("have it do that over HTTP ({route}), or stop it first"))
 }
 
 #[derive(clap::Args)]
@@ -105,7 +118,7 @@ pub(super) struct CopyArgs {
 }
 
 pub(super) fn copy(args: &CopyArgs, voice: Voice) -> Result<(), Failure> {
-    let spool = alone(&args.place)?;
+    let spool = alone(&args.place, "POST /api/v1/objects/ID/copy?to=spool:/BOX/")?;
     let object = named(&spool, &args.object)?;
     let copy = spool.copy(&object, &args.to, &args.by, Clock::start().now()).map_err(|error| failure(&error))?;
     let envelope = copy.envelope();

@@ -8,7 +8,7 @@ pub(super) fn told(error: object_store::Error) -> BucketError {
     match error {
         Error::NotFound { .. } => BucketError::Missing,
         Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. } => BucketError::Taken,
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => BucketError::Refused(in_short(&error)),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => BucketError::Denied(in_short(&error)),
         Error::NotImplemented { .. } | Error::NotSupported { .. } => BucketError::Unsupported(in_short(&error)),
         error => {
             let text = in_short(&error);

@@ -44,6 +44,7 @@ pub(super) async fn list(
         match response.status().as_u16() {
             200 => {}
             404 | 405 | 501 => return Err(BucketError::Unsupported("it does not list uploads".to_owned())),
+            status @ (401 | 403) => return Err(BucketError::Denied(format!("listing uploads: status {status}"))),
             status @ 400..=499 => return Err(BucketError::Refused(format!("listing uploads: status {status}"))),
             status => return Err(unclear(format!("status {status}"))),
         }

@@ -10,7 +10,7 @@ use super::ask::{Asked, Named};
 use super::deliveries::ask;
 use super::fault::Fault;
 use super::object::{Object, find};
-use crate::engine::Wish;
+use crate::engine;
 use crate::io::stream::on_disk;
 use crate::spool::{Change, Hold, Standing};
 
@@ -25,10 +25,21 @@ pub(super) struct Holding {
     by: Option<String>,
 }
 
-/// Whose wish a deletion is.
+/// Whose wish a change is.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wish {
+    /// Who wants it, for the record; `http` if nothing is said.
+    pub(super) by: Option<String>,
+}
+
+/// How final a deletion is, and whose wish.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Deleting {
+    /// It can't be taken back, whatever its box says, and the octets go at once.
+    #[serde(default)]
+    now: bool,
     /// Who wants it, for the record; `http` if nothing is said.
     by: Option<String>,
 }
@@ -67,7 +78,7 @@ pub(super) async fn release(
     Asked(wanted): Asked<Holding>,
 ) -> Result<Json<Object>, Fault> {
     let released = change(&api, &id, Change::Release(wanted.hold()), wanted.by)?;
-    ask(&api, Wish::Released(id)).await?;
+    ask(&api, engine::Wish::Released(id)).await?;
     Ok(Json(released))
 }
 
@@ -84,10 +95,11 @@ pub(super) async fn delete(
     Named(id): Named,
     Asked(wanted): Asked<Deleting>,
 ) -> Result<StatusCode, Fault> {
-    change(&api, &id, Change::Delete, wanted.by).map(|_| StatusCode::NO_CONTENT)
+    let how = if wanted.now { Change::Purge } else { Change::Delete };
+    change(&api, &id, how, wanted.by).map(|_| StatusCode::NO_CONTENT)
 }
 
-fn change(api: &Api, id: &str, change: Change, by: Option<String>) -> Result<Object, Fault> {
+pub(super) fn change(api: &Api, id: &str, change: Change, by: Option<String>) -> Result<Object, Fault> {
     let object = find(api, id)?;
     let by = by.as_deref().unwrap_or("http");
     let standing: Standing = on_disk(|| api.spool.change(&object, change, by, api.clock.now()))?;

@@ -154,8 +154,10 @@ impl Sending {
             return None;
         }
         tokio::task::yield_now().await; // what there is leaves before what comes next is looked at
-        let piece = if self.api.stop.is_cancelled() { Err("the server has stopped".to_owned()) } else { self.read() };
-        let piece = piece.inspect_err(|why| on_disk(|| self.reader.distrust(&self.api.spool, why)));
+        if self.api.stop.is_cancelled() {
+            return Some((Err(io::Error::other("the server has stopped")), self));
+        }
+        let piece = self.read().inspect_err(|why| on_disk(|| self.reader.distrust(&self.api.spool, why)));
         Some((piece.map_err(io::Error::other), self))
     }
 
@@ -168,7 +170,7 @@ impl Sending {
         }
         buffer.truncate(length);
         self.range.start += length as u64;
-        self.lease.renew();
+        self.lease.moved(length);
         metrics::sent(length);
         self.transfer.moved(self.api.clock.now().instant, length);
         Ok(Bytes::from(buffer))

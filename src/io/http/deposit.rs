@@ -158,7 +158,10 @@ async fn receive(
             piece = pieces.next() => piece,
             () = api.stop.cancelled() => return Err(Fault::unavailable("the server has stopped")),
         };
-        let Some(piece) = piece else { return Ok(Received { stage, octets, expected }) };
+        let Some(piece) = piece else {
+            lease.renew(); // for the commit, and for its answer
+            return Ok(Received { stage, octets, expected });
+        };
         let piece = piece.map_err(|error| {
             tracing::warn!(object = stage.id(), octets, %error, "an upload was cut: nothing of it is kept");
             Fault::new(StatusCode::BAD_REQUEST, "incomplete", format!("the body ends after {octets} octets: {error}"))
@@ -168,7 +171,7 @@ async fn receive(
         }
         on_disk(|| stage.write(octets, &piece))?;
         octets += piece.len() as u64;
-        lease.renew();
+        lease.moved(piece.len());
         metrics::received(piece.len());
         transfer.moved(api.clock.now().instant, piece.len());
     }

@@ -184,7 +184,8 @@ impl Reading {
         }
         for logged in &events {
             let data = serde_json::to_string(&Told::from(logged)).expect("an event is strings");
-            self.waiting.push_back(Event::default().id(logged.cursor.to_string()).event("msml").data(data));
+            let kind = if logged.event.dialog.starts_with("spool:") { "box" } else { "msml" };
+            self.waiting.push_back(Event::default().id(logged.cursor.to_string()).event(kind).data(data));
         }
         self.query.after = Some(next);
     }

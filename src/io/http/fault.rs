@@ -53,6 +53,10 @@ impl Fault {
         Self::new(StatusCode::CONFLICT, "exists", reason)
     }
 
+    fn quota(reason: String) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "quota", reason)
+    }
+
     fn no_room(reason: String) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, "no_room", reason)
     }
@@ -80,6 +84,8 @@ impl From<SpoolError> for Fault {
         match error {
             SpoolError::Gone { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", reason),
             SpoolError::Held { .. } => Self::new(StatusCode::CONFLICT, "held", reason),
+            SpoolError::Exists(_) => Self::exists(reason),
+            SpoolError::Quota(_) => Self::quota(reason),
             SpoolError::Corrupt { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", reason),
             SpoolError::Newer { .. } | SpoolError::KeyMissing { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "closed", reason)
@@ -95,7 +101,7 @@ impl From<StageError> for Fault {
         match error {
             StageError::Exists(_) | StageError::Held(_) => Self::exists(reason),
             StageError::Full { .. } => Self::no_room(reason),
-            StageError::Quota(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "quota", reason),
+            StageError::Quota(_) => Self::quota(reason),
             StageError::Spool(error) => error.into(),
             _ => Self::unavailable(reason),
         }

@@ -12,6 +12,7 @@ mod content;
 mod deliveries;
 mod deposit;
 mod events;
+mod fates;
 pub(super) mod fault;
 mod object;
 mod page;
@@ -31,6 +32,11 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/objects/{id}", get(object::show).delete(change::delete)),
         ("/api/v1/objects/{id}/hold", post(change::hold)),
         ("/api/v1/objects/{id}/release", post(change::release)),
+        ("/api/v1/objects/{id}/mark", post(fates::mark)),
+        ("/api/v1/objects/{id}/undelete", post(fates::undelete)),
+        ("/api/v1/objects/{id}/expire", post(fates::expire)),
+        ("/api/v1/objects/{id}/copy", post(fates::copy)),
+        ("/api/v1/due", get(fates::due).post(fates::sweep)),
         ("/api/v1/objects/{id}/content", get(content::content)),
         ("/api/v1/transfers", get(transfers::list)),
         ("/api/v1/events", get(events::events)),
@@ -51,6 +57,12 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     change::delete,
     change::hold,
     change::release,
+    fates::mark,
+    fates::undelete,
+    fates::expire,
+    fates::copy,
+    fates::due,
+    fates::sweep,
     content::content,
     transfers::list,
     events::events,

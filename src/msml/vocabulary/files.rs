@@ -142,7 +142,7 @@ pub const FT_SEND: Word = word(
         may(
             "report",
             Shape::OneOf(&["whole", "none"]),
-            "whole asks for the peer's success REPORT and waits for it; for none, its last 200 is enough",
+            "whole asks for the peer's success REPORT and waits for it; for none, its last 200 is enough, but not to delete",
         ),
         may("retry", Shape::Count, "how often a file is tried again that the peer or the path has failed"),
         may("delay", Shape::Time, "how long after; without it, 5s"),

@@ -311,7 +311,7 @@ fn a_call_that_came_in_is_refreshed_by_us_or_ends_if_its_caller_does_not() {
     let mut hand = Hand::new(Config::default());
     answered(&mut hand, &["Session-Expires: 100;refresher=uas", "Supported: timer", "Allow: UPDATE"]);
     let sent = hand.pass(SECS(50));
-    assert_eq!((sent[0].0, kinds(&[sent[0].1.clone()])), (50_000, vec!["UPDATE"]));
+    assert_eq!((sent[0].0, kinds(std::slice::from_ref(&sent[0].1))), (50_000, vec!["UPDATE"]));
     assert_eq!(field(&sent[0].1, "Session-Expires"), Some("100;refresher=uac"));
 
     let mut hand = Hand::new(Config::default());

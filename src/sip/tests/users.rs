@@ -57,7 +57,7 @@ fn a_challenge_offers_the_better_algorithm_first_and_either_answer_names_its_use
         let mut hand = guarded();
         let refusal = challenged(&mut hand);
         let offered = challenges(&refusal);
-        assert_eq!((kinds(&[refusal.clone()]), offered.len()), (vec!["401"], 2));
+        assert_eq!((kinds(std::slice::from_ref(&refusal)), offered.len()), (vec!["401"], 2));
         for part in ["realm=\"store\"", "qop=\"auth\"", &format!("algorithm={algorithm}")] {
             assert!(offered[at].contains(part), "{part} in {}", offered[at]);
         }
