@@ -368,6 +368,38 @@ fn a_job_whose_server_is_killed_is_delivered_by_the_next_and_once() {
     assert_eq!(job["state"], "delivered");
 }
 
+#[test]
+fn the_command_line_shows_the_queue_beside_a_server_and_hurries_it_without_one() {
+    let house = House::new(&[]);
+    keep(&house);
+    let told = |arguments: &[&str]| String::from_utf8(run(house.dir.path(), arguments).stdout).expect("text");
+    assert_eq!(told(&["spool", "queue"]), "");
+    let gone = Bob::at(0);
+    let address = gone.address.clone();
+    drop(gone);
+    let wanted = json!({"object": "spool:/bob/monday", "to": address});
+    assert_eq!(post(house.server.door(), "/api/v1/deliveries", &wanted).status, 201);
+    eventually("a failure", || (jobs(house.server.door())[0]["state"] == "deferred").then_some(()));
+    let table = told(&["spool", "queue"]);
+    let row = table.lines().nth(1).expect("a row").split_whitespace().collect::<Vec<_>>();
+    assert_eq!((row[0].starts_with("127.0.0.1"), &row[1..4]), (true, &["1", "1", "0"][..]), "{table}");
+    let one = support::server::json(house.dir.path(), &["spool", "queue", "--json"]).remove(0);
+    assert_eq!((&one["state"], &one["attempts"]), (&json!("deferred"), &json!(1)));
+    let id = one["id"].as_str().expect("an id");
+    assert!(!run(house.dir.path(), &["spool", "retry", id]).status.success(), "a server runs");
+    house.server.kill();
+    let dir = house.dir;
+    let retry = |id: &str| run(dir.path(), &["spool", "retry", "--json", id]);
+    assert!(!retry("01M7Q5CQG00000000000000000").status.success());
+    let hurried: Value = serde_json::from_slice(&retry(id).stdout).expect("JSON");
+    assert!(hurried["next_attempt"].as_str() < one["next_attempt"].as_str(), "{hurried} {one}");
+    let port = address.trim_end_matches(";transport=tcp").rsplit(':').next().expect("a port").parse().expect("a port");
+    let bob = Bob::at(port);
+    let server = Server::start(dir.path(), &[]);
+    eventually("the delivery", || is_delivered(server.door()));
+    eventually("the file", || (bob.files() == [b"hello Bob"]).then_some(()));
+}
+
 // S14
 #[test]
 fn nobody_is_called_whom_the_operator_does_not_know() {
