@@ -30,6 +30,10 @@ fuzz target seconds="60":
 demo *arguments:
     cargo run --locked -- demo {{ arguments }}
 
+# Calls a second beside a bare SIPp in the same run, at rising rates; needs SIPp and a release build
+calls *rates:
+    benches/calls/run target/release/restante {{ rates }}
+
 # Licences, bans, sources and known vulnerabilities
 deny:
     cargo deny --locked check

@@ -166,7 +166,7 @@ impl Engine {
         }
         if !trusted {
             let status = self.policy.not_allowed();
-            tracing::warn!(%source, call_id = %entry.parties.call_id, status, "MSML by somebody who may not command us");
+            tracing::warn!(%source, call_id = %entry.parties.call_id, status, "MSML from outside control.trusted: refused");
             let reason = (status == 403).then_some("MSML Is Not Allowed From This Address");
             return self.command(now, answer(status, reason), out);
         }

@@ -73,20 +73,26 @@ fn odd_but_legal_requests_are_served() {
 
 #[test]
 fn numeric_ipv6_hosts_are_served_and_broken_ones_refused() {
-    let six = "sip:box@[2001:db8::10]:5070";
-    assert_served("RFC 5118 §4.1", &swap("INVITE sip:box@192.0.2.2", &format!("INVITE {six}")));
-    assert_refused("RFC 5118 §4.2", "400", &swap("INVITE sip:box@192.0.2.2", "INVITE sip:box@2001:db8::10"));
-    // RFC 5118 §4.3: without brackets the last part of the second may be a port; both forms name a place.
-    assert_served("RFC 5118 §4.3", &swap("sip:box@192.0.2.2", "sip:box@[2001:db8::9:1]"));
-    assert_served("RFC 5118 §4.4", &swap("192.0.2.9:5070;", "[2001:db8::9]:5070;received=[2001:db8::9];"));
-    assert_served("RFC 5118 §4.5", &swap("192.0.2.9:5070;", "[2001:db8::9];received=2001:db8::9;"));
-    assert_served("RFC 5118 §4.7", &swap("sip:carol@192.0.2.9", "sip:carol@[2001:db8::9]"));
-    assert_served("RFC 5118 §4.9", &swap("INVITE sip:box@192.0.2.2", "INVITE sip:box@[::ffff:192.0.2.10]"));
-    assert_refused(
-        "RFC 5118 §4.10, three colons",
-        "400",
-        &swap("INVITE sip:box@192.0.2.2", "INVITE sip:box@[2001:db8:::192.0.2.1]"),
-    );
+    let to = |uri: &str| swap("INVITE sip:box@192.0.2.2", &format!("INVITE {uri}"));
+    assert_served("M5118-4.1-01 ipv6-good", &to("sip:[2001:db8::10]"));
+    assert_refused("M5118-4.2-01 ipv6-bad", "400", &to("sip:2001:db8::10"));
+    assert_served("M5118-4.3-01 port-ambiguous", &to("sip:[2001:db8::10:5070]"));
+    assert_served("M5118-4.4-01 port-unambiguous", &to("sip:[2001:db8::10]:5070"));
+    for received in ["[2001:db8::9:255]", "2001:db8::9:255"] {
+        let via = format!("[2001:db8::9:1];received={received};");
+        assert_served("M5118-4.5-01 via-received-param", &swap("192.0.2.9:5070;", &via));
+    }
+    let six =
+        "v=0\r\no=- 1 1 IN IP6 2001:db8::20\r\ns=-\r\nc=IN IP6 2001:db8::20\r\nt=0 0\r\nm=message 9 TCP/MSRP *\r\n";
+    let described = |sdp: &str| fresh("INVITE", 1, &["Content-Type: application/sdp"], sdp);
+    assert_served("M5118-4.6-01 ipv6-in-sdp", &described(six));
+    let both = "Via: SIP/2.0/UDP [2001:db8::9:1]:6050;branch=z9hG4bK2\r\nVia: SIP/2.0/TCP 192.0.2.16:6070;branch=z9hG4bK3\r\nFrom:";
+    assert_served("M5118-4.7-01 mult-ip-in-header", &swap("From:", both));
+    let mixed = format!("{six}c=IN IP4 192.0.2.1\r\nm=message 9 TCP/MSRP *\r\nc=IN IP6 2001:db8::21\r\n");
+    assert_served("M5118-4.8-01 mult-ip-in-sdp", &described(&mixed));
+    assert_served("M5118-4.9-01 ipv4-mapped-ipv6", &to("sip:box@[::ffff:192.0.2.10]"));
+    assert_refused("M5118-4.10-01 ipv6-bug-abnf-3-colons", "400", &to("sip:box@[2001:db8:::192.0.2.1]"));
+    assert_served("a Contact", &swap("sip:carol@192.0.2.9", "sip:carol@[2001:db8::9]"));
 }
 
 #[test]
