@@ -447,3 +447,35 @@ fn an_upload_goes_on_with_its_parts_when_credentials_that_have_expired_are_renew
     assert_eq!(parts(&denied), parts(&rehearsal), "no part is uploaded twice: {denied:?}");
     assert!(!denied.iter().any(|call| call.starts_with("abort ")), "{denied:?}");
 }
+
+// R10
+#[test]
+fn a_start_without_an_index_reads_the_envelopes_of_a_bucket_side_by_side() {
+    const READERS: usize = 4;
+    fn at_once(count: usize, work: &(dyn Fn(usize) + Sync)) {
+        let numbers: Vec<usize> = (0..count).collect();
+        for some in numbers.chunks(READERS) {
+            std::thread::scope(|scope| some.iter().for_each(|number| _ = scope.spawn(|| work(*number))));
+        }
+    }
+    let world = World::fresh(Report::Bucket);
+    let spool = world.open(2).expect("a spool");
+    let names: Vec<ObjectUri> = (0..9).map(|n| format!("spool:/bob/{n}").parse().expect("a name")).collect();
+    for name in &names {
+        let mut stage = spool.stage(StagePlan::new(name.clone()), now()).expect("a stage");
+        stage.write(0, b"octets").expect("room");
+        let sealed = stage.seal(6, &FileInfo::default()).expect("a whole file");
+        spool.commit(sealed, EnvelopeDraft::default(), now()).expect("an object");
+    }
+    drop(spool);
+    let world = world.restart();
+    world.bucket.meet(READERS);
+    let remote =
+        Remote::new(Arc::new(world.bucket.clone()), PART_OCTETS, Box::new(|_| Report::Bucket)).reading(at_once);
+    let (files, mint) = (Arc::new(world.disk.clone()), Mint::from_number(3));
+    let opened = Spool::open_with_bucket(files, Some(remote), Index::in_memory(), Keys::none(), mint, now());
+    let spool = opened.expect("a spool").0;
+    assert_eq!(world.bucket.met(), READERS);
+    assert!(names.iter().all(|name| spool.find(name).expect("an index").is_some()));
+    assert_eq!(spool.status().objects, 9);
+}

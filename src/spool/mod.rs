@@ -1,5 +1,6 @@
 #![doc = include_str!("../../spool/README.md")]
 
+mod ahead;
 mod arrival;
 mod arriving;
 mod aside;
@@ -74,7 +75,7 @@ pub use news::{BoxEvent, BoxUsage};
 pub use no_files::NoFiles;
 pub use receipt::{Committed, Sealed};
 pub use recover::Recovery;
-pub use remote::{Remote, Report, ReportOf};
+pub use remote::{AtOnce, Remote, Report, ReportOf};
 pub use retention::Due;
 pub use scrub::{Damage, Scrub, damaged_records};
 pub use stage::{SealError, Stage};

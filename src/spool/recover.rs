@@ -5,6 +5,7 @@ use std::io;
 use crate::model::Now;
 use crate::model::limits::ORPHAN_KEPT;
 
+use super::ahead::Ahead;
 use super::arrival::Parked;
 use super::carry;
 use super::catalog::{ask, quarantine, read_envelope};
@@ -165,6 +166,8 @@ pub(super) fn recover(
         ask(shared, |index| index.forget(id.as_str()))?;
     }
     let (mut replaced, mut judged, mut unreadable) = (Vec::new(), 0, 0);
+    let far = |(_, traces): &(Id, Traces)| traces.remote && !traces.envelope && !traces.known;
+    let mut ahead = Ahead::of(survey.ids().filter(far).map(|(id, _)| id).collect());
     for (id, traces) in survey.ids() {
         if traces.is_published() {
             told(judged, survey.published() as u64);
@@ -174,11 +177,12 @@ pub(super) fn recover(
                 ask(shared, Index::begin_batch)?;
             }
         }
-        let (facts, envelope) = inspect(shared, id, traces, now, &mut unreadable)?;
+        let (facts, envelope) = inspect(shared, id, traces, now, &mut unreadable, &mut ahead)?;
         let mut verdict = judge(&facts);
         if verdict == Verdict::Keep && envelope.is_some() && ask(shared, |index| index.is_replaced(id))? {
             verdict = Verdict::Bury;
             end(shared, id, REPLACED, now.wall)?;
+            ahead.forget(); // another one may have gone with it
         }
         carry_out(shared, id, verdict, traces, envelope.as_ref())?;
         match verdict {
@@ -234,6 +238,7 @@ fn inspect(
     traces: Traces,
     now: Now,
     unreadable: &mut usize,
+    ahead: &mut Ahead,
 ) -> Result<(Facts, Option<Envelope>), SpoolError> {
     let settled = traces.known || is_old(id.minted(), now.wall, ORPHAN_KEPT);
     let mut facts = Facts { body: traces.body, stage: traces.stage, settled, ..Facts::default() };
@@ -242,7 +247,9 @@ fn inspect(
         facts.envelope = Some(EnvelopeFact::Known);
         facts.body |= traces.remote; // looked for whenever it is read
     } else if traces.is_published() {
-        let read = match read_envelope(shared, id) {
+        let before = ahead.take(shared, id);
+        let length = before.as_ref().map(|(_, length)| *length);
+        let read = match before.map_or_else(|| read_envelope(shared, id), |(read, _)| Ok(read)) {
             // A sector of the disk, and not the bucket, the whole disk or who we are.
             Err(error) if is_unreadable(&error) && !traces.remote && *unreadable < UNREADABLE_ENVELOPES => {
                 tracing::error!(object = %id, %error, "its envelope can't be read: it is set aside");
@@ -260,7 +267,7 @@ fn inspect(
             Err(Unreadable::Newer) => EnvelopeFact::Newer,
         });
         if traces.body || traces.remote {
-            facts.length = body_length(shared, id)?;
+            facts.length = length.map_or_else(|| body_length(shared, id), Ok)?;
             facts.body = facts.length.is_some();
         }
     }

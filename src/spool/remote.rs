@@ -23,12 +23,17 @@ pub enum Report {
 /// Says for the name of a box how its objects are reported.
 pub type ReportOf = Box<dyn Fn(&str) -> Report + Send + Sync>;
 
+/// Does something for each number below the given one, with several of them at once.
+pub type AtOnce = fn(usize, &(dyn Fn(usize) + Sync));
+
 /// A bucket for a spool.
 pub struct Remote {
     pub(super) store: BucketStore,
     pub(super) carriage: Carriage,
     /// Objects at their end that the bucket would not let go of.
     pub(super) unerased: Mutex<BTreeSet<Id>>,
+    /// Reads envelopes at once.
+    pub(super) at_once: Option<AtOnce>,
     report: ReportOf,
     is_awaited: bool,
 }
@@ -38,13 +43,19 @@ impl Remote {
     /// some boxes; see [`Remote::unawaited`].
     pub fn new(bucket: Arc<dyn Bucket>, part_octets: u64, report: ReportOf) -> Self {
         let (store, carriage) = (BucketStore::new(bucket), Carriage::new(part_octets));
-        Self { store, carriage, unerased: Mutex::default(), report, is_awaited: true }
+        Self { store, carriage, unerased: Mutex::default(), at_once: None, report, is_awaited: true }
     }
 
     /// No box has [`Report::Bucket`]: a bucket that does not answer then keeps nobody from bringing files.
     #[must_use]
     pub fn unawaited(self) -> Self {
         Self { is_awaited: false, ..self }
+    }
+
+    /// A start reads envelopes with this, many at once; without it, one after the other.
+    #[must_use]
+    pub fn reading(self, at_once: AtOnce) -> Self {
+        Self { at_once: Some(at_once), ..self }
     }
 
     /// Why files that need the bucket can't be brought.

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use restante::model::Wall;
 use restante::spool::{Bucket, BucketError, Stored, Unfinished};
@@ -29,7 +30,19 @@ pub(crate) enum Lapse {
 #[derive(Clone, Default)]
 pub(crate) struct SimBucket {
     inner: Arc<Mutex<Inner>>,
+    meeting: Arc<(Mutex<Meeting>, Condvar)>,
 }
+
+/// Readers of envelopes that wait for each other.
+#[derive(Clone, Copy, Default)]
+struct Meeting {
+    wanted: usize,
+    inside: usize,
+    most: usize,
+}
+
+/// How long one waits for the others.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Default)]
 struct Inner {
@@ -107,6 +120,28 @@ impl SimBucket {
         self.inner().hidden.insert(key.to_owned());
     }
 
+    /// From now on nobody gets an envelope before so many want one at once; after a while they do, one by one.
+    pub(crate) fn meet(&self, readers: usize) {
+        *self.meeting.0.lock().expect("no test panics inside the bucket") =
+            Meeting { wanted: readers, ..<_>::default() };
+    }
+
+    /// How many wanted an envelope at once at most.
+    pub(crate) fn met(&self) -> usize {
+        self.meeting.0.lock().expect("no test panics inside the bucket").most
+    }
+
+    fn wait_for_others(&self) {
+        let (meeting, moved) = &*self.meeting;
+        let mut here = meeting.lock().expect("no test panics inside the bucket");
+        here.inside += 1;
+        here.most = here.most.max(here.inside);
+        moved.notify_all();
+        let alone = |here: &mut Meeting| here.most < here.wanted;
+        let (mut here, _) = moved.wait_timeout_while(here, PATIENCE, alone).expect("no test panics inside the bucket");
+        here.inside -= 1;
+    }
+
     /// What its clock says from now on.
     pub(crate) fn set_clock(&self, wall: Wall) {
         self.inner().clock = wall;
@@ -117,7 +152,7 @@ impl SimBucket {
         let inner = self.inner();
         let fresh =
             Inner { calls: Vec::new(), lapses: HashMap::new(), off: false, moods: Moods::default(), ..inner.clone() };
-        Self { inner: Arc::new(Mutex::new(fresh)) }
+        Self { inner: Arc::new(Mutex::new(fresh)), meeting: Arc::default() }
     }
 
     /// Envelopes that it got, and calls that it failed by itself.
@@ -224,6 +259,9 @@ impl Bucket for SimBucket {
     }
 
     fn get(&self, key: &str, range: Range<u64>) -> Answer<Vec<u8>> {
+        if key.starts_with("queued/") {
+            self.wait_for_others();
+        }
         self.call("get", key, |inner| {
             let (octets, _) = inner.objects.get(key).ok_or(BucketError::Missing)?;
             let (start, end) = (octets.len().min(range.start as usize), octets.len().min(range.end as usize));
