@@ -337,7 +337,8 @@ mod tests {
             rest.split(',').next().expect("a value").trim_matches('"').to_owned()
         };
         let nonce = value(" nonce");
-        let challenge = Challenge::parse(&format!("Digest realm=\"r\", nonce=\"{nonce}\"")).expect("a challenge");
+        let challenge =
+            Challenge::parse(&format!("Digest realm=\"r\", nonce=\"{nonce}\", qop=\"auth\"")).expect("a challenge");
         let count = u32::from_str_radix(&value("nc"), 16).expect("a count");
         let cnonce = value("cnonce");
         let use_ = Use { method: "AUTH", uri, cnonce: &cnonce, count };
