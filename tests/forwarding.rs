@@ -199,6 +199,22 @@ fn a_job_outlives_its_control_dialog_and_whoever_attaches_hears_what_was_missed(
     assert!(unknown.contains("response=\"430\""), "{unknown}");
 }
 
+#[test]
+fn of_the_attempts_that_nobody_made_whoever_attaches_hears_of_the_last_alone() {
+    let house = House::new(&[HASTY[0], HASTY[1], ("RESTANTE_QUEUE__BIND", "10ms")]);
+    keep(&house);
+    let door = house.server.door();
+    let wanted = json!({"object": "spool:/bob/monday", "to": "sip:bob@example.net", "mode": "as"});
+    let job = post(door, "/api/v1/deliveries", &wanted).json()["id"].as_str().expect("an id").to_owned();
+    let due = || events_of(door, &job).iter().filter(|event| event["name"] == "ft.due").count();
+    eventually("three attempts", || (due() >= 3).then_some(()));
+    let mut control = Control::call(&house.server);
+    is_ok(&control.command(&format!("<ft:attach job=\"{job}\"/>")));
+    let told: Vec<u32> =
+        (0..2).map(|_| control.event("ft.due").value("ft.attempts").parse().expect("a number")).collect();
+    assert!(told[0] >= 3 && told[1] == told[0] + 1, "{told:?}");
+}
+
 // R1
 #[test]
 fn a_job_outlives_the_server_and_is_due_again_at_the_next() {
@@ -334,9 +350,9 @@ fn a_recipient_that_is_not_there_gets_it_when_somebody_says_that_he_is() {
     drop(gone);
     let made = post(door, "/api/v1/deliveries", &json!({"object": "spool:/bob/monday", "to": address}));
     assert_eq!(made.status, 201, "{made:?}");
-    eventually("a failure", || (jobs(door)[0]["state"] == "deferred").then_some(()));
-    let reason = jobs(door)[0]["reason"].as_str().expect("a reason").to_owned();
-    assert!(reason.contains("; again in "), "{reason}");
+    let waits = || jobs(door)[0]["reason"].as_str().is_some_and(|reason| reason.contains("; again in "));
+    eventually("a failure, and the time of the next attempt", || waits().then_some(()));
+    assert_eq!(jobs(door)[0]["state"], "deferred");
     let port = address.trim_end_matches(";transport=tcp").rsplit(':').next().expect("a port").parse().expect("a port");
     let bob = Bob::at(port);
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::core::Engine;
 use super::delivery::{Attempt as Calling, Handed};
-use super::follow::{Asker, Due, attempt_of, kept_all_the_same};
+use super::follow::{Asker, DUE, Due, attempt_of, kept_all_the_same};
 use super::jobs::{Attempt, Errand, Play, Timer};
 use super::playing::Broken;
 use super::port::{Found, Output, Query};
@@ -24,7 +24,7 @@ impl Engine {
         let values = [("ft.job", id.clone()), ("ft.uri", uri), ("ft.attempts", attempts)];
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         tracing::info!(delivery = id, object = delivery.object, to = delivery.to, attempt = delivery.attempts, "due");
-        self.tell_job(now, &delivery, "ft.due", values, out);
+        self.tell_job(now, &delivery, DUE, values, out);
         self.forwarding.dues.insert(id.clone(), Due { number, delivery, bound: false });
         self.wake(now, self.forwarding.bind, Timer::Bind(number));
         let follower = self.forwarding.followers.get(&id).copied();

@@ -10,6 +10,9 @@ use crate::msml::{self, End, PrimitiveKey};
 use crate::queue::{self, AskKey, Queue};
 use crate::spool::Delivery;
 
+/// The event by which an application server hears that it is time for an attempt.
+pub(super) const DUE: &str = "ft.due";
+
 /// How long an application server has to name a connection, if the operator says nothing.
 const BIND: Duration = Duration::from_secs(120);
 

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use super::core::Engine;
-use super::follow::{Asker, Following};
+use super::follow::{Asker, DUE, Following};
 use super::jobs::Errand;
 use super::playing::{Broken, ready};
 use super::port::{Output, Query, Ticket};
@@ -191,9 +191,11 @@ impl Engine {
             EventPage::default()
         });
         let taken = page.events.iter().rposition(|logged| logged.delivered);
-        let missed = page.events.iter().skip(taken.map_or(0, |taken| taken + 1));
-        // How earlier dialogs have ended is not the end of the job.
-        for LoggedEvent { event, .. } in missed.filter(|logged| logged.event.name.starts_with("ft.")) {
+        let missed = page.events.iter().enumerate().skip(taken.map_or(0, |taken| taken + 1));
+        let last_due = page.events.iter().rposition(|logged| logged.event.name == DUE);
+        // How earlier dialogs have ended is not the end of the job, and nobody is to be called for each attempt that was.
+        let concerns = |at: usize, name: &str| name.starts_with("ft.") && (name != DUE || Some(at) == last_due);
+        for (_, LoggedEvent { event, .. }) in missed.filter(|(at, logged)| concerns(*at, &logged.event.name)) {
             let (name, values) = (event.name.clone(), event.values.clone());
             self.msml(now, msml::Input::Say { primitive, name, values }, out);
         }
