@@ -304,7 +304,7 @@ impl Bucket for SimBucket {
             inner.turn += 1;
             let tag = format!("part {}", inner.turn);
             let upload = inner.uploads.get_mut(upload).ok_or(BucketError::Missing)?;
-            upload.parts.insert(number, (tag.clone(), octets));
+            upload.parts.insert(number, (tag.clone(), octets.to_vec()));
             Ok(tag)
         })
     }
