@@ -196,7 +196,8 @@ impl Authenticator {
 
     /// RFC 4976 §10.3: a 401 asks for credentials, or says that the nonce was too old, or that they are wrong.
     fn challenged(&mut self, mut run: Run, headers: &[(String, String)]) -> Result<Run, AuthFailure> {
-        let challenge = Challenge::choose(values(headers, "WWW-Authenticate"))?;
+        // RFC 4976 §9.1: here `qop` always is `auth`, said or not.
+        let challenge = Challenge { qop: true, ..Challenge::choose(values(headers, "WWW-Authenticate"))? };
         if run.answered && !challenge.stale {
             self.keys[run.stage] = None;
             return Err(AuthFailure::Refused);
