@@ -3,6 +3,8 @@
 use std::io;
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::model::Wall;
 
 /// Why a bucket did not do what it was asked.
@@ -100,7 +102,7 @@ pub trait Bucket: Send + Sync {
     fn begin(&self, key: &str) -> Result<String, BucketError>;
 
     /// Uploads a part, counted from zero, checked against its SHA-256 by the bucket. Returns what completes it.
-    fn part(&self, key: &str, upload: &str, number: usize, octets: Vec<u8>) -> Result<String, BucketError>;
+    fn part(&self, key: &str, upload: &str, number: usize, octets: Bytes) -> Result<String, BucketError>;
 
     /// Makes an object of all parts; [`BucketError::Missing`] if there is no such upload, or not any more.
     fn complete(&self, key: &str, upload: &str, parts: &[String]) -> Result<(), BucketError>;

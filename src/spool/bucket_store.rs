@@ -11,6 +11,7 @@ use super::bucket::{Bucket, BucketError, Stored, Unfinished};
 use super::files::File;
 use super::gate::Gate;
 use super::layout::{self, CORRUPT, DATA, Id, QUEUED, STATE, States, VERSION_FILE};
+use super::lent::{Buffers, Lent};
 use super::locked::locked;
 
 /// The objects of one bucket.
@@ -19,11 +20,17 @@ pub(super) struct BucketStore {
     /// What the last call that failed for the bucket's own reasons said; none since one went well.
     trouble: Mutex<Option<String>>,
     parts_in_flight: Gate,
+    buffers: Buffers,
 }
 
 impl BucketStore {
     pub(super) fn new(bucket: Arc<dyn Bucket>) -> Self {
-        Self { bucket, trouble: Mutex::default(), parts_in_flight: Gate::new(PARTS_IN_FLIGHT_OCTETS) }
+        Self {
+            bucket,
+            trouble: Mutex::default(),
+            parts_in_flight: Gate::new(PARTS_IN_FLIGHT_OCTETS),
+            buffers: Buffers::default(),
+        }
     }
 
     /// Makes sure that this is a spool of ours, or that it may become one.
@@ -43,6 +50,11 @@ impl BucketStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// A buffer for a part of a body.
+    pub(super) fn buffer(&self, length: usize) -> Lent {
+        self.buffers.lend(length)
     }
 
     /// What the bucket's last failure was, if nothing went well since.

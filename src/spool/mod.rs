@@ -29,6 +29,7 @@ mod health;
 mod index;
 mod journal;
 mod layout;
+mod lent;
 mod locked;
 mod micros;
 mod news;

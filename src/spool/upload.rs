@@ -5,6 +5,7 @@
 
 use std::io;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -15,6 +16,7 @@ use super::bucket::BucketError;
 use super::bucket_store::{BucketStore, body_key};
 use super::files::{File, Files, Mode, read_exact_at, read_small};
 use super::layout::Id;
+use super::lent::Lent;
 use super::record::{self, Kind};
 
 /// Octets that the records of an upload may have: 10,000 parts.
@@ -134,7 +136,7 @@ impl Upload {
     pub(super) fn finish(&mut self, route: Route<'_>, body: &dyn File, total: u64) -> io::Result<()> {
         if total < self.first_part() && self.begun.is_none() && !has_log(route, self.id) {
             let _place = route.store.parts_in_flight().enter(total);
-            return route.store.put_body(self.id, &read(body, 0, total)?);
+            return route.store.put_body(self.id, read(route, body, 0, total)?.as_ref());
         }
         let mut last = io::Error::from(BucketError::Missing);
         for _ in 0..BUCKET_ATTEMPTS {
@@ -225,7 +227,7 @@ impl Upload {
         if let Some(begun) = &mut self.begun
             && self.sure < begun.parts.len()
         {
-            let sound = begun.sound(body, self.sure, settled)?;
+            let sound = begun.sound(route, body, self.sure, settled)?;
             if sound.end < begun.parts.len() && sound.is_damaged {
                 tracing::info!(object = %self.id, parts = sound.end, "the upload goes on where it differs");
                 begun.parts.truncate(sound.end);
@@ -267,10 +269,11 @@ impl Upload {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {PARTS} parts")));
         }
         let _place = route.store.parts_in_flight().enter(length);
-        let octets = read(body, at, length)?;
-        let sha256 = Digest::sha256(Sha256::digest(&octets).into()).hex();
+        let octets = read(route, body, at, length)?;
+        let sha256 = Digest::sha256(Sha256::digest(octets.as_ref()).into()).hex();
         let (key, number) = (body_key(self.id), begun.parts.len());
-        let tag = route.store.note(route.store.bucket().part(&key, &begun.head.upload, number, octets))?;
+        let tag =
+            route.store.note(route.store.bucket().part(&key, &begun.head.upload, number, Bytes::from_owner(octets)))?;
         begun.parts.push(Part { octets: length, tag, sha256 });
         self.sure = begun.parts.len();
         begun.write_down(log(route, self.id)?.as_ref())
@@ -280,7 +283,7 @@ impl Upload {
 impl Begun {
     /// Compares parts from this one on with what the body has within its first `settled` octets. The last part may be
     /// shorter, and is then the end of the whole.
-    fn sound(&self, body: &dyn File, from: usize, settled: u64) -> io::Result<Sound> {
+    fn sound(&self, route: Route<'_>, body: &dyn File, from: usize, settled: u64) -> io::Result<Sound> {
         let mut end = from;
         while let Some(part) = self.parts.get(end) {
             let at = end as u64 * self.head.part_octets;
@@ -288,7 +291,7 @@ impl Begun {
             if at + length > settled {
                 break;
             }
-            if Digest::sha256(Sha256::digest(read(body, at, length)?).into()).hex() != part.sha256 {
+            if Digest::sha256(Sha256::digest(read(route, body, at, length)?.as_ref()).into()).hex() != part.sha256 {
                 return Ok(Sound { end, is_damaged: true });
             }
             end += 1;
@@ -336,10 +339,10 @@ fn has_log(route: Route<'_>, id: Id) -> bool {
     route.files.open(&id.upload(), Mode::Read).is_ok()
 }
 
-fn read(body: &dyn File, at: u64, length: u64) -> io::Result<Vec<u8>> {
+fn read(route: Route<'_>, body: &dyn File, at: u64, length: u64) -> io::Result<Lent> {
     let length = usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?;
-    let mut octets = vec![0; length];
-    read_exact_at(body, &mut octets, at)?;
+    let mut octets = route.store.buffer(length);
+    read_exact_at(body, octets.as_mut(), at)?;
     Ok(octets)
 }
 

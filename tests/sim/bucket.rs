@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
 use restante::model::Wall;
 use restante::spool::{Bucket, BucketError, Stored, Unfinished};
 
@@ -298,12 +299,12 @@ impl Bucket for SimBucket {
         })
     }
 
-    fn part(&self, key: &str, upload: &str, number: usize, octets: Vec<u8>) -> Answer<String> {
+    fn part(&self, key: &str, upload: &str, number: usize, octets: Bytes) -> Answer<String> {
         self.call("part", key, |inner| {
             inner.turn += 1;
             let tag = format!("part {}", inner.turn);
             let upload = inner.uploads.get_mut(upload).ok_or(BucketError::Missing)?;
-            upload.parts.insert(number, (tag.clone(), octets));
+            upload.parts.insert(number, (tag.clone(), octets.to_vec()));
             Ok(tag)
         })
     }

@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use bytes::Bytes;
+
 use crate::model::limits::PART_OCTETS_MIN;
 use crate::model::{Mint, Wall};
 use crate::spool::{Bucket, BucketError};
@@ -152,8 +154,8 @@ impl Ward<'_> {
         let first = vec![b'a'; usize::try_from(PART_OCTETS_MIN).expect("a part fits into memory")];
         let upload = self.bucket.begin(&key).map_err(said)?;
         let parts = [
-            self.bucket.part(&key, &upload, 0, first.clone()).map_err(said)?,
-            self.bucket.part(&key, &upload, 1, b"the end".to_vec()).map_err(said)?,
+            self.bucket.part(&key, &upload, 0, first.clone().into()).map_err(said)?,
+            self.bucket.part(&key, &upload, 1, Bytes::from_static(b"the end")).map_err(said)?,
         ];
         if self.bucket.head(&key) != Err(BucketError::Missing) {
             return Err("the object is seen before the upload is complete".to_owned());
@@ -171,7 +173,7 @@ impl Ward<'_> {
     fn gives_up(&self) -> Result<(), String> {
         let key = self.key("abort");
         let upload = self.bucket.begin(&key).map_err(said)?;
-        let part = self.bucket.part(&key, &upload, 0, b"a part".to_vec()).map_err(said)?;
+        let part = self.bucket.part(&key, &upload, 0, Bytes::from_static(b"a part")).map_err(said)?;
         self.bucket.abort(&key, &upload).map_err(said)?;
         match self.bucket.complete(&key, &upload, &[part]) {
             Err(_) if self.bucket.head(&key) == Err(BucketError::Missing) => Ok(()),

@@ -222,7 +222,7 @@ impl Bucket for S3Bucket {
         })
     }
 
-    fn part(&self, key: &str, upload: &str, number: usize, octets: Vec<u8>) -> Answer<String> {
+    fn part(&self, key: &str, upload: &str, number: usize, octets: Bytes) -> Answer<String> {
         let (store, path, upload) = (Arc::clone(&self.store), self.path(key), upload.to_owned());
         self.ask(
             async move { Ok(store.put_part(&path, &upload, number, octets.into()).await.map_err(told)?.content_id) },
