@@ -51,6 +51,17 @@ fn on_all_cores<T: Send>(numbers: std::ops::Range<u64>, one: impl Fn(u64) -> T +
     found.into_inner().expect("no world panics here")
 }
 
+/// Says which world it was that panicked.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("SIM_SEED={} cargo test --test sim", self.0);
+        }
+    }
+}
+
 fn replay(seed: u64) {
     let ending = World::run(Plan::random(seed), true);
     println!("{}", ending.trace.join("\n"));
@@ -64,7 +75,10 @@ fn every_promise_is_kept_in_two_hundred_worlds() {
         return replay(seed);
     }
     let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
-    let endings = on_all_cores(0..seeds, |seed| World::run(Plan::random(seed), false));
+    let endings = on_all_cores(0..seeds, |seed| {
+        let _named = Named(seed);
+        World::run(Plan::random(seed), false)
+    });
     let failed: Vec<String> = endings
         .iter()
         .filter(|(_, ending)| !ending.faults.is_empty())

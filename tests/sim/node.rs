@@ -76,8 +76,9 @@ pub(crate) fn remote(bucket: &SimBucket, pail: Pail) -> Remote {
     Remote::new(Arc::new(bucket.clone()), 1000, Box::new(move |_| pail.report))
 }
 
-/// How often a server is started before its operator looks for another disk.
-const STARTS: usize = 100;
+/// How often a server is started before its operator looks for another disk. In one of ten thousand worlds disk and bucket
+/// fail so often that a hundred starts were not enough.
+const STARTS: usize = 1000;
 
 impl Node {
     pub(crate) fn new(index: usize, habits: Habits) -> Self {
