@@ -167,6 +167,21 @@ fn each_failure_of_the_message_ends_the_attempt_in_its_own_words() {
 }
 
 #[test]
+fn a_recipient_that_puts_the_call_on_hold_and_does_not_come_back_keeps_no_place() {
+    let mut scene = Scene::new();
+    let invite = scene.calls(attempt(), EnvelopeDraft::default());
+    let outputs = scene.answers(&invite, "200 OK", &[], TAKEN);
+    let (spec, _) = scene.connects(outputs);
+    let held = TAKEN.replace("a=recvonly", "a=inactive").replacen(" 1 1 ", " 1 2 ", 1);
+    let outputs = scene.offers(&invite, &held);
+    let paused =
+        |output: &Output| matches!(output, Output::Link(_, Command::PauseSend(message)) if *message == spec.message);
+    assert!(outputs.iter().any(paused), "{outputs:?}");
+    let outputs = scene.board.pass(Duration::from_secs(61));
+    assert_eq!(handed(&outputs).map(|(_, _, ending)| ending), Some(Ending::Broken { reported: 0 }));
+}
+
+#[test]
 fn a_file_that_broke_off_goes_on_with_a_range_and_without_one_for_a_peer_that_has_none() {
     let resumed = || Attempt { reported: 4, ..attempt() };
     let mut scene = Scene::new();

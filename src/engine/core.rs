@@ -214,6 +214,7 @@ impl Engine {
                 Timer::First(primitive) => self.nothing_came(now, primitive, out),
                 Timer::Retire(session) => self.retired(now, session, out),
                 Timer::Connect(session) => self.nobody_connected(now, session, out),
+                Timer::OnHold(session) => self.held_for_long(now, session, out),
                 Timer::Again(primitive) => self.tried_again(now, primitive, out),
                 Timer::Answer(call) => self.unanswered(now, call, out),
                 Timer::Report(message) => self.unreported(now, message, out),

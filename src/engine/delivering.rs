@@ -278,6 +278,16 @@ impl Engine {
         }
     }
 
+    /// Whoever is called has put the call on hold, and has not come back: it must not keep the place of others.
+    pub(super) fn held_for_long(&mut self, now: Now, session: SessionKey, out: &mut Outbox<Output>) {
+        let is_held = self.board.streams.get(&session).is_some_and(|stream| stream.on_hold);
+        let on_it = |delivering: &Delivering| is_held && delivering.session == Some(session);
+        let found = self.deliveries.iter().find(|(_, delivering)| on_it(delivering));
+        if let Some((key, reported)) = found.map(|(key, delivering)| (*key, delivering.offset)) {
+            self.give_up(now, key, Ending::Broken { reported }, out);
+        }
+    }
+
     /// The queue wants this attempt no more. What is on its way may still get there, and then it is delivered.
     pub(super) fn call_back(&mut self, now: Now, delivery: &str, token: u64, out: &mut Outbox<Output>) {
         let named =

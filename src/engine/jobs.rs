@@ -72,6 +72,8 @@ pub(super) enum Timer {
     First(PrimitiveKey),
     /// A `<play>` waits for the peer's connection.
     Connect(SessionKey),
+    /// The peer has put a call with a file on hold.
+    OnHold(SessionKey),
     /// A file that has failed is tried again.
     Again(PrimitiveKey),
     /// A stream has done its file.

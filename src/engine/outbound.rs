@@ -59,7 +59,11 @@ impl Engine {
         if std::mem::replace(&mut stream.on_hold, on_hold) == on_hold {
             return;
         }
-        let Some((message, link)) = stream.sending.zip(stream.link()) else {
+        let sending = stream.sending.zip(stream.link());
+        if on_hold {
+            self.wake(now, self.policy.answer_timeout, Timer::OnHold(session));
+        }
+        let Some((message, link)) = sending else {
             return self.start_sending(now, session, out);
         };
         let owner = self.sendings.get(&message).map(|sending| sending.owner);

@@ -112,6 +112,18 @@ impl Scene {
         self.board.give(Input::Sip(sip::Input::Octets { flow, octets: text.to_owned().into() }))
     }
 
+    /// The peer's offer in the call of this INVITE.
+    pub(crate) fn offers(&mut self, invite: &str, sdp: &str) -> Vec<Output> {
+        let (from, to, call_id) = (field(invite, "From"), field(invite, "To"), field(invite, "Call-ID"));
+        self.hears(&format!(
+            "INVITE sip:restante@192.0.2.10 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKoffer\r\n\
+             Max-Forwards: 70\r\nFrom: {to};tag={}\r\nTo: {from}\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:bob@192.0.2.9>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            self.tag,
+            sdp.len()
+        ))
+    }
+
     /// The peer's BYE in the call of this INVITE.
     pub(crate) fn hangs_up(&mut self, invite: &str) -> Vec<Output> {
         let (from, to, call_id) = (field(invite, "From"), field(invite, "To"), field(invite, "Call-ID"));
