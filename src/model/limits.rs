@@ -369,6 +369,9 @@ pub const BUCKET_ATTEMPTS: u32 = 3;
 /// An upload that nobody here knows is given up after this long: the node it belonged to has had time to come back.
 pub const UPLOAD_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Octets of the name under which somebody changes what becomes of an object: it is kept with it.
+pub const BY_OCTETS: usize = 256;
+
 /// Recipients of one object, those that have it included; past it the oldest of these are forgotten, and if all are still
 /// open no more are taken. The state of an object is read whole.
 pub const DELIVERIES_PER_OBJECT: usize = 64;

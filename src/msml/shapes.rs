@@ -50,7 +50,7 @@ pub fn is_sip_uri(text: &str) -> bool {
     let known = ["sip", "sips"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     let plain = !rest.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "<>\"".contains(letter));
     let (user, host) = rest.split_once('@').unwrap_or_default();
-    known && plain && !user.is_empty() && !host.is_empty() && rest.chars().count() <= 1000
+    known && plain && !user.is_empty() && !host.is_empty() && rest.len() <= 1000
 }
 
 /// A date of RFC 5322 with its zone in digits: `Fri, 27 Nov 2026 10:00:00 +0100`.

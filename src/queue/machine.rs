@@ -396,7 +396,8 @@ impl Queue {
                 self.do_what_is_wanted(now, id, out);
             }
             (Phase::Closing, Ok(())) => self.over(now, id, out),
-            (Phase::Recording | Phase::Closing, Err(Unwritten::Gone(why))) => self.lost(now, id, &why, out),
+            (Phase::Recording, Err(Unwritten::Gone(why))) => self.without_object(now, id, &why, out),
+            (Phase::Closing, Err(Unwritten::Gone(why))) => self.lost(now, id, &why, out),
             (Phase::Recording | Phase::Closing, Err(Unwritten::Superseded)) => self.vanish(now, id, out),
             (Phase::Recording | Phase::Closing, Err(_)) => {
                 job.unwritten = true;
@@ -413,7 +414,7 @@ impl Queue {
         job.record.progress = Progress::Waiting;
         job.record.attempts -= 1;
         let look = match why {
-            Unwritten::Gone(why) => return self.lost(now, id, &why, out),
+            Unwritten::Gone(why) => return self.without_object(now, id, &why, out),
             Unwritten::Superseded => return self.vanish(now, id, out),
             Unwritten::Held(by) => {
                 job.held = Some(by);
@@ -433,6 +434,12 @@ impl Queue {
         if let Some((progress, reason)) = wanted {
             self.settle(now, id, progress, &reason, out);
         }
+    }
+
+    /// Its object is not there to be sent. Where it may still come back, the end is written down with it: nothing that was
+    /// reported as failed begins again then.
+    fn without_object(&mut self, now: Now, id: &str, why: &str, out: &mut Outbox<Output>) {
+        self.settle(now, id, Progress::Failed, &format!("the object is gone: {why}"), out);
     }
 
     /// Its object has gone, and with it the place where its end could be written down. What is known of it counts.

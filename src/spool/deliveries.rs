@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 use crate::model::limits::{DELIVERIES_PER_OBJECT, LISTED_OBJECTS};
 
 use super::catalog::{ask, load};
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Progress};
 use super::error::SpoolError;
 use super::fates;
 use super::index::{self, Index};
@@ -64,7 +64,8 @@ fn write(shared: &Shared, delivery: &Delivery) -> Result<(), SpoolError> {
     if !settled && !standing.is_listed() {
         return Err(gone());
     }
-    if let (false, Some(Deed { by, .. })) = (settled || delivery.attempts == 0, &standing.held) {
+    // What has ended is written down whoever holds the object.
+    if let (Progress::Trying, Some(Deed { by, .. })) = (delivery.progress, &standing.held) {
         return Err(SpoolError::Held { id: id.to_string(), by: by.clone() });
     }
     enter(&mut standing.deliveries, delivery)?;

@@ -79,6 +79,14 @@ pub enum SpoolError {
         /// How many there may be.
         limit: usize,
     },
+    /// What has become of the object would be longer than can be read again.
+    #[error("more is told of object {id} than the {limit} octets that are kept with it")]
+    TooMuch {
+        /// The object.
+        id: String,
+        /// Octets.
+        limit: usize,
+    },
     /// The name is in use.
     #[error("{0} exists")]
     Exists(ObjectUri),

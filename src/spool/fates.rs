@@ -15,6 +15,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::model::limits::ENVELOPE_OCTETS;
 use crate::model::{Now, Wall};
 
 use super::ballast;
@@ -171,6 +172,9 @@ pub(super) fn put(shared: &Shared, id: Id, envelope: &Envelope, after: &Standing
     let share = comes_back.then(|| shared.usage.promise(mailbox, octets)).transpose()?;
     let written = Written { turn: turn + 1, standing: after.clone() };
     let (sum, record) = written.encode();
+    if record.len() > ENVELOPE_OCTETS {
+        return Err(SpoolError::TooMuch { id: id.to_string(), limit: ENVELOPE_OCTETS }); // it could not be read again
+    }
     objects::put_standing(shared, id, sum, &record).map_err(not_written(shared))?;
     if let Some(share) = share {
         share.settle(octets);
@@ -186,7 +190,7 @@ pub(super) fn put(shared: &Shared, id: Id, envelope: &Envelope, after: &Standing
 /// # Errors
 /// [`SpoolError::Io`] if the disk can't be read or written.
 pub(super) fn restand(shared: &Shared, id: Id, sums: impl Iterator<Item = u64>, at: Wall) -> Result<(), SpoolError> {
-    let (mut last, mut others, mut damaged) = (None::<(u64, Written)>, Vec::new(), false);
+    let (mut last, mut others, mut damaged) = (None::<(u64, Written)>, Vec::new(), Vec::new());
     for sum in sums {
         let read = match objects::standing(shared, id, sum) {
             Ok(octets) => Written::decode(sum, &octets),
@@ -206,14 +210,12 @@ pub(super) fn restand(shared: &Shared, id: Id, sums: impl Iterator<Item = u64>, 
                     .map(drop);
             }
             Err(Unreadable::Damaged) => {
-                damaged = true;
                 tracing::error!(object = %id, "the state does not pass its checksum");
-                objects::set_state_aside(shared, id, &id.standing(sum))
-                    .map_err(SpoolError::io("moving a damaged state"))?;
+                damaged.push(sum);
             }
         }
     }
-    if damaged {
+    if !damaged.is_empty() {
         // The damaged one may have been the last. What an older one says may be over: nobody but an operator can tell.
         let before = last.map_or_else(Written::default, |(sum, written)| {
             others.push(sum);
@@ -223,6 +225,10 @@ pub(super) fn restand(shared: &Shared, id: Id, sums: impl Iterator<Item = u64>, 
         let (sum, record) = written.encode();
         objects::put_standing(shared, id, sum, &record).map_err(not_written(shared))?;
         last = Some((sum, written));
+    }
+    // Only when the hold is written down: a start that is interrupted in between finds them again.
+    for sum in damaged {
+        objects::set_state_aside(shared, id, &id.standing(sum)).map_err(SpoolError::io("moving a damaged state"))?;
     }
     others.into_iter().for_each(|sum| objects::forget_standing(shared, id, sum));
     match last {

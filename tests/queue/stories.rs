@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use restante::model::Ending;
+use restante::model::{BoxClass, Ending, Retention};
 use restante::queue::{Config, Input, Name, Refusal, Tell, Unwritten, Wait};
-use restante::spool::{Change, Hold, Progress, SpoolError};
+use restante::spool::{Change, Delivery, Hold, Progress, SpoolError};
 
 use super::disk::Fault;
 use super::world::{ATTEMPT, World, refused};
@@ -104,7 +104,7 @@ fn a_script_may_allow_fewer_attempts() {
     world.script(BOB, vec![refused(486); 9]);
     let object = world.deposit("few");
     let delivery = world.delivery(&object, BOB);
-    let id = world.ask(restante::spool::Delivery { most: Some(2), backoff: Some(900), ..delivery });
+    let id = world.ask(Delivery { most: Some(2), backoff: Some(900), ..delivery });
     world.run_out();
     let settled = &world.settled[&id];
     assert_eq!((settled.progress, settled.attempts), (Progress::Failed, 2));
@@ -218,7 +218,7 @@ fn what_is_to_be_sent_later_is_sent_later_unless_an_operator_says_otherwise() {
     for by_hand in [false, true] {
         let delivery = world.delivery(&object, BOB);
         let next = delivery.created.after(DAY);
-        let id = world.ask(restante::spool::Delivery { next, ..delivery });
+        let id = world.ask(Delivery { next, ..delivery });
         world.run_for(SOON);
         assert!(matches!(world.queue.wait(world.now(), &id), Some((Name::Incoming, Wait::Later(_)))));
         world.input(Input::Present(BOB.to_owned()));
@@ -240,7 +240,7 @@ fn who_calls_a_delivery_back_is_told_when_it_is_written_down() {
     let object = world.deposit("back");
     let delivery = world.delivery(&object, BOB);
     let next = delivery.created.after(DAY);
-    let waits = world.ask(restante::spool::Delivery { next, ..delivery });
+    let waits = world.ask(Delivery { next, ..delivery });
     world.endless = true;
     let runs = world.forward("sip:eve@example.net");
     world.run_for(SOON);
@@ -336,6 +336,60 @@ fn a_delivery_whose_object_is_deleted_ends_aloud() {
     world.ask(delivery);
     world.run_for(SOON);
     assert!(matches!(world.refused.as_slice(), [Refusal::Unwritten(Unwritten::Gone(_))]));
+}
+
+#[test]
+fn what_failed_with_its_object_does_not_begin_again_when_the_object_is_brought_back() {
+    let mut world = World::new(20);
+    let keep = Retention { undelete: 2 * DAY, ..Retention::default() };
+    world.spool().set_classes(vec![BoxClass { matches: "*".parse().expect("a pattern"), keep, ..BoxClass::default() }]);
+    world.script(BOB, [refused(480)]);
+    let object = world.deposit("gone and back");
+    let delivery = world.delivery(&object, BOB);
+    let id = world.ask(delivery);
+    world.run_for(SOON);
+    world.spool().change(&object, Change::Delete, "ops", world.now()).expect("a deletion");
+    world.run_for(Duration::from_secs(310));
+    assert_eq!(world.settled[&id].progress, Progress::Failed);
+    assert_eq!(world.stored_progress(&id), Some(Progress::Failed));
+    world.spool().change(&object, Change::Undelete, "ops", world.now()).expect("it is back");
+    let attempts = world.attempts.len();
+    world.crash(None);
+    world.run_for(DAY);
+    assert_eq!(world.attempts.len(), attempts);
+}
+
+#[test]
+fn the_end_of_an_attempt_is_written_down_though_somebody_holds_the_object_meanwhile() {
+    let mut world = World::new(21);
+    world.script(BOB, [refused(480)]);
+    let object = world.deposit("held meanwhile");
+    let delivery = world.delivery(&object, BOB);
+    let id = world.ask(delivery);
+    world.run_for(ATTEMPT / 2);
+    assert!(world.running.contains_key(&id));
+    world.spool().change(&object, Change::Hold(Hold::Operator), "ops", world.now()).expect("a hold");
+    world.run_for(SOON);
+    assert_eq!((world.stored_progress(&id), world.deferred), (Some(Progress::Waiting), 1));
+    world.tell(&id, Tell::Cancel("ops".to_owned()));
+    world.run_for(SOON);
+    assert_eq!(world.settled[&id].progress, Progress::Cancelled);
+}
+
+#[test]
+fn more_than_can_be_read_again_is_not_written_down() {
+    let mut world = World::new(22);
+    let object = world.deposit("many words");
+    for _ in 0..64 {
+        let told = vec![("name".to_owned(), "\u{1}".repeat(1500))];
+        let delivery = Delivery { told, ..world.delivery(&object, BOB) };
+        world.ask(delivery);
+    }
+    world.run_for(ATTEMPT / 2);
+    let (taken, refused) = (world.accepted.len(), world.refused.len());
+    assert!(taken > 20 && refused > 0, "{taken} and {refused}");
+    world.crash(None);
+    assert_eq!(world.stored().len(), taken);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::object::{Object, find};
 use crate::engine;
 use crate::io::stream::on_disk;
+use crate::model::limits::BY_OCTETS;
 use crate::spool::{Change, Hold, Standing};
 
 /// Which hold is meant, and whose wish it is.
@@ -102,6 +103,9 @@ pub(super) async fn delete(
 pub(super) fn change(api: &Api, id: &str, change: Change, by: Option<String>) -> Result<Object, Fault> {
     let object = find(api, id)?;
     let by = by.as_deref().unwrap_or("http");
+    if by.len() > BY_OCTETS {
+        return Err(Fault::bad(format!("by may have {BY_OCTETS} octets")));
+    }
     let standing: Standing = on_disk(|| api.spool.change(&object, change, by, api.clock.now()))?;
     Ok(Object::new(object.envelope(), &standing))
 }
