@@ -377,3 +377,20 @@ fn a_command_for_the_spool_that_is_wrong_is_refused_before_the_spool_is_asked() 
     assert_eq!(code("<ft:mark uri=\"spool:/bob/a\"/>"), 408);
     assert_eq!(code("<ft:listresult box=\"bob\"/>"), 404);
 }
+
+#[test]
+fn what_a_call_of_the_servers_can_not_send_is_refused_and_what_is_deleted_is_always_reported() {
+    let forward = |mode: &str, attributes: &str| {
+        format!(
+            "<ft:forward {mode} to=\"sip:bob@example.net\"><ft:obj uri=\"spool:/bob/a\" {attributes}/></ft:forward>"
+        )
+    };
+    for attributes in ["range=\"5-9\"", "icon=\"spool:/bob/i\""] {
+        assert_eq!((code(&forward("", attributes)), code(&forward("mode=\"as\"", attributes))), (407, 200));
+    }
+    let unreported = |attributes: &str| {
+        let document = format!("<msml version=\"1.1\">{}</msml>", dialog(&forward("report=\"none\"", attributes)));
+        format!("{:?}", check(document.as_bytes(), false).expect("a document")).contains("unreported: true")
+    };
+    assert_eq!((unreported(""), unreported("delete=\"true\"")), (true, false));
+}

@@ -83,14 +83,22 @@ impl Checker {
         let of_file =
             |given: &Attribute<'_>| given.plain && given.name != "uri" && FT_OBJ.attribute(given.name).is_some();
         let pair = |given: Attribute<'_>| (given.name.to_owned(), given.value.to_string());
+        let by_client = element.attribute("mode") == Some("as");
+        let unmet = ["range", "icon"].into_iter().find(|name| !by_client && object.attribute(name).is_some());
+        if let Some(name) = unmet {
+            let message =
+                format!("{name} is for mode=\"as\": a call of the server's brings the whole object as it is stored");
+            self.fault(object, Code::UnsupportedAttribute, message);
+        }
         let job = Job {
             to: Self::text(element, "to")?,
-            by_client: element.attribute("mode") == Some("as"),
+            by_client,
             after: self.time(element, "after").unwrap_or_default(),
             attempts: element.attribute("attempts").and_then(|attempts| attempts.parse().ok()),
             backoff: self.time(element, "backoff"),
             expires: self.time(element, "expires"),
-            unreported: element.attribute("report") == Some("none"),
+            // What is deleted then has nobody else: no 200 is enough for that.
+            unreported: element.attribute("report") == Some("none") && !file.delete,
             file,
             told: object.attributes().filter(of_file).map(pair).collect(),
         };
