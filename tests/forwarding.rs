@@ -339,6 +339,27 @@ fn the_server_calls_a_recipient_and_the_file_is_there() {
     assert_eq!(jobs(house.server.door())[0]["state"], "delivered");
 }
 
+#[test]
+fn an_object_that_one_script_would_delete_is_kept_while_it_is_to_be_brought_to_somebody_else() {
+    let house = House::new(&HASTY);
+    keep(&house);
+    let bob = Bob::at(0);
+    let mut control = Control::call(&house.server);
+    is_ok(&control.forward("")); // to somebody else, whom nobody calls yet
+    control.due();
+    let conn = control.call.conn().to_owned();
+    is_ok(&control.command(&format!(
+        "<dialogstart target=\"conn:{conn}\" type=\"application/moml+xml\" name=\"g\"><ft:forward to=\"{}\">\
+         <ft:obj uri=\"spool:/bob/monday\" delete=\"true\"/></ft:forward><exit namelist=\"ft.result\"/></dialogstart>",
+        bob.address
+    )));
+    let end = control.event("msml.dialog.exit");
+    assert_eq!(end.value("ft.result"), "ft.success");
+    assert_eq!(bob.files(), [b"hello Bob"]);
+    house.server.logged(&["kept for its other recipients"]);
+    assert_eq!(support::server::json(house.dir.path(), &["spool", "list", "--json"]).len(), 1);
+}
+
 // Feature 4, feature 6
 #[test]
 fn a_recipient_that_is_not_there_gets_it_when_somebody_says_that_he_is() {

@@ -122,8 +122,12 @@ impl Engine {
         }
     }
 
-    /// A script wants the object to go once the recipient has it.
+    /// A script wants the object to go once the recipient has it. Not while others are still to have it: those deliveries
+    /// have been taken, too.
     pub(super) fn delete_what_is_sent(&mut self, delivery: &Delivery, out: &mut Outbox<Output>) {
+        if self.forwarding.queue.brings(&delivery.object) {
+            return tracing::info!(delivery = delivery.id, object = delivery.object, "kept for its other recipients");
+        }
         let says = |wanted: &str| delivery.told.iter().any(|(name, value)| name == wanted && value == "true");
         let in_part = delivery.told.iter().any(|(name, _)| name == "range");
         if says("delete") && !in_part {

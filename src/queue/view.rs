@@ -137,6 +137,11 @@ impl Queue {
         self.jobs.get(id).map(|job| &job.record)
     }
 
+    /// Whether an object is still to be brought to somebody.
+    pub fn brings(&self, object: &str) -> bool {
+        self.jobs.values().any(|job| job.record.object == object)
+    }
+
     /// In which queue a delivery is, and what it waits for; nothing of one that is settled.
     pub fn wait(&self, now: Now, id: &str) -> Option<(Name, Wait)> {
         self.jobs.get(id).map(|job| self.wait_of(now, job))
