@@ -15,8 +15,8 @@ use disk::{Fault, SimFiles};
 use restante::io::files::HostFiles;
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
 use restante::spool::{
-    Carried, Change, Check, Committed, EnvelopeDraft, Index, Keys, Mark, Query, Remote, Report, Spool, StagePlan,
-    Standing,
+    Bucket as _, Carried, Change, Check, Committed, EnvelopeDraft, Hold, Index, Keys, Mark, Query, Remote, Report,
+    Spool, SpoolError, StagePlan, Standing,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -478,4 +478,54 @@ fn a_start_without_an_index_reads_the_envelopes_of_a_bucket_side_by_side() {
     assert_eq!(world.bucket.met(), READERS);
     assert!(names.iter().all(|name| spool.find(name).expect("an index").is_some()));
     assert_eq!(spool.status().objects, 9);
+}
+
+/// A world with an object, whose bucket has taken the record of this change and has never said so.
+fn silent(change: impl Fn(&Spool, &Committed) -> Result<(), SpoolError>) -> (World, Spool, Committed) {
+    let scene = |from: Option<usize>| {
+        let world = World::fresh(Report::Bucket);
+        let spool = world.open(2).expect("a spool");
+        let object = deposit(&spool, &mut Ledger::new(), 1).expect("an object");
+        let since = world.bucket.calls().len();
+        from.into_iter().flat_map(|from| from..from + 10).for_each(|at| world.bucket.inject(since + at, Lapse::After));
+        let changed = change(&spool, &object);
+        assert_eq!(changed.is_err(), from.is_some(), "{changed:?}");
+        let calls = world.bucket.calls().split_off(since);
+        (world, spool, object, calls)
+    };
+    let calls = scene(None).3;
+    let record = calls.iter().position(|call| call.contains(" state/") && !call.starts_with("get ")).expect("a record");
+    let (world, spool, object, calls) = scene(Some(record));
+    // What is left of the silence is over.
+    (0..10usize.saturating_sub(calls.len() - record)).for_each(|_| drop(world.bucket.head("nothing")));
+    assert!(world.bucket.keys().iter().any(|key| key.starts_with("state/")));
+    (world, spool, object)
+}
+
+// R22
+#[test]
+fn a_change_that_the_bucket_took_without_saying_so_does_not_win_over_a_later_one() {
+    // Which of two records has the smaller checksum is chance, and must not matter.
+    for who in 0..10 {
+        let hold = |spool: &Spool, object: &Committed| {
+            spool.change(object, Change::Hold(Hold::Operator), &format!("somebody {who}"), now()).map(drop)
+        };
+        let (world, spool, object) = silent(hold);
+        spool.change(&object, Change::Mark(Mark::Saved), "a test", now()).expect("a change");
+        drop(spool);
+        let spool = world.restart().open(3).expect("a spool");
+        let standing = spool.standing(&object).expect("what has become of it");
+        assert_eq!((standing.mark, standing.held), (Mark::Saved, None), "{who}");
+    }
+}
+
+// R22
+#[test]
+fn a_deletion_that_the_bucket_took_without_saying_so_is_finished_before_anything_else_is_promised() {
+    let (world, spool, object) = silent(|spool, object| spool.delete(object, "a test", now()).map(drop));
+    let promised = spool.change(&object, Change::Hold(Hold::Legal), "a court", now());
+    assert!(matches!(promised, Err(SpoolError::Gone { .. })), "{promised:?}");
+    assert_eq!(spool.find(&uri()).expect("an answer"), None);
+    drop(spool);
+    assert_eq!(world.restart().open(3).expect("a spool").find(&uri()).expect("an answer"), None);
 }

@@ -12,7 +12,7 @@
 //!                    (a start)      │          └── deferred <───┤ to be tried again, when its time has come
 //!                                   └── hold <──────────────────┘ an operator keeps the object
 //! ```
-//! * [`Config`]: back-off, lifetime, how much at once. [`classify`]: what an [`Ending`](crate::model::Ending) means.
+//! * [`Config`]: back-off, lifetime, how much at once. [`classify()`]: what an [`Ending`](crate::model::Ending) means.
 //! * A host takes as many attempts at once as have proven to get through; one that is down is left alone, and so is a
 //!   recipient that is away. Whoever is heard of again gets everything that waits for him at once ([`Input::Present`]).
 //! * Hosts take turns, and at each host what is new and what was deferred take turns.

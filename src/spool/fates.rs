@@ -23,11 +23,12 @@ use super::catalog::{ask, forget, load, read_envelope, stand};
 use super::envelope::Envelope;
 use super::error::SpoolError;
 use super::layout::Id;
+use super::locked::locked;
 use super::news::BoxEvent;
 use super::objects;
 use super::receipt::Committed;
 use super::record::Unreadable;
-use super::shared::Shared;
+use super::shared::{Shared, Unsure};
 use super::standing::{Deed, Fate, Hold, Mark, Standing, Tombstone, Written};
 
 /// A change of one object.
@@ -165,9 +166,11 @@ fn next(
 /// Writes down what has become of an object, and has its box count it or not. Who comes back needs room first.
 pub(super) fn put(shared: &Shared, id: Id, envelope: &Envelope, after: &Standing) -> Result<(), SpoolError> {
     let (mailbox, octets) = (envelope.uri.box_name(), envelope.size());
+    let unsure = unsettled(shared, id)?;
     let before = written(shared, id)?;
     let (old, Written { turn, standing: before }) =
         before.map_or_else(Default::default, |(sum, written)| (Some(sum), written));
+    let turn = turn.max(unsure); // of two records of one turn a start could not tell the later
     let comes_back = after.is_listed() && !before.is_listed();
     let share = comes_back.then(|| shared.usage.promise(mailbox, octets)).transpose()?;
     let written = Written { turn: turn + 1, standing: after.clone() };
@@ -175,13 +178,37 @@ pub(super) fn put(shared: &Shared, id: Id, envelope: &Envelope, after: &Standing
     if record.len() > ENVELOPE_OCTETS {
         return Err(SpoolError::TooMuch { id: id.to_string(), limit: ENVELOPE_OCTETS }); // it could not be read again
     }
-    objects::put_standing(shared, id, sum, &record).map_err(not_written(shared))?;
+    if let Err(error) = objects::put_standing(shared, id, sum, &record) {
+        locked(&shared.unsure).insert(id, Unsure::Turn(written.turn));
+        return Err(not_written(shared)(error));
+    }
+    locked(&shared.unsure).remove(&id);
     if let Some(share) = share {
         share.settle(octets);
     }
     stand(shared, id, sum, &written)?;
     old.into_iter().for_each(|old| objects::forget_standing(shared, id, old));
     Ok(())
+}
+
+/// The turn of a record that may be there though nobody was told so; 0 if there is none.
+///
+/// # Errors
+/// [`SpoolError::Gone`] if its end was written down after all, and is now finished.
+fn unsettled(shared: &Shared, id: Id) -> Result<u64, SpoolError> {
+    let unsure = locked(&shared.unsure).get(&id).copied();
+    match unsure {
+        None => Ok(0),
+        Some(Unsure::Turn(turn)) => Ok(turn),
+        Some(Unsure::End) => {
+            let records = objects::all_states(shared, id).map_err(SpoolError::io("reading a state"))?;
+            if records.iter().any(|record| matches!(Tombstone::decode(record), Ok(Some(_)))) {
+                remove_buried(shared, id);
+                return Err(SpoolError::Gone { id: id.to_string() });
+            }
+            Ok(0)
+        }
+    }
 }
 
 /// A start learns what has become of an object from the records there are of it, of which the last one counts. If none
@@ -302,7 +329,10 @@ fn replaced_by(shared: &Shared, id: Id) -> Result<Option<Id>, SpoolError> {
 }
 
 fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), SpoolError> {
-    objects::put_state(shared, id, &Tombstone::encode(by, at)).map_err(not_written(shared))?;
+    if let Err(error) = objects::put_state(shared, id, &Tombstone::encode(by, at)) {
+        locked(&shared.unsure).insert(id, Unsure::End);
+        return Err(not_written(shared)(error));
+    }
     remove_buried(shared, id);
     Ok(())
 }
@@ -316,6 +346,7 @@ fn not_written(shared: &Shared) -> impl FnOnce(io::Error) -> SpoolError {
 
 /// Removes the files of an object that is at its end. What fails is done again at the next start.
 pub(super) fn remove_buried(shared: &Shared, id: Id) {
+    locked(&shared.unsure).remove(&id);
     objects::erase(shared, id);
     if let Ok(Some((sum, _))) = written(shared, id) {
         objects::forget_standing(shared, id, sum);

@@ -35,6 +35,8 @@ pub(super) struct Shared {
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
     pub(super) repeats: Mutex<Repeats>,
+    /// Objects of which nobody knows whether their last change was written down: disk or bucket have not said.
+    pub(super) unsure: Mutex<HashMap<Id, Unsure>>,
     /// What each box holds, and may hold.
     pub(super) usage: Arc<Usage>,
     pub(super) keys: Keys,
@@ -52,6 +54,15 @@ pub(super) struct Shared {
     failure: Mutex<Option<String>>,
     /// Held by the one process that writes; `None` if this handle only reads.
     lock: Option<Box<dyn Lock>>,
+}
+
+/// What may have been written down of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsure {
+    /// A record of this turn.
+    Turn(u64),
+    /// Its end.
+    End,
 }
 
 /// A commit that waits for the disk.
@@ -147,6 +158,7 @@ impl Shared {
             mint: Mutex::new(mint),
             desk: Mutex::default(),
             repeats: Mutex::default(),
+            unsure: Mutex::default(),
             usage: Arc::default(),
             keys,
             commits: Group::new(),
