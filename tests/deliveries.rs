@@ -10,6 +10,7 @@ use std::time::Duration;
 use restante::engine::{Attempt, Command, Input, LinkId, Notice, Output, Source};
 use restante::model::{Ending, FileInfo};
 use restante::msrp::{SendFailure, StatusCode};
+use restante::sip::Transport;
 use restante::spool::{EnvelopeDraft, Icon};
 use scene::{OCTETS, Scene, TAKEN, calls, field, handed, sent};
 
@@ -115,6 +116,35 @@ fn each_final_answer_ends_the_attempt_with_its_status() {
         let invite = scene.calls(attempt(), EnvelopeDraft::default());
         let outputs = scene.answers(&invite, answer, extra, "");
         assert_eq!(handed(&outputs).map(|(_, _, ending)| ending), Some(ending), "{answer}");
+    }
+}
+
+#[test]
+fn what_goes_to_a_sips_uri_leaves_over_tls_or_not_at_all() {
+    let to_bob = || Attempt { to: "sips:bob@peer.example.org".to_owned(), ..attempt() };
+    for (proxy, by_tls) in [
+        ("sip:proxy.example.org", true),
+        ("sip:proxy.example.org;transport=tls", true),
+        ("sips:proxy.example.org;transport=tcp", true),
+        ("sip:proxy.example.org;transport=udp", false),
+        ("sip:proxy.example.org;transport=tcp", false),
+    ] {
+        let mut scene = Scene::through(proxy);
+        let object = scene.object(EnvelopeDraft::default());
+        let outputs = scene.asks(to_bob(), Ok(Some(object)));
+        let hop = outputs.iter().find_map(|output| match output {
+            Output::Locate(_, target) => Some((target.secure, target.transport)),
+            _ => None,
+        });
+        assert_eq!(hop, by_tls.then_some((true, Some(Transport::Tls))), "{proxy}");
+        let ending = Ending::Unreachable("the proxy is not reached by TLS".to_owned());
+        assert_eq!(handed(&outputs).map(|(_, _, ending)| ending), (!by_tls).then_some(ending), "{proxy}");
+    }
+    for (contact, followed) in [("sip:bob@peer.example.org", false), ("sips:bob@other.example.org", true)] {
+        let mut scene = Scene::new();
+        let invite = scene.calls(to_bob(), EnvelopeDraft::default());
+        let outputs = scene.answers(&invite, "302 Moved", &[&format!("Contact: <{contact}>")], "");
+        assert_eq!(handed(&outputs).is_none(), followed, "{contact}");
     }
 }
 

@@ -19,7 +19,7 @@ use super::port::{Output, Query};
 use crate::model::limits::SIP_REDIRECTIONS;
 use crate::model::{Ending, Now, Outbox};
 use crate::msrp::{SendFailure, SessionKey};
-use crate::sip::{self, CallKey, Place, Target};
+use crate::sip::{self, CallKey, Place, Target, Transport};
 use crate::spool::Committed;
 
 // To the peer's answer.
@@ -69,9 +69,16 @@ impl Engine {
     fn locate(&mut self, key: DeliveryKey, out: &mut Outbox<Output>) {
         let Some(delivering) = self.deliveries.get(&key) else { return };
         let hop = self.policy.outbound.proxy.as_ref().unwrap_or(&delivering.target);
-        let Some(target) = Target::of(hop) else {
+        let Some(mut target) = Target::of(hop) else {
             return self.handed(key, Ending::Unreachable(format!("{hop} is no URI that can be called")), out);
         };
+        // RFC 3261 §26.2.2: what goes to a sips URI goes over TLS on every hop, and ours to the proxy is one.
+        if is_secure(&delivering.target) && !target.secure {
+            if matches!(target.transport, Some(Transport::Udp | Transport::Tcp)) {
+                return self.handed(key, Ending::Unreachable("the proxy is not reached by TLS".to_owned()), out);
+            }
+            (target.secure, target.transport) = (true, Some(Transport::Tls));
+        }
         let ticket = self.errand(Errand::Locate(key));
         out.push(Output::Locate(ticket, target));
     }
@@ -183,8 +190,12 @@ impl Engine {
 
     /// Notes where the peer has moved to, as far as we may call there and have not.
     fn redirected(&mut self, key: DeliveryKey, contacts: &[String]) -> bool {
-        let allowed: Vec<String> = contacts.iter().filter(|contact| self.may_forward(contact)).cloned().collect();
+        let mut allowed: Vec<String> = contacts.iter().filter(|contact| self.may_forward(contact)).cloned().collect();
         let Some(delivering) = self.deliveries.get_mut(&key) else { return false };
+        // RFC 3261 §8.1.3.4: who was called by a sips URI is not called in clear because somebody moved.
+        if is_secure(&delivering.target) {
+            allowed.retain(|contact| is_secure(contact));
+        }
         for contact in allowed {
             if delivering.known.len() <= SIP_REDIRECTIONS && !delivering.known.contains(&contact) {
                 delivering.known.push(contact.clone());
@@ -193,6 +204,11 @@ impl Engine {
         }
         !delivering.moved.is_empty()
     }
+}
+
+/// Whether this URI wants TLS on every hop.
+fn is_secure(uri: &str) -> bool {
+    Target::of(uri).is_some_and(|target| target.secure)
 }
 
 // From its answer to the end.

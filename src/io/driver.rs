@@ -153,18 +153,17 @@ impl Driver {
 
     fn wire(&mut self, wire: Wire) {
         match wire {
-            Wire::Up(flow, sender, hosts) => {
+            Wire::Up(flow, sender, hosts, dialled) => {
+                let proven: Vec<String> = hosts.iter().cloned().chain(dialled).collect();
                 if !hosts.is_empty() {
                     self.handle(Input::Certified(flow.id, hosts));
                 }
-                self.signalling.up(flow, sender);
+                self.signalling.up(flow, sender, &proven);
             }
             Wire::Sip(input) => {
                 match &input {
                     sip::Input::FlowClosed(id) => self.signalling.down(*id),
-                    sip::Input::TransportFailed { transport, remote, .. } => {
-                        self.signalling.forget_dial(*transport, *remote);
-                    }
+                    sip::Input::TransportFailed { .. } => self.signalling.forget_dials(),
                     _ => {}
                 }
                 self.handle(Input::Sip(input));

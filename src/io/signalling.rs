@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,7 +22,9 @@ const RECEIVE_BUFFER_OCTETS: usize = 4 * 1024 * 1024;
 /// Every SIP socket of a node.
 pub(super) struct Signalling {
     udp: Vec<(FlowId, Arc<UdpSocket>)>,
-    streams: HashMap<FlowId, mpsc::Sender<Bytes>>,
+    /// Connections, each with its far end's address.
+    streams: HashMap<FlowId, (IpAddr, mpsc::Sender<Bytes>)>,
+    /// The connection that a call to this peer leaves on.
     by_peer: HashMap<Peer, FlowId>,
     /// Connections being made, with what waits for them.
     dialling: HashMap<Peer, mpsc::Sender<Bytes>>,
@@ -31,8 +33,9 @@ pub(super) struct Signalling {
     shared: Carried,
 }
 
-/// The far end of a connection.
-type Peer = (Transport, SocketAddr);
+/// The far end of a connection, and over TLS the host that its certificate has proven to be, in lower case: who has
+/// connected to us and has shown none is answered on its connection and not called on it (RFC 5922 §7.1, §7.3).
+type Peer = (Transport, SocketAddr, Option<String>);
 
 impl Signalling {
     /// Binds and starts to listen. Returns the addresses that were really bound, in the form `udp:HOST:PORT`.
@@ -100,16 +103,23 @@ impl Signalling {
         Ok(local)
     }
 
-    /// A connection stands. One too many is closed again: nobody holds its sender.
-    pub(super) fn up(&mut self, flow: Flow, sender: mpsc::Sender<Bytes>) {
-        let peer = (flow.transport, flow.remote);
-        self.dialling.remove(&peer);
-        let from_there = self.by_peer.keys().filter(|(_, peer)| peer.ip() == flow.remote.ip()).count();
+    /// A connection stands, and these hosts are proven to be at its end. One too many is closed again: nobody holds its
+    /// sender.
+    pub(super) fn up(&mut self, flow: Flow, sender: mpsc::Sender<Bytes>, hosts: &[String]) {
+        let names: Vec<Option<String>> = match flow.transport {
+            Transport::Tls => hosts.iter().map(|host| Some(host.to_ascii_lowercase())).collect(),
+            Transport::Udp | Transport::Tcp => vec![None],
+        };
+        let peers: Vec<Peer> = names.into_iter().map(|name| (flow.transport, flow.remote, name)).collect();
+        for peer in &peers {
+            self.dialling.remove(peer);
+        }
+        let from_there = self.streams.values().filter(|(address, _)| *address == flow.remote.ip()).count();
         if self.streams.len() >= SIP_FLOWS || from_there >= SIP_FLOWS_PER_ADDRESS {
             return tracing::warn!(peer = %flow.remote, limit = SIP_FLOWS, "too many SIP connections: closing the new one");
         }
-        self.by_peer.insert(peer, flow.id);
-        self.streams.insert(flow.id, sender);
+        self.by_peer.extend(peers.into_iter().map(|peer| (peer, flow.id)));
+        self.streams.insert(flow.id, (flow.remote.ip(), sender));
     }
 
     /// A name has led to this place: over TLS its certificate has to bear that name (RFC 3261 §26.3.1, RFC 5922 §7).
@@ -120,10 +130,7 @@ impl Signalling {
         if self.names.len() >= NAMES_MAX {
             self.names.clear(); // who is called again is looked up again
         }
-        // A connection that was made for another name is not this one's.
-        if self.names.insert(place.remote, name.to_owned()).is_some() {
-            self.by_peer.remove(&(place.transport, place.remote));
-        }
+        self.names.insert(place.remote, name.to_owned());
     }
 
     pub(super) fn down(&mut self, id: FlowId) {
@@ -141,7 +148,7 @@ impl Signalling {
     ) -> bool {
         match transport {
             Transport::Udp => self.send_datagram(flow, remote, &octets),
-            Transport::Tcp | Transport::Tls => self.send_stream(flow, (transport, remote), octets),
+            Transport::Tcp | Transport::Tls => self.send_stream(flow, transport, remote, octets),
         }
     }
 
@@ -158,10 +165,12 @@ impl Signalling {
         }
     }
 
-    fn send_stream(&mut self, flow: Option<FlowId>, peer: Peer, octets: Bytes) -> bool {
+    fn send_stream(&mut self, flow: Option<FlowId>, transport: Transport, remote: SocketAddr, octets: Bytes) -> bool {
+        let name = self.names.get(&remote).cloned().unwrap_or_else(|| remote.ip().to_string());
+        let peer = (transport, remote, (transport == Transport::Tls).then(|| name.to_ascii_lowercase()));
         let live = flow.filter(|id| self.streams.contains_key(id)).or_else(|| self.by_peer.get(&peer).copied());
         if let Some(id) = live {
-            let sent = self.streams.get(&id).is_some_and(|stream| stream.try_send(octets).is_ok());
+            let sent = self.streams.get(&id).is_some_and(|(_, stream)| stream.try_send(octets).is_ok());
             if !sent {
                 self.down(id);
             }
@@ -170,10 +179,10 @@ impl Signalling {
         if self.dialling.get(&peer).is_some_and(mpsc::Sender::is_closed) {
             self.dialling.remove(&peer); // that connection died before it stood
         }
-        let (shared, name) = (&self.shared, self.names.get(&peer.1));
+        let shared = &self.shared;
         let waiting = self.dialling.entry(peer).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(UNSENT_MESSAGES);
-            tokio::spawn(dial(peer, name.cloned(), (sender.clone(), receiver), shared.clone()));
+            tokio::spawn(dial((transport, remote), name, (sender.clone(), receiver), shared.clone()));
             sender
         });
         waiting.try_send(octets).is_ok()
@@ -184,9 +193,9 @@ impl Signalling {
         self.down(id);
     }
 
-    /// The dial to this peer failed.
-    pub(super) fn forget_dial(&mut self, transport: Transport, remote: SocketAddr) {
-        self.dialling.remove(&(transport, remote));
+    /// A dial has failed: nobody receives what waits for it.
+    pub(super) fn forget_dials(&mut self) {
+        self.dialling.retain(|_, waiting| !waiting.is_closed());
     }
 }
 
@@ -209,5 +218,33 @@ async fn receive_datagrams(id: FlowId, socket: Arc<UdpSocket>, local: SocketAddr
         if shared.to_driver.send(Wire::Sip(sip::Input::Octets { flow, octets })).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_call_leaves_on_a_connection_over_tls_that_has_proven_the_name_and_on_no_other() {
+        let tls = Tls::open_sip(&Settings::default(), Vec::new()).expect("a certificate");
+        let (to_driver, _ears) = mpsc::channel(8);
+        let (mut ours, _) = Signalling::open(&[], to_driver, tls, CancellationToken::new()).await.expect("no sockets");
+        let remote = SocketAddr::from(([127, 0, 0, 1], 9));
+        let flow = |id| Flow { id: FlowId(id), transport: Transport::Tls, local: remote, remote };
+        let ((nobody, mut at_nobody), (bob, mut at_bob)) = (mpsc::channel(8), mpsc::channel(8));
+        ours.up(flow(91), nobody, &[]);
+        ours.up(flow(92), bob, &["Bob.example".to_owned()]);
+        let place = Place { transport: Transport::Tls, remote };
+        let mut call = |flow| ours.send(flow, Transport::Tls, remote, Bytes::from_static(b"x"));
+        assert!(call(None) && at_nobody.try_recv().is_err() && at_bob.try_recv().is_err(), "it is dialled");
+        assert!(call(Some(FlowId(91))) && at_nobody.try_recv().is_ok(), "an answer goes where its request came from");
+        for (name, hears) in [("carol.example", false), ("bob.example", true), ("alice.example", false)] {
+            ours.known_as(place, name);
+            assert!(ours.send(None, Transport::Tls, remote, Bytes::from_static(b"x")), "{name}");
+            assert_eq!((at_nobody.try_recv().is_ok(), at_bob.try_recv().is_ok()), (false, hears), "{name}");
+        }
+        assert_eq!(ours.dialling.len(), 3);
     }
 }

@@ -29,8 +29,9 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) enum Wire {
     /// For the endpoint.
     Sip(sip::Input),
-    /// A connection stands, incoming or outgoing; these are the hosts that an authority of ours vouches for at its end.
-    Up(Flow, mpsc::Sender<Bytes>, Vec<String>),
+    /// A connection stands, incoming or outgoing; these are the hosts that an authority of ours vouches for at its end, and
+    /// the one that we have connected to, if we have.
+    Up(Flow, mpsc::Sender<Bytes>, Vec<String>, Option<String>),
 }
 
 /// What every connection needs.
@@ -52,19 +53,18 @@ impl Carried {
 pub(super) async fn accepted(transport: Transport, stream: TcpStream, shared: Carried) {
     let (sender, receiver) = mpsc::channel(UNSENT_MESSAGES);
     let Some((flow, stream, hosts)) = prepared(transport, stream, None, &shared).await else { return };
-    carry(flow, stream, hosts, (sender, receiver), shared).await;
+    carry(flow, stream, (hosts, None), (sender, receiver), shared).await;
 }
 
-/// Connects; a certificate has to name this host.
+/// Connects; over TLS the certificate has to name this host.
 pub(super) async fn dial(
     (transport, remote): (Transport, SocketAddr),
-    name: Option<String>,
+    name: String,
     (sender, receiver): (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>),
     shared: Carried,
 ) {
     let connected = match tokio::time::timeout(DIAL_TIMEOUT, TcpStream::connect(remote)).await {
         Ok(Ok(stream)) => {
-            let name = name.unwrap_or_else(|| remote.ip().to_string());
             prepared(transport, stream, Some(&name), &shared).await
         }
         failed => {
@@ -73,8 +73,9 @@ pub(super) async fn dial(
         }
     };
     match connected {
-        Some((flow, stream, hosts)) => carry(flow, stream, hosts, (sender, receiver), shared).await,
+        Some((flow, stream, hosts)) => carry(flow, stream, (hosts, Some(name)), (sender, receiver), shared).await,
         None => {
+            drop((sender, receiver)); // what is sent from now on is dialled anew
             let input = sip::Input::TransportFailed { flow: None, transport, remote };
             let _ = shared.to_driver.send(Wire::Sip(input)).await;
         }
@@ -112,12 +113,12 @@ async fn prepared(
 async fn carry(
     flow: Flow,
     stream: SipStream,
-    hosts: Vec<String>,
+    (hosts, dialled): (Vec<String>, Option<String>),
     (sender, receiver): (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>),
     shared: Carried,
 ) {
     let (reader, writer) = tokio::io::split(stream);
-    if shared.to_driver.send(Wire::Up(flow, sender, hosts)).await.is_err() {
+    if shared.to_driver.send(Wire::Up(flow, sender, hosts, dialled)).await.is_err() {
         return;
     }
     tokio::select! {

@@ -210,7 +210,8 @@ pub struct Answer {
     pub count: Option<u32>,
     /// It protects the request line alone, which is what we ask for.
     pub is_auth: bool,
-    uri: String,
+    /// What the request is for, as it was proven.
+    pub uri: String,
     cnonce: String,
     response: String,
 }

@@ -194,6 +194,8 @@ pub(super) struct Call {
     pub(super) dialog: Dialog,
     /// Whether we called, and so own the Call-ID.
     pub(super) caller: bool,
+    /// Whether it goes through a proxy of the operator's.
+    pub(super) proxied: bool,
     /// Who called, if we did not.
     pub(super) source: Option<IpAddr>,
     /// Where it stands.
@@ -247,6 +249,7 @@ impl Call {
         Self {
             dialog,
             caller,
+            proxied: false,
             source: None,
             phase,
             path,

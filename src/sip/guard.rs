@@ -6,8 +6,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rsip::Request;
+use rsip::{Param, Request, Uri};
 
+use super::address::{self, uri_param};
 use super::message::{method_name, values};
 use crate::model::digest_auth::{Answer, Credentials};
 use crate::model::{Instant, Mint};
@@ -33,6 +34,8 @@ pub(super) enum Proof {
         /// The nonce is to blame.
         stale: bool,
     },
+    /// They are right, for another request than this.
+    Astray,
 }
 
 /// Those who are known, and the nonces that they were given.
@@ -91,6 +94,9 @@ impl Guard {
         if !right || known.is_none() {
             return Proof::Refused { stale: false };
         }
+        if !is_for(&answer.uri, &request.uri) {
+            return Proof::Astray;
+        }
         self.nonces.retain(|nonce| now.since(nonce.since) < NONCE_LIFE);
         match self.nonces.iter_mut().find(|nonce| nonce.text == answer.nonce) {
             Some(nonce) if count > nonce.count => {
@@ -100,6 +106,21 @@ impl Guard {
             _ => Proof::Refused { stale: true },
         }
     }
+}
+
+/// RFC 7616 §3.4.6: whether the URI that was proven names what the request is for. RFC 3261 §22.4: a proxy on the way may
+/// have written another scheme, host, port or transport; user and parameters say what is wanted here, and a parameter that
+/// one of both lacks is passed over (RFC 3261 §19.1.4).
+fn is_for(proven: &str, wanted: &Uri) -> bool {
+    let Ok(proven) = address::uri(proven) else { return false };
+    let same = |param: &Param| match param {
+        Param::Other(name, _) if !name.value().eq_ignore_ascii_case("transport") => {
+            let values = uri_param(&proven, name.value()).zip(uri_param(wanted, name.value()));
+            values.is_none_or(|(one, other)| one.eq_ignore_ascii_case(other))
+        }
+        _ => true,
+    };
+    proven.user() == wanted.user() && proven.params.iter().all(same)
 }
 
 impl Proof {

@@ -36,8 +36,19 @@ impl Scene {
 
     /// With this in `policy.forward`.
     pub(crate) fn allowing(domain: &str) -> Self {
-        let mut board =
-            Board::with(Unattended::Hold, |policy| policy.forward = vec![domain.parse().expect("a domain")]);
+        Self::with(domain, None)
+    }
+
+    /// With this in `outbound.proxy`.
+    pub(crate) fn through(proxy: &str) -> Self {
+        Self::with("*", Some(proxy))
+    }
+
+    fn with(domain: &str, proxy: Option<&str>) -> Self {
+        let mut board = Board::with(Unattended::Hold, |policy| {
+            policy.forward = vec![domain.parse().expect("a domain")];
+            policy.outbound.proxy = proxy.map(str::to_owned);
+        });
         board.now.wall = Wall::from_micros(1_795_000_000_000_000);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let files = Arc::new(HostFiles::new(folder.path()).expect("a folder"));

@@ -44,7 +44,8 @@ impl Endpoint {
         sent
     }
 
-    /// RFC 3261 §22.2, §22.3: the same request, and what answers each challenge in it.
+    /// RFC 3261 §22.2, §22.3: the same request, and what answers each challenge in it. Only in calls of ours: the account
+    /// is for whom we chose to call, and who has called us must not get its digest over a nonce of his choice.
     fn with_credentials(
         &mut self,
         now: Now,
@@ -58,8 +59,14 @@ impl Endpoint {
             return false;
         }
         let (mut request, hop) = (request.clone(), hop);
-        let Some(call) = self.calls.get_mut(&key) else { return false };
-        if !learn(&mut call.proofs, response) {
+        let Some(call) = self.calls.get_mut(&key).filter(|call| call.caller) else { return false };
+        let learned = match (call.proxied, response.status_code.code()) {
+            (false, _) => learn(&mut call.proofs, response, REALMS_MAX),
+            // Our proxy is the first that can ask in a call; what anybody behind it asks for is not its account.
+            (true, 407) => learn(&mut call.proofs, response, 1),
+            (true, _) => false,
+        };
+        if !learned {
             return false;
         }
         request.headers.retain(|field| !matches!(field, Header::Authorization(_) | Header::ProxyAuthorization(_)));
@@ -184,7 +191,7 @@ impl Endpoint {
 const CNONCE_LETTERS: usize = 22;
 
 /// Notes every challenge of a response; false if the credentials were refused, or there is none that can be answered.
-fn learn(proofs: &mut Vec<Proof>, response: &Response) -> bool {
+fn learn(proofs: &mut Vec<Proof>, response: &Response, realms_max: usize) -> bool {
     let mut learned = false;
     for (name, proxy) in [("WWW-Authenticate", false), ("Proxy-Authenticate", true)] {
         let mut realms = Vec::new();
@@ -200,7 +207,7 @@ fn learn(proofs: &mut Vec<Proof>, response: &Response) -> bool {
                 // RFC 7616 §3.3: the same credentials would be refused again, unless the nonce alone was too old.
                 Some(_) if !challenge.stale => return false,
                 Some(at) => proofs[at] = Proof { proxy, challenge, count: 0 },
-                None if proofs.len() >= REALMS_MAX => return false,
+                None if proofs.len() >= realms_max => return false,
                 None => proofs.push(Proof { proxy, challenge, count: 0 }),
             }
             learned = true;

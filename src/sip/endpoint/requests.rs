@@ -87,6 +87,9 @@ impl Endpoint {
             return None;
         }
         let proof = self.guard.check(now.instant, request);
+        if proof == Proof::Astray {
+            return Some(Reply::status(400)); // RFC 7616 §3.4.6
+        }
         let refused = matches!(proof, Proof::Refused { .. });
         let stale = matches!(proof, Proof::Refused { stale: true });
         self.user = proof.user();

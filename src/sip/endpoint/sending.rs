@@ -58,6 +58,7 @@ impl Endpoint {
         let inviting = Inviting { id, seq: 1, offer: body, provisional: false, cancel: Cancel::Unwanted };
         if let Some(call) = self.calls.get_mut(&key) {
             (call.inviting, call.invite, call.places) = (Some(inviting), sent, places);
+            call.proxied = route.is_some();
         }
     }
 

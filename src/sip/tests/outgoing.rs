@@ -16,12 +16,16 @@ fn places() -> Vec<Place> {
 }
 
 fn call_out(hand: &mut Hand, places: Vec<Place>) -> String {
+    call_by(hand, None, places)
+}
+
+fn call_by(hand: &mut Hand, route: Option<&str>, places: Vec<Place>) -> String {
     let sent = hand.command(Command::Invite {
         call: CALL,
         target: "sip:box@example.com".to_owned(),
         from: "sip:us@example.net".to_owned(),
         to: "sip:box@example.com".to_owned(),
-        route: None,
+        route: route.map(str::to_owned),
         places,
         body: Some(Body::new("application/sdp", "offer")),
         headers: Vec::new(),
@@ -117,6 +121,35 @@ fn without_an_account_or_with_a_foreign_scheme_the_challenge_is_the_answer() {
         hand.udp(&response(&invite, "407 Proxy Authentication Required", &[challenge]));
         assert_eq!(refusal(&hand).map(|refusal| refusal.status), Some(407), "{challenge}");
     }
+}
+
+#[test]
+fn who_has_called_us_gets_no_proof_of_our_account() {
+    let mut hand = with_account();
+    answered(&mut hand, &["Session-Expires: 100;refresher=uas", "Supported: timer", "Allow: UPDATE"]);
+    let (_, refresh) = hand.pass(SECS(50)).swap_remove(0);
+    assert_eq!(kinds(std::slice::from_ref(&refresh)), ["UPDATE"]);
+    for status in ["407 Proxy Authentication Required", "401 Unauthorized"] {
+        let challenge = if status.starts_with("401") { CHALLENGE.replace("Proxy", "WWW") } else { CHALLENGE.to_owned() };
+        let sent = hand.udp(&response(&refresh, status, &[&challenge]));
+        assert!(sent.iter().all(|text| !text.contains("Authorization:")), "{sent:?}");
+    }
+}
+
+#[test]
+fn through_a_proxy_its_realm_alone_is_answered_and_nobody_behind_it() {
+    let proxy = Some("sip:proxy.example.com");
+    let mut hand = with_account();
+    let invite = call_by(&mut hand, proxy, places());
+    let behind = "WWW-Authenticate: Digest realm=\"elsewhere\", nonce=\"n1\", qop=\"auth\"";
+    assert_eq!(kinds(&hand.udp(&response(&invite, "401 Unauthorized", &[behind]))), ["ACK"]);
+    let mut hand = with_account();
+    let invite = call_by(&mut hand, proxy, places());
+    let again = hand.udp(&response(&invite, "407 Proxy Authentication Required", &[CHALLENGE])).remove(1);
+    assert!(field(&again, "Proxy-Authorization").is_some());
+    let other = CHALLENGE.replace("example.com", "elsewhere");
+    assert_eq!(kinds(&hand.udp(&response(&again, "407 Proxy Authentication Required", &[&other]))), ["ACK"]);
+    assert_eq!(refusal(&hand).map(|refusal| refusal.status), Some(407));
 }
 
 #[test]

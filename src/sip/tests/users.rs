@@ -19,10 +19,14 @@ fn challenges(response: &str) -> Vec<&str> {
 }
 
 /// The header that answers a challenge for this method.
-fn proof(challenge: &str, (user, password): (&str, &str), method: &str, count: u32) -> String {
+fn proof(challenge: &str, account: (&str, &str), method: &str, count: u32) -> String {
+    proof_for("sip:box@192.0.2.2", challenge, account, method, count)
+}
+
+fn proof_for(uri: &str, challenge: &str, (user, password): (&str, &str), method: &str, count: u32) -> String {
     let challenge = Challenge::parse(challenge).expect("a challenge");
     let credentials = Credentials { user: user.to_owned(), password: password.to_owned() };
-    let use_ = Use { method, uri: "sip:box@192.0.2.2", cnonce: "c", count };
+    let use_ = Use { method, uri, cnonce: "c", count };
     format!("Authorization: {}", challenge.authorization(&credentials, &use_))
 }
 
@@ -98,6 +102,23 @@ fn wrong_credentials_are_refused_old_nonces_are_stale_and_a_count_is_good_for_on
     assert_eq!(tried(&mut hand, "Authorization: Basic YXM6eA=="), served);
     hand.pass(Duration::from_secs(301));
     assert_eq!(tried(&mut hand, &proof(&challenge, ("as", PASSWORD), "INVITE", 9)), refused(true));
+}
+
+// M7616-3.4.6-01
+#[test]
+fn credentials_are_good_for_the_box_that_they_were_made_for() {
+    let mut hand = guarded();
+    let refusal = challenged(&mut hand);
+    let challenge = challenges(&refusal)[0].to_owned();
+    let proof = |uri, count| proof_for(uri, &challenge, ("as", PASSWORD), "INVITE", count);
+    for (seq, uri) in (2..).zip(["sip:other@192.0.2.2", "sip:192.0.2.2", "/box"]) {
+        assert_eq!(kinds(&hand.udp(&invite(seq, &[&proof(uri, 1)]))), ["400"], "{uri}");
+    }
+    // Not used up by any of them; and the host is a proxy's to write.
+    assert!(hand.udp(&invite(9, &[&proof("sips:box@store.example:5061;transport=tcp;x", 1)])).is_empty());
+    assert_eq!(invited(&mut hand).map(|(_, user)| user), Some(Some("as".to_owned())));
+    let moml = |place: &str| invite(10, &[&proof("sip:box@192.0.2.2;moml=a", 2)]).replacen("192.0.2.2 ", place, 1);
+    assert_eq!(kinds(&hand.udp(&moml("192.0.2.2;moml=b "))), ["400"]);
 }
 
 // M3261-22.1-01
