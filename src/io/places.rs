@@ -1,10 +1,10 @@
-//! Places for MSRP connections: so many in all, so many from one address, counted from the accept on.
+//! Places for connections, MSRP's and SIP's: so many in all, so many from one address, counted from the accept on.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::limits::{MSRP_CONNECTIONS, MSRP_CONNECTIONS_PER_ADDRESS};
+use crate::model::limits::{MSRP_CONNECTIONS, MSRP_CONNECTIONS_PER_ADDRESS, SIP_FLOWS, SIP_FLOWS_PER_ADDRESS};
 
 /// Who is here.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Places(Arc<Mutex<Taken>>);
 struct Taken {
     /// Of all places.
     limit: usize,
+    /// Of these, for one address.
+    share: usize,
     all: usize,
     by_address: HashMap<IpAddr, usize>,
 }
@@ -28,15 +30,23 @@ pub(super) struct Place {
 impl Places {
     /// So many places, but never more than [`MSRP_CONNECTIONS`].
     pub(super) fn new(limit: usize) -> Self {
-        let limit = limit.min(MSRP_CONNECTIONS);
-        Self(Arc::new(Mutex::new(Taken { limit, all: 0, by_address: HashMap::new() })))
+        Self::of(limit.min(MSRP_CONNECTIONS), MSRP_CONNECTIONS_PER_ADDRESS)
+    }
+
+    /// For SIP: a connection has its place before its handshake, which costs more than most of what follows.
+    pub(super) fn of_sip() -> Self {
+        Self::of(SIP_FLOWS, SIP_FLOWS_PER_ADDRESS)
+    }
+
+    fn of(limit: usize, share: usize) -> Self {
+        Self(Arc::new(Mutex::new(Taken { limit, share, all: 0, by_address: HashMap::new() })))
     }
 
     /// A place for a connection with this address; `None` if the node, or the address's share of it, is full.
     pub(super) fn take(&self, address: IpAddr) -> Option<Place> {
         let mut taken = self.lock();
         let here = taken.by_address.get(&address).copied().unwrap_or(0);
-        if taken.all >= taken.limit || here >= MSRP_CONNECTIONS_PER_ADDRESS {
+        if taken.all >= taken.limit || here >= taken.share {
             return None;
         }
         taken.all += 1;
@@ -79,6 +89,14 @@ mod tests {
         drop(taken);
         let left = places.lock();
         assert_eq!((left.all, left.by_address.len()), (0, 0));
+    }
+
+    #[test]
+    fn sip_has_a_share_of_its_own() {
+        let (places, one) = (Places::of_sip(), IpAddr::from([192, 0, 2, 1]));
+        let taken: Vec<Place> = std::iter::from_fn(|| places.take(one)).collect();
+        assert_eq!(taken.len(), SIP_FLOWS_PER_ADDRESS);
+        assert!(places.take(IpAddr::from([192, 0, 2, 2])).is_some());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::places::Places;
 use super::sip_stream::{Carried, UNSENT_MESSAGES, Wire, accepted, dial};
 use super::tls::Tls;
 use crate::config::{Listen, Transport as Listened};
@@ -30,6 +31,8 @@ pub(super) struct Signalling {
     dialling: HashMap<Peer, mpsc::Sender<Bytes>>,
     /// The host that a certificate has to name at this address, for connections over TLS that we open.
     names: HashMap<SocketAddr, String>,
+    /// For who connects to us, by whichever listener.
+    places: Places,
     shared: Carried,
 }
 
@@ -54,6 +57,7 @@ impl Signalling {
             by_peer: HashMap::new(),
             dialling: HashMap::new(),
             names: HashMap::new(),
+            places: Places::of_sip(),
             shared: Carried { to_driver, tls, next: Arc::default(), stop },
         };
         let mut bound = Vec::new();
@@ -83,7 +87,7 @@ impl Signalling {
     async fn listen_tcp(&self, address: &Listen, transport: Transport) -> io::Result<SocketAddr> {
         let listener = TcpListener::bind(address.authority()).await?;
         let local = listener.local_addr()?;
-        let shared = self.shared.clone();
+        let (shared, places) = (self.shared.clone(), self.places.clone());
         tokio::spawn(async move {
             loop {
                 let came = tokio::select! {
@@ -91,7 +95,10 @@ impl Signalling {
                     () = shared.stop.cancelled() => return,
                 };
                 match came {
-                    Ok((stream, _)) => drop(tokio::spawn(accepted(transport, stream, shared.clone()))),
+                    Ok((stream, peer)) => match places.take(peer.ip()) {
+                        Some(place) => drop(tokio::spawn(accepted(transport, stream, place, shared.clone()))),
+                        None => tracing::warn!(%peer, "too many SIP connections: closing the new one"),
+                    },
                     // Out of descriptors, say: the listener lives, the peer tries again.
                     Err(error) => {
                         tracing::warn!(%error, "SIP accept failed");

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::places;
 use super::tls::{HandshakeError, SipStream, Tls};
 use crate::model::limits::SIP_IDLE;
 use crate::sip::{self, Flow, FlowId, Transport};
@@ -49,11 +50,12 @@ impl Carried {
     }
 }
 
-/// Somebody has connected to us.
-pub(super) async fn accepted(transport: Transport, stream: TcpStream, shared: Carried) {
+/// Somebody has connected to us, and keeps the place until the connection ends.
+pub(super) async fn accepted(transport: Transport, stream: TcpStream, place: places::Place, shared: Carried) {
     let (sender, receiver) = mpsc::channel(UNSENT_MESSAGES);
     let Some((flow, stream, hosts)) = prepared(transport, stream, None, &shared).await else { return };
     carry(flow, stream, (hosts, None), (sender, receiver), shared).await;
+    drop(place);
 }
 
 /// Connects; over TLS the certificate has to name this host.
