@@ -16,6 +16,7 @@ fn is_beyond_schemas(fault: &Fault) -> bool {
     let said = |text: &str| fault.message.contains(text);
     match fault.code.number() {
         403 => said("neither src nor"),
+        407 => said("is for mode=\"as\""),
         408 => said("<record> needs the attribute dest") || said("<fileop> needs the attribute dest"),
         410 => said("; expected"),
         422 => true,

@@ -160,6 +160,11 @@ impl Node {
             let child = dice.pick(word.content[0].names);
             node.children.push(Self::new(word_of(word, child), dice));
         }
+        let by_client = node.attributes.iter().any(|(name, value)| name == "mode" && value == "as");
+        if word.name == "ft:forward" && !by_client {
+            let whole = |(name, _): &(String, String)| name != "range" && name != "icon";
+            node.children.iter_mut().for_each(|child| child.attributes.retain(whole));
+        }
         node
     }
 
