@@ -66,9 +66,7 @@ pub(super) async fn dial(
     shared: Carried,
 ) {
     let connected = match tokio::time::timeout(DIAL_TIMEOUT, TcpStream::connect(remote)).await {
-        Ok(Ok(stream)) => {
-            prepared(transport, stream, Some(&name), &shared).await
-        }
+        Ok(Ok(stream)) => prepared(transport, stream, Some(&name), &shared).await,
         failed => {
             tracing::warn!(%remote, ?failed, "cannot connect for SIP");
             None

@@ -130,7 +130,8 @@ fn who_has_called_us_gets_no_proof_of_our_account() {
     let (_, refresh) = hand.pass(SECS(50)).swap_remove(0);
     assert_eq!(kinds(std::slice::from_ref(&refresh)), ["UPDATE"]);
     for status in ["407 Proxy Authentication Required", "401 Unauthorized"] {
-        let challenge = if status.starts_with("401") { CHALLENGE.replace("Proxy", "WWW") } else { CHALLENGE.to_owned() };
+        let challenge =
+            if status.starts_with("401") { CHALLENGE.replace("Proxy", "WWW") } else { CHALLENGE.to_owned() };
         let sent = hand.udp(&response(&refresh, status, &[&challenge]));
         assert!(sent.iter().all(|text| !text.contains("Authorization:")), "{sent:?}");
     }
