@@ -8,9 +8,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::address::{Listen, Transport};
 use super::error::{ConfigError, Fault, Origin};
-use super::settings::{FingerprintHash, Report, Settings, Sse};
+use super::settings::Settings;
 use super::table::{BOXES, PEERS, SECTIONS, TRUNKS, Tables, key, nearest};
 use super::value::Given;
+use super::words::{FingerprintHash, Report, Sse};
 use crate::model::limits::PART_OCTETS_MIN;
 
 /// What variables begin with; `RESTANTE_SIP__LISTEN` sets `sip.listen`.

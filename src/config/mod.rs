@@ -22,6 +22,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod value;
+mod words;
 
 pub use address::{Host, Listen, Relay, Transport};
 pub use bucket::{BucketUrl, Tag};
@@ -30,8 +31,10 @@ pub use keys::{KeyPlace, KeySource};
 pub use load::Sources;
 pub use print::manual;
 pub use settings::{
-    BoxClass, Certificate, Control, DialogId, ErrorStyle, Exit, FingerprintHash, Format, Http, Level, Log, MsmlType,
-    Msrp, Node, Outbound, Peer, Policy, Queue, Report, SessionMatch, Settings, Sip, Spool, Sse, Trunk, Unattended,
-    Validation, Verify,
+    BoxClass, Certificate, Control, Http, Log, Msrp, Node, Outbound, Peer, Policy, Queue, Settings, Sip, Spool, Trunk,
 };
 pub use value::duration;
+pub use words::{
+    DialogId, ErrorStyle, Exit, FingerprintHash, Format, Level, MsmlType, Report, SessionMatch, Sse, Unattended,
+    Validation, Verify,
+};
