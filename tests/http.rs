@@ -172,6 +172,10 @@ fn objects_are_marked_copied_expired_and_brought_back_and_a_dry_run_says_what_a_
     let listed = |state: &str| items(door, &format!("/api/v1/objects?box=bob&state={state}")).len();
     assert_eq!(act(&format!("{place}/mark?as=seen&by=bob")).status, 200);
     assert_eq!(act(&format!("{place}/mark?as=lost")).error(), (400, "bad_request".to_owned()));
+    let long = "b".repeat(257);
+    for wish in ["mark?as=seen", "hold?", "copy?to=spool:/full/two"] {
+        assert_eq!(act(&format!("{place}/{wish}&by={long}")).error(), (400, "bad_request".to_owned()), "{wish}");
+    }
     let copied = act(&format!("{place}/copy?to=spool:/full/two"));
     assert_eq!((copied.status, text(&copied.json(), "uri")), (201, "spool:/full/two"));
     let copy = copied.header("location").expect("a place");

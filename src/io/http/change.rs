@@ -100,12 +100,18 @@ pub(super) async fn delete(
     change(&api, &id, how, wanted.by).map(|_| StatusCode::NO_CONTENT)
 }
 
-pub(super) fn change(api: &Api, id: &str, change: Change, by: Option<String>) -> Result<Object, Fault> {
-    let object = find(api, id)?;
-    let by = by.as_deref().unwrap_or("http");
+/// Under which name a change is put on record.
+pub(super) fn whose(by: Option<String>) -> Result<String, Fault> {
+    let by = by.unwrap_or_else(|| "http".to_owned());
     if by.len() > BY_OCTETS {
         return Err(Fault::bad(format!("by may have {BY_OCTETS} octets")));
     }
-    let standing: Standing = on_disk(|| api.spool.change(&object, change, by, api.clock.now()))?;
+    Ok(by)
+}
+
+pub(super) fn change(api: &Api, id: &str, change: Change, by: Option<String>) -> Result<Object, Fault> {
+    let object = find(api, id)?;
+    let by = whose(by)?;
+    let standing: Standing = on_disk(|| api.spool.change(&object, change, &by, api.clock.now()))?;
     Ok(Object::new(object.envelope(), &standing))
 }

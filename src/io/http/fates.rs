@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::api::Api;
 use super::ask::{Asked, Named};
-use super::change::{Wish, change};
+use super::change::{Wish, change, whose};
 use super::fault::Fault;
 use super::object::{Object, find};
 use crate::io::stream::on_disk;
@@ -130,11 +130,12 @@ pub(super) async fn copy(
         return Err(Fault::unavailable("the server is going out of service and takes no files"));
     }
     let to: ObjectUri = wanted.to.parse().map_err(|error| Fault::bad(format!("to={}: {error}", wanted.to)))?;
+    let by = whose(wanted.by)?;
     let object = find(&api, &id)?;
     let (work, spool, clock) = (api.uploads.token(), api.spool.clone(), api.clock);
     // It goes on to its end, whether somebody still listens or not: it may have to write all octets again.
     let copied = tokio::task::spawn_blocking(move || {
-        let copy = spool.copy(&object, &to, wanted.by.as_deref().unwrap_or("http"), clock.now());
+        let copy = spool.copy(&object, &to, &by, clock.now());
         drop(work);
         copy
     });
