@@ -186,13 +186,15 @@ impl Signalling {
         if self.dialling.get(&peer).is_some_and(mpsc::Sender::is_closed) {
             self.dialling.remove(&peer); // that connection died before it stood
         }
-        let shared = &self.shared;
-        let waiting = self.dialling.entry(peer).or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(UNSENT_MESSAGES);
-            tokio::spawn(dial((transport, remote), name, (sender.clone(), receiver), shared.clone()));
-            sender
-        });
-        waiting.try_send(octets).is_ok()
+        if let Some(waiting) = self.dialling.get(&peer) {
+            return waiting.try_send(octets).is_ok();
+        }
+        // It has the message before it starts: a dial that fails at once has failed after it was sent, not before.
+        let (sender, receiver) = mpsc::channel(UNSENT_MESSAGES);
+        let sent = sender.try_send(octets).is_ok();
+        tokio::spawn(dial((transport, remote), name, (sender.clone(), receiver), self.shared.clone()));
+        self.dialling.insert(peer, sender);
+        sent
     }
 
     /// Closes a connection after what was sent on it.
