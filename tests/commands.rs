@@ -1,9 +1,11 @@
 //! The commands as they are typed: what they print, what they leave, how they end.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::Duration;
 
 use restante::io::clock::Clock;
 use restante::io::files::HostFiles;
@@ -19,6 +21,8 @@ struct House {
     dir: TempDir,
     /// Keeps the spool locked, as a running server does.
     spool: Spool,
+    /// Objects deposited so far: each is dated a millisecond later at least, and a list has them in this order.
+    deposits: Cell<u32>,
 }
 
 impl House {
@@ -28,7 +32,7 @@ impl House {
         let files = HostFiles::new(dir.path().join("spool")).expect("a spool directory");
         let (spool, _) = Spool::open(Arc::new(files), Index::in_memory(), Mint::from_number(1), Clock::start().now())
             .expect("an empty spool");
-        let house = Self { dir, spool };
+        let house = Self { dir, spool, deposits: Cell::new(0) };
         house.deposit("bob", "empty.txt", b"");
         house.deposit("bob", ODD_NAME, b"RIFF");
         house.deposit("alice", "long", &vec![7; 9 * 1024 * 1024]);
@@ -36,7 +40,8 @@ impl House {
     }
 
     fn deposit(&self, mailbox: &str, name: &str, octets: &[u8]) -> String {
-        let now = Clock::start().now();
+        let mut now = Clock::start().now();
+        now.wall = now.wall.after(Duration::from_millis(1) * self.deposits.replace(self.deposits.get() + 1));
         let uri = ObjectUri::object(mailbox, name).expect("a name");
         let mut stage = self.spool.stage(StagePlan::new(uri), now).expect("a stage");
         if !octets.is_empty() {
@@ -168,7 +173,7 @@ fn the_index_is_made_anew_from_what_lies_there_and_damage_is_told() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("a server runs on this spool"), "{}", text(&refused.stderr));
     let torn = house.deposit("bob", "torn", b"octets");
-    let House { dir, spool } = house;
+    let House { dir, spool, .. } = house;
     drop(spool);
     let rebuild = |flags: &[&str]| run(dir.path(), &[&["spool", "rebuild"], flags].concat(), &[]);
     fs::write(dir.path().join("spool/index.sqlite"), b"what an old release may have left").expect("an index");
@@ -208,7 +213,7 @@ fn an_operator_marks_holds_deletes_and_brings_back_what_no_server_has_and_is_ref
         let told = text(&refused.stderr);
         assert!(told.contains("a server runs on this spool") && told.contains(&format!("({route})")), "{told}");
     }
-    let House { dir, spool } = house;
+    let House { dir, spool, .. } = house;
     drop(spool);
     fs::write(
         dir.path().join("restante.toml"),
