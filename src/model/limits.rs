@@ -308,8 +308,8 @@ pub const SPENT_STREAM_KEPT: Duration = Duration::from_secs(2);
 pub const STAGES: usize = 20_000;
 
 /// Commits of which is remembered what they came of, so that a sender that repeats its message is told of the object that it
-/// has become: senders repeat within minutes. About 200 octets each.
-pub const REMEMBERED_COMMITS: usize = 10_000;
+/// has become: a server that forwards repeats after an hour. About 80 octets each.
+pub const REMEMBERED_COMMITS: usize = 100_000;
 
 /// A stage nobody has come back for in this much uptime is removed: phones retry within minutes, people within a day.
 pub const STAGE_KEPT: Duration = Duration::from_secs(24 * 3600);

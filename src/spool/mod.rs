@@ -36,6 +36,7 @@ mod news;
 mod no_files;
 mod objects;
 mod picture;
+mod recall;
 mod receipt;
 mod record;
 pub mod recover;
