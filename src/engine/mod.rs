@@ -47,6 +47,7 @@ mod moving;
 mod offering;
 pub mod order;
 mod outbound;
+mod owner;
 mod paths;
 mod playing;
 pub mod policy;

@@ -83,6 +83,8 @@ pub(crate) fn policy(trunk: Trunk) -> Policy {
         answer_timeout: Duration::from_secs(60),
         forward: Vec::new(),
         certified: Vec::new(),
+        owners: std::collections::BTreeSet::new(),
+        owner_domains: Vec::new(),
         challenge: false,
         outbound: restante::engine::Outbound::default(),
     }
