@@ -195,12 +195,13 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         let mut streams = sdp::read_offer(&offer);
-        let pulls = streams.iter().any(|stream| matches!(stream.wish, Wish::Pull(_)));
-        if let Err(refusal) = if pulls { self.may_read(key) } else { Ok(()) } {
-            return self.refuse_offer(now, key, refusal, out);
-        }
         self.route_offer(key, &offer, &mut streams);
         streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
+        // A line that repeats a stream looks like a pull, too, where we push.
+        let pulls = |stream: &StreamOffer| matches!(stream.wish, Wish::Pull(_)) && self.kept(key, stream).is_none();
+        if let Err(refusal) = if streams.iter().any(pulls) { self.may_read(key) } else { Ok(()) } {
+            return self.refuse_offer(now, key, refusal, out);
+        }
         let fresh = |stream: &&StreamOffer| {
             let websocket = self.relays.link(&stream.terms.path).is_some();
             !matches!(stream.wish, Wish::Unsupported(_)) && !websocket && self.kept(key, stream).is_none()
