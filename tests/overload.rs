@@ -34,7 +34,14 @@ fn whatever_is_offered_each_call_is_served_to_its_end_or_refused_at_once() {
     let before = house.server.memory("VmRSS");
     let mut sipp = Command::new("sipp");
     sipp.current_dir(house.dir.path());
-    sipp.args(["-sf", concat!(env!("CARGO_MANIFEST_DIR"), "/benches/calls/deposit.xml"), "-t", "t1", "-nr", "-nostdin"]);
+    sipp.args([
+        "-sf",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/benches/calls/deposit.xml"),
+        "-t",
+        "t1",
+        "-nr",
+        "-nostdin",
+    ]);
     sipp.args(["-i", "127.0.0.1", "-r", &RATE.to_string(), "-m", &CALLS.to_string(), "-l", &CALLS.to_string()]);
     // No answer may take so long: a caller that waits for more has given up.
     sipp.args(["-recv_timeout", "20000", "-timeout", "120", "-trace_err", "-error_file", "sipp.err"]);
