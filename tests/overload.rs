@@ -21,7 +21,7 @@ const KIB: u64 = 128 * 1024;
 fn column(statistics: &str, name: &str) -> u32 {
     let mut lines = statistics.lines().map(|line| line.split(';'));
     let at = lines.next().and_then(|mut names| names.position(|known| known == name)).expect("a known column");
-    let last = lines.last().and_then(|mut values| values.nth(at).map(str::to_owned));
+    let last = lines.next_back().and_then(|mut values| values.nth(at).map(str::to_owned));
     last.and_then(|value| value.parse().ok()).expect("a number")
 }
 

@@ -407,6 +407,6 @@ mod tests {
         let plan: String = log
             .query_row(&format!("EXPLAIN QUERY PLAN {OLD}"), [0], |row| row.get("detail"))
             .expect("a plan of one step");
-        assert!(plan.starts_with("SEARCH events USING INDEX events_by_at (at<?)"), "{plan}");
+        assert!(plan.starts_with("SEARCH events USING COVERING INDEX events_by_at (at<?)"), "{plan}");
     }
 }

@@ -182,7 +182,7 @@ fn who_is_too_busy_for_new_calls_serves_those_that_stand() {
     let (_, tag) = called(&mut busy);
     busy.udp(&fresh("INVITE", 2, &[SDP], "offer"));
     busy.input(Input::Busy(true));
-    // M3261-21.5.4-01
+    // RFC 3261 §21.5.4
     let sent = busy.udp(&fresh("INVITE", 3, &[SDP], "offer"));
     assert_eq!((kinds(&sent), field(&sent[0], "Retry-After")), (vec!["503"], Some("10")));
     assert_eq!(kinds(&busy.udp(&fresh("OPTIONS", 4, &[], ""))), ["503"]);
