@@ -147,8 +147,17 @@ pub const SIP_HEAD_OCTETS: usize = 32 * 1024;
 /// Headers in one SIP message.
 pub const SIP_HEADERS: usize = 256;
 
-/// SIP transactions alive at once; beyond it new requests get 503 with Retry-After.
-pub const SIP_TRANSACTIONS: usize = 100_000;
+/// Octets of SIP that were read and wait for the engine; with more, sockets are left alone, which slows connections down and
+/// loses datagrams, to be sent again. About what is handled in a second, so that whoever is too late is told so.
+pub const SIP_UNREAD_OCTETS: u32 = 16 * 1024 * 1024;
+
+/// The same in datagrams and pieces of connections.
+pub const SIP_UNREAD: usize = 16 * 1024;
+
+/// SIP transactions alive at once; beyond it new requests get 503 with Retry-After. One that is over stays for 32 s to swallow
+/// copies: the INVITE's over TCP, about 600 octets of it, and with its response every one over UDP (RFC 3261, timers J and
+/// L). So this is 10,000 calls a second over TCP, and 2,500 of four requests over UDP.
+pub const SIP_TRANSACTIONS: usize = 320_000;
 
 /// SIP calls alive at once; beyond it an INVITE gets 503 with Retry-After. A call costs about 4 KiB.
 pub const SIP_CALLS: usize = 20_000;
@@ -382,3 +391,30 @@ pub const DELIVERY_TOLD_OCTETS: usize = 1536;
 
 /// Deliveries that are not settled, on the whole server: they are held in memory, some 500 octets each.
 pub const DELIVERIES: usize = 100_000;
+
+/// Outcomes of which others may want to hear and that nobody has taken yet: whoever takes them does so at once. Past it they
+/// are looked for in what is written down.
+pub const OUTCOMES: usize = 4096;
+
+/// Notices that wait, on the whole server: each is a row, and some 300 octets of memory.
+pub const NOTICES: usize = 100_000;
+
+/// Notices that wait for one target; past it the oldest is given up. A webhook that is away for a day must not take the room
+/// of all others.
+pub const NOTICES_PER_TARGET: usize = 20_000;
+
+/// Notices that were given up and are kept to be looked at or sent again; past it the oldest is forgotten.
+pub const NOTICES_DEAD: usize = 10_000;
+
+/// Notices of which is remembered that they are done, so that a start which looks for what was missed says nothing twice: it
+/// looks back for minutes.
+pub const NOTICES_DONE: usize = 100_000;
+
+/// Octets of one notice: an object with all that is said of it, without its picture, has some 2 KiB.
+pub const NOTICE_OCTETS: usize = 64 * 1024;
+
+/// Notices on their way at once, to however many targets.
+pub const NOTICES_AT_ONCE: usize = 64;
+
+/// Notices in one page of a listing.
+pub const LISTED_NOTICES: usize = 1000;

@@ -15,6 +15,7 @@ use super::group::Group;
 use super::index::Index;
 use super::layout::Id;
 pub(super) use super::locked::locked;
+use super::outcome::Waiting;
 use super::remote::Remote;
 use super::repeats::Repeats;
 use super::trouble::Trouble;
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     /// What each box holds, and may hold.
     pub(super) usage: Arc<Usage>,
     pub(super) keys: Keys,
+    /// What others may want to hear of.
+    pub(super) outcomes: Waiting,
     /// Commits that wait for the disk.
     pub(super) commits: Group<Job>,
     pub(super) water: Arc<Water>,
@@ -161,6 +164,7 @@ impl Shared {
             unsure: Mutex::default(),
             usage: Arc::default(),
             keys,
+            outcomes: Waiting::default(),
             commits: Group::new(),
             water: Arc::default(),
             trouble: Trouble::default(),

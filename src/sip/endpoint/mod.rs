@@ -66,6 +66,7 @@ pub struct Endpoint {
     alarms: Timers<(CallKey, Alarm)>,
     received: u64,
     draining: Option<u32>,
+    busy: bool,
     guard: Guard,
     /// Who is behind the request at hand, as far as that is proven.
     user: Option<String>,
@@ -106,6 +107,7 @@ impl Machine for Endpoint {
             Input::TransportFailed { flow, transport, remote } => {
                 self.transport_failed(now, Hop { flow, transport, remote }, out);
             }
+            Input::Busy(busy) => self.busy = busy,
             Input::Timeout => {}
             Input::Command(command) => self.command(now, command, out),
         }
@@ -142,6 +144,7 @@ impl Endpoint {
             alarms: Timers::new(),
             received: 0,
             draining: None,
+            busy: false,
         }
     }
 
