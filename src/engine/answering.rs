@@ -36,11 +36,13 @@ impl Engine {
         let script = self.script(&invite, trusted);
         let user = owner::called(&invite);
         let access = self.access(&invite, &user, trusted);
+        let hops = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("max-forwards"));
+        let hops = hops.and_then(|(_, value)| value.trim().parse().ok());
         let from = invite.asserted().filter(|_| trusted).unwrap_or(invite.from);
         let call = Call {
             tag,
             purpose: Purpose::Service,
-            parties: Parties { user, from, to: invite.to, call_id: invite.call_id },
+            parties: Parties { user, from, to: invite.to, call_id: invite.call_id, hops },
             source: invite.source,
             trusted,
             access,

@@ -48,6 +48,9 @@ impl Endpoint {
         // RFC 3261 §8.1.2: the proxy is a loose router, and the Request-URI stays the peer's.
         let loose = |route: &str| if route.contains(";lr") { format!("<{route}>") } else { format!("<{route};lr>") };
         route.iter().for_each(|route| request.headers.push(header("Route", &loose(route))));
+        if headers.iter().any(|(name, _)| name == "Max-Forwards") {
+            request.headers.retain(|field| !matches!(field, Header::MaxForwards(_)));
+        }
         headers.iter().for_each(|(name, value)| request.headers.push(header(name, value)));
         let dialog = Dialog::caller(&request, &tag);
         self.dialogs.insert(dialog.id.clone(), key);
