@@ -100,7 +100,11 @@ impl Engine {
                 self.event_answered(token, status, out);
                 self.tell(call, Happening::InfoAnswered(token, status, body), out);
             }
-            Event::OptionsAnswered { .. } => {}
+            Event::OptionsAnswered { .. }
+            | Event::Message { .. }
+            | Event::MessageAnswered { .. }
+            | Event::Subscribed { .. }
+            | Event::Unsubscribed { .. } => {}
             Event::Ended { call, why } => self.ended(now, call, why, out),
         }
     }
