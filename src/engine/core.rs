@@ -11,6 +11,7 @@ use super::jobs::{
     Drain, Errand, Lookups, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered,
 };
 use super::link::{Bearer, LinkId, Notice};
+use super::mwi::Watching;
 use super::order::{LocalFile, Order, OrderId};
 use super::paths::Relay;
 use super::policy::{Door, Policy};
@@ -43,6 +44,7 @@ pub struct Engine {
     /// Files that move without a peer, and since when.
     pub(super) moving: HashMap<PrimitiveKey, (Ticket, Instant)>,
     pub(super) forwarding: Forwarding,
+    pub(super) watching: Watching,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) unanswered: Unanswered,
@@ -96,6 +98,7 @@ impl Engine {
             plays: HashMap::new(),
             moving: HashMap::new(),
             forwarding,
+            watching: Watching::default(),
             sendings: HashMap::new(),
             offers: HashMap::new(),
             unanswered: Unanswered::default(),
@@ -170,6 +173,7 @@ impl Engine {
             Input::Recorded(id, result) => self.recorded(now, id, result, out),
             Input::Wish(number, wish) => self.wish(now, number, wish, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
+            Input::Stirred(mailboxes) => self.stirred(now, &mailboxes, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {
                 self.taking = taking;
@@ -223,6 +227,7 @@ impl Engine {
                 Timer::Relay(ticket) => self.waited_too_long(now, ticket, out),
                 Timer::Renew(session) => self.renew(now, session, out),
                 Timer::Linger => self.lingered(now, out),
+                Timer::Count(watch) => self.count_is_due(now, watch, out),
                 Timer::Bind(number) => self.unbound(now, number, out),
             }
         }
@@ -271,6 +276,7 @@ impl Engine {
                 self.forward_found(now, primitive, result.map(object), out);
             }
             Some(Errand::Forwarded) => self.forwarded_found(result, out),
+            Some(Errand::Count(watch)) => self.counted(now, watch, result, out),
             Some(Errand::Room(primitive)) => self.room_found(now, primitive, result, out),
             Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),

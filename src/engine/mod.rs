@@ -44,6 +44,7 @@ mod jobs;
 pub mod link;
 mod middlebox;
 mod moving;
+mod mwi;
 mod offering;
 pub mod order;
 mod outbound;

@@ -187,6 +187,7 @@ pub(super) fn put(shared: &Shared, id: Id, envelope: &Envelope, after: &Standing
         share.settle(octets);
     }
     stand(shared, id, sum, &written)?;
+    shared.stir.changed(mailbox);
     old.into_iter().for_each(|old| objects::forget_standing(shared, id, old));
     Ok(())
 }

@@ -17,6 +17,7 @@ use super::layout::Id;
 pub(super) use super::locked::locked;
 use super::remote::Remote;
 use super::repeats::Repeats;
+use super::stir::Stir;
 use super::trouble::Trouble;
 use super::usage::Usage;
 use super::vault::{DataKey, Keys};
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub(super) unsure: Mutex<HashMap<Id, Unsure>>,
     /// What each box holds, and may hold.
     pub(super) usage: Arc<Usage>,
+    pub(super) stir: Stir,
     pub(super) keys: Keys,
     /// Commits that wait for the disk.
     pub(super) commits: Group<Job>,
@@ -160,6 +162,7 @@ impl Shared {
             repeats: Mutex::default(),
             unsure: Mutex::default(),
             usage: Arc::default(),
+            stir: Stir::default(),
             keys,
             commits: Group::new(),
             water: Arc::default(),
