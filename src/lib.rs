@@ -6,6 +6,7 @@ pub mod io;
 pub mod model;
 pub mod msml;
 pub mod msrp;
+pub mod notices;
 pub mod queue;
 pub mod sdp;
 pub mod sip;

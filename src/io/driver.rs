@@ -432,9 +432,9 @@ impl Driver {
     }
 
     fn record(&self, delivery: Box<Delivery>) {
-        let (spool, engine) = (self.shared.spool.clone(), self.shared.engine.clone());
+        let (spool, engine, now) = (self.shared.spool.clone(), self.shared.engine.clone(), self.shared.clock.now());
         self.tasks.spawn_blocking(move || {
-            let result = spool.deliver(&delivery).map_err(unwritten);
+            let result = spool.deliver(&delivery, now).map_err(unwritten);
             if result.is_ok() {
                 metrics::delivery(&delivery);
             }

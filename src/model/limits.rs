@@ -397,3 +397,30 @@ pub const DELIVERY_TOLD_OCTETS: usize = 1536;
 
 /// Deliveries that are not settled, on the whole server: they are held in memory, some 500 octets each.
 pub const DELIVERIES: usize = 100_000;
+
+/// Outcomes of which others may want to hear and that nobody has taken yet: whoever takes them does so at once. Past it they
+/// are looked for in what is written down.
+pub const OUTCOMES: usize = 4096;
+
+/// Notices that wait, on the whole server: each is a row, and some 300 octets of memory.
+pub const NOTICES: usize = 100_000;
+
+/// Notices that wait for one target; past it the oldest is given up. A webhook that is away for a day must not take the room
+/// of all others.
+pub const NOTICES_PER_TARGET: usize = 20_000;
+
+/// Notices that were given up and are kept to be looked at or sent again; past it the oldest is forgotten.
+pub const NOTICES_DEAD: usize = 10_000;
+
+/// Notices of which is remembered that they are done, so that a start which looks for what was missed says nothing twice: it
+/// looks back for minutes.
+pub const NOTICES_DONE: usize = 100_000;
+
+/// Octets of one notice: an object with all that is said of it, without its picture, has some 2 KiB.
+pub const NOTICE_OCTETS: usize = 64 * 1024;
+
+/// Notices on their way at once, to however many targets.
+pub const NOTICES_AT_ONCE: usize = 64;
+
+/// Notices in one page of a listing.
+pub const LISTED_NOTICES: usize = 1000;

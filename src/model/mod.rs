@@ -3,6 +3,7 @@
 //! Nothing here knows a protocol, and nothing here does I/O. A room that needs the hour, a random token or a size
 //! limit gets it from here as a value, so that every run can be replayed.
 
+pub mod backoff;
 pub mod boxes;
 pub mod digest_auth;
 pub mod domain;
@@ -14,12 +15,14 @@ pub mod machine;
 pub mod media;
 pub mod mint;
 pub mod network;
+pub mod occasion;
 pub mod range;
 pub mod site;
 pub mod time;
 pub mod uri;
 pub mod wrapper;
 
+pub use backoff::Backoff;
 pub use boxes::{BoxClass, BoxPattern, Quota, Retention};
 pub use domain::Domain;
 pub use ending::Ending;
@@ -28,6 +31,7 @@ pub use file_range::FileRange;
 pub use machine::{Machine, Outbox};
 pub use mint::Mint;
 pub use network::Network;
+pub use occasion::Occasion;
 pub use range::{ByteRange, Ranges, TooManyHoles};
 pub use site::{Site, SiteError, Sites};
 pub use time::{Instant, Now, Wall};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::Backoff;
+
 /// The operator's choice of how patiently files are forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -30,14 +32,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// How long to wait after so many failures, at least `least`. Of each wait chance takes up to a quarter away, so that
-    /// what has failed together does not come back together.
+    /// How long to wait after so many failures, at least `least`.
     pub fn wait(&self, failures: u32, least: Option<Duration>, chance: u64) -> Duration {
-        let doublings = failures.saturating_sub(1).min(31);
-        let longest = self.backoff_max.max(self.backoff_min);
-        let base = self.backoff_min.saturating_mul(1 << doublings).min(longest);
-        let quarter = u64::try_from((base / 4).as_micros()).unwrap_or(u64::MAX - 1);
-        let wait = base.saturating_sub(Duration::from_micros(chance % (quarter + 1)));
+        let wait = Backoff { first: self.backoff_min, longest: self.backoff_max }.wait(failures, chance);
         least.map_or(wait, |least| wait.max(least.min(self.lifetime)))
     }
 }

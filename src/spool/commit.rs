@@ -11,6 +11,7 @@ use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
 use super::fates::{REPLACED, end, may_be_replaced, standing};
 use super::layout::{Id, QUEUED, STAGE};
+use super::outcome::{Outcome, plain};
 use super::receipt::{Committed, Sealed};
 use super::remote::Report;
 use super::settle::settle;
@@ -29,6 +30,7 @@ pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) ->
     draft.expires = draft.expires.map(|expires| expires.after(now.wall.since(clock)));
     let id = sealed.live.id();
     shared.writable()?;
+    let _begun = shared.outcomes.begin(now.wall);
     if let Some(object) = committed_before(shared, &sealed)? {
         tracing::info!(object = %object.envelope().id, message_id = draft.message_id, "came again, and is there already");
         discard(shared, &mut sealed);
@@ -107,6 +109,7 @@ pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) ->
     if let Err(error) = enter(shared, &envelope) {
         tracing::error!(object = %id, %error, "committed, but not in the index");
     }
+    shared.outcomes.tell(Outcome::Stored(Box::new(plain(&envelope))));
     if let Some(replaced) = replaces
         && let Err(error) = end(shared, replaced, REPLACED, now.wall)
     {

@@ -15,6 +15,7 @@ use super::error::{CommitError, SpoolError, StageError};
 use super::fates::standing;
 use super::file_store;
 use super::layout::Id;
+use super::outcome::{Outcome, plain};
 use super::receipt::Committed;
 use super::remote::Report;
 use super::shared::{Live, Shared, locked};
@@ -70,6 +71,7 @@ fn linked(
     if original.is_encrypted() || shared.usage.is_encrypted(to.box_name()) || report == Report::Bucket {
         return Ok(None);
     }
+    let _begun = shared.outcomes.begin(now.wall);
     let live = Live::new(shared, Id::mint(&mut locked(&shared.mint), now.wall));
     let id = live.id();
     let uri = if to.name().is_some() { to.clone() } else { to.with_name(id.as_str()).expect("an id is a legal name") };
@@ -103,6 +105,7 @@ fn linked(
     if let Err(error) = enter(shared, &copy) {
         tracing::error!(object = %id, %error, "copied, but not in the index");
     }
+    shared.outcomes.tell(Outcome::Stored(Box::new(plain(&copy))));
     if let (Report::DiskThenBucket, Some(remote)) = (report, &shared.remote) {
         remote.carriage.follow(id);
     }

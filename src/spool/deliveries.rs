@@ -1,8 +1,11 @@
 //! Deliveries on the disk: part of what has become of their object, so that both are read, moved and deleted together.
 
+use std::time::Duration;
+
 use rusqlite::{Row, params};
 
 use crate::model::limits::{DELIVERIES_PER_OBJECT, LISTED_OBJECTS};
+use crate::model::{Now, Wall};
 
 use super::catalog::{ask, load};
 use super::delivery::{Delivery, Progress};
@@ -16,14 +19,15 @@ use super::standing::{Deed, Standing};
 use super::store::Spool;
 
 impl Spool {
-    /// Writes down how a delivery stands. Durable when it returns.
+    /// Writes down how a delivery stands. Durable when it returns. Its dates are those of the clock of `now`: they are written
+    /// down as dates of the spool are, so that nothing is over at once that was begun by a clock that was never set.
     ///
     /// # Errors
     /// [`SpoolError::Gone`] if its object is at its end or, for one that is not settled, on its way out;
     /// [`SpoolError::Held`] if an attempt shall begin and an operator keeps the object; [`SpoolError::Superseded`] if it is
     /// settled already or a later attempt has begun; [`SpoolError::TooManyDeliveries`]; or it could not be made durable.
-    pub fn deliver(&self, delivery: &Delivery) -> Result<(), SpoolError> {
-        write(self.shared(), delivery)
+    pub fn deliver(&self, delivery: &Delivery, now: Now) -> Result<(), SpoolError> {
+        write(self.shared(), delivery, now)
     }
 
     /// Deliveries of the objects whose ids do not sort before `cursor`, and the cursor of the next page if there is one.
@@ -52,8 +56,11 @@ impl Index {
     }
 }
 
-fn write(shared: &Shared, delivery: &Delivery) -> Result<(), SpoolError> {
+fn write(shared: &Shared, delivery: &Delivery, now: Now) -> Result<(), SpoolError> {
     shared.writable()?;
+    let date = shared.dated(now).wall;
+    let _begun = shared.outcomes.begin(date);
+    let delivery = &dated(delivery, date, date.since(now.wall));
     let gone = || SpoolError::Gone { id: delivery.object.clone() };
     let id = Id::parse(&delivery.object).ok_or_else(gone)?;
     let envelope = load(shared, id)?.envelope().clone();
@@ -72,13 +79,22 @@ fn write(shared: &Shared, delivery: &Delivery) -> Result<(), SpoolError> {
     fates::put(shared, id, &envelope, &standing)
 }
 
+/// As the spool dates it, whose date is `date` where the clock is so much behind. What is not behind was dated before.
+fn dated(delivery: &Delivery, date: Wall, behind: Duration) -> Delivery {
+    let set = |wall: Wall| if wall < date { wall.after(behind) } else { wall };
+    let Delivery { created, expires, next, .. } = delivery;
+    let (created, expires, next) = (set(*created), set(*expires), set(*next));
+    Delivery { created, expires, next, changed: date, ..delivery.clone() }
+}
+
 /// Puts it in the place of what is known of it. The oldest of those that are settled makes room.
 fn enter(deliveries: &mut Vec<Delivery>, delivery: &Delivery) -> Result<(), SpoolError> {
     if let Some(known) = deliveries.iter_mut().find(|known| known.id == delivery.id) {
         if !delivery.follows(known) {
             return Err(SpoolError::Superseded { id: delivery.id.clone() });
         }
-        known.clone_from(delivery);
+        // When it was asked for, and until when it is wanted, was said once.
+        *known = Delivery { created: known.created, expires: known.expires, ..delivery.clone() };
         return Ok(());
     }
     if deliveries.len() >= DELIVERIES_PER_OBJECT {

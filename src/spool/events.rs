@@ -27,10 +27,11 @@ use crate::model::limits::LISTED_EVENTS;
 use crate::model::{Mint, Now, Wall};
 
 use super::calendar::Calendar;
+use super::database::{self, FACTS, Place, SET, clamp, fact, key};
 use super::files::Files;
 use super::layout::{EVENTS, EVENTS_ASIDE, Id};
 use super::locked::locked;
-use super::vault::{DataKey, Keys, Wrapped};
+use super::vault::{DataKey, Keys};
 
 const TABLES: u32 = 1;
 
@@ -40,7 +41,6 @@ const SCHEMA: &str = "
         event TEXT, octets INTEGER NOT NULL, sum INTEGER NOT NULL);
     CREATE INDEX events_by_at ON events (at);
     CREATE TABLE unanswered (token INTEGER PRIMARY KEY, at INTEGER NOT NULL, dialog TEXT, job TEXT, event TEXT NOT NULL);
-    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     PRAGMA user_version = 1;";
 
 /// What a row takes besides its event, about.
@@ -164,21 +164,8 @@ impl EventLog {
     /// Opens the log in the directory of a spool, and logs what was not answered in an earlier run. One that can't be read is
     /// set aside; where none can be written it lasts as long as the process.
     pub fn open(files: &dyn Files, dir: &Path, keep: Keep, keys: &Keys, mint: Mint, now: Now) -> Self {
-        let path = dir.join(EVENTS);
-        let open = |place: Option<PathBuf>, mint| Log::open(place, keep, keys, mint, now);
-        let again = |error| {
-            tracing::error!(%error, "the event log can't be read: it is set aside as {EVENTS_ASIDE}, and a new one begun");
-            let _ = files.rename(EVENTS, EVENTS_ASIDE); // what can't be moved can't be opened either
-            for rest in ["-wal", "-shm"] {
-                let _ = files.remove(&format!("{EVENTS}{rest}"));
-            }
-            open(Some(path.clone()), mint.clone())
-        };
-        let opened = open(Some(path.clone()), mint.clone()).or_else(again).or_else(|error| {
-            tracing::error!(%error, "there is no event log on the disk: events are kept in memory");
-            open(None, mint.clone())
-        });
-        Self(Mutex::new(opened.expect("a database in memory can be made")))
+        let place = Place { what: "event log", name: EVENTS, aside: EVENTS_ASIDE, dir };
+        Self(Mutex::new(place.open(files, |place| Log::open(place, keep, keys, mint.clone(), now))))
     }
 
     /// Writes notes down, all of them or none, and forgets what is too old or too much.
@@ -205,23 +192,16 @@ impl EventLog {
 
 impl Log {
     fn open(place: Option<PathBuf>, keep: Keep, keys: &Keys, mut mint: Mint, now: Now) -> rusqlite::Result<Self> {
-        let mut connection = match place {
-            Some(path) => Connection::open(path)?,
-            None => Connection::open_in_memory()?,
-        };
+        let mut connection = database::connect(place)?;
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
         match connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))? {
             0 => {
-                connection.execute_batch(SCHEMA)?;
+                connection.execute_batch(&format!("BEGIN; {FACTS} {SCHEMA} COMMIT;"))?;
                 // Whoever comes with a cursor from before has it of another log.
                 connection.execute(SET, params![FORGOTTEN, now.wall.micros().to_string()])?;
             }
             TABLES => {}
             _ => return Err(rusqlite::Error::InvalidQuery),
-        }
-        let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if sound != "ok" {
-            return Err(rusqlite::Error::InvalidQuery);
         }
         let key = key(&connection, keys, &mut mint, now)?;
         let newest = connection.query_row("SELECT max(cursor) FROM events", [], |row| row.get::<_, Option<i64>>(0))?;
@@ -374,45 +354,12 @@ fn forget_old(transaction: &Transaction<'_>, octets: u64, keep: Keep, date: Wall
     Ok(octets.saturating_sub(gone))
 }
 
-const SET: &str = "INSERT OR REPLACE INTO facts VALUES (?1, ?2)";
-
 /// The fact how far the log has been forgotten.
 const FORGOTTEN: &str = "forgotten";
-
-/// The fact by what events are sealed.
-const KEY: &str = "key";
-
-fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
-    let mut select = connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
-    select.query_row([name], |row| row.get(0)).optional()
-}
 
 /// The last cursor that is not kept any more.
 fn forgotten(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(fact(connection, FORGOTTEN)?.and_then(|cursor| cursor.parse().ok()).unwrap_or(0))
-}
-
-/// The key of this log: the one it has, under the first master key, or a new one. Without master keys events lie open, as
-/// files do. A log whose key is not at hand can't be read: it makes place for a new one.
-fn key(connection: &Connection, keys: &Keys, mint: &mut Mint, now: Now) -> rusqlite::Result<Option<(Id, DataKey)>> {
-    let known = fact(connection, KEY)?.map(|text| serde_json::from_str::<(String, Wrapped)>(&text));
-    let unreadable = rusqlite::Error::InvalidQuery;
-    let (id, key) = match known {
-        Some(Ok((id, wrapped))) => {
-            let id = Id::parse(&id).ok_or(unreadable)?;
-            let key = keys.unwrap(id, &wrapped).map_err(|_| rusqlite::Error::InvalidQuery)?;
-            (id, keys.rewrap(id, &wrapped, mint).ok().flatten().unwrap_or(key))
-        }
-        Some(Err(_)) => return Err(unreadable),
-        None => {
-            let id = Id::mint(mint, now.wall);
-            let Some(key) = keys.data_key(id, mint) else { return Ok(None) };
-            (id, key)
-        }
-    };
-    let text = serde_json::to_string(&(id.as_str(), &key.wrapped)).expect("a key is strings");
-    connection.execute(SET, params![KEY, text])?;
-    Ok(Some((id, key)))
 }
 
 fn draft(row: &Row<'_>) -> rusqlite::Result<Draft> {
@@ -445,9 +392,4 @@ fn checksum(cursor: u64, delivered: bool, event: Option<&str>) -> i64 {
     hash.update(event.unwrap_or_default());
     let digest: [u8; 32] = hash.finalize().into();
     i64::from_le_bytes(digest[..8].try_into().expect("eight of 32 octets"))
-}
-
-/// SQLite counts to 2^63; no date and no number of ours is past that.
-fn clamp(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

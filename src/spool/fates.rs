@@ -81,6 +81,7 @@ pub(super) fn change(
 ) -> Result<Standing, SpoolError> {
     shared.writable()?;
     let now = shared.dated(now);
+    let _begun = shared.outcomes.begin(now.wall);
     let envelope = object.envelope();
     let id = Id::parse(&envelope.id).ok_or_else(|| SpoolError::Gone { id: envelope.id.clone() })?;
     let _name = shared.claim(&envelope.uri);
@@ -186,8 +187,10 @@ pub(super) fn put(shared: &Shared, id: Id, envelope: &Envelope, after: &Standing
     if let Some(share) = share {
         share.settle(octets);
     }
-    stand(shared, id, sum, &written)?;
+    let entered = stand(shared, id, sum, &written);
     shared.stir.changed(mailbox);
+    shared.outcomes.tell_of(envelope, &before, after);
+    entered?;
     old.into_iter().for_each(|old| objects::forget_standing(shared, id, old));
     Ok(())
 }

@@ -23,6 +23,11 @@ pub(super) const EVENTS: &str = "events.sqlite";
 /// An event log that could not be read.
 pub(super) const EVENTS_ASIDE: &str = "events.aside";
 
+/// The notices that wait to be taken.
+pub(super) const NOTICES: &str = "notices.sqlite";
+/// Notices that could not be read.
+pub(super) const NOTICES_ASIDE: &str = "notices.aside";
+
 /// What is arriving, and every file that is not finished.
 pub(super) const STAGE: &str = "stage";
 /// Bodies.

@@ -15,6 +15,7 @@ use super::group::Group;
 use super::index::Index;
 use super::layout::Id;
 pub(super) use super::locked::locked;
+use super::outcome::Waiting;
 use super::remote::Remote;
 use super::repeats::Repeats;
 use super::stir::Stir;
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) usage: Arc<Usage>,
     pub(super) stir: Stir,
     pub(super) keys: Keys,
+    /// What others may want to hear of.
+    pub(super) outcomes: Waiting,
     /// Commits that wait for the disk.
     pub(super) commits: Group<Job>,
     pub(super) water: Arc<Water>,
@@ -164,6 +167,7 @@ impl Shared {
             usage: Arc::default(),
             stir: Stir::default(),
             keys,
+            outcomes: Waiting::default(),
             commits: Group::new(),
             water: Arc::default(),
             trouble: Trouble::default(),

@@ -46,7 +46,9 @@ pub(super) fn sweep(shared: &Shared, now: Now) -> Result<Swept, SpoolError> {
     ballast::take_in(shared);
     let date = shared.calendar.date(now);
     objects::erase_again(shared);
+    let begun = shared.outcomes.begin(date);
     let Taken { expired, ended } = retention::take(shared, date)?;
+    drop(begun);
     let believed = shared.calendar.believed(now);
     ask(shared, |index| index.sweep(believed))?;
     Ok(Swept {

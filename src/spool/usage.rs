@@ -10,9 +10,10 @@
 //! came one after the other. What is held is what a listing of the box shows; nothing of it is on the disk, it is counted
 //! when the spool is opened.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::model::limits::BOX_EVENTS;
 use crate::model::{BoxClass, Quota, Retention};
 
 use super::news::{BoxEvent, BoxUsage, News};
@@ -79,6 +80,10 @@ struct Books {
     /// Of each class, and at the end of those boxes that fit none.
     totals: Vec<ClassUsage>,
     news: News,
+    /// Boxes that have become nearly full, each as it was last.
+    nearly_full: BTreeMap<String, BoxUsage>,
+    /// And those that have refused something.
+    refused: BTreeMap<String, OverQuota>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -141,11 +146,7 @@ impl Usage {
         let mut books = self.books();
         let account = books.opened(mailbox);
         let quota = books.quota(account.class);
-        let fits = account.fits(&quota, octets, 1).map_err(|over| over.of(mailbox));
-        if let Err(over) = fits {
-            books.refuse(account.class);
-            return Err(over);
-        }
+        account.fits(&quota, octets, 1).map_err(|over| books.refuse(account.class, over.of(mailbox)))?;
         let account = books.accounts.entry(mailbox.to_owned()).or_insert(account);
         account.promised_objects += 1;
         account.promised_octets += octets;
@@ -162,10 +163,7 @@ impl Usage {
         let account = books.opened(mailbox);
         let held = Account { promised_objects: 0, promised_octets: 0, ..account };
         let fits = held.fits(&books.quota(account.class), octets, 1);
-        if fits.is_err() {
-            books.refuse(account.class);
-        }
-        fits.map_err(|over| over.of(mailbox))
+        fits.map_err(|over| books.refuse(account.class, over.of(mailbox)))
     }
 
     /// An object is there that nobody had promised room to.
@@ -189,6 +187,13 @@ impl Usage {
     /// Somebody may want to hear of this.
     pub(super) fn tell(&self, event: BoxEvent) {
         self.books().news.add(event);
+    }
+
+    /// Boxes that were nearly full, and that have refused something, since this was asked last.
+    pub(super) fn pressed(&self) -> (Vec<BoxUsage>, Vec<OverQuota>) {
+        let mut books = self.books();
+        let (nearly_full, refused) = (std::mem::take(&mut books.nearly_full), std::mem::take(&mut books.refused));
+        (nearly_full.into_values().collect(), refused.into_values().collect())
     }
 
     /// What nobody has heard of yet.
@@ -237,10 +242,12 @@ impl Books {
         self.classes.get(class).map(|class| class.quota).unwrap_or_default()
     }
 
-    fn refuse(&mut self, class: usize) {
+    fn refuse(&mut self, class: usize, over: OverQuota) -> OverQuota {
         if let Some(totals) = self.totals.get_mut(class) {
             totals.refused += 1;
         }
+        press(&mut self.refused, &over.mailbox, &over);
+        over
     }
 
     /// Changes what a box holds, and the total of its class with it.
@@ -253,7 +260,9 @@ impl Books {
         if after.nearly_full && !before.nearly_full {
             let (octets, objects, mailbox) = (after.octets, after.objects, mailbox.to_owned());
             tracing::warn!(mailbox, octets, objects, ?quota, "the box has nearly used its quota");
-            self.news.add(BoxEvent::NearlyFull(BoxUsage { mailbox, objects, octets, quota }));
+            let usage = BoxUsage { mailbox: mailbox.clone(), objects, octets, quota };
+            press(&mut self.nearly_full, &mailbox, &usage);
+            self.news.add(BoxEvent::NearlyFull(usage));
         }
         if let Some(totals) = self.totals.get_mut(after.class) {
             totals.replace(&before, &after);
@@ -285,6 +294,13 @@ impl Books {
             totals[account.class].replace(&Account::default(), account);
         }
         (self.classes, self.totals) = (classes, totals);
+    }
+}
+
+/// Of each box one word is kept, and of no more boxes than there is room for: the log has them all.
+fn press<T: Clone>(boxes: &mut BTreeMap<String, T>, mailbox: &str, word: &T) {
+    if boxes.len() < BOX_EVENTS || boxes.contains_key(mailbox) {
+        boxes.insert(mailbox.to_owned(), word.clone());
     }
 }
 
@@ -343,10 +359,8 @@ impl Share {
         }
         let mut books = self.usage.books();
         let account = books.opened(&self.mailbox);
-        if let Err(over) = account.fits(&books.quota(account.class), more, 0) {
-            books.refuse(account.class);
-            return Err(over.of(&self.mailbox));
-        }
+        let fits = account.fits(&books.quota(account.class), more, 0);
+        fits.map_err(|over| books.refuse(account.class, over.of(&self.mailbox)))?;
         let account = books.accounts.entry(self.mailbox.clone()).or_insert(account);
         account.promised_octets += more;
         self.octets = octets;

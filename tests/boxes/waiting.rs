@@ -161,10 +161,8 @@ fn a_telephone_in_python_proves_who_it_is_and_hears_of_a_new_message_and_of_the_
     let dir = TempDir::new().expect("a directory");
     let users = dir.path().join("users");
     std::fs::write(&users, "alice:open sesame\n").expect("users");
-    let variables = [
-        ("RESTANTE_CONTROL__TRUSTED", "[]"),
-        ("RESTANTE_CONTROL__USERS_FILE", users.to_str().expect("a path")),
-    ];
+    let variables =
+        [("RESTANTE_CONTROL__TRUSTED", "[]"), ("RESTANTE_CONTROL__USERS_FILE", users.to_str().expect("a path"))];
     let server = Server::start(dir.path(), &variables);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/subscriber.py");
     let address = server.sip("udp").to_string();

@@ -276,12 +276,12 @@ fn of_an_attempt_that_was_superseded_nothing_is_heard() {
     // Neither may anybody write who knows only of an earlier attempt.
     let mut old = world.stored().remove(0);
     old.token -= 1;
-    assert!(matches!(world.spool().deliver(&old), Err(SpoolError::Superseded { .. })));
+    assert!(matches!(world.spool().deliver(&old, world.now()), Err(SpoolError::Superseded { .. })));
     old.token += 2;
     old.progress = Progress::Delivered;
-    world.spool().deliver(&old).expect("it follows");
+    world.spool().deliver(&old, world.now()).expect("it follows");
     old.progress = Progress::Waiting;
-    assert!(matches!(world.spool().deliver(&old), Err(SpoolError::Superseded { .. })));
+    assert!(matches!(world.spool().deliver(&old, world.now()), Err(SpoolError::Superseded { .. })));
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl World {
         if let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= self.at) {
             match entry.remove() {
                 Event::Written(delivery) => {
-                    let result = self.spool().deliver(&delivery).map_err(unwritten);
+                    let result = self.spool().deliver(&delivery, self.now()).map_err(unwritten);
                     self.input(Input::Written(delivery.id.clone(), result));
                 }
                 Event::Ended(id, token, ending) => self.end(&id, token, ending),

@@ -147,13 +147,13 @@ fn deliveries(dir: &Path) {
     let settled = [Progress::Delivered, Progress::Failed, Progress::Expired, Progress::Cancelled];
     for (number, progress) in (1..).zip([Progress::Waiting, Progress::Trying].into_iter().chain(settled)) {
         let delivery = new(number, if number == 1 { Caller::As } else { Caller::Uac });
-        spool.deliver(&delivery).expect("a delivery");
+        spool.deliver(&delivery, now()).expect("a delivery");
         let told = vec![("name".to_owned(), "Grüße.wav".to_owned())];
         let dialog = Some("conn:golden/dialog:d".to_owned());
         let (attempts, reason) = (number.into(), progress.word().to_owned());
         let known =
             Delivery { most: Some(9), backoff: Some(600), unreported: true, reported: 5, dialog, told, ..delivery };
-        spool.deliver(&Delivery { progress, attempts, token: 7, reason, ..known }).expect("a change");
+        spool.deliver(&Delivery { progress, attempts, token: 7, reason, ..known }, now()).expect("a change");
     }
     spool.change(&object, Change::Mark(Mark::Seen), "sip:bob@example.org", now()).expect("a change");
 }

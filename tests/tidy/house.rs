@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::scan::{Path, Role, Scan, scan};
 
 /// Room, and the rooms it may import besides itself.
-const TABLE: [(&str, &[&str]); 11] = [
+const TABLE: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("msrp", &["model"]),
     ("sip", &["model"]),
@@ -14,9 +14,10 @@ const TABLE: [(&str, &[&str]); 11] = [
     ("config", &["model"]),
     ("sdp", &["model", "msrp"]),
     ("queue", &["model", "spool"]),
+    ("notices", &["model", "spool"]),
     ("engine", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue"]),
-    ("io", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue", "engine", "config"]),
-    ("cli", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue", "engine", "config", "io"]),
+    ("io", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue", "notices", "engine", "config"]),
+    ("cli", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue", "notices", "engine", "config", "io"]),
 ];
 
 /// Only these rooms touch the world.

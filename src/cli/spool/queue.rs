@@ -113,7 +113,7 @@ pub(super) fn retry(args: &Retry, voice: Voice) -> Result<(), Failure> {
         "a server runs on this spool, and only it may change what is to be forwarded",
         "have it try again over HTTP (POST /api/v1/deliveries/ID/retry), or stop it first",
     )?;
-    let now = Clock::start().now().wall;
+    let now = Clock::start().now();
     let open: Vec<Delivery> = all(&spool)?.into_iter().filter(|delivery| !delivery.progress.is_settled()).collect();
     for id in &args.ids {
         let meant = |delivery: &&Delivery| id == "all" || *id == delivery.id || *id == delivery.object;
@@ -124,8 +124,8 @@ pub(super) fn retry(args: &Retry, voice: Voice) -> Result<(), Failure> {
             );
         }
         for delivery in meant {
-            let hurried = Delivery { next: now, changed: now, ..delivery.clone() };
-            spool.deliver(&hurried).map_err(|error| failure(&error))?;
+            let hurried = Delivery { next: now.wall, changed: now.wall, ..delivery.clone() };
+            spool.deliver(&hurried, now).map_err(|error| failure(&error))?;
             let told = if voice.json {
                 line(&hurried).to_string()
             } else {
