@@ -11,12 +11,12 @@ use super::jobs::{
     Drain, Errand, Lookups, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered,
 };
 use super::link::{Bearer, LinkId, Notice};
-use super::mwi::Watching;
 use super::order::{LocalFile, Order, OrderId};
 use super::paths::Relay;
 use super::policy::{Door, Policy};
 use super::port::{Census, Found, Input, Output, Ticket};
 use super::relays::Relays;
+use super::watching::Watching;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, ContextId, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SendFailure, SessionKey};

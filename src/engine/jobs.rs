@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::delivery::DeliveryKey;
 use super::link::{LinkId, Source};
-use super::mwi::WatchKey;
 use super::order::OrderId;
+use super::watching::WatchKey;
 use crate::model::{FileInfo, FileRange, Instant, Now};
 use crate::msml::{self, ContextId, FetchKey, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};

@@ -60,6 +60,7 @@ mod service;
 mod transfers;
 pub mod trust;
 mod variables;
+mod watching;
 mod websocket;
 mod wish;
 mod wrapping;

@@ -6,14 +6,15 @@
 //! ```
 //! Nothing of it is kept: after a restart a refresh gets 481, and the subscriber subscribes anew.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::core::Engine;
 use super::jobs::{Errand, Timer};
 use super::port::{Found, Output, Query};
-use crate::model::{Instant, Now, ObjectUri, Outbox};
+use super::watching::{Subscriber, WatchKey, Watched};
+use crate::model::{Now, ObjectUri, Outbox};
 use crate::sip::{self, Body, Standalone, SubscriptionKey};
 use crate::spool::{BoxSummary, MessageClass, Tally};
 
@@ -22,40 +23,6 @@ const SUMMARY: &str = "application/simple-message-summary";
 
 /// A box is not counted more often: RFC 3842 §3.11 wants no more than one NOTIFY a second.
 const COUNT_SPACING: Duration = Duration::from_secs(1);
-
-/// Names a box that is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct WatchKey(u64);
-
-/// Boxes that somebody watches, and who.
-#[derive(Debug, Default)]
-pub(super) struct Watching {
-    boxes: HashMap<WatchKey, Watched>,
-    by_name: HashMap<String, WatchKey>,
-    subscribers: HashMap<SubscriptionKey, WatchKey>,
-}
-
-#[derive(Debug)]
-struct Watched {
-    mailbox: String,
-    subscribers: BTreeMap<SubscriptionKey, Subscriber>,
-    /// What the last count has come to.
-    last: Option<BoxSummary>,
-    /// When it was asked for.
-    since: Option<Instant>,
-    /// The spool counts.
-    counting: bool,
-    /// And has to count again.
-    stale: bool,
-}
-
-#[derive(Debug)]
-struct Subscriber {
-    /// By which name the box was subscribed to.
-    account: String,
-    /// A SUBSCRIBE waits for our answer.
-    owed: bool,
-}
 
 impl Engine {
     /// Somebody wants to hear of a box, or goes on wanting to.

@@ -66,6 +66,7 @@ mod layer;
 mod message;
 pub mod multipart;
 mod normalise;
+mod page;
 pub mod parse;
 mod records;
 pub mod serialise;

@@ -17,7 +17,6 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use rsip::{Headers, Method, Response, SipMessage};
 
-use self::paging::Page;
 use super::address::{self, Via};
 use super::call::{ALARMS, Alarm, Call, Path, Phase, Sent, Waiting};
 use super::command::{Command, Input, Output};
@@ -28,6 +27,7 @@ use super::flow::{Body, CallKey, Flow, FlowId, SubscriptionKey, Transport};
 use super::guard::Guard;
 use super::layer::{Hop, Layer, ServerId};
 use super::message::{header, method_name, text, value, values};
+use super::page::Page;
 use super::parse::{Fault, answerable, parse};
 use super::stream::{Frame, Stream};
 use super::subscription::{Subscriptions, Wake};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rsip::{Method, Request, Response, Uri};
+use rsip::{Method, Request, Response};
 
 use super::again::{AGAIN_MAX, answers, prove};
 use super::sending::{bracketed, loose};
@@ -11,30 +11,12 @@ use super::{Endpoint, TOKEN_LETTERS};
 use crate::model::{Now, Outbox};
 use crate::sip::address;
 use crate::sip::build::{self, Outline};
-use crate::sip::call::Proof;
 use crate::sip::command::{Command, Output};
 use crate::sip::event::{Event, Standalone};
-use crate::sip::flow::{Body, CallKey, Flow, RequestKey};
+use crate::sip::flow::{CallKey, Flow, RequestKey};
 use crate::sip::layer::{Hop, Outcome, Purpose, ServerId};
 use crate::sip::message::{header, retry_after};
-use crate::sip::target::Place;
-
-/// A MESSAGE of ours that has no final response yet.
-#[derive(Debug)]
-pub(super) struct Page {
-    uri: Uri,
-    from: String,
-    to: String,
-    call_id: String,
-    seq: u32,
-    route: Option<String>,
-    headers: Vec<(String, String)>,
-    body: Body,
-    place: Place,
-    places: VecDeque<Place>,
-    proofs: Vec<Proof>,
-    again: u8,
-}
+use crate::sip::page::Page;
 
 impl Endpoint {
     /// A MESSAGE of a peer's; the owner answers it.
@@ -133,14 +115,6 @@ impl Endpoint {
         }
         self.pages.remove(&token);
         answered(token, status, response, out);
-    }
-}
-
-impl Page {
-    /// RFC 3263 §4.3: a place that is not there is followed by the next.
-    fn goes_elsewhere(&mut self, status: u16, response: Option<&Response>) -> bool {
-        let next = if response.is_none() || status == 503 { self.places.pop_front() } else { None };
-        next.inspect(|next| self.place = *next).is_some()
     }
 }
 

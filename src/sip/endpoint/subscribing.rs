@@ -36,7 +36,7 @@ impl Endpoint {
         let wanted = self.wanted_event(request).and_then(|event| interval(request).map(|secs| (event, secs)));
         let (event, secs) = match wanted {
             Ok(wanted) => wanted,
-            Err(reply) => return self.reply(now, id, None, reply, out),
+            Err(reply) => return self.reply(now, id, None, *reply, out),
         };
         match tag(text(&request.headers, "To")) {
             Some(tag) => {
@@ -55,24 +55,24 @@ impl Endpoint {
     }
 
     /// The package, and its id, if there is one (RFC 6665 §8.2.1); or why it is not to be had.
-    fn wanted_event(&self, request: &Request) -> Result<String, Reply> {
+    fn wanted_event(&self, request: &Request) -> Result<String, Box<Reply>> {
         let names = || self.event_packages();
-        let bad_event = || Reply::status(489).with("Allow-Events", names());
+        let bad_event = || Box::new(Reply::status(489).with("Allow-Events", names()));
         let value = value(&request.headers, "Event").ok_or_else(bad_event)?;
         let (name, list) = value.split_once(';').map_or((value, None), |(name, list)| (name, Some(list)));
         let name = name.trim();
         let package = self.config.events.iter().find(|package| package.name == name).ok_or_else(bad_event)?;
-        let list = list.map_or(Some(Vec::new()), params).ok_or_else(|| Reply::status(400))?;
+        let list = list.map_or(Some(Vec::new()), params).ok_or_else(|| Box::new(Reply::status(400)))?;
         let id = list.iter().find(|(name, _)| name.eq_ignore_ascii_case("id")).and_then(|(_, id)| *id);
         // RFC 6665 §4.2.1: who names other forms than this could not read what comes.
         let range = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let takes = |range: &str| ["*/*", "application/*", &package.media_type].contains(&range);
         let mut ranges = tokens(&request.headers, "Accept").map(range).peekable();
         if ranges.peek().is_some() && !ranges.any(|range| takes(&range)) {
-            return Err(Reply::status(406).with("Accept", &package.media_type));
+            return Err(Box::new(Reply::status(406).with("Accept", &package.media_type)));
         }
         match id {
-            Some(id) if !is_token(id) => Err(Reply::status(400)),
+            Some(id) if !is_token(id) => Err(Box::new(Reply::status(400))),
             Some(id) => Ok(format!("{name};id={id}")),
             None => Ok(name.to_owned()),
         }
@@ -242,7 +242,7 @@ impl Endpoint {
         let Some(subscription) = self.subscriptions.at(key).filter(|known| !known.notifying) else { return };
         let Some(news) = &subscription.news else { return };
         let due = subscription.last.filter(|_| !news.at_once).map(|last| last + NOTIFY_SPACING);
-        let due = due.filter(|due| *due > now.instant).or(full.then_some(now.instant + NOTIFY_SPACING));
+        let due = due.filter(|due| *due > now.instant).or_else(|| full.then(|| now.instant + NOTIFY_SPACING));
         if let Some(due) = due {
             return self.wakes.set((key, Wake::Notify), due);
         }
@@ -303,12 +303,12 @@ impl Endpoint {
 }
 
 /// For how long a subscription is wanted and granted: never longer than was asked for.
-fn interval(request: &Request) -> Result<u32, Reply> {
+fn interval(request: &Request) -> Result<u32, Box<Reply>> {
     // RFC 3261 §20.19: what is no number counts as none.
     let asked = value(&request.headers, "Expires").and_then(|secs| secs.trim().parse::<u64>().ok());
     let secs = asked.map_or(SUBSCRIPTION_SECS, |secs| u32::try_from(secs).unwrap_or(u32::MAX));
     if (1..SUBSCRIPTION_SECS_MIN.min(BRIEF_SECS)).contains(&secs) {
-        return Err(Reply::status(423).with("Min-Expires", SUBSCRIPTION_SECS_MIN.to_string()));
+        return Err(Box::new(Reply::status(423).with("Min-Expires", SUBSCRIPTION_SECS_MIN.to_string())));
     }
     Ok(secs.min(SUBSCRIPTION_SECS_MAX))
 }
