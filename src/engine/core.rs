@@ -153,6 +153,11 @@ impl Engine {
                 Some(Errand::Delete(primitive)) => self.play_deleted(now, primitive, result, out),
                 Some(Errand::Change(context)) => self.asked_change(now, context, result, out),
                 Some(Errand::Forwarded) => kept_all_the_same(result),
+                Some(Errand::Read) => {
+                    if let Err(why) = result {
+                        tracing::warn!(why, "the object was fetched, and cannot be marked as seen");
+                    }
+                }
                 _ => {}
             },
             Input::Deliver(attempt) => self.deliver(*attempt, out),
@@ -289,6 +294,7 @@ impl Engine {
                 | Errand::Change(_)
                 | Errand::Move(_)
                 | Errand::Known(_)
+                | Errand::Read
                 | Errand::Recall(_),
             )
             | None => {}

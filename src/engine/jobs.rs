@@ -14,7 +14,7 @@ use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
 use crate::queue;
 use crate::sdp::{Description, Names, StreamOffer, Verdict};
 use crate::sip::{self, Body, CallKey};
-use crate::spool::{Change, Committed, EnvelopeDraft, Icon};
+use crate::spool::{Change, Committed, EnvelopeDraft, Icon, OverQuota};
 
 /// What a command's answer is for.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub(super) enum Errand {
     Recall(PrimitiveKey),
     /// An object that was forwarded shall go.
     Forwarded,
+    /// An object that its owner has fetched is marked.
+    Read,
     /// The object of an attempt is looked for.
     Deliver(DeliveryKey),
     /// And where its recipient is.
@@ -349,6 +351,8 @@ pub(super) struct Pending {
     pub(super) icons: Vec<(String, Icon)>,
     /// Those that go with the answer.
     pub(super) pictures: Vec<Body>,
+    /// A file of it would go over a quota.
+    pub(super) full: Option<OverQuota>,
 }
 
 /// How far going out of service is.

@@ -48,6 +48,7 @@ mod mwi;
 mod offering;
 pub mod order;
 mod outbound;
+mod owner;
 mod paths;
 mod playing;
 pub mod policy;

@@ -14,9 +14,10 @@ use super::events::Notebook;
 use super::fetch::Fetcher;
 use super::metrics;
 use super::moving::Mover;
+use super::pressure::Pressure;
 use super::resolve::Resolver;
 use super::signalling::Signalling;
-use super::sip_stream::Wire;
+use super::sip_stream::{Arrived, Wire};
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
 use crate::engine::{
@@ -110,6 +111,7 @@ pub(super) struct Driver {
     pub(super) wishes: HashMap<u64, oneshot::Sender<Result<String, Refusal>>>,
     pub(super) next_wish: u64,
     pub(super) drained: Option<oneshot::Sender<()>>,
+    pub(super) pressure: Pressure,
     /// What a node that stops waits for: links put their stages to rest.
     pub(super) tasks: TaskTracker,
 }
@@ -137,7 +139,7 @@ impl Driver {
                     None => return,
                 },
                 wire = ears.wire.recv() => match wire {
-                    Some(wire) => self.wire(wire),
+                    Some(wire) => self.wire(wire, ears.wire.is_empty()),
                     None => return,
                 },
                 request = ears.requests.recv() => match request {
@@ -155,7 +157,7 @@ impl Driver {
         }
     }
 
-    fn wire(&mut self, wire: Wire) {
+    fn wire(&mut self, wire: Wire, last: bool) {
         match wire {
             Wire::Up(flow, sender, hosts, dialled) => {
                 let proven: Vec<String> = hosts.iter().cloned().chain(dialled).collect();
@@ -163,6 +165,11 @@ impl Driver {
                     self.handle(Input::Certified(flow.id, hosts));
                 }
                 self.signalling.up(flow, sender, &proven);
+            }
+            Wire::Octets(Arrived { flow, octets, since, room }) => {
+                self.waited(since.elapsed(), last);
+                self.handle(Input::Sip(sip::Input::Octets { flow, octets }));
+                drop(room);
             }
             Wire::Sip(input) => {
                 match &input {
@@ -172,6 +179,18 @@ impl Driver {
                 }
                 self.handle(Input::Sip(input));
             }
+        }
+    }
+
+    /// What comes now has waited for so long, and is the last for the moment or is not.
+    fn waited(&mut self, waited: Duration, last: bool) {
+        if let Some(busy) = self.pressure.measure(self.shared.clock.now().instant, waited, last) {
+            metrics::busy(busy);
+            match busy {
+                true => tracing::warn!(waited_ms = waited.as_millis(), "too much to do: new calls get 503"),
+                false => tracing::warn!("new calls are taken again"),
+            }
+            self.handle(Input::Sip(sip::Input::Busy(busy)));
         }
     }
 

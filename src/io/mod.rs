@@ -23,6 +23,7 @@ pub mod metrics;
 mod moving;
 pub mod node;
 mod places;
+mod pressure;
 mod reader;
 pub mod remote;
 mod resolve;

@@ -29,6 +29,9 @@ pub enum Input {
         /// Its destination.
         remote: SocketAddr,
     },
+    /// What comes now has waited for long, or does not any more: meanwhile nothing new is begun (RFC 3261 §21.5.4), so that
+    /// what was begun is served in time.
+    Busy(bool),
     /// The deadline has passed.
     Timeout,
     /// The owner wants something.

@@ -41,6 +41,7 @@ mod objects;
 mod outcome;
 mod outcomes;
 mod picture;
+mod recall;
 mod receipt;
 mod record;
 pub mod recover;

@@ -83,6 +83,7 @@ pub struct Endpoint {
     pages: BTreeMap<u64, Page>,
     received: u64,
     draining: Option<u32>,
+    busy: bool,
     guard: Guard,
     /// Who is behind the request at hand, as far as that is proven.
     user: Option<String>,
@@ -123,6 +124,7 @@ impl Machine for Endpoint {
             Input::TransportFailed { flow, transport, remote } => {
                 self.transport_failed(now, Hop { flow, transport, remote }, out);
             }
+            Input::Busy(busy) => self.busy = busy,
             Input::Timeout => {}
             Input::Command(command) => self.command(now, command, out),
         }
@@ -166,6 +168,7 @@ impl Endpoint {
             pages: BTreeMap::new(),
             received: 0,
             draining: None,
+            busy: false,
         }
     }
 

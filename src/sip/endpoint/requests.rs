@@ -23,7 +23,7 @@ const OVERLAP_SECS_MAX: u64 = 10;
 impl Endpoint {
     pub(super) fn request(&mut self, now: Now, flow: Flow, mut request: Request, out: &mut Outbox<Output>) {
         let hop = arrived(flow, &mut request.headers);
-        match self.layer.arrive(now, hop, request, out) {
+        match self.layer.arrive(now, hop, request, self.busy, out) {
             Arrival::Absorbed => {}
             Arrival::Ack(request) => self.acknowledged(now, flow, &request, out),
             Arrival::Full(request) => {
@@ -233,7 +233,8 @@ impl Endpoint {
             return self.reply(now, id, Some(key), Reply::status(491), out);
         }
         // A later INVITE shows that the 2xx arrived, though its ACK did not.
-        if call.unacked.take().is_some() {
+        if let Some(unacked) = call.unacked.take() {
+            self.layer.success_arrived(unacked.id);
             self.stop_repeating(key);
             out.push(Output::Event(Event::Acked { call: key, body: None }));
         }
@@ -314,9 +315,8 @@ impl Endpoint {
         let Some(key) = self.find(request) else { return };
         let Some(call) = self.calls.get_mut(&key) else { return };
         let seq = cseq_number(&request.headers);
-        if call.unacked.take_if(|unacked| unacked.seq == seq).is_none() {
-            return;
-        }
+        let Some(unacked) = call.unacked.take_if(|unacked| unacked.seq == seq) else { return };
+        self.layer.success_arrived(unacked.id);
         call.path = Path::from(flow);
         self.stop_repeating(key);
         out.push(Output::Event(Event::Acked { call: key, body: body(&request.headers, &request.body) }));
