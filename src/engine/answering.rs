@@ -35,7 +35,7 @@ impl Engine {
         let trusted = self.may_command(invite.source.ip(), invite.flow, invite.user.as_deref());
         let script = self.script(&invite, trusted);
         let user = owner::called(&invite);
-        let access = self.access(&invite, &user, trusted);
+        let access = self.access((&invite).into(), &user, trusted);
         let from = invite.asserted().filter(|_| trusted).unwrap_or(invite.from);
         let call = Call {
             tag,

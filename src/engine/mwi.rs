@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::call::Access;
 use super::core::Engine;
 use super::jobs::{Errand, Timer};
+use super::owner::box_of;
 use super::port::{Found, Output, Query};
 use super::watching::{Subscriber, WatchKey, Watched};
-use crate::model::{Now, ObjectUri, Outbox};
+use crate::model::{Now, Outbox};
 use crate::sip::{self, Body, Standalone, SubscriptionKey};
 use crate::spool::{BoxSummary, MessageClass, Tally};
 
@@ -34,9 +36,8 @@ impl Engine {
         out: &mut Outbox<Output>,
     ) {
         let Standalone { source, call_id, request_uri, user, .. } = subscribe;
-        // As with pulls: nobody but those who may command us reads other people's mail.
-        if !self.may_command(source.ip(), subscribe.flow, user.as_deref()) {
-            let status = self.policy.not_allowed();
+        let trusted = self.may_command(source.ip(), subscribe.flow, user.as_deref());
+        if let Access::Nothing(status) = self.access(subscribe.into(), &subscribe.uri_user, trusted) {
             tracing::warn!(%source, call_id, request_uri, status, "a subscription by somebody who may not read the box: refused");
             return self.command(now, sip::Command::Decline { subscription: key, status }, out);
         }
@@ -44,7 +45,7 @@ impl Engine {
             self.owe(key, watch);
             return self.count(now, watch, out);
         }
-        let Some(mailbox) = mailbox(&subscribe.uri_user) else {
+        let Some(mailbox) = box_of(&subscribe.uri_user).map(|uri| uri.box_name().to_owned()) else {
             return self.command(now, sip::Command::Decline { subscription: key, status: 404 }, out);
         };
         tracing::info!(%source, call_id, mailbox, "SUBSCRIBE");
@@ -165,12 +166,6 @@ impl Engine {
         }
         commands.into_iter().for_each(|command| self.command(now, command, out));
     }
-}
-
-/// The box that a Request-URI names.
-fn mailbox(uri_user: &str) -> Option<String> {
-    let user = percent_encoding::percent_decode_str(uri_user).decode_utf8().ok()?;
-    Some(ObjectUri::mailbox(&user).ok()?.box_name().to_owned())
 }
 
 /// The URI of a box as its subscriber has it, without parameters.

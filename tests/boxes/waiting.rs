@@ -163,7 +163,7 @@ fn a_telephone_in_python_proves_who_it_is_and_hears_of_a_new_message_and_of_the_
     std::fs::write(&users, "alice:open sesame\n").expect("users");
     let variables = [
         ("RESTANTE_CONTROL__TRUSTED", "192.0.2.0/24"),
-        ("RESTANTE_CONTROL__USERS_FILE", users.to_str().expect("a path")),
+        ("RESTANTE_CONTROL__OWNERS_FILE", users.to_str().expect("a path")),
     ];
     let server = Server::start(dir.path(), &variables);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/subscriber.py");
