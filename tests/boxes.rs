@@ -17,5 +17,7 @@ mod quota;
 #[path = "boxes/routes.rs"]
 mod routes;
 mod support;
+#[path = "boxes/waiting.rs"]
+mod waiting;
 #[path = "boxes/wire.rs"]
 mod wire;

@@ -35,7 +35,7 @@ impl Engine {
         let trusted = self.may_command(invite.source.ip(), invite.flow, invite.user.as_deref());
         let script = self.script(&invite, trusted);
         let user = owner::called(&invite);
-        let access = self.access(&invite, &user, trusted);
+        let access = self.access((&invite).into(), &user, trusted);
         let hops = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("max-forwards"));
         let hops = hops.and_then(|(_, value)| value.trim().parse().ok());
         let from = invite.asserted().filter(|_| trusted).unwrap_or(invite.from);

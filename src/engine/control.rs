@@ -100,7 +100,15 @@ impl Engine {
                 self.event_answered(token, status, out);
                 self.tell(call, Happening::InfoAnswered(token, status, body), out);
             }
-            Event::OptionsAnswered { .. } => {}
+            Event::OptionsAnswered { .. } | Event::MessageAnswered { .. } => {}
+            Event::Message { request, .. } => {
+                // RFC 3428 §7: nobody here reads what comes alone.
+                let answer =
+                    sip::Command::Answer { request, status: 403, reason: None, body: None, headers: Vec::new() };
+                self.command(now, answer, out);
+            }
+            Event::Subscribed { subscription, subscribe, .. } => self.subscribed(now, subscription, &subscribe, out),
+            Event::Unsubscribed { subscription } => self.unsubscribed(subscription, out),
             Event::Ended { call, why } => self.ended(now, call, why, out),
         }
     }

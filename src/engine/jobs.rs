@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::delivery::DeliveryKey;
 use super::link::{LinkId, Source};
 use super::order::OrderId;
+use super::watching::WatchKey;
 use crate::model::{FileInfo, FileRange, Instant, Now};
 use crate::msml::{self, ContextId, FetchKey, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
@@ -45,6 +46,8 @@ pub(super) enum Errand {
     Script(FetchKey),
     /// Host names in a description of this call are looked up.
     Names(CallKey),
+    /// Somebody wants to hear what waits in a box.
+    Count(WatchKey),
     /// A script has a file moved.
     Move(PrimitiveKey),
     /// A file is looked for that shall be forwarded.
@@ -88,6 +91,8 @@ pub(super) enum Timer {
     Report(OutboundKey),
     /// No stream of a call has a connection.
     Deserted(CallKey),
+    /// A box may be counted again.
+    Count(WatchKey),
     /// An application server has been told that a file is due.
     Bind(u64),
     /// Somebody waits for a path through our relay.

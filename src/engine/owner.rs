@@ -14,8 +14,27 @@ use super::port::Output;
 use super::service::parameter;
 use crate::model::{ObjectUri, Outbox};
 use crate::msrp::SessionKey;
-use crate::sip::{CallKey, Invite, Target};
+use crate::sip::{CallKey, FlowId, Invite, Standalone, Target};
 use crate::spool::Change;
+
+/// Who asks, as far as that was shown.
+pub(super) struct Asker<'a> {
+    flow: FlowId,
+    user: Option<&'a String>,
+    asserted: Option<String>,
+}
+
+impl<'a> From<&'a Invite> for Asker<'a> {
+    fn from(invite: &'a Invite) -> Self {
+        Self { flow: invite.flow, user: invite.user.as_ref(), asserted: invite.asserted() }
+    }
+}
+
+impl<'a> From<&'a Standalone> for Asker<'a> {
+    fn from(request: &'a Standalone) -> Self {
+        Self { flow: request.flow, user: request.user.as_ref(), asserted: request.asserted() }
+    }
+}
 
 /// Whom a call is for: the user of the Request-URI, or whom that is for where a service is called (RFC 4458 §2 `target`).
 pub(super) fn called(invite: &Invite) -> String {
@@ -36,24 +55,24 @@ pub(super) fn box_of(user: &str) -> Option<ObjectUri> {
 }
 
 impl Engine {
-    /// What this caller may read of the box of `user`.
-    pub(super) fn access(&self, invite: &Invite, user: &str, trusted: bool) -> Access {
+    /// What whoever asks may read of the box of `user`, and hear of it.
+    pub(super) fn access(&self, asker: Asker<'_>, user: &str, trusted: bool) -> Access {
         let mailbox = box_of(user);
         let owns = |name: &str| mailbox.as_ref().is_some_and(|mailbox| mailbox.box_name() == name);
         let own = |is_own: bool| if is_own { Access::Own } else { Access::Nothing(403) };
-        if let Some(name) = invite.user.as_ref().filter(|name| self.policy.owners.contains(*name)) {
+        if let Some(name) = asker.user.filter(|name| self.policy.owners.contains(*name)) {
             return own(owns(name));
         }
-        if let Some(identity) = invite.asserted().filter(|_| trusted && !self.policy.owner_domains.is_empty()) {
+        if let Some(identity) = asker.asserted.filter(|_| trusted && !self.policy.owner_domains.is_empty()) {
             return own(self.local_user(&identity).is_some_and(|name| owns(&name)));
         }
         if trusted {
             return Access::All;
         }
-        if self.hosts.get(&invite.flow).into_iter().flatten().any(|host| owns(host)) {
+        if self.hosts.get(&asker.flow).into_iter().flatten().any(|host| owns(host)) {
             return Access::Own;
         }
-        let known = invite.user.is_some();
+        let known = asker.user.is_some();
         Access::Nothing(if self.policy.asks_who_owns() && !known { 401 } else { 403 })
     }
 

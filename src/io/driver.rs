@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, MsrpStream};
@@ -128,6 +128,9 @@ impl Driver {
     pub(super) async fn run(mut self, mut ears: Ears) {
         let stop = self.shared.stop.clone();
         let mut census = tokio::time::interval(CENSUS);
+        let stirred = Arc::new(Notify::new());
+        let bell = Arc::clone(&stirred);
+        self.shared.spool.hang_bell(move || bell.notify_one());
         loop {
             let deadline = self.engine.deadline().map(|deadline| self.shared.clock.at(deadline));
             tokio::select! {
@@ -144,6 +147,7 @@ impl Driver {
                     None => return,
                 },
                 () = sleep_until(deadline), if deadline.is_some() => self.handle(Input::Timeout),
+                () = stirred.notified() => self.handle(Input::Stirred(self.shared.spool.stirred())),
                 _ = census.tick() => {
                     metrics::census(self.engine.census());
                     metrics::queue(self.engine.queued());
@@ -294,6 +298,7 @@ impl Driver {
             Output::Handed(handed) => return self.handed(handed),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Change(ticket, object, change, by) => self.change(ticket, object, change, by),
+            Output::Watch(mailbox, watched) => self.shared.spool.watch(&mailbox, watched),
             Output::Note(note) => self.notebook.take(note),
             Output::Recall(ticket, query) => {
                 if !self.notebook.recall(ticket, query) {
@@ -350,6 +355,7 @@ impl Driver {
                 }
                 Query::Picture(uri) => spool.picture(&uri).map(Found::Picture),
                 Query::Room(boxes, octets) => Ok(room(&spool, &boxes, octets)),
+                Query::Summary(mailbox) => spool.summary(&mailbox).map(Found::Summary),
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));

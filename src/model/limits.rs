@@ -165,6 +165,21 @@ pub const SIP_CALLS: usize = 20_000;
 /// Of these, how many come from one address: a proxy or an application server may have most of them, and nobody all.
 pub const SIP_CALLS_PER_ADDRESS: usize = 16_000;
 
+/// Subscriptions to boxes alive at once; beyond it a SUBSCRIBE gets 503 with Retry-After. One costs about 2 KiB.
+pub const SUBSCRIPTIONS: usize = 50_000;
+
+/// Of these, how many come from one address: a proxy may have most of them, and nobody all.
+pub const SUBSCRIPTIONS_PER_ADDRESS: usize = 40_000;
+
+/// Seconds that a subscription lasts which says nothing of it (RFC 3842 §3.4).
+pub const SUBSCRIPTION_SECS: u32 = 3600;
+
+/// Seconds that one lasts at least: what is renewed more often is work without an end. A shorter one gets 423.
+pub const SUBSCRIPTION_SECS_MIN: u32 = 60;
+
+/// Seconds that one lasts at most: whoever is gone for good is forgotten in a day.
+pub const SUBSCRIPTION_SECS_MAX: u32 = 86_400;
+
 /// TCP connections whose SIP stream is being framed at once; a further one is closed.
 pub const SIP_FLOWS: usize = 4096;
 

@@ -192,6 +192,7 @@ pub(super) fn put(shared: &Shared, id: Id, envelope: &Envelope, after: &Standing
         share.settle(octets);
     }
     let entered = stand(shared, id, sum, &written);
+    shared.stir.changed(mailbox);
     shared.outcomes.tell_of(envelope, &before, after);
     entered?;
     old.into_iter().for_each(|old| objects::forget_standing(shared, id, old));
