@@ -198,7 +198,7 @@ pub(super) fn recover(
             Verdict::Leftover => recovery.swept += 1,
             _ => {}
         }
-        if matches!(verdict, Verdict::Resumable | Verdict::Reclaim | Verdict::Leftover) {
+        if matches!(verdict, Verdict::Undone | Verdict::Resumable | Verdict::Reclaim | Verdict::Leftover) {
             survey.standings(id).try_for_each(|sum| routing::forget(shared, id, sum))?;
         }
         if !matches!(verdict, Verdict::Keep | Verdict::Nothing) {

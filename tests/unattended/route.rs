@@ -70,7 +70,8 @@ fn a_server_that_is_killed_before_it_could_forward_does_so_when_it_is_back() {
     eventually("the end of each", || (delivered(&ours) == 3).then_some(()));
     let mut came: Vec<String> = objects(&theirs).iter().map(|object| object["sha256"].to_string()).collect();
     let mut went: Vec<String> = plans.iter().map(|plan| format!("\"{}\"", plan.sha256())).collect();
-    (came.sort(), went.sort());
+    came.sort();
+    went.sort();
     assert_eq!(came, went);
 }
 
