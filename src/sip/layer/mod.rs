@@ -5,6 +5,7 @@ mod clients;
 mod server;
 mod servers;
 mod table;
+mod without_tcp;
 mod words;
 
 pub(super) use server::Owed;
