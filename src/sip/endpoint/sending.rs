@@ -15,7 +15,7 @@ use crate::sip::command::{Command, Output};
 use crate::sip::dialog::Dialog;
 use crate::sip::event::{EndReason, Event, Refusal};
 use crate::sip::flow::{Body, CallKey, Transport};
-use crate::sip::layer::{ClientId, Hop, Purpose};
+use crate::sip::layer::{ClientId, Hop, Parcel, Purpose};
 use crate::sip::message::{header, text};
 use crate::sip::serialise;
 use crate::sip::target::Place;
@@ -98,19 +98,19 @@ impl Endpoint {
         now: Now,
         purpose: Purpose,
         hop: Hop,
-        mut request: Request,
+        request: Request,
         out: &mut Outbox<Output>,
     ) -> ClientId {
-        let large = || serialise::request(&request).len() > UDP_OCTETS_MAX;
-        let by_udp = hop.transport == Transport::Udp && self.config.large_by_tcp;
-        if !(by_udp && self.layer.takes_tcp(now, hop.remote) && large()) {
-            return self.layer.begin(now, purpose, (hop, None), request, out);
+        let parcel = Parcel::new(request, hop);
+        let large = hop.transport == Transport::Udp && parcel.octets.len() > UDP_OCTETS_MAX;
+        if !(large && self.config.large_by_tcp && self.layer.takes_tcp(now, hop.remote)) {
+            return self.layer.begin(now, purpose, parcel, out);
         }
-        let tcp = Hop { flow: None, transport: Transport::Tcp, remote: hop.remote };
-        let via = self.via(tcp.transport, None);
+        let mut request = parcel.request;
         let instead = Some((hop, text(&request.headers, "Via").to_owned()));
-        build::replace_via(&mut request, &via);
-        self.layer.begin(now, purpose, (tcp, instead), request, out)
+        build::replace_via(&mut request, &self.via(Transport::Tcp, None));
+        let tcp = Hop { flow: None, transport: Transport::Tcp, remote: hop.remote };
+        self.layer.begin(now, purpose, Parcel { instead, ..Parcel::new(request, tcp) }, out)
     }
 
     /// OPTIONS outside any dialog.
@@ -211,7 +211,7 @@ impl Endpoint {
         inviting.cancel = Cancel::Sent;
         let Some((invite, hop)) = self.layer.sent(inviting.id) else { return };
         let cancel = build::cancel(invite);
-        self.layer.begin(now, Purpose::Cancel(key), (hop, None), cancel, out);
+        self.layer.begin(now, Purpose::Cancel(key), Parcel::new(cancel, hop), out);
         self.alarms.set((key, Alarm::CancelOverdue), now.instant + self.layer.timeout());
     }
 

@@ -6,7 +6,7 @@ use rsip::{Method, Request, Response};
 
 use super::client::{Client, Event, State, key};
 use super::table::Layer;
-use super::words::{Alarm, ClientId, Hop, Outcome, Purpose, Report};
+use super::words::{Alarm, ClientId, Hop, Outcome, Parcel, Purpose, Report};
 use crate::model::{Now, Outbox};
 use crate::sip::command::Output;
 use crate::sip::flow::Transport;
@@ -15,16 +15,15 @@ use crate::sip::transaction::{Act, Timer, invite_client, request_client};
 use crate::sip::{build, serialise};
 
 impl Layer {
-    /// Sends a request, whose top Via names a branch of its own, and waits for its responses. If it leaves by TCP for its
-    /// size alone, `instead` is the hop and the Via that it has for a peer without TCP.
+    /// Sends a request and waits for its responses.
     pub(in crate::sip) fn begin(
         &mut self,
         now: Now,
         purpose: Purpose,
-        (hop, instead): (Hop, Option<(Hop, String)>),
-        request: Request,
+        parcel: Parcel,
         out: &mut Outbox<Output>,
     ) -> ClientId {
+        let Parcel { request, octets, hop, instead } = parcel;
         self.next += 1;
         let id = ClientId(self.next);
         let key = key(text(&request.headers, "Via"), method_name(request.method)).unwrap_or_default();
@@ -33,7 +32,6 @@ impl Layer {
             Method::Invite => State::Invite(invite_client::State::Calling),
             _ => State::Request(request_client::State::Trying),
         };
-        let octets = serialise::request(&request);
         let client = Client { state, key, purpose, hop, request, octets, ack: None, interval: self.t1, instead };
         self.clients.insert(id, client);
         self.client_step(now, id, Event::Begin, None, out);

@@ -10,4 +10,4 @@ mod words;
 
 pub(super) use server::Owed;
 pub(super) use table::Layer;
-pub(super) use words::{Arrival, ClientId, Hop, Outcome, Purpose, Report, ServerId};
+pub(super) use words::{Arrival, ClientId, Hop, Outcome, Parcel, Purpose, Report, ServerId};
