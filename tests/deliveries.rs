@@ -372,6 +372,20 @@ fn a_session_is_refreshed_by_the_offer_that_it_was_made_with_down_to_its_version
     }
 }
 
+// M4975-7.1.1-05
+#[test]
+fn who_has_every_octet_and_reports_nothing_is_waited_for_and_then_hung_up() {
+    let mut scene = Scene::new();
+    let invite = scene.calls(attempt(), EnvelopeDraft::default());
+    let outputs = scene.answers(&invite, "200 OK", &[], TAKEN);
+    let (spec, _) = scene.connects(outputs);
+    assert!(scene.board.notice(1, Notice::Acknowledged(spec.message, spec.total)).is_empty());
+    assert_eq!(handed(&scene.board.pass(Duration::from_secs(100))), None);
+    let outputs = scene.board.pass(Duration::from_secs(20));
+    assert!(handed(&outputs).is_some_and(|(_, _, ending)| ending != Ending::Delivered), "{outputs:?}");
+    assert_eq!(calls(&outputs), ["BYE"]);
+}
+
 // M3261-13.2.2.4-04
 #[test]
 fn the_first_fork_to_answer_wins_and_every_other_is_acknowledged_and_hung_up() {
