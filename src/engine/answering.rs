@@ -36,8 +36,10 @@ impl Engine {
         let script = self.script(&invite, trusted);
         let user = owner::called(&invite);
         let access = self.access((&invite).into(), &user, trusted);
+        let hops = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("max-forwards"));
+        let hops = hops.and_then(|(_, value)| value.trim().parse().ok());
         let from = invite.asserted().filter(|_| trusted).unwrap_or(invite.from);
-        let parties = Parties { user, from, to: invite.to, call_id: invite.call_id };
+        let parties = Parties { user, from, to: invite.to, call_id: invite.call_id, hops };
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
         let call = Call {
             trusted,

@@ -50,6 +50,8 @@ pub(super) struct Parties {
     pub(super) to: String,
     /// Call-ID.
     pub(super) call_id: String,
+    /// What is left of its Max-Forwards.
+    pub(super) hops: Option<u8>,
 }
 
 /// One SIP dialog and what was agreed on it.

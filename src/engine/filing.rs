@@ -28,6 +28,7 @@ pub(super) fn draft(parties: &Parties, selector: Option<&FileInfo>, head: &Arriv
         icon: None,
         expires: None,
         wrappers: Vec::new(),
+        hops: parties.hops,
     }
 }
 

@@ -45,6 +45,9 @@ impl Endpoint {
             Outline { method: Method::Invite, uri, via: &via, from: &from, to: &to, call_id: &call_id, seq: 1 };
         let mut request = build::request(outline);
         route.iter().for_each(|route| request.headers.push(header("Route", &loose(route))));
+        if headers.iter().any(|(name, _)| name == "Max-Forwards") {
+            request.headers.retain(|field| !matches!(field, Header::MaxForwards(_)));
+        }
         let dialog = Dialog::caller(&request, &tag);
         self.describe(key, &mut request.headers, &self.contact(&path, dialog.secure));
         headers.iter().for_each(|(name, value)| request.headers.push(header(name, value)));
