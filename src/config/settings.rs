@@ -65,6 +65,8 @@ pub struct Sip {
     pub advertise: Option<Host>,
     /// How long our own INVITE waits for a final answer.
     pub answer_timeout: Duration,
+    /// Requests that are too large for a datagram go by TCP.
+    pub large_by_tcp: bool,
     /// The node's own certificate, which MSRP shows, too, unless it has one of its own.
     pub tls: Certificate,
     /// How calls of our own leave.
@@ -392,6 +394,7 @@ impl Default for Sip {
             listen: vec![listen(Transport::Udp), listen(Transport::Tcp)],
             advertise: None,
             answer_timeout: Duration::from_secs(60),
+            large_by_tcp: true,
             tls: Certificate::default(),
             outbound: Outbound::default(),
             nameservers: Vec::new(),

@@ -47,6 +47,11 @@ pub(super) const SECTIONS: &[Section] = &[
                 meaning: "How long our own INVITE waits for a final answer.",
             },
             Key {
+                name: "large_by_tcp",
+                field: |s| &mut s.sip.large_by_tcp,
+                meaning: "Requests of more than 1300 octets go by TCP where UDP was asked for (RFC 3261), and by UDP all the same to a peer that refuses the connection, for the next hour at once. Off: always by UDP, for networks that swallow connections instead of refusing them.",
+            },
+            Key {
                 name: "tls.cert",
                 field: |s| &mut s.sip.tls.cert,
                 meaning: "The node's certificate (PEM), with those that lead to its authority; MSRP over TLS shows it. Unset: a self-signed one is made at the start. Read again at SIGHUP, and shown sip.answer_timeout later, when no open offer knows the old one alone.",

@@ -1,11 +1,8 @@
 //! Calls that we place: the INVITE with its offer, to wherever its next hop was found.
 
-use std::collections::VecDeque;
-
-use super::call::{Access, Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE};
+use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE};
 use super::core::Engine;
 use super::jobs::Timer;
-use super::policy::Manners;
 use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::sdp::{self, LocalSession, OfferedStream};
@@ -50,29 +47,12 @@ impl Engine {
         self.board.add_call(
             call,
             Call {
-                tag,
-                purpose,
-                parties,
-                source,
-                trusted: false,
-                access: Access::Nothing(403),
-                manners: Manners::default(),
                 trunk,
-                msml_type: MSML_TYPE.to_owned(),
-                local,
                 description: Some(description),
-                remote: None,
                 offered: Some(offered),
-                offered_in_2xx: None,
-                script: None,
-                updating: None,
-                reoffers: VecDeque::new(),
-                streams: Vec::new(),
                 waits_since: now.instant,
-                transfers: VecDeque::new(),
                 takes_icons: true,
-                closing: false,
-                leaving: false,
+                ..Call::new(tag, purpose, parties, source, local)
             },
         );
         // RFC 5547 §8.3.2: an answer may bring a picture, if it is allowed to.
