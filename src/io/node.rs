@@ -195,6 +195,8 @@ impl Node {
             next_order: 0,
             wishes: HashMap::new(),
             next_wish: 0,
+            pages: HashMap::new(),
+            next_page: 0,
             drained: None,
             pressure: Pressure::default(),
             tasks: tasks.clone(),
