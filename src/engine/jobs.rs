@@ -53,8 +53,6 @@ pub(super) enum Errand {
     Known(ContextId),
     /// A primitive wants to hear what nobody has heard of its job.
     Recall(PrimitiveKey),
-    /// An object that was forwarded shall go.
-    Forwarded,
     /// The object of an attempt is looked for.
     Deliver(DeliveryKey),
     /// And where its recipient is.
