@@ -22,6 +22,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod value;
+mod webhook;
 mod words;
 
 pub use address::{Host, Listen, Relay, Transport};
@@ -34,6 +35,7 @@ pub use settings::{
     BoxClass, Certificate, Control, Http, Log, Msrp, Node, Outbound, Peer, Policy, Queue, Settings, Sip, Spool, Trunk,
 };
 pub use value::duration;
+pub use webhook::{Notices, Webhook};
 pub use words::{
     DialogId, ErrorStyle, Exit, FingerprintHash, Format, Level, MsmlType, Report, SessionMatch, Sse, Unattended,
     Validation, Verify,

@@ -113,6 +113,9 @@ pub struct Delivery {
     /// The MSML dialog that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialog: Option<String>,
+    /// Who is told of its end: a word for a [`Target`](super::Target).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<String>,
     /// What a script has said of the file: attributes of `<ft:obj>` and their values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<(String, String)>,
