@@ -80,13 +80,15 @@ pub fn notification(envelope: &Envelope, fate: Fate, at: Wall) -> Option<Notice>
     };
     let target = Target::Sip(as_sip(hop)?);
     let (kind, _) = fate.elements();
-    // §7.2.1, §8.2: one of each kind for a message, so that `delivered` is never followed by `failed`.
-    let id = Notice::id_of(Occasion::Stored, &format!("{kind} {}", envelope.id), &target);
-    let body = message(envelope, wrapper, imdn, fate, &id, at);
+    // §7.2.1, §8.2: one of each kind for a message, also for its copies, so that `delivered` is never followed by `failed`.
+    let id = Notice::id_of(Occasion::Stored, &format!("{kind} {} {}", sender.uri, imdn.message_id), &target);
+    // §6.3: nobody guesses it, for nobody outside knows the object's.
+    let own = Notice::id_of(fate.occasion(), &envelope.id, &target);
+    let body = message(envelope, wrapper, imdn, fate, &own, at);
     Some(Notice { id, target, occasion: fate.occasion(), subject: envelope.id.clone(), at, body })
 }
 
-/// The whole `message/cpim`. Its Message-ID is the notice's own: whoever gets it twice can tell.
+/// The whole `message/cpim`. Its Message-ID stays, however often it is sent: whoever gets it twice can tell.
 fn message(envelope: &Envelope, wrapper: &Wrapper, imdn: &Imdn, fate: Fate, id: &str, at: Wall) -> String {
     let recipient = recipient(envelope, wrapper);
     let own = Imdn { message_id: id.to_owned(), route: imdn.record_route.clone(), ..Imdn::default() };

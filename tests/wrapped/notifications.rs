@@ -74,7 +74,7 @@ fn forward(server: &Server, id: &str) {
     assert_eq!(visit.answer().status, 201);
 }
 
-// M5438-5.1-01 M5438-5.2-01 M5438-6.3-02 M5438-7.2.1-01 M5438-7.2.1-02 M5438-7.2.1-04 M5438-7.2.1-07 M5438-7.2.1-10
+// M5438-5.1-01 M5438-5.2-01 M5438-6.3-02 M5438-7.2.1-01 M5438-7.2.1-02 M5438-7.2.1-03 M5438-7.2.1-04 M5438-7.2.1-07 M5438-7.2.1-10
 // M5438-7.2.1-11 M5438-7.2.1.1-01 M5438-8.1-01 M5438-8.1-02 M5438-8.2-01 M5438-8.2-02 M5438-8.2-03 M5438-9-01
 // M5438-10-01 M5438-11.1-01 M5438-11.1-02 M5438-11.1.1-01 M5438-11.1.2-01 M5438-11.1.3-01 M5438-11.1.4-01 M5438-11.1.5-01
 // M5438-11.1.6-01 M5438-11.1.8-01 M5438-12.1.3.1-01 M5438-12.2-02 M5438-12.2-03
@@ -137,7 +137,7 @@ fn valid(dir: &Path, count: usize) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-// M5438-6.6-01 M5438-7.2.1-05 M5438-7.2.1-06 M5438-7.2.1-08 M5438-7.2.1-09 M5438-12.1.1-01
+// M5438-7.2.1-05 M5438-7.2.1-06 M5438-7.2.1-08 M5438-7.2.1-09 M5438-12.1.1-01 M5438-12.1.3.1-02
 #[test]
 fn a_notification_takes_the_recorded_route_and_nobody_is_told_who_is_not_the_sender() {
     if missing("python3") {
@@ -152,6 +152,9 @@ fn a_notification_takes_the_recorded_route_and_nobody_is_told_who_is_not_the_sen
     for from in ["sip:mallory@phone.example.net", "sip:anonymous@anonymous.invalid"] {
         deposit(&house, &format!("From: <{from}>\nTo: <sip:bob@store.example.org>\n{asks}"), "text/plain");
     }
+    // What was refused was never ours: its answer has said so.
+    let refused = cpim(&format!("{FROM_TO}{asks}Require: X-Future\n"), "Content-Type: text/plain\n", b"a message");
+    assert!(Phone::recorded(&house, "refused", &["a=sendonly"]).whole("m1", "message/cpim", &refused) >= 400);
     let elsewhere = "n.IMDN-Record-Route: <sip:victim@elsewhere.example.org>\n";
     deposit(&house, &format!("{FROM_TO}{asks}{elsewhere}"), "text/plain");
     let routes = format!(
@@ -183,4 +186,36 @@ fn a_kill_between_the_commit_and_the_word_of_it_takes_nothing_from_the_sender() 
     house.server = Server::start(house.dir.path(), &variables);
     assert_eq!(sender.told()["said"]["status"], "stored");
     eventually("the outbox is empty", || (!house.server.log().contains("panicked")).then_some(()));
+}
+
+// M5438-6.4-01 M5438-6.4-02 M5438-6.4-03 M5438-8-01 M5438-8-02
+#[test]
+fn what_a_sender_asks_goes_on_in_the_wrapper_and_says_whom_the_message_was_for() {
+    let house = House::new(&[]);
+    let asks = format!("{ASKS}positive-delivery, display\nn.IMDN-Record-Route: <sip:first@example.net>\n");
+    let uri = |id: &str| {
+        let object = house.objects().into_iter().find(|object| object["id"] == id).expect("it is there");
+        assert_eq!(object["wrappers"][0]["imdn"]["wants"], serde_json::json!(["positive-delivery", "display"]));
+        object["uri"].as_str().expect("a name").to_owned()
+    };
+    let team = "n.Original-To: <sip:team@store.example.org>\n";
+    for (number, (before, original)) in
+        [("", "sip:bob@store.example.org"), (team, "sip:team@store.example.org")].iter().enumerate()
+    {
+        let uri = uri(&deposit(&house, &format!("{FROM_TO}{asks}{before}"), "text/plain"));
+        let lines = ["a=recvonly", "a=accept-wrapped-types:*"];
+        let (_, message) = Phone::call(&house, &format!("p{number}"), "message/cpim", &lines).played(&uri);
+        let message = String::from_utf8(message).expect("text");
+        let head = message.split("\r\n\r\n").next().expect("a head");
+        for line in [
+            "NS: imdn <urn:ietf:params:imdn>",
+            "imdn.Message-ID: 34jk324j",
+            "imdn.Disposition-Notification: positive-delivery, display",
+            &format!("imdn.Original-To: <{original}>"),
+            "imdn.IMDN-Record-Route: <sip:first@example.net>",
+        ] {
+            assert_eq!(head.split("\r\n").filter(|known| *known == line).count(), 1, "{line} in {head}");
+        }
+        assert_eq!(head.matches("Original-To").count(), 1);
+    }
 }

@@ -58,3 +58,26 @@ fn is_lost(envelope: &Envelope, spool: &Spool) -> bool {
     let brought = standing.deliveries.iter().any(|delivery| delivery.progress == Progress::Delivered);
     standing.mark == Mark::New && !brought
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::Caller;
+
+    // M5438-12.2-01
+    #[test]
+    fn delivered_is_ours_to_tell_only_where_the_recipient_was_not_asked_to_and_has_reported_the_file() {
+        let of = |change: fn(&mut Delivery)| {
+            let mut delivery = Delivery { progress: Progress::Delivered, ..Delivery::default() };
+            change(&mut delivery);
+            fate(&delivery)
+        };
+        assert_eq!(of(|_| {}), Some(Fate::Delivered));
+        assert_eq!(of(|delivery| delivery.wrapped = true), None);
+        assert_eq!(of(|delivery| delivery.unreported = true), None);
+        assert_eq!(of(|delivery| delivery.caller = Caller::As), None);
+        assert_eq!(of(|delivery| delivery.progress = Progress::Expired), Some(Fate::Failed));
+        assert_eq!(of(|delivery| delivery.progress = Progress::Failed), Some(Fate::Failed));
+        assert_eq!(of(|delivery| delivery.progress = Progress::Cancelled), None);
+    }
+}
