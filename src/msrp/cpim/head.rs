@@ -39,6 +39,7 @@ pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<(Wrapper, Mime)>, Cpi
             reader.mime_line(line, lines.number)?;
         }
     }
+    reader.wrapper.imdn.take_if(|imdn| *imdn == Imdn::default());
     Ok(Some((reader.wrapper, reader.mime)))
 }
 
@@ -131,7 +132,12 @@ fn imdn(imdn: &mut Imdn, name: &str, value: &str) {
     let fits = value.len() <= IMDN_VALUE_OCTETS;
     let address = || party(value).filter(|_| fits).map(|party| party.uri);
     match name {
-        "Message-ID" if imdn.message_id.is_empty() && fits => value.clone_into(&mut imdn.message_id),
+        // §10: a token; whoever writes others leaves out what would be read otherwise again.
+        "Message-ID"
+            if imdn.message_id.is_empty() && fits && value.bytes().all(|c| c.is_ascii_graphic() && c != b'\\') =>
+        {
+            value.clone_into(&mut imdn.message_id);
+        }
         "Disposition-Notification" => {
             let wanted = value.split(',').filter_map(|word| Disposition::of(word.split(';').next()?.trim()));
             imdn.wants = Disposition::ALL.into_iter().filter(|one| wanted.clone().any(|word| word == *one)).collect();

@@ -295,6 +295,7 @@ fn what_a_message_asks_to_be_told_is_read_under_any_prefix_and_what_is_strange_a
     };
     assert_eq!(imdn, Some(expected.clone()));
     assert_eq!(asked("imdn.Message-ID: x\nSubject: y"), None, "the prefix was not declared");
+    assert_eq!(asked("NS: imdn <urn:ietf:params:imdn>\nimdn.Message-ID: a b\nimdn.Other: x"), None);
     let nothing = asked("NS: imdn <urn:ietf:params:imdn>\nimdn.Message-ID: x\nimdn.Disposition-Notification: ");
     assert_eq!(nothing.map(|imdn| imdn.wants), Some(Vec::new()));
     // M5438-10-01: as it is written it is read again.
