@@ -15,5 +15,7 @@ mod model;
 #[path = "boxes/quota.rs"]
 mod quota;
 mod support;
+#[path = "boxes/waiting.rs"]
+mod waiting;
 #[path = "boxes/wire.rs"]
 mod wire;

@@ -73,6 +73,8 @@ impl House {
             answer_timeout: Duration::from_secs(20),
             forward: Vec::new(),
             certified: Vec::new(),
+            owners: std::collections::BTreeSet::new(),
+            owner_domains: Vec::new(),
             challenge: false,
             outbound: restante::engine::Outbound::default(),
         };

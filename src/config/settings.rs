@@ -109,6 +109,10 @@ pub struct Control {
     pub certified: Vec<String>,
     /// A file of those whose MSML is obeyed wherever they are, `NAME:PASSWORD` a line.
     pub users_file: Option<PathBuf>,
+    /// A file of those who read the box of their own name, `NAME:PASSWORD` a line.
+    pub owners_file: Option<PathBuf>,
+    /// Domains whose users read the box of their own name, if a trusted peer says who they are.
+    pub owner_domains: Vec<Domain>,
     /// How closely MSML is held to its schemas.
     pub validation: Validation,
     /// How a peer hears that its request has failed.
@@ -378,6 +382,8 @@ impl Default for Control {
             trusted: vec![Network::LOOPBACK_V4, Network::LOOPBACK_V6],
             certified: Vec::new(),
             users_file: None,
+            owners_file: None,
+            owner_domains: Vec::new(),
             validation: Validation::default(),
             error_style: ErrorStyle::default(),
             maxtime: Duration::from_secs(3600),

@@ -105,6 +105,16 @@ pub(super) const SECTIONS: &[Section] = &[
                 meaning: "File of those whose MSML is obeyed wherever they are, if they prove by digest (SHA-256 or MD5) who they are: NAME:PASSWORD a line, # begins a comment.",
             },
             Key {
+                name: "owners_file",
+                field: |s| &mut s.control.owners_file,
+                meaning: "File of owners, NAME:PASSWORD a line: who proves to be NAME by digest fetches by himself what lies in the box NAME, and commands nothing.",
+            },
+            Key {
+                name: "owner_domains",
+                field: |s| &mut s.control.owner_domains,
+                meaning: "Domains whose users fetch what lies in the boxes of their names. P-Asserted-Identity says who calls, and is believed of peers whose MSML is obeyed; with this key set they read no other box for somebody.",
+            },
+            Key {
                 name: "validation",
                 field: |s| &mut s.control.validation,
                 meaning: "\"lenient\" understands what scripts in the field leave out or misspell; \"strict\" wants what the schemas say.",

@@ -12,10 +12,17 @@ use crate::model::{Now, ObjectUri, Outbox};
 use crate::msml::PrimitiveKey;
 use crate::sdp::{self, Description, Direction, Wish};
 use crate::sip::{self, CallKey};
+use crate::spool::OverQuota;
 
 /// What a caller with a file is told while there is no room, in seconds: long enough for somebody to delete something,
 /// short enough for a phone to try again by itself.
 const RETRY_AFTER_SECS: u32 = 60;
+
+/// What a caller is told whose file has no room in its box: Temporarily Unavailable.
+const FULL: u16 = 480;
+
+/// And when to come again, in seconds: somebody has to read, and to delete.
+const FULL_RETRY_SECS: u32 = 600;
 
 impl Engine {
     /// Whether this offer brings a file and none is taken now. A session that may go either way is let in: a retrieval
@@ -65,6 +72,21 @@ impl Engine {
             stream.spent |= stream.file.is_some();
         }
         self.retire(now, session, StreamEnd::Ours);
+    }
+
+    /// RFC 3261 §21.4.18: whom it is for cannot take it now, and can when something was deleted.
+    pub(super) fn refuse_for_quota(&mut self, now: Now, call: CallKey, over: &OverQuota, out: &mut Outbox<Output>) {
+        let call_id = self.board.calls.get(&call).map(|call| call.parties.call_id.as_str());
+        tracing::warn!(call_id, status = FULL, why = %over, "INVITE refused: over quota");
+        let command = sip::Command::Refuse {
+            call,
+            status: FULL,
+            reason: None,
+            retry_after: Some(FULL_RETRY_SECS),
+            warning: Some(over.to_string()),
+        };
+        self.command(now, command, out);
+        self.next_reoffer(now, call, out);
     }
 
     /// RFC 3261 §21.5.4: it may come again later.

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
+use super::call::{Access, Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
 use super::core::Engine;
 use super::description::{Refusal, read_description};
 use super::jobs::{Errand, Outgoing, Owner, Pending, Timer};
 use super::link::Command;
+use super::owner;
 use super::paths::{OwnPath, Waiting, from_sdp};
 use super::port::Output;
 use super::relay::UNAVAILABLE;
@@ -33,13 +34,16 @@ impl Engine {
         let manners = self.policy.manners(invite.source.ip(), user_agent.map(|(_, value)| value.as_str()));
         let trusted = self.may_command(invite.source.ip(), invite.flow, invite.user.as_deref());
         let script = self.script(&invite, trusted);
+        let user = owner::called(&invite);
+        let access = self.access((&invite).into(), &user, trusted);
         let from = invite.asserted().filter(|_| trusted).unwrap_or(invite.from);
         let call = Call {
             tag,
             purpose: Purpose::Service,
-            parties: Parties { user: invite.uri_user, from, to: invite.to, call_id: invite.call_id },
+            parties: Parties { user, from, to: invite.to, call_id: invite.call_id },
             source: invite.source,
             trusted,
+            access,
             manners,
             trunk: self.policy.trunk(invite.source.ip()),
             msml_type: manners.content_type.unwrap_or(MSML_TYPE).to_owned(),
@@ -96,13 +100,20 @@ impl Engine {
 
     /// Our relay is not to be had, and nothing goes around it.
     pub(super) fn refuse_for_relay(&mut self, now: Now, call: CallKey, why: &str, out: &mut Outbox<Output>) {
-        if let Some(request) = self.board.calls.get_mut(&call).and_then(|call| call.updating.take()) {
-            let answer =
-                sip::Command::Answer { request, status: UNAVAILABLE, reason: None, body: None, headers: Vec::new() };
-            self.command(now, answer, out);
-            return self.next_reoffer(now, call, out);
+        self.refuse_offer(now, call, Refusal { status: UNAVAILABLE, warning: why.to_owned() }, out);
+    }
+
+    /// Refuses what brought an offer, be it an INVITE or an UPDATE.
+    fn refuse_offer(&mut self, now: Now, call: CallKey, refusal: Refusal, out: &mut Outbox<Output>) {
+        match self.board.calls.get_mut(&call).and_then(|call| call.updating.take()) {
+            Some(request) => {
+                let Refusal { status, warning } = refusal;
+                tracing::warn!(call = call.0, status, %warning, "UPDATE refused");
+                let headers = Vec::new();
+                self.command(now, sip::Command::Answer { request, status, reason: None, body: None, headers }, out);
+            }
+            None => self.refuse(now, call, refusal, out),
         }
-        self.refuse(now, call, Refusal { status: UNAVAILABLE, warning: why.to_owned() }, out);
         self.next_reoffer(now, call, out);
     }
 
@@ -186,6 +197,11 @@ impl Engine {
         let mut streams = sdp::read_offer(&offer);
         self.route_offer(key, &offer, &mut streams);
         streams.iter_mut().for_each(|stream| self.refuse_unsafe(key, stream));
+        // A line that repeats a stream looks like a pull, too, where we push.
+        let pulls = |stream: &StreamOffer| matches!(stream.wish, Wish::Pull(_)) && self.kept(key, stream).is_none();
+        if let Err(refusal) = if streams.iter().any(pulls) { self.may_read(key) } else { Ok(()) } {
+            return self.refuse_offer(now, key, refusal, out);
+        }
         let fresh = |stream: &&StreamOffer| {
             let websocket = self.relays.link(&stream.terms.path).is_some();
             !matches!(stream.wish, Wish::Unsupported(_)) && !websocket && self.kept(key, stream).is_none()
@@ -206,8 +222,16 @@ impl Engine {
         }
         let verdicts: Vec<Option<Verdict>> = streams.iter().map(|stream| self.judge(now, key, stream)).collect();
         let round = self.number();
-        let mut pending =
-            Pending { round, offer, streams, verdicts, pulled: HashMap::new(), icons, pictures: Vec::new() };
+        let mut pending = Pending {
+            round,
+            offer,
+            streams,
+            verdicts,
+            pulled: HashMap::new(),
+            icons,
+            pictures: Vec::new(),
+            full: None,
+        };
         let mut wanted = Vec::new();
         for (stream, verdict) in
             pending.streams.iter().zip(&mut pending.verdicts).filter(|(_, verdict)| verdict.is_none())
@@ -267,6 +291,7 @@ impl Engine {
             }
             Wish::Push(file) => self.judge_push(now, key, stream, file),
             Wish::Pull(_) => None,
+            Wish::Session(Direction::SendOnly) if self.unattended_box(key).is_some() => None,
             Wish::Session(direction) => {
                 let ours = Direction::SendRecv.facing(*direction);
                 Some(self.local_stream(now, key, ours, stream, None))
@@ -330,6 +355,9 @@ impl Engine {
         let control = sdp::is_control(&pending.offer) || self.board.calls.get(&key).is_some_and(asked);
         let taken = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Accept(_)));
         let first = self.board.calls.get(&key).is_some_and(|call| call.description.is_none());
+        if let Some(over) = pending.full.filter(|_| first && !taken && !control) {
+            return self.refuse_for_quota(now, key, &over, out);
+        }
         if first && !taken && !control {
             let warning = refusal_text(&pending.streams);
             return self.refuse(now, key, Refusal { status: 488, warning }, out);
@@ -412,7 +440,13 @@ impl Engine {
         }
         if let Some(object) = object {
             self.wake(now, self.policy.answer_timeout, Timer::Connect(session));
-            self.pushes.insert(session, Outgoing::object(Owner::Nobody, object, range));
+            let outgoing = Outgoing::object(Owner::Nobody, object.clone(), range);
+            let to_its_end = outgoing.part.end == object.envelope().size();
+            let reads = self.board.calls.get(&key).is_some_and(|call| call.access == Access::Own) && to_its_end;
+            if let Some(stream) = self.board.streams.get_mut(&session).filter(|_| reads) {
+                stream.fetched = Some(object);
+            }
+            self.pushes.insert(session, outgoing);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::msml::PrimitiveKey;
 use crate::msrp::{Arrival, Carrier, InboundKey, MsrpUri, OutboundKey, SessionKey, SessionMatch, SessionSpec};
 use crate::sdp::{Description, FileOffer, LocalSession, Role, Route, Terms};
 use crate::sip::{Body, CallKey, RequestKey};
-use crate::spool::Icon;
+use crate::spool::{Committed, Icon};
 
 /// Which side of the application this call serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,17 @@ pub(super) enum Purpose {
     Client(OrderId),
     /// It hands an object on.
     Delivery(DeliveryKey),
+}
+
+/// What a caller may read without an application server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everything: it commands us.
+    All,
+    /// The box that it has called: it is its own.
+    Own,
+    /// Nothing, and this is what it is told.
+    Nothing(u16),
 }
 
 /// Who and what a call is about; copied into envelopes and logs.
@@ -51,6 +62,8 @@ pub(super) struct Call {
     pub(super) source: SocketAddr,
     /// It may command us: by its network, its certificate or its credentials.
     pub(super) trusted: bool,
+    /// What it may read on its own.
+    pub(super) access: Access,
     pub(super) manners: Manners,
     pub(super) trunk: Trunk,
     /// The content type of our MSML: the peer's last one, unless its manners say otherwise.
@@ -171,6 +184,8 @@ pub(super) struct Stream {
     pub(super) spent: bool,
     /// The peer has put its call on hold (`a=inactive`): what we send waits, and what comes is taken.
     pub(super) on_hold: bool,
+    /// What its owner fetches on it, to the end.
+    pub(super) fetched: Option<Committed>,
 }
 
 /// A message whose first chunk's head has been read, and no more.
@@ -208,6 +223,7 @@ impl Stream {
             player: None,
             spent: false,
             on_hold: false,
+            fetched: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::call::{Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE};
+use super::call::{Access, Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE};
 use super::core::Engine;
 use super::jobs::Timer;
 use super::policy::Manners;
@@ -53,6 +53,7 @@ impl Engine {
                 parties,
                 source,
                 trusted: false,
+                access: Access::Nothing(403),
                 manners: Manners::default(),
                 trunk,
                 msml_type: MSML_TYPE.to_owned(),

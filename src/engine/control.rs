@@ -82,7 +82,7 @@ impl Engine {
             Event::Cancelled { call } => drop(self.offers.remove(&call)),
             Event::Info { call, request, body, source, flow, user, .. } => {
                 let trusted = self.may_command(source.ip(), flow, user.as_deref());
-                self.info(now, (call, request), body, (source, trusted), out);
+                self.info(now, (call, request), body, (source, user.is_some(), trusted), out);
             }
             Event::Options { request, .. } => self.capabilities(now, request, out),
             Event::Bye { call, .. } => self.hung_up(now, call),
@@ -100,7 +100,15 @@ impl Engine {
                 self.event_answered(token, status, out);
                 self.tell(call, Happening::InfoAnswered(token, status, body), out);
             }
-            Event::OptionsAnswered { .. } => {}
+            Event::OptionsAnswered { .. } | Event::MessageAnswered { .. } => {}
+            Event::Message { request, .. } => {
+                // RFC 3428 §7: nobody here reads what comes alone.
+                let answer =
+                    sip::Command::Answer { request, status: 403, reason: None, body: None, headers: Vec::new() };
+                self.command(now, answer, out);
+            }
+            Event::Subscribed { subscription, subscribe, .. } => self.subscribed(now, subscription, &subscribe, out),
+            Event::Unsubscribed { subscription } => self.unsubscribed(subscription, out),
             Event::Ended { call, why } => self.ended(now, call, why, out),
         }
     }
@@ -126,7 +134,8 @@ impl Engine {
             let hosts = self.hosts.get(&flow).into_iter().flatten();
             hosts.into_iter().any(|host| self.policy.certified.iter().any(|name| name.eq_ignore_ascii_case(host)))
         };
-        self.policy.may_control(source) || user.is_some() || certified()
+        let commands = |user: &str| !self.policy.owners.contains(user);
+        self.policy.may_control(source) || user.is_some_and(commands) || certified()
     }
 
     fn info(
@@ -134,7 +143,7 @@ impl Engine {
         now: Now,
         (call, request): (CallKey, RequestKey),
         body: Option<Body>,
-        (source, trusted): (SocketAddr, bool),
+        (source, known, trusted): (SocketAddr, bool, bool),
         out: &mut Outbox<Output>,
     ) {
         let answer = |status: u16, reason: Option<&str>| sip::Command::Answer {
@@ -165,7 +174,7 @@ impl Engine {
             return self.command(now, answer(200, None), out);
         }
         if !trusted {
-            let status = self.policy.not_allowed();
+            let status = if known { 403 } else { self.policy.not_allowed() };
             tracing::warn!(%source, call_id = %entry.parties.call_id, status, "MSML from outside control.trusted: refused");
             let reason = (status == 403).then_some("MSML Is Not Allowed From This Address");
             return self.command(now, answer(status, reason), out);

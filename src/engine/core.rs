@@ -16,6 +16,7 @@ use super::paths::Relay;
 use super::policy::{Door, Policy};
 use super::port::{Census, Found, Input, Output, Ticket};
 use super::relays::Relays;
+use super::watching::Watching;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 use crate::msml::{self, ContextId, Interpreter, PrimitiveKey};
 use crate::msrp::{Carrier, InboundKey, MsrpUri, OutboundKey, SendFailure, SessionKey};
@@ -43,6 +44,7 @@ pub struct Engine {
     /// Files that move without a peer, and since when.
     pub(super) moving: HashMap<PrimitiveKey, (Ticket, Instant)>,
     pub(super) forwarding: Forwarding,
+    pub(super) watching: Watching,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) unanswered: Unanswered,
@@ -96,6 +98,7 @@ impl Engine {
             plays: HashMap::new(),
             moving: HashMap::new(),
             forwarding,
+            watching: Watching::default(),
             sendings: HashMap::new(),
             offers: HashMap::new(),
             unanswered: Unanswered::default(),
@@ -149,6 +152,11 @@ impl Engine {
             Input::Changed(ticket, result) => match self.errands.remove(&ticket) {
                 Some(Errand::Delete(primitive)) => self.play_deleted(now, primitive, result, out),
                 Some(Errand::Change(context)) => self.asked_change(now, context, result, out),
+                Some(Errand::Read) => {
+                    if let Err(why) = result {
+                        tracing::warn!(why, "the object was fetched, and cannot be marked as seen");
+                    }
+                }
                 _ => {}
             },
             Input::Deliver(attempt) => self.deliver(*attempt, out),
@@ -169,6 +177,7 @@ impl Engine {
             Input::Recorded(id, result) => self.recorded(now, id, result, out),
             Input::Wish(number, wish) => self.wish(now, number, wish, out),
             Input::Committed(ticket, result) => self.committed(now, ticket, result, out),
+            Input::Stirred(mailboxes) => self.stirred(now, &mailboxes, out),
             Input::Fingerprints(fingerprints) => self.policy.fingerprints = fingerprints,
             Input::Taking(taking) => {
                 self.taking = taking;
@@ -222,6 +231,7 @@ impl Engine {
                 Timer::Relay(ticket) => self.waited_too_long(now, ticket, out),
                 Timer::Renew(session) => self.renew(now, session, out),
                 Timer::Linger => self.lingered(now, out),
+                Timer::Count(watch) => self.count_is_due(now, watch, out),
                 Timer::Bind(number) => self.unbound(now, number, out),
             }
         }
@@ -269,6 +279,7 @@ impl Engine {
             Some(Errand::Forward(primitive)) => {
                 self.forward_found(now, primitive, result.map(object), out);
             }
+            Some(Errand::Count(watch)) => self.counted(now, watch, result, out),
             Some(Errand::Room(primitive)) => self.room_found(now, primitive, result, out),
             Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),
             Some(Errand::Stream { call, round, index }) => self.stream_found(now, call, (round, index), result, out),
@@ -281,6 +292,7 @@ impl Engine {
                 | Errand::Change(_)
                 | Errand::Move(_)
                 | Errand::Known(_)
+                | Errand::Read
                 | Errand::Recall(_),
             )
             | None => {}

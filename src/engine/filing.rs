@@ -45,7 +45,7 @@ pub(super) fn plan(
     let declared = file.map(|file| file.info.clone()).unwrap_or_default();
     let message_id = draft.message_id.clone().unwrap_or_default();
     StagePlan {
-        resume_key: Some(format!("{}\n{message_id}\n{object}", parties.from)),
+        resume_key: Some(StagePlan::sender_key(&parties.from, &message_id, &object)),
         object,
         // RFC 5547 §8.1: with `file-range` it goes on under a new id, so the file has to speak for itself.
         file_key: part.cloned().or_else(|| transfers::file_key(parties, &declared)).filter(|_| !wrapped),

@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::delivery::DeliveryKey;
 use super::link::{LinkId, Source};
 use super::order::OrderId;
+use super::watching::WatchKey;
 use crate::model::{FileInfo, FileRange, Instant, Now};
 use crate::msml::{self, ContextId, FetchKey, PlayFile, PrimitiveKey, Record};
 use crate::msrp::{InboundKey, KnockId, MsrpUri, OutboundKey, Path, SessionKey};
 use crate::queue;
 use crate::sdp::{Description, Names, StreamOffer, Verdict};
 use crate::sip::{self, Body, CallKey};
-use crate::spool::{Change, Committed, EnvelopeDraft, Icon};
+use crate::spool::{Change, Committed, EnvelopeDraft, Icon, OverQuota};
 
 /// What a command's answer is for.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub(super) enum Errand {
     Script(FetchKey),
     /// Host names in a description of this call are looked up.
     Names(CallKey),
+    /// Somebody wants to hear what waits in a box.
+    Count(WatchKey),
     /// A script has a file moved.
     Move(PrimitiveKey),
     /// A file is looked for that shall be forwarded.
@@ -53,6 +56,8 @@ pub(super) enum Errand {
     Known(ContextId),
     /// A primitive wants to hear what nobody has heard of its job.
     Recall(PrimitiveKey),
+    /// An object that its owner has fetched is marked.
+    Read,
     /// The object of an attempt is looked for.
     Deliver(DeliveryKey),
     /// And where its recipient is.
@@ -84,6 +89,8 @@ pub(super) enum Timer {
     Report(OutboundKey),
     /// No stream of a call has a connection.
     Deserted(CallKey),
+    /// A box may be counted again.
+    Count(WatchKey),
     /// An application server has been told that a file is due.
     Bind(u64),
     /// Somebody waits for a path through our relay.
@@ -342,6 +349,8 @@ pub(super) struct Pending {
     pub(super) icons: Vec<(String, Icon)>,
     /// Those that go with the answer.
     pub(super) pictures: Vec<Body>,
+    /// A file of it would go over a quota.
+    pub(super) full: Option<OverQuota>,
 }
 
 /// How far going out of service is.

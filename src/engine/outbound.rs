@@ -129,7 +129,7 @@ impl Engine {
             Owner::Primitive(primitive) => self.file_through(now, primitive, sending.octets, out),
             Owner::Client(order) => out.push(Output::Happened(order, Happening::Delivered)),
             Owner::Delivery(key) => self.give_up(now, key, Ending::Delivered, out),
-            Owner::Nobody => {}
+            Owner::Nobody => self.fetched(sending.session, out),
         }
     }
 

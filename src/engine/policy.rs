@@ -1,5 +1,6 @@
 //! What the operator allows, as values the engine asks.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -38,6 +39,10 @@ pub struct Policy {
     pub certified: Vec<String>,
     /// Whether there are users who may: whoever else sends MSML is asked who it is.
     pub challenge: bool,
+    /// Users who command nothing, and read the box of their own name.
+    pub owners: BTreeSet<String>,
+    /// Domains whose users do, if somebody who may command says who they are.
+    pub owner_domains: Vec<Domain>,
     /// What happens to files that nobody has asked for.
     pub unattended: Unattended,
     /// How application servers are read and answered.
@@ -176,6 +181,11 @@ impl Policy {
         if self.challenge { 401 } else { 403 }
     }
 
+    /// Whether somebody who would read a box is asked who it is.
+    pub(super) fn asks_who_owns(&self) -> bool {
+        self.challenge || !self.owners.is_empty()
+    }
+
     /// What holds for MSRP with the SIP peer at this address.
     pub fn trunk(&self, address: IpAddr) -> Trunk {
         let found = self.trunks.iter().find(|(network, _)| network.contains(address));
@@ -292,6 +302,8 @@ pub(super) mod tests {
             trusted: Vec::new(),
             certified: Vec::new(),
             challenge: false,
+            owners: BTreeSet::new(),
+            owner_domains: Vec::new(),
             unattended: Unattended::Hold,
             manners: Manners::default(),
             peers: Vec::new(),

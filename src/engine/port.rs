@@ -17,8 +17,8 @@ use crate::queue::{Refusal, Unwritten};
 use crate::sdp::Fingerprint;
 use crate::sip::{self, FlowId, Place, Target, Transport};
 use crate::spool::{
-    Change, CommitError, Committed, Delivery, Envelope, EnvelopeDraft, EventNote, EventPage, EventQuery, Filter, Icon,
-    OverQuota, Sealed,
+    BoxSummary, Change, CommitError, Committed, Delivery, Envelope, EnvelopeDraft, EventNote, EventPage, EventQuery,
+    Filter, Icon, OverQuota, Sealed,
 };
 
 /// Names a question to the driver, whose answer will carry it.
@@ -47,6 +47,8 @@ pub enum Query {
     Forward(String),
     /// Whether one of these boxes could take a file of so many octets.
     Room(Vec<String>, u64),
+    /// What waits in a box.
+    Summary(String),
     /// How much of the file with this [`StagePlan::file_key`](crate::spool::StagePlan::file_key) waits for its sender.
     Waiting(String),
 }
@@ -71,6 +73,8 @@ pub enum Found {
     Picture(Option<Icon>),
     /// To [`Query::Room`]: why not.
     Room(Option<OverQuota>),
+    /// To [`Query::Summary`].
+    Summary(BoxSummary),
     /// To [`Query::Waiting`]: so many octets from the first on.
     Waiting(u64),
 }
@@ -121,6 +125,8 @@ pub enum Input {
     Committed(Ticket, Result<Committed, CommitError>),
     /// A [`Output::Change`] was performed.
     Changed(Ticket, Result<(), String>),
+    /// These watched boxes have changed.
+    Stirred(Vec<String>),
     /// The certificates that we may show from now on have these fingerprints.
     Fingerprints(Vec<Fingerprint>),
     /// Whether new files are taken, or the node has no room for them.
@@ -176,6 +182,8 @@ pub enum Output {
     Move(Ticket, Box<FileWork>),
     /// Break that off, and answer nevertheless.
     StopMove(Ticket),
+    /// Say with [`Input::Stirred`] when this box changes, or no longer.
+    Watch(String, bool),
     /// Write into the event log. It is not waited for.
     Note(EventNote),
     /// Read the event log, with everything that was noted before; answer with [`Input::Recalled`].

@@ -9,7 +9,6 @@ use super::filing::{disposition_filename, draft, misfit_of, plan};
 use super::jobs::{Errand, Owner, Receipt, Timer};
 use super::link::{Command, Grant, LinkId};
 use super::order::Happening;
-use super::policy::Unattended;
 use super::port::{Output, Ticket};
 use super::transfers::StreamEnd;
 use super::variables;
@@ -77,10 +76,7 @@ impl Engine {
             }
             (None, Purpose::Client(order)) if idle => client_box().map(|dest| (Owner::Client(order), dest)),
             (None, Purpose::Client(_) | Purpose::Delivery(_)) => None,
-            (None, Purpose::Service) if self.policy.unattended == Unattended::Deposit => {
-                unattended_box(&call.parties.user).map(|dest| (Owner::Nobody, dest))
-            }
-            (None, Purpose::Service) => None,
+            (None, Purpose::Service) => self.unattended_box(stream.call).map(|dest| (Owner::Nobody, dest)),
         };
         let (owner, dest) = wanted?;
         let declared = stream.file.as_ref().map(|file| file.info.clone()).unwrap_or_default();
@@ -377,10 +373,4 @@ impl Engine {
 /// The box into which a client's own node takes what is sent to it.
 fn client_box() -> Option<ObjectUri> {
     ObjectUri::mailbox("inbox").ok()
-}
-
-/// The box that a Request-URI's user part names.
-fn unattended_box(user: &str) -> Option<ObjectUri> {
-    let user = percent_encoding::percent_decode_str(user).decode_utf8().ok()?;
-    ObjectUri::mailbox(&user).ok()
 }

@@ -42,7 +42,7 @@ fn find(invite: &Invite) -> Result<Option<Bytes>, Refusal> {
 }
 
 /// The value of a parameter of a SIP URI.
-fn parameter<'a>(uri: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn parameter<'a>(uri: &'a str, name: &str) -> Option<&'a str> {
     // RFC 3261 §25.1: only escaped can an @ stand in a user part, so the first one ends it.
     let mut parameters = uri.split_once('@').map_or(uri, |(_, rest)| rest).split(';').skip(1);
     let value = |parameter: &'a str| {
@@ -57,7 +57,8 @@ impl Engine {
         let script = find(invite)?;
         if script.is_some() && !trusted {
             let warning = "MSML is not allowed from this address".to_owned();
-            return Err(Refusal { status: self.policy.not_allowed(), warning });
+            let known = invite.user.is_some(); // and may not, whatever else it could prove
+            return Err(Refusal { status: if known { 403 } else { self.policy.not_allowed() }, warning });
         }
         Ok(script)
     }

@@ -1,15 +1,16 @@
 //! The files a peer offers or asks for (RFC 5547): which transfer each is, and what the spool has to say about it.
 
 use super::ReceiveFailure;
-use super::call::{Call, Parties, Purpose};
+use super::call::{Parties, Purpose};
 use super::core::Engine;
 use super::description::file_offer;
 use super::jobs::{Outgoing, Owner, Timer};
 use super::link::{Command, LinkId};
+use super::owner::box_of;
 use super::paths::in_sdp;
 use super::port::{Found, Output, Query};
 use crate::model::limits::{BROKEN_STREAM_KEPT, ICON_OCTETS, SPENT_STREAM_KEPT};
-use crate::model::{DigestAlgorithm, FileInfo, Now, ObjectUri, Outbox};
+use crate::model::{DigestAlgorithm, FileInfo, Now, Outbox};
 use crate::msrp::{InboundKey, SessionKey};
 use crate::sdp::{self, Direction, FileOffer, LocalStream, Route, StreamOffer, Terms, Verdict, Wish};
 use crate::sip::{self, Body, CallKey};
@@ -17,7 +18,7 @@ use crate::spool::{Committed, Icon, StagePlan};
 
 // What an offer wants of the spool.
 impl Engine {
-    /// A file is pushed. `None`: the spool has to say whether it has the octets that will not come again.
+    /// A file is pushed. `None`: the spool has to say whether it has room for it, or the octets that will not come again.
     pub(super) fn judge_push(
         &mut self,
         now: Now,
@@ -33,7 +34,9 @@ impl Engine {
             return Some(Verdict::Reject);
         }
         match missing_before(file) {
-            Ok(0) => Some(self.local_stream(now, key, Direction::RecvOnly, stream, Some(file.clone()))),
+            Ok(0) if self.unattended_box(key).is_none() => {
+                Some(self.local_stream(now, key, Direction::RecvOnly, stream, Some(file.clone())))
+            }
             Ok(_) => None,
             Err(why) => {
                 // RFC 5547 §8.3.1: a range we do not take refuses the file.
@@ -43,29 +46,18 @@ impl Engine {
         }
     }
 
-    /// What the spool is asked about a file; `None` if nobody may ask that.
+    /// What the spool is asked about a line of an offer; `None` if there is nothing to ask.
     pub(super) fn question(&self, key: CallKey, stream: &StreamOffer) -> Option<Query> {
         let call = self.board.calls.get(&key)?;
+        let room = |size: u64| Some(Query::Room(vec![self.unattended_box(key)?.box_name().to_owned()], size));
         match &stream.wish {
+            Wish::Push(file) if file.offset() == 0 => room(file.info.size.unwrap_or(0)),
             Wish::Push(file) => Some(Query::Waiting(file_key(&call.parties, &file.info)?)),
-            Wish::Pull(file) => {
-                self.may_pull(call).then_some(())?;
-                // The box is the Request-URI's, the object the selector's.
-                let user = percent_encoding::percent_decode_str(&call.parties.user).decode_utf8().ok()?;
-                Some(Query::Select(ObjectUri::mailbox(&user).ok()?, Box::new(file.info.clone())))
-            }
-            Wish::Session(_) | Wish::Unsupported(_) => None,
+            // The box is the Request-URI's, the object the selector's.
+            Wish::Pull(file) => Some(Query::Select(box_of(&call.parties.user)?, Box::new(file.info.clone()))),
+            Wish::Session(_) => room(0),
+            Wish::Unsupported(_) => None,
         }
-    }
-
-    /// RFC 5547 §10: who asks is looked at before anything else. Nobody but those who may command us reads other people's
-    /// mail without an application server.
-    fn may_pull(&self, call: &Call) -> bool {
-        if !call.trusted {
-            let (call_id, source) = (&call.parties.call_id, call.source);
-            tracing::warn!(%call_id, %source, "a pull by somebody who may not command us: refused");
-        }
-        call.trusted
     }
 
     /// The spool's answer to one line of an offer.
@@ -105,6 +97,16 @@ impl Engine {
             }
             (Ok(Found::Waiting(octets)), Wish::Push(_)) => {
                 tracing::warn!(octets, "a file shall go on where no earlier one of its sender has stopped: refused");
+                None
+            }
+            (Ok(Found::Room(None)), Wish::Push(file)) => {
+                Some(self.local_stream(now, key, Direction::RecvOnly, stream, Some(file.clone())))
+            }
+            (Ok(Found::Room(None)), Wish::Session(direction)) => {
+                Some(self.local_stream(now, key, Direction::SendRecv.facing(*direction), stream, None))
+            }
+            (Ok(Found::Room(over)), _) => {
+                pending.full = over;
                 None
             }
             (Ok(_), _) => None,

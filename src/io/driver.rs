@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, MsrpStream};
@@ -14,9 +14,10 @@ use super::events::Notebook;
 use super::fetch::Fetcher;
 use super::metrics;
 use super::moving::Mover;
+use super::pressure::Pressure;
 use super::resolve::Resolver;
 use super::signalling::Signalling;
-use super::sip_stream::Wire;
+use super::sip_stream::{Arrived, Wire};
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
 use crate::engine::{
@@ -110,6 +111,7 @@ pub(super) struct Driver {
     pub(super) wishes: HashMap<u64, oneshot::Sender<Result<String, Refusal>>>,
     pub(super) next_wish: u64,
     pub(super) drained: Option<oneshot::Sender<()>>,
+    pub(super) pressure: Pressure,
     /// What a node that stops waits for: links put their stages to rest.
     pub(super) tasks: TaskTracker,
 }
@@ -126,6 +128,9 @@ impl Driver {
     pub(super) async fn run(mut self, mut ears: Ears) {
         let stop = self.shared.stop.clone();
         let mut census = tokio::time::interval(CENSUS);
+        let stirred = Arc::new(Notify::new());
+        let bell = Arc::clone(&stirred);
+        self.shared.spool.hang_bell(move || bell.notify_one());
         loop {
             let deadline = self.engine.deadline().map(|deadline| self.shared.clock.at(deadline));
             tokio::select! {
@@ -134,7 +139,7 @@ impl Driver {
                     None => return,
                 },
                 wire = ears.wire.recv() => match wire {
-                    Some(wire) => self.wire(wire),
+                    Some(wire) => self.wire(wire, ears.wire.is_empty()),
                     None => return,
                 },
                 request = ears.requests.recv() => match request {
@@ -142,6 +147,7 @@ impl Driver {
                     None => return,
                 },
                 () = sleep_until(deadline), if deadline.is_some() => self.handle(Input::Timeout),
+                () = stirred.notified() => self.handle(Input::Stirred(self.shared.spool.stirred())),
                 _ = census.tick() => {
                     metrics::census(self.engine.census());
                     metrics::queue(self.engine.queued());
@@ -151,7 +157,7 @@ impl Driver {
         }
     }
 
-    fn wire(&mut self, wire: Wire) {
+    fn wire(&mut self, wire: Wire, last: bool) {
         match wire {
             Wire::Up(flow, sender, hosts, dialled) => {
                 let proven: Vec<String> = hosts.iter().cloned().chain(dialled).collect();
@@ -159,6 +165,11 @@ impl Driver {
                     self.handle(Input::Certified(flow.id, hosts));
                 }
                 self.signalling.up(flow, sender, &proven);
+            }
+            Wire::Octets(Arrived { flow, octets, since, room }) => {
+                self.waited(since.elapsed(), last);
+                self.handle(Input::Sip(sip::Input::Octets { flow, octets }));
+                drop(room);
             }
             Wire::Sip(input) => {
                 match &input {
@@ -168,6 +179,18 @@ impl Driver {
                 }
                 self.handle(Input::Sip(input));
             }
+        }
+    }
+
+    /// What comes now has waited for so long, and is the last for the moment or is not.
+    fn waited(&mut self, waited: Duration, last: bool) {
+        if let Some(busy) = self.pressure.measure(self.shared.clock.now().instant, waited, last) {
+            metrics::busy(busy);
+            match busy {
+                true => tracing::warn!(waited_ms = waited.as_millis(), "too much to do: new calls get 503"),
+                false => tracing::warn!("new calls are taken again"),
+            }
+            self.handle(Input::Sip(sip::Input::Busy(busy)));
         }
     }
 
@@ -275,6 +298,7 @@ impl Driver {
             Output::Handed(handed) => return self.handed(handed),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Change(ticket, object, change, by) => self.change(ticket, object, change, by),
+            Output::Watch(mailbox, watched) => self.shared.spool.watch(&mailbox, watched),
             Output::Note(note) => self.notebook.take(note),
             Output::Recall(ticket, query) => {
                 if !self.notebook.recall(ticket, query) {
@@ -331,6 +355,7 @@ impl Driver {
                 }
                 Query::Picture(uri) => spool.picture(&uri).map(Found::Picture),
                 Query::Room(boxes, octets) => Ok(room(&spool, &boxes, octets)),
+                Query::Summary(mailbox) => spool.summary(&mailbox).map(Found::Summary),
                 Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
             };
             let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));

@@ -57,6 +57,8 @@ pub const SIP_RESPONSES: &str = "restante_sip_responses_total";
 pub const FSYNC_ERRORS: &str = "restante_fsync_errors_total";
 /// Gauge: MSRP sessions alive.
 pub const SESSIONS: &str = "restante_sessions";
+/// Gauge: 1 while new calls are refused because there is too much to do.
+pub const BUSY: &str = "restante_busy";
 /// Gauge: SIP dialogs alive.
 pub const DIALOGS: &str = "restante_dialogs";
 /// Gauge: deliveries that are not settled; label `queue` is `incoming`, `active`, `deferred` or `hold`.
@@ -119,6 +121,7 @@ fn describe() {
     describe_counter!(SIP_RESPONSES, "Final SIP responses sent by method and code");
     describe_counter!(FSYNC_ERRORS, "Failed syncs");
     describe_gauge!(SESSIONS, "MSRP sessions alive");
+    describe_gauge!(BUSY, "1 while new calls are refused because there is too much to do");
     describe_gauge!(DIALOGS, "SIP dialogs alive");
     describe_gauge!(QUEUE, "Deliveries that are not settled by queue");
     describe_counter!(ATTEMPTS, "Attempts of deliveries that have begun");
@@ -192,6 +195,11 @@ pub(super) fn sip_sent(octets: &[u8]) {
     // A peer invents methods, not time series.
     let known = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO"].into_iter().find(|known| *known == method);
     metrics::counter!(SIP_RESPONSES, "method" => known.unwrap_or("other"), "code" => code.to_owned()).increment(1);
+}
+
+/// Whether new calls are refused because there is too much to do.
+pub(super) fn busy(busy: bool) {
+    metrics::gauge!(BUSY).set(f64::from(u8::from(busy)));
 }
 
 /// How many things are alive.

@@ -24,6 +24,7 @@ mod moving;
 pub mod node;
 mod notices;
 mod places;
+mod pressure;
 mod reader;
 pub mod remote;
 mod resolve;

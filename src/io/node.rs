@@ -23,6 +23,7 @@ use super::listen;
 use super::moving::Mover;
 use super::notices::{Ear, Herald};
 use super::places::Places;
+use super::pressure::Pressure;
 use super::resolve::Resolver;
 use super::signalling::Signalling;
 use super::stream::Shared;
@@ -31,6 +32,7 @@ use super::watch::{self, Watch};
 use super::{descriptors, entropy, events, keys, metrics, remote, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{Attempt, CallMedia, Engine, Happening, Input, Order, OrderId};
+use crate::model::limits::SIP_UNREAD;
 use crate::model::{Ending, Mint};
 use crate::msml::{Interpreter, Limits};
 use crate::msrp::{self, Carrier};
@@ -129,7 +131,7 @@ impl Node {
         let stop = CancellationToken::new();
         let scrub_mint = mint.fork();
         let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
-        let (wire, wire_ears) = mpsc::channel(UNREAD_INPUTS);
+        let (wire, wire_ears) = mpsc::channel(SIP_UNREAD);
         let (requests, request_ears) = mpsc::channel(UNREAD_INPUTS);
         let sip_tls = block_in_place(|| Tls::open_sip(settings, terms::sip_hosts(settings)))?;
         let (signalling, sip) = Signalling::open(&settings.sip.listen, wire, sip_tls.clone(), stop.clone())
@@ -198,6 +200,7 @@ impl Node {
             wishes: HashMap::new(),
             next_wish: 0,
             drained: None,
+            pressure: Pressure::default(),
             tasks: tasks.clone(),
         };
         tasks.spawn(driver.run(Ears { engine: engine_ears, wire: wire_ears, requests: request_ears }));

@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::places::Places;
 use super::sip_stream::{Carried, UNSENT_MESSAGES, Wire, accepted, dial};
 use super::tls::Tls;
 use crate::config::{Listen, Transport as Listened};
-use crate::model::limits::{SIP_FLOWS, SIP_FLOWS_PER_ADDRESS, SIP_MESSAGE_OCTETS};
-use crate::sip::{self, Flow, FlowId, Place, Transport};
+use crate::model::limits::{SIP_FLOWS, SIP_FLOWS_PER_ADDRESS, SIP_MESSAGE_OCTETS, SIP_UNREAD_OCTETS};
+use crate::sip::{Flow, FlowId, Place, Transport};
 
 /// Datagrams the kernel may keep for us while the engine is busy, in octets.
 const RECEIVE_BUFFER_OCTETS: usize = 4 * 1024 * 1024;
@@ -58,7 +58,13 @@ impl Signalling {
             dialling: HashMap::new(),
             names: HashMap::new(),
             places: Places::of_sip(),
-            shared: Carried { to_driver, tls, next: Arc::default(), stop },
+            shared: Carried {
+                to_driver,
+                room: Arc::new(Semaphore::new(SIP_UNREAD_OCTETS as usize)),
+                tls,
+                next: Arc::default(),
+                stop,
+            },
         };
         let mut bound = Vec::new();
         for address in listen {
@@ -224,7 +230,7 @@ async fn receive_datagrams(id: FlowId, socket: Arc<UdpSocket>, local: SocketAddr
         let Ok((length, remote)) = received else { continue }; // ICMP errors of earlier sends show up here
         let octets = Bytes::copy_from_slice(&buffer[..length]);
         let flow = Flow { id, transport: Transport::Udp, local, remote };
-        if shared.to_driver.send(Wire::Sip(sip::Input::Octets { flow, octets })).await.is_err() {
+        if !shared.arrived(flow, octets).await {
             return;
         }
     }

@@ -87,6 +87,8 @@ pub(super) fn policy(
         trusted: control.trusted.clone(),
         certified: control.certified.clone(),
         challenge: control.users_file.is_some(),
+        owners: owners(control)?.into_iter().map(|owner| owner.user).collect(),
+        owner_domains: control.owner_domains.clone(),
         unattended: match control.unattended {
             config::Unattended::Hold => Unattended::Hold,
             config::Unattended::Deposit => Unattended::Deposit,
@@ -130,9 +132,28 @@ pub(super) fn nameservers(settings: &Settings) -> Vec<SocketAddr> {
     servers.filter_map(|host| Some(SocketAddr::new(host.ip()?, host.port.unwrap_or(53)))).collect()
 }
 
+/// Those who may prove to be somebody: to command, or to read a box. Nobody is both.
+fn everybody(control: &config::Control) -> Result<Vec<Credentials>, String> {
+    let mut all = accounts("control.users_file", control.users_file.as_deref())?;
+    let owners = owners(control)?;
+    if let Some(twice) = owners.iter().find(|owner| all.iter().any(|user| user.user == owner.user)) {
+        return Err(format!(
+            "control.owners_file has {}, who is in control.users_file and reads everything",
+            twice.user
+        ));
+    }
+    all.extend(owners);
+    Ok(all)
+}
+
+fn owners(control: &config::Control) -> Result<Vec<Credentials>, String> {
+    accounts("control.owners_file", control.owners_file.as_deref())
+}
+
 /// The users of a file, `NAME:PASSWORD` a line.
-fn users(file: &Path) -> Result<Vec<Credentials>, String> {
-    let unusable = |why: String| format!("control.users_file {}: {why}", file.display());
+fn accounts(key: &str, file: Option<&Path>) -> Result<Vec<Credentials>, String> {
+    let Some(file) = file else { return Ok(Vec::new()) };
+    let unusable = |why: String| format!("{key} {}: {why}", file.display());
     let text = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -252,7 +273,7 @@ pub(super) fn sip_config(settings: &Settings, listens: &[(sip::Transport, Socket
         listens: listens.to_vec(),
         credentials,
         realm: settings.node.name.clone(),
-        users: settings.control.users_file.as_deref().map_or_else(|| Ok(Vec::new()), users)?,
+        users: everybody(&settings.control)?,
         user_agent: format!("{}/{}", settings.node.name, env!("CARGO_PKG_VERSION")),
         ..sip::Config::default()
     })

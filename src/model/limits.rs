@@ -147,14 +147,38 @@ pub const SIP_HEAD_OCTETS: usize = 32 * 1024;
 /// Headers in one SIP message.
 pub const SIP_HEADERS: usize = 256;
 
-/// SIP transactions alive at once; beyond it new requests get 503 with Retry-After.
-pub const SIP_TRANSACTIONS: usize = 100_000;
+/// Octets of SIP that were read and wait for the engine; with more, sockets are left alone, which slows connections down and
+/// loses datagrams, to be sent again. About what is handled in a second, so that whoever is too late is told so.
+pub const SIP_UNREAD_OCTETS: u32 = 16 * 1024 * 1024;
+
+/// The same in datagrams and pieces of connections.
+pub const SIP_UNREAD: usize = 16 * 1024;
+
+/// SIP transactions alive at once; beyond it new requests get 503 with Retry-After. One that is over stays for 32 s to swallow
+/// copies: the INVITE's over TCP, about 600 octets of it, and with its response every one over UDP (RFC 3261, timers J and
+/// L). So this is 10,000 calls a second over TCP, and 2,500 of four requests over UDP.
+pub const SIP_TRANSACTIONS: usize = 320_000;
 
 /// SIP calls alive at once; beyond it an INVITE gets 503 with Retry-After. A call costs about 4 KiB.
 pub const SIP_CALLS: usize = 20_000;
 
 /// Of these, how many come from one address: a proxy or an application server may have most of them, and nobody all.
 pub const SIP_CALLS_PER_ADDRESS: usize = 16_000;
+
+/// Subscriptions to boxes alive at once; beyond it a SUBSCRIBE gets 503 with Retry-After. One costs about 2 KiB.
+pub const SUBSCRIPTIONS: usize = 50_000;
+
+/// Of these, how many come from one address: a proxy may have most of them, and nobody all.
+pub const SUBSCRIPTIONS_PER_ADDRESS: usize = 40_000;
+
+/// Seconds that a subscription lasts which says nothing of it (RFC 3842 §3.4).
+pub const SUBSCRIPTION_SECS: u32 = 3600;
+
+/// Seconds that one lasts at least: what is renewed more often is work without an end. A shorter one gets 423.
+pub const SUBSCRIPTION_SECS_MIN: u32 = 60;
+
+/// Seconds that one lasts at most: whoever is gone for good is forgotten in a day.
+pub const SUBSCRIPTION_SECS_MAX: u32 = 86_400;
 
 /// TCP connections whose SIP stream is being framed at once; a further one is closed.
 pub const SIP_FLOWS: usize = 4096;
@@ -308,8 +332,8 @@ pub const SPENT_STREAM_KEPT: Duration = Duration::from_secs(2);
 pub const STAGES: usize = 20_000;
 
 /// Commits of which is remembered what they came of, so that a sender that repeats its message is told of the object that it
-/// has become: senders repeat within minutes. About 200 octets each.
-pub const REMEMBERED_COMMITS: usize = 10_000;
+/// has become: a server that forwards repeats after an hour. About 80 octets each.
+pub const REMEMBERED_COMMITS: usize = 100_000;
 
 /// A stage nobody has come back for in this much uptime is removed: phones retry within minutes, people within a day.
 pub const STAGE_KEPT: Duration = Duration::from_secs(24 * 3600);

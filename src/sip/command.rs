@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::event::Event;
-use super::flow::{Body, CallKey, Flow, FlowId, RequestKey, Transport};
+use super::flow::{Body, CallKey, Flow, FlowId, RequestKey, SubscriptionKey, Transport};
 use super::target::Place;
 
 /// What can happen to an endpoint.
@@ -29,6 +29,9 @@ pub enum Input {
         /// Its destination.
         remote: SocketAddr,
     },
+    /// What comes now has waited for long, or does not any more: meanwhile nothing new is begun (RFC 3261 §21.5.4), so that
+    /// what was begun is served in time.
+    Busy(bool),
     /// The deadline has passed.
     Timeout,
     /// The owner wants something.
@@ -64,7 +67,7 @@ pub enum Command {
         /// The text of a Warning 399.
         warning: Option<String>,
     },
-    /// The final response to an [`Event::Info`], [`Event::Options`] or [`Event::Updated`]. A 401 gets its challenge here.
+    /// The final response to an [`Event::Info`], [`Event::Options`], [`Event::Updated`] or [`Event::Message`]. A 401 gets its challenge here.
     Answer {
         /// The request.
         request: RequestKey,
@@ -131,6 +134,46 @@ pub enum Command {
         /// By what.
         transport: Transport,
     },
+    /// MESSAGE outside any dialog (RFC 3428).
+    Message {
+        /// Comes back in [`Event::MessageAnswered`].
+        token: u64,
+        /// Request-URI.
+        target: String,
+        /// Our URI for From.
+        from: String,
+        /// The URI for To.
+        to: String,
+        /// A proxy that it goes through, by its URI.
+        route: Option<String>,
+        /// Where to send it: the next is tried where one is not there (RFC 3263 §4.3).
+        places: Vec<Place>,
+        /// The body.
+        body: Body,
+        /// More headers.
+        headers: Vec<(String, String)>,
+    },
+    /// 200 to the SUBSCRIBE that waits, for the time that was asked for, and NOTIFY at once.
+    Grant {
+        /// The subscription.
+        subscription: SubscriptionKey,
+        /// The state.
+        body: Option<Body>,
+    },
+    /// 300-699 to the SUBSCRIBE that waits. To a first one it ends the subscription. A 401 gets its challenge here.
+    Decline {
+        /// The subscription.
+        subscription: SubscriptionKey,
+        /// The status.
+        status: u16,
+    },
+    /// The state has changed: NOTIFY, once the last one is answered and a second old. Of several the last is told.
+    Notify {
+        /// The subscription.
+        subscription: SubscriptionKey,
+        /// The state.
+        body: Option<Body>,
+    },
     /// Ends the call: BYE after the INFOs that wait, CANCEL or 480 if it is not answered yet.
     Bye {
         /// The call.
@@ -145,7 +188,7 @@ pub enum Command {
         /// The call.
         call: CallKey,
     },
-    /// From now on new INVITEs and OPTIONS outside dialogs get 503.
+    /// From now on new INVITEs, SUBSCRIBEs, MESSAGEs and OPTIONS outside dialogs get 503, and subscriptions end.
     Drain {
         /// Seconds for Retry-After.
         retry_after: u32,

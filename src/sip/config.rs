@@ -31,6 +31,8 @@ pub struct Config {
     pub accept: Vec<String>,
     /// INFO packages wanted (RFC 6086); others get 469 with this list.
     pub packages: Vec<String>,
+    /// Event packages that may be subscribed to (RFC 6665); others get 489 with this list.
+    pub events: Vec<EventPackage>,
     /// RFC 3261 T1, the estimate of a round trip.
     pub timer_t1: Duration,
     /// RFC 3261 T2, the longest interval between two copies.
@@ -47,6 +49,19 @@ pub struct Config {
     pub calls_max: usize,
     /// Of these, how many from one address.
     pub calls_per_address_max: usize,
+    /// Subscriptions alive at once; beyond it a SUBSCRIBE gets 503.
+    pub subscriptions_max: usize,
+    /// Of these, how many from one address.
+    pub subscriptions_per_address_max: usize,
+}
+
+/// An event package (RFC 6665).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPackage {
+    /// Its name.
+    pub name: String,
+    /// The type of what its NOTIFYs say.
+    pub media_type: String,
 }
 
 impl Default for Config {
@@ -74,6 +89,10 @@ impl Default for Config {
             .map(str::to_owned)
             .to_vec(),
             packages: Vec::new(),
+            events: vec![EventPackage {
+                name: "message-summary".to_owned(),
+                media_type: "application/simple-message-summary".to_owned(),
+            }],
             timer_t1: Duration::from_millis(500),
             timer_t2: Duration::from_secs(4),
             timer_t4: Duration::from_secs(5),
@@ -82,6 +101,8 @@ impl Default for Config {
             transactions_max: crate::model::limits::SIP_TRANSACTIONS,
             calls_max: crate::model::limits::SIP_CALLS,
             calls_per_address_max: crate::model::limits::SIP_CALLS_PER_ADDRESS,
+            subscriptions_max: crate::model::limits::SUBSCRIPTIONS,
+            subscriptions_per_address_max: crate::model::limits::SUBSCRIPTIONS_PER_ADDRESS,
         }
     }
 }

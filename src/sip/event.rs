@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 
+use rsip::Request;
+
 use super::address::NameAddr;
-use super::flow::{Body, CallKey, FlowId, RequestKey, Transport};
+use super::flow::{Body, CallKey, Flow, FlowId, RequestKey, SubscriptionKey, Transport};
+use super::message::{body, pairs, text};
 
 /// A new INVITE.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +38,63 @@ pub struct Invite {
 impl Invite {
     /// Whose identity the network asserts (RFC 3325 §9.1): only somebody trusted may be believed.
     pub fn asserted(&self) -> Option<String> {
-        let asserted = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("P-Asserted-Identity"))?;
-        let first = super::syntax::split(&asserted.1, ',')?.into_iter().next()?;
-        NameAddr::parse(first).map(|identity| identity.uri.to_owned())
+        asserted(&self.headers)
     }
+}
+
+/// A request that is no part of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standalone {
+    /// Request-URI as it stands.
+    pub request_uri: String,
+    /// Its user part, escapes as they stand; empty if there is none.
+    pub uri_user: String,
+    /// The From URI.
+    pub from: String,
+    /// The To URI.
+    pub to: String,
+    /// Call-ID.
+    pub call_id: String,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// On which flow.
+    pub flow: FlowId,
+    /// The user that it has proven to be from.
+    pub user: Option<String>,
+    /// Every header with its full name, in order.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Option<Body>,
+}
+
+impl Standalone {
+    pub(super) fn new(request: &Request, flow: Flow, user: Option<String>) -> Self {
+        let headers = &request.headers;
+        let uri = |name| NameAddr::parse(text(headers, name)).map(|addr| addr.uri.to_owned()).unwrap_or_default();
+        Self {
+            request_uri: request.uri.to_string(),
+            uri_user: request.uri.user().unwrap_or_default().to_owned(),
+            from: uri("From"),
+            to: uri("To"),
+            call_id: text(headers, "Call-ID").to_owned(),
+            source: flow.remote,
+            flow: flow.id,
+            user,
+            headers: pairs(headers),
+            body: body(headers, &request.body),
+        }
+    }
+
+    /// As [`Invite::asserted`].
+    pub fn asserted(&self) -> Option<String> {
+        asserted(&self.headers)
+    }
+}
+
+fn asserted(headers: &[(String, String)]) -> Option<String> {
+    let asserted = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("P-Asserted-Identity"))?;
+    let first = super::syntax::split(&asserted.1, ',')?.into_iter().next()?;
+    NameAddr::parse(first).map(|identity| identity.uri.to_owned())
 }
 
 /// What has happened.
@@ -111,6 +167,39 @@ pub enum Event {
         accept: Vec<String>,
         /// Where it came from.
         source: SocketAddr,
+    },
+    /// A MESSAGE (RFC 3428); owed: [`Command::Answer`](super::Command::Answer).
+    Message {
+        /// Its key.
+        request: RequestKey,
+        /// Itself.
+        message: Box<Standalone>,
+    },
+    /// Our MESSAGE got its final response.
+    MessageAnswered {
+        /// Its token.
+        token: u64,
+        /// The status, as with INFO.
+        status: u16,
+        /// Nobody has said so: it is our own word for silence.
+        silent: bool,
+        /// Retry-After in seconds.
+        retry_after: Option<u32>,
+    },
+    /// Somebody wants to hear of something, or goes on wanting to; owed: [`Command::Grant`](super::Command::Grant) or
+    /// [`Command::Decline`](super::Command::Decline).
+    Subscribed {
+        /// The subscription.
+        subscription: SubscriptionKey,
+        /// It was not there before.
+        first: bool,
+        /// The SUBSCRIBE.
+        subscribe: Box<Standalone>,
+    },
+    /// The subscription is over, whoever ended it.
+    Unsubscribed {
+        /// The subscription.
+        subscription: SubscriptionKey,
     },
     /// The peer hangs up; 200 is sent. [`Event::Ended`] follows.
     Bye {
@@ -246,4 +335,6 @@ pub enum Reason {
     Acknowledgement,
     /// A call has waited long enough.
     Call,
+    /// A subscriber is to be told something, or its time is over.
+    Subscription,
 }

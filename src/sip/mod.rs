@@ -3,7 +3,10 @@
 //! # What it promises
 //!
 //! * Every call announced by [`Event::Invited`] or begun by [`Command::Invite`] ends with exactly one
-//!   [`Event::Ended`], its last event; every [`Command::Info`] gets exactly one [`Event::InfoAnswered`].
+//!   [`Event::Ended`], its last event; every [`Command::Info`] gets exactly one [`Event::InfoAnswered`], every
+//!   [`Command::Message`] one [`Event::MessageAnswered`].
+//! * Every subscription announced by [`Event::Subscribed`] ends with one [`Event::Unsubscribed`], its last event. It has
+//!   one NOTIFY under way at a time, and each begins at least a second after the last, unless a SUBSCRIBE asks for it.
 //! * An INVITE, INFO or BYE reaches the owner once, however often the network repeats it, and INFOs of one call leave
 //!   one by one in the order of the commands. BYE leaves after them, and never before the ACK that confirms the dialog.
 //! * The To tag of our responses is 22 letters and digits with nothing behind it: MSML's connection id.
@@ -29,8 +32,9 @@
 //! # Limits
 //!
 //! [`SIP_MESSAGE_OCTETS`], [`SIP_HEAD_OCTETS`] and [`SIP_HEADERS`] bound a message and with it a stream's buffer,
-//! [`SIP_FLOWS`] the streams, [`Config::transactions_max`], [`Config::calls_max`] and [`Config::calls_per_address_max`] what
-//! is alive at once (503 with Retry-After beyond), [`SIP_QUEUED_REQUESTS`] what waits in one call in either direction. An INVITE is answered by
+//! [`SIP_FLOWS`] the streams, [`Config::transactions_max`], [`Config::calls_max`], [`Config::calls_per_address_max`],
+//! [`Config::subscriptions_max`] and [`Config::subscriptions_per_address_max`] what is alive at once (503 with Retry-After
+//! beyond), [`SIP_QUEUED_REQUESTS`] what waits in one call in either direction. An INVITE is answered by
 //! the owner within [`Config::answer_within`] or gets 487; one of ours that rings for ever is the owner's to cancel.
 //!
 //! # What it does not do
@@ -62,22 +66,24 @@ mod layer;
 mod message;
 pub mod multipart;
 mod normalise;
+mod page;
 pub mod parse;
 mod records;
 pub mod serialise;
 pub mod stream;
+mod subscription;
 mod syntax;
 mod target;
 mod timers;
 mod transaction;
 
 pub use command::{Command, Input, Output};
-pub use config::Config;
+pub use config::{Config, EventPackage};
 pub use dialog::DialogReport;
 pub use endpoint::Endpoint;
 pub use error::SipError;
-pub use event::{EndReason, Event, Invite, Reason, Refusal};
-pub use flow::{Body, CallKey, Flow, FlowId, RequestKey, Transport};
+pub use event::{EndReason, Event, Invite, Reason, Refusal, Standalone};
+pub use flow::{Body, CallKey, Flow, FlowId, RequestKey, SubscriptionKey, Transport};
 pub use parse::{Fault, parse};
 pub use records::{Naptr, Srv, in_order};
 pub use rsip::{Request, Response, SipMessage};

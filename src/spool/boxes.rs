@@ -11,6 +11,7 @@ use super::receipt::Committed;
 use super::retention::{self, Due};
 use super::standing::{Deed, Standing};
 use super::store::Spool;
+use super::summary::{self, BoxSummary};
 use super::usage::OverQuota;
 
 impl Spool {
@@ -100,6 +101,32 @@ impl Spool {
     /// What has happened in boxes by itself since this was asked last.
     pub fn news(&self) -> Vec<BoxEvent> {
         self.shared().usage.news()
+    }
+
+    /// What waits in a box.
+    ///
+    /// # Errors
+    /// [`SpoolError::Index`], [`SpoolError::Io`].
+    pub fn summary(&self, mailbox: &str) -> Result<BoxSummary, SpoolError> {
+        summary::summary(self.shared(), mailbox)
+    }
+
+    /// Rings, on whatever thread it is, when a watched box has changed. There is one bell.
+    pub fn hang_bell(&self, bell: impl Fn() + Send + Sync + 'static) {
+        self.shared().stir.hang(Box::new(bell));
+    }
+
+    /// From now on it is remembered when this box changes, or no longer.
+    pub fn watch(&self, mailbox: &str, watched: bool) {
+        match watched {
+            true => self.shared().stir.watch(mailbox),
+            false => self.shared().stir.leave(mailbox),
+        }
+    }
+
+    /// Watched boxes that have changed since this was asked last.
+    pub fn stirred(&self) -> Vec<String> {
+        self.shared().stir.take()
     }
 
     /// What the next sweep would take, if the clock is right. Changes nothing.

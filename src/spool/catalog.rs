@@ -55,6 +55,7 @@ pub(super) fn ask<T>(shared: &Shared, question: impl Fn(&mut Index) -> rusqlite:
 pub(super) fn enter(shared: &Shared, envelope: &Envelope) -> Result<(), SpoolError> {
     let replaced = ask(shared, |index| index.publish(envelope))?;
     leave(shared, replaced);
+    shared.stir.changed(envelope.uri.box_name());
     Ok(())
 }
 
@@ -81,6 +82,7 @@ pub(super) fn stand(shared: &Shared, id: Id, sum: u64, written: &Written) -> Res
 fn leave(shared: &Shared, held: Option<Held>) {
     if let Some(Held { mailbox, octets }) = held {
         shared.usage.leave(&mailbox, octets);
+        shared.stir.changed(&mailbox);
     }
 }
 

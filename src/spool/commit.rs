@@ -116,7 +116,7 @@ pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) ->
         tracing::warn!(object = %replaced, by = %id, %error, "replaced, but not yet removed");
     }
     if let Some(key) = arrival.plan.resume.take() {
-        locked(&shared.repeats).enter(key, id);
+        locked(&shared.repeats).enter(&key, id);
     }
     drop(name);
     Ok(Committed::published(envelope))

@@ -329,9 +329,7 @@ fn enter(
 fn forget_old(transaction: &Transaction<'_>, octets: u64, keep: Keep, date: Wall) -> rusqlite::Result<u64> {
     let age = u64::try_from(keep.time.as_micros()).unwrap_or(u64::MAX);
     let oldest = clamp(date.micros().saturating_sub(age));
-    let old = transaction
-        .prepare_cached("SELECT max(cursor) FROM events WHERE at < ?1")?
-        .query_row([oldest], |row| row.get::<_, Option<i64>>(0))?;
+    let old = transaction.prepare_cached(OLD)?.query_row([oldest], |row| row.get::<_, Option<i64>>(0))?;
     let mut last = old.unwrap_or(0);
     if octets > keep.octets {
         // A tenth more than has to go, so that not each one that comes drives out another.
@@ -353,6 +351,10 @@ fn forget_old(transaction: &Transaction<'_>, octets: u64, keep: Keep, date: Wall
     transaction.prepare_cached(SET)?.execute(params![FORGOTTEN, last.to_string()])?;
     Ok(octets.saturating_sub(gone))
 }
+
+/// The last one that is too old. By its index: left to itself, SQLite looks for the greatest cursor from the end of the log
+/// on, and while nothing is too old that means all of it, with every note.
+const OLD: &str = "SELECT max(+cursor) FROM events INDEXED BY events_by_at WHERE at < ?1";
 
 /// The fact how far the log has been forgotten.
 const FORGOTTEN: &str = "forgotten";
@@ -392,4 +394,19 @@ fn checksum(cursor: u64, delivered: bool, event: Option<&str>) -> i64 {
     hash.update(event.unwrap_or_default());
     let digest: [u8; 32] = hash.finalize().into();
     i64::from_le_bytes(digest[..8].try_into().expect("eight of 32 octets"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_old_is_found_without_a_walk_through_the_log() {
+        let log = Connection::open_in_memory().expect("a database");
+        log.execute_batch(SCHEMA).expect("its tables");
+        let plan: String = log
+            .query_row(&format!("EXPLAIN QUERY PLAN {OLD}"), [0], |row| row.get("detail"))
+            .expect("a plan of one step");
+        assert!(plan.starts_with("SEARCH events USING COVERING INDEX events_by_at (at<?)"), "{plan}");
+    }
 }

@@ -36,6 +36,8 @@ use super::standing::{Deed, Fate, Hold, Mark, Standing, Tombstone, Written};
 pub enum Change {
     /// Its reader has got so far.
     Mark(Mark),
+    /// Its reader has got it: it is new no more.
+    Read,
     /// Its reader should not wait, or may.
     Urgent(bool),
     /// Somebody holds it.
@@ -140,6 +142,8 @@ fn next(
     }
     match change {
         Change::Mark(mark) => (after.mark, after.marked) = (mark, Some(deed)),
+        Change::Read if before.mark == Mark::New => (after.mark, after.marked) = (Mark::Seen, Some(deed)),
+        Change::Read => {}
         Change::Urgent(urgent) => after.urgent = urgent,
         Change::Hold(Hold::Operator) => _ = after.held.get_or_insert(deed),
         Change::Hold(Hold::Legal) => _ = after.legal.get_or_insert(deed),
@@ -188,6 +192,7 @@ pub(super) fn put(shared: &Shared, id: Id, envelope: &Envelope, after: &Standing
         share.settle(octets);
     }
     let entered = stand(shared, id, sum, &written);
+    shared.stir.changed(mailbox);
     shared.outcomes.tell_of(envelope, &before, after);
     entered?;
     old.into_iter().for_each(|old| objects::forget_standing(shared, id, old));

@@ -18,6 +18,7 @@ pub(super) use super::locked::locked;
 use super::outcome::Waiting;
 use super::remote::Remote;
 use super::repeats::Repeats;
+use super::stir::Stir;
 use super::trouble::Trouble;
 use super::usage::Usage;
 use super::vault::{DataKey, Keys};
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) unsure: Mutex<HashMap<Id, Unsure>>,
     /// What each box holds, and may hold.
     pub(super) usage: Arc<Usage>,
+    pub(super) stir: Stir,
     pub(super) keys: Keys,
     /// What others may want to hear of.
     pub(super) outcomes: Waiting,
@@ -163,6 +165,7 @@ impl Shared {
             repeats: Mutex::default(),
             unsure: Mutex::default(),
             usage: Arc::default(),
+            stir: Stir::default(),
             keys,
             outcomes: Waiting::default(),
             commits: Group::new(),

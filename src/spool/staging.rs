@@ -60,6 +60,12 @@ impl StagePlan {
             message_id: None,
         }
     }
+
+    /// The [`StagePlan::resume_key`] of a sender that names its messages: what it brings under the same one is the same
+    /// file (RFC 4975 §5.4), also when an object was made of it before this start.
+    pub fn sender_key(from: &str, message_id: &str, object: &ObjectUri) -> String {
+        format!("{from}\n{message_id}\n{object}")
+    }
 }
 
 /// A stage for this plan.
@@ -295,6 +301,7 @@ fn set_aside(arrival: &mut Arrival, octets: u64) -> io::Result<()> {
     }
 }
 
-fn fingerprint(key: &str) -> String {
+/// What becomes of a key that a sender would say again: of bounded length, and no identity is left on the disk.
+pub(super) fn fingerprint(key: &str) -> String {
     Digest::sha256(Sha256::digest(key).into()).hex()
 }

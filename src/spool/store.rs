@@ -23,6 +23,7 @@ use super::index::Index;
 use super::layout::{Id, LOCK_FILE, ORPHAN};
 use super::news::BoxUsage;
 use super::objects;
+use super::recall::recall;
 use super::receipt::{Committed, Sealed};
 use super::recover::{Recovery, recover};
 use super::remote::Remote;
@@ -176,6 +177,7 @@ impl Spool {
         prepare(&shared)?;
         recognise_bucket(&shared, true)?;
         let recovery = recover(&shared, known, now, told)?;
+        recall(&shared)?;
         ballast::take_in(&shared);
         Ok((Self { shared }, recovery))
     }

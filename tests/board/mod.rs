@@ -84,6 +84,8 @@ impl Board {
             forward: vec!["*".parse().expect("a domain")],
             certified: Vec::new(),
             challenge: false,
+            owners: std::collections::BTreeSet::new(),
+            owner_domains: Vec::new(),
             outbound: restante::engine::Outbound { proxy: None, from: "sip:restante@192.0.2.10".to_owned() },
         };
         differ(&mut policy);

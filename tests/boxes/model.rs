@@ -47,6 +47,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             1 => hold().prop_map(Change::Hold),
             2 => hold().prop_map(Change::Release),
             2 => prop::sample::select(Mark::ALL.to_vec()).prop_map(Change::Mark),
+            1 => Just(Change::Read),
             1 => any::<bool>().prop_map(Change::Urgent),
         ]
     };
@@ -111,6 +112,8 @@ impl Model {
             Change::Release(Hold::Operator) => after.held = None,
             Change::Release(Hold::Legal) => after.legal = None,
             Change::Mark(mark) => (after.mark, after.marked) = (mark, deed()),
+            Change::Read if before.mark == Mark::New => (after.mark, after.marked) = (Mark::Seen, deed()),
+            Change::Read => {}
             Change::Urgent(urgent) => after.urgent = urgent,
         }
         Ok(Some(after))

@@ -220,7 +220,7 @@ fn nobody_reads_a_box_without_the_right_to_command_us() {
     assert!(depositor.send(0, &mut promise).expect("octets flow").is_none());
     assert_eq!(depositor.stream.read().expect("a REPORT").reported(), 200);
     assert_eq!(house.objects().len(), 1);
-    assert_eq!(pull(&house, "p1", "size:700", &[]).1.status(), 488);
+    assert_eq!(pull(&house, "p1", "size:700", &[]).1.status(), 403);
 }
 
 // M5547-8.7-08 M5547-8.7-07

@@ -137,6 +137,28 @@ fn a_message_that_comes_again_when_its_report_was_missed_is_reported_again_and_l
     assert_eq!(json(house.dir.path(), &["spool", "list", "--json"]).len(), 2);
 }
 
+// M4975-5.4-22: a start knows what was stored before it, whether or not its index is there.
+#[test]
+fn a_message_that_comes_again_after_a_kill_lies_there_once_too() {
+    let mut house = House::new(&[]);
+    let plan = Plan::new("m1", content(20_000));
+    let mut first = Promise::default();
+    deposit(&house.server, &plan, &mut first).expect("a deposit");
+    for index in ["kept", "removed"] {
+        let spare = super::TempDir::new().expect("a place");
+        std::mem::replace(&mut house.server, Server::start(spare.path(), &[])).kill();
+        if index == "removed" {
+            std::fs::remove_file(house.dir.path().join("spool/index.sqlite")).expect("an index");
+        }
+        house.server = Server::start(house.dir.path(), &[]);
+        let mut again = Promise::default();
+        deposit(&house.server, &plan, &mut again).expect("a deposit");
+        assert!(again.reported && again.complete, "{index}: {again:?}");
+        assert_eq!(again.uri, first.uri, "{index}");
+    }
+    assert_eq!(house.objects().len(), 1);
+}
+
 // Two who send the same octets do not get into each other's way.
 #[test]
 fn the_same_file_under_two_ids_is_two_files() {

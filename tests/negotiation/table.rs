@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use restante::engine::{
-    CallMedia, Command, Door, Doors, Engine, Input, LinkId, Manners, Order, OrderId, Output, Policy, Ticket, Trunk,
-    Unattended, Verify,
+    CallMedia, Command, Door, Doors, Engine, Found, Input, LinkId, Manners, Order, OrderId, Output, Policy, Query,
+    Ticket, Trunk, Unattended, Verify,
 };
 use restante::model::{Mint, Now, Outbox};
 use restante::msml::{self, Interpreter};
@@ -83,6 +83,8 @@ pub(crate) fn policy(trunk: Trunk) -> Policy {
         answer_timeout: Duration::from_secs(60),
         forward: Vec::new(),
         certified: Vec::new(),
+        owners: std::collections::BTreeSet::new(),
+        owner_domains: Vec::new(),
         challenge: false,
         outbound: restante::engine::Outbound::default(),
     }
@@ -138,6 +140,9 @@ impl Table {
                 Output::Dial(session, uri, _) => self.dialled.push((session, uri)),
                 Output::Link(link, command) => self.links.push((link, command)),
                 Output::Resolve(ticket, names) => self.wanted.push((ticket, names)),
+                Output::Find(ticket, Query::Room(..)) => {
+                    self.engine.handle(self.now, Input::Found(ticket, Ok(Found::Room(None))), &mut self.out);
+                }
                 _ => {}
             }
         }

@@ -67,6 +67,7 @@ impl World {
                 let delay = self.disk_delay(id);
                 self.time.after(delay, Event::Commit(id, ticket, sealed, draft));
             }
+            Output::Watch(..) => unreachable!("nobody subscribes here"),
             Output::Note(_) => {} // nobody reads the event log here
             Output::Happened(order, happening) => self.happened(id.node, order, happening),
             Output::Fetch(ticket, _) => return Some(Input::Fetched(ticket, Err("there is no web here".to_owned()))),
@@ -112,6 +113,7 @@ impl World {
             Query::List { .. } => unreachable!("no script of the simulation lists"),
             Query::Picture(uri) => process.spool.picture(&uri).map(Found::Picture),
             Query::Room(boxes, octets) => Ok(Found::Room(process.spool.has_room(&boxes, octets).err())),
+            Query::Summary(mailbox) => process.spool.summary(&mailbox).map(Found::Summary),
             Query::Waiting(file) => Ok(Found::Waiting(process.spool.waiting(&file))),
         };
         let input = Input::Found(ticket, found.map_err(|error| error.to_string()));

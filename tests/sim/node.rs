@@ -148,6 +148,8 @@ impl Node {
             answer_timeout: Duration::from_secs(20),
             forward: Vec::new(),
             certified: Vec::new(),
+            owners: std::collections::BTreeSet::new(),
+            owner_domains: Vec::new(),
             challenge: false,
             outbound: Outbound::default(),
         }

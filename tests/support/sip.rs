@@ -117,6 +117,8 @@ pub(crate) struct Call {
     asked: VecDeque<Message>,
     /// What the server's next INVITEs are answered with: a status, and a description or nothing.
     pub(crate) replies: VecDeque<(u16, String)>,
+    /// Header lines of the next request.
+    pub(crate) more: Vec<String>,
 }
 
 impl Call {
@@ -147,7 +149,17 @@ impl Call {
     }
 
     /// As [`Call::begin`], with any Request-URI and a body of any type.
-    pub(crate) fn begin_with(wire: Wire, uri: String, (kind, body): (&str, &str)) -> io::Result<(Self, Message)> {
+    pub(crate) fn begin_with(wire: Wire, uri: String, body: (&str, &str)) -> io::Result<(Self, Message)> {
+        Self::begin_saying(wire, uri, body, Vec::new())
+    }
+
+    /// As [`Call::begin_with`], with more header lines.
+    pub(crate) fn begin_saying(
+        wire: Wire,
+        uri: String,
+        (kind, body): (&str, &str),
+        more: Vec<String>,
+    ) -> io::Result<(Self, Message)> {
         let local = wire.stream.local_addr()?;
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         let mut call = Self {
@@ -160,6 +172,7 @@ impl Call {
             cseq: 0,
             asked: VecDeque::new(),
             replies: VecDeque::new(),
+            more,
         };
         let answer = call.request("INVITE", kind, body)?;
         call.to = answer.header("To").to_owned();
@@ -239,6 +252,7 @@ impl Call {
     pub(crate) fn request(&mut self, method: &str, kind: &str, body: &str) -> io::Result<Message> {
         self.cseq += 1;
         let text = self.text(method, "", kind, body);
+        self.more.clear();
         self.wire.send(&text)?;
         let cseq = format!("{} {method}", self.cseq);
         loop {
@@ -259,6 +273,7 @@ impl Call {
              Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {id}\r\nCSeq: {cseq} {method}\r\n\
              Contact: <sip:alice@{local};transport=tcp>\r\n"
         );
+        self.more.iter().for_each(|line| text += &format!("{line}\r\n"));
         if !body.is_empty() {
             text += &format!("Content-Type: {kind}\r\n");
         }

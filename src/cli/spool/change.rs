@@ -86,6 +86,7 @@ pub(super) fn run(args: &Args, change: Change, voice: Voice) -> Result<(), Failu
 fn route(change: Change) -> String {
     let word = match change {
         Change::Mark(mark) => format!("mark?as={}", mark.word()),
+        Change::Read => "mark?as=seen".to_owned(),
         Change::Urgent(urgent) => format!("mark?as={}", if urgent { "urgent" } else { "calm" }),
         Change::Hold(Hold::Operator) => "hold".to_owned(),
         Change::Hold(Hold::Legal) => "hold?legal=true".to_owned(),

@@ -3,8 +3,8 @@
 use rsip::{Header, Method, Request, Response};
 
 use super::Endpoint;
-use crate::model::digest_auth::{AuthenticationInfo, Challenge, Use};
-use crate::model::{Now, Outbox};
+use crate::model::digest_auth::{AuthenticationInfo, Challenge, Credentials, Use};
+use crate::model::{Mint, Now, Outbox};
 use crate::sip::call::{Call, Cancel, Proof};
 use crate::sip::command::Output;
 use crate::sip::flow::CallKey;
@@ -15,7 +15,7 @@ use crate::sip::message::{self, cseq_number, header, method_name, value, values}
 const REALMS_MAX: usize = 4;
 
 /// How often one request is sent again because of what it was answered.
-const AGAIN_MAX: u8 = 4;
+pub(super) const AGAIN_MAX: u8 = 4;
 
 impl Endpoint {
     /// Sends the request of this outcome again, if there is a way that promises more; false if there is none.
@@ -60,13 +60,7 @@ impl Endpoint {
         }
         let (mut request, hop) = (request.clone(), hop);
         let Some(call) = self.calls.get_mut(&key).filter(|call| call.caller) else { return false };
-        let learned = match (call.proxied, response.status_code.code()) {
-            (false, _) => learn(&mut call.proofs, response, REALMS_MAX),
-            // Our proxy is the first that can ask in a call; what anybody behind it asks for is not its account.
-            (true, 407) => learn(&mut call.proofs, response, 1),
-            (true, _) => false,
-        };
-        if !learned {
+        if !answers(call.proxied, &mut call.proofs, response) {
             return false;
         }
         request.headers.retain(|field| !matches!(field, Header::Authorization(_) | Header::ProxyAuthorization(_)));
@@ -155,14 +149,7 @@ impl Endpoint {
     pub(super) fn authorize(&mut self, key: CallKey, request: &mut Request) {
         let Some(credentials) = &self.config.credentials else { return };
         let Some(call) = self.calls.get_mut(&key) else { return };
-        let (method, uri) = (method_name(request.method), request.uri.to_string());
-        for proof in &mut call.proofs {
-            proof.count += 1;
-            let cnonce = self.mint.token(CNONCE_LETTERS);
-            let use_ = Use { method, uri: &uri, cnonce: &cnonce, count: proof.count };
-            let name = if proof.proxy { "Proxy-Authorization" } else { "Authorization" };
-            request.headers.push(header(name, &proof.challenge.authorization(credentials, &use_)));
-        }
+        prove(credentials, &mut self.mint, &mut call.proofs, request);
     }
 
     /// RFC 7616 §3.5: the nonce that the other side wants to see next.
@@ -189,6 +176,28 @@ impl Endpoint {
 
 /// Letters of a client nonce: 130 random bits (RFC 7616 §5.12 wants chosen plaintext to be out of reach).
 const CNONCE_LETTERS: usize = 22;
+
+/// Puts what answers every known challenge into a request.
+pub(super) fn prove(credentials: &Credentials, mint: &mut Mint, proofs: &mut [Proof], request: &mut Request) {
+    let (method, uri) = (method_name(request.method), request.uri.to_string());
+    for proof in proofs {
+        proof.count += 1;
+        let cnonce = mint.token(CNONCE_LETTERS);
+        let use_ = Use { method, uri: &uri, cnonce: &cnonce, count: proof.count };
+        let name = if proof.proxy { "Proxy-Authorization" } else { "Authorization" };
+        request.headers.push(header(name, &proof.challenge.authorization(credentials, &use_)));
+    }
+}
+
+/// Whether what a response asks for can be answered the next time.
+pub(super) fn answers(proxied: bool, proofs: &mut Vec<Proof>, response: &Response) -> bool {
+    match (proxied, response.status_code.code()) {
+        (false, _) => learn(proofs, response, REALMS_MAX),
+        // Our proxy is the first that can ask; what anybody behind it asks for is not its account.
+        (true, 407) => learn(proofs, response, 1),
+        (true, _) => false,
+    }
+}
 
 /// Notes every challenge of a response; false if the credentials were refused, or there is none that can be answered.
 fn learn(proofs: &mut Vec<Proof>, response: &Response, realms_max: usize) -> bool {

@@ -32,7 +32,7 @@ impl Endpoint {
         if let Some(packages) = self.recv_info(request) {
             reply = reply.with("Recv-Info", packages);
         }
-        reply.with("Allow", allow()).with("Supported", super::SUPPORTED)
+        reply.with("Allow", allow()).with("Allow-Events", self.event_packages()).with("Supported", super::SUPPORTED)
     }
 
     /// 200 to the INVITE or re-INVITE that waits; repeated until its ACK comes.
@@ -69,7 +69,7 @@ impl Endpoint {
     }
 
     /// RFC 3261 §21.4.2: a 401 says what it takes to come back.
-    fn challenging(&mut self, now: Now, mut reply: Reply) -> Reply {
+    pub(super) fn challenging(&mut self, now: Now, mut reply: Reply) -> Reply {
         if reply.status == 401 {
             reply.headers.extend(self.guard.challenge(now.instant, false));
         }
@@ -96,7 +96,7 @@ impl Endpoint {
         }
     }
 
-    /// The final response to an INFO, OPTIONS or UPDATE.
+    /// The final response to an INFO, OPTIONS, UPDATE or MESSAGE.
     pub(super) fn answer(&mut self, now: Now, id: ServerId, mut reply: Reply, out: &mut Outbox<Output>) {
         let call = match self.layer.owed(id) {
             Owed::No => return,
@@ -104,7 +104,7 @@ impl Endpoint {
             Owed::In(call) => Some(call),
         };
         let Some(request) = self.layer.request(id) else { return };
-        if request.method == Method::Invite || !(200..700).contains(&reply.status) {
+        if matches!(request.method, Method::Invite | Method::Subscribe) || !(200..700).contains(&reply.status) {
             return;
         }
         let accepted = reply.status < 300;
@@ -123,6 +123,7 @@ impl Endpoint {
             // RFC 3261 §11.2.
             reply = reply
                 .with("Allow", allow())
+                .with("Allow-Events", self.event_packages())
                 .with("Accept", self.config.accept.join(", "))
                 .with("Accept-Encoding", "identity")
                 .with("Accept-Language", "en")

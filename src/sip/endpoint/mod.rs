@@ -5,9 +5,11 @@ mod alarms;
 mod answers;
 mod early;
 mod outcomes;
+mod paging;
 mod requests;
 mod sending;
 mod session;
+mod subscribing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -21,12 +23,14 @@ use super::command::{Command, Input, Output};
 use super::config::Config;
 use super::dialog::{Dialog, DialogId, DialogReport};
 use super::event::{EndReason, Event, Reason};
-use super::flow::{Body, CallKey, Flow, FlowId, Transport};
+use super::flow::{Body, CallKey, Flow, FlowId, SubscriptionKey, Transport};
 use super::guard::Guard;
 use super::layer::{Hop, Layer, ServerId};
 use super::message::{header, method_name, text, value, values};
+use super::page::Page;
 use super::parse::{Fault, answerable, parse};
 use super::stream::{Frame, Stream};
+use super::subscription::{Subscriptions, Wake};
 use super::target::{Place, Target};
 use super::timers::Timers;
 use super::{SipError, build, serialise};
@@ -34,8 +38,17 @@ use crate::model::limits::SIP_FLOWS;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
 /// What we serve, for Allow (RFC 3261 §20.5).
-const METHODS: [Method; 7] =
-    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info, Method::Update];
+const METHODS: [Method; 9] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Cancel,
+    Method::Bye,
+    Method::Options,
+    Method::Info,
+    Method::Update,
+    Method::Message,
+    Method::Subscribe,
+];
 
 /// What we understand beyond RFC 3261, for Supported: extensions that a peer may require of us.
 const SUPPORTED: &str = "timer";
@@ -64,8 +77,13 @@ pub struct Endpoint {
     /// Calls that came in, by the address of their INVITE.
     callers: HashMap<IpAddr, usize>,
     alarms: Timers<(CallKey, Alarm)>,
+    subscriptions: Subscriptions,
+    wakes: Timers<(SubscriptionKey, Wake)>,
+    /// Messages of ours, by their tokens.
+    pages: BTreeMap<u64, Page>,
     received: u64,
     draining: Option<u32>,
+    busy: bool,
     guard: Guard,
     /// Who is behind the request at hand, as far as that is proven.
     user: Option<String>,
@@ -106,6 +124,7 @@ impl Machine for Endpoint {
             Input::TransportFailed { flow, transport, remote } => {
                 self.transport_failed(now, Hop { flow, transport, remote }, out);
             }
+            Input::Busy(busy) => self.busy = busy,
             Input::Timeout => {}
             Input::Command(command) => self.command(now, command, out),
         }
@@ -115,6 +134,9 @@ impl Machine for Endpoint {
         while let Some((call, alarm)) = self.alarms.pop_due(now.instant) {
             self.alarm(now, call, alarm, out);
         }
+        while let Some((subscription, wake)) = self.wakes.pop_due(now.instant) {
+            self.wake(now, subscription, wake, out);
+        }
     }
 
     fn deadline(&self) -> Option<(Instant, Reason)> {
@@ -122,7 +144,8 @@ impl Machine for Endpoint {
             Alarm::RepeatSuccess | Alarm::AckOverdue => (at, Reason::Acknowledgement),
             _ => (at, Reason::Call),
         });
-        self.layer.deadline().into_iter().chain(call).min_by_key(|(at, _)| *at)
+        let subscription = self.wakes.next().map(|(at, _)| (at, Reason::Subscription));
+        self.layer.deadline().into_iter().chain(call).chain(subscription).min_by_key(|(at, _)| *at)
     }
 }
 
@@ -140,8 +163,12 @@ impl Endpoint {
             dialogs: HashMap::new(),
             callers: HashMap::new(),
             alarms: Timers::new(),
+            subscriptions: Subscriptions::default(),
+            wakes: Timers::new(),
+            pages: BTreeMap::new(),
             received: 0,
             draining: None,
+            busy: false,
         }
     }
 
@@ -180,7 +207,16 @@ impl Endpoint {
             Command::Info { call, token, body } => self.want_info(now, call, token, body, out),
             Command::Bye { call, body, reason } => self.hang_up(now, call, body, reason, out),
             Command::Cancel { call } => self.cancel(now, call, out),
-            Command::Drain { retry_after } => self.draining = Some(retry_after),
+            Command::Grant { subscription, body } => self.grant(now, subscription, body, out),
+            Command::Decline { subscription, status } => {
+                self.decline(now, subscription, Reply::status(status), out);
+            }
+            Command::Notify { subscription, body } => self.notify(now, subscription, body, out),
+            message @ Command::Message { .. } => self.page(now, message, out),
+            Command::Drain { retry_after } => {
+                self.draining = Some(retry_after);
+                self.end_subscriptions(now, retry_after, out);
+            }
             invite @ Command::Invite { .. } => self.invite(now, invite, out),
             Command::Options { token, target, remote, transport } => {
                 self.options(now, token, &target, Hop { flow: None, transport, remote }, out);
@@ -248,16 +284,23 @@ impl Endpoint {
 
     /// Answers the request of a transaction, with the tag of its call or a new one.
     fn reply(&mut self, now: Now, id: ServerId, call: Option<CallKey>, reply: Reply, out: &mut Outbox<Output>) {
-        let Some(request) = self.layer.request(id) else { return };
         let tag = call.and_then(|call| self.calls.get(&call)).map(|call| call.dialog.id.tag.clone());
         let tag = tag.unwrap_or_else(|| self.mint.token(TOKEN_LETTERS));
-        let response = self.compose(&request.headers, &tag, reply);
+        self.reply_tagged(now, id, &tag, reply, out);
+    }
+
+    fn reply_tagged(&mut self, now: Now, id: ServerId, tag: &str, reply: Reply, out: &mut Outbox<Output>) {
+        let Some(request) = self.layer.request(id) else { return };
+        let response = self.compose(&request.headers, tag, reply);
         self.layer.respond(now, id, &response, out);
     }
 
     fn flow_closed(&mut self, now: Now, id: FlowId, out: &mut Outbox<Output>) {
         for call in self.calls.values_mut().filter(|call| call.path.flow == Some(id)) {
             call.path.flow = None;
+        }
+        for subscription in self.subscriptions.each().filter(|known| known.path.flow == Some(id)) {
+            subscription.path.flow = None;
         }
         if let Some((flow, _)) = self.streams.remove(&id) {
             self.transport_failed(now, Hop::from(flow), out);

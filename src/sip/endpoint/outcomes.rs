@@ -31,6 +31,9 @@ impl Endpoint {
     /// RFC 3261 §8.1.3.1: silence is a 408, a failed transport a 503.
     pub(super) fn outcome(&mut self, now: Now, report: Report, out: &mut Outbox<Output>) {
         let (id, purpose, outcome) = report;
+        if let Purpose::Message(token) = purpose {
+            return self.page_outcome(now, token, &outcome, out);
+        }
         if self.again(now, (id, purpose), &outcome, out) {
             return;
         }
@@ -68,6 +71,7 @@ impl Endpoint {
                 out.push(Output::Event(Event::InfoAnswered { call, token, status, body: content }));
                 self.after(now, call, status, out);
             }
+            Purpose::Notify(key) if status >= 200 => self.notified(now, key, status, response, out),
             Purpose::Refresh(key) if status >= 200 => self.refreshed(now, key, status, response, out),
             Purpose::Bye(key) if status >= 200 => {
                 if let Some(Phase::Closing(why)) = self.calls.get(&key).map(|call| call.phase) {
@@ -236,6 +240,6 @@ pub(super) const fn call_of(purpose: &Purpose) -> Option<CallKey> {
     match purpose {
         Purpose::Invite(call) | Purpose::Reinvite(call) | Purpose::Info(call, _) | Purpose::Bye(call) => Some(*call),
         Purpose::Cancel(call) | Purpose::Refresh(call) | Purpose::Prack(call) => Some(*call),
-        Purpose::Options(_) | Purpose::Courtesy => None,
+        Purpose::Notify(_) | Purpose::Message(_) | Purpose::Options(_) | Purpose::Courtesy => None,
     }
 }

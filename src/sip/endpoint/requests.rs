@@ -23,7 +23,7 @@ const OVERLAP_SECS_MAX: u64 = 10;
 impl Endpoint {
     pub(super) fn request(&mut self, now: Now, flow: Flow, mut request: Request, out: &mut Outbox<Output>) {
         let hop = arrived(flow, &mut request.headers);
-        match self.layer.arrive(now, hop, request, out) {
+        match self.layer.arrive(now, hop, request, self.busy, out) {
             Arrival::Absorbed => {}
             Arrival::Ack(request) => self.acknowledged(now, flow, &request, out),
             Arrival::Full(request) => {
@@ -106,16 +106,18 @@ impl Endpoint {
         let in_dialog = tag(text(&request.headers, "To")).is_some();
         match request.method {
             Method::Cancel => self.cancelled(now, id, request, out),
+            Method::Subscribe => self.subscribe(now, flow, id, request, out),
             _ if in_dialog => match self.find(request) {
                 Some(call) => self.in_dialog(now, flow, id, call, request, out),
                 None => self.reply(now, id, None, Reply::status(481), out),
             },
-            Method::Invite | Method::Options if self.draining.is_some() => {
+            Method::Invite | Method::Options | Method::Message if self.draining.is_some() => {
                 let secs = self.draining.unwrap_or_default();
                 self.reply(now, id, None, Reply::status(503).with("Retry-After", secs.to_string()), out);
             }
             Method::Invite => self.invited(now, flow, id, request, out),
             Method::Options => self.asked(flow, id, None, request, out),
+            Method::Message => self.paged(flow, id, None, request, out),
             // RFC 3261 §12.2.2, §15.1.2, RFC 3311 §5: BYE, INFO and UPDATE live in dialogs alone.
             _ => self.reply(now, id, None, Reply::status(481), out),
         }
@@ -204,6 +206,7 @@ impl Endpoint {
             Method::Invite => self.reinvited(now, id, key, request, out),
             Method::Update => self.updated(now, id, key, request, out),
             Method::Options => self.asked(flow, id, Some(key), request, out),
+            Method::Message => self.paged(flow, id, Some(key), request, out),
             _ => {
                 self.entrust(id, key);
                 let headers = &request.headers;
@@ -230,7 +233,8 @@ impl Endpoint {
             return self.reply(now, id, Some(key), Reply::status(491), out);
         }
         // A later INVITE shows that the 2xx arrived, though its ACK did not.
-        if call.unacked.take().is_some() {
+        if let Some(unacked) = call.unacked.take() {
+            self.layer.success_arrived(unacked.id);
             self.stop_repeating(key);
             out.push(Output::Event(Event::Acked { call: key, body: None }));
         }
@@ -311,9 +315,8 @@ impl Endpoint {
         let Some(key) = self.find(request) else { return };
         let Some(call) = self.calls.get_mut(&key) else { return };
         let seq = cseq_number(&request.headers);
-        if call.unacked.take_if(|unacked| unacked.seq == seq).is_none() {
-            return;
-        }
+        let Some(unacked) = call.unacked.take_if(|unacked| unacked.seq == seq) else { return };
+        self.layer.success_arrived(unacked.id);
         call.path = Path::from(flow);
         self.stop_repeating(key);
         out.push(Output::Event(Event::Acked { call: key, body: body(&request.headers, &request.body) }));
@@ -321,7 +324,7 @@ impl Endpoint {
     }
 
     /// From now on the owner owes an answer to this request of the call.
-    fn entrust(&mut self, id: ServerId, key: CallKey) {
+    pub(super) fn entrust(&mut self, id: ServerId, key: CallKey) {
         self.layer.entrust(id, Some(key));
         if let Some(call) = self.calls.get_mut(&key) {
             call.owed.push(id);

@@ -45,8 +45,6 @@ impl Endpoint {
             Outline { method: Method::Invite, uri, via: &via, from: &from, to: &to, call_id: &call_id, seq: 1 };
         let mut request = build::request(outline);
         self.describe(key, &mut request.headers, &path);
-        // RFC 3261 §8.1.2: the proxy is a loose router, and the Request-URI stays the peer's.
-        let loose = |route: &str| if route.contains(";lr") { format!("<{route}>") } else { format!("<{route};lr>") };
         route.iter().for_each(|route| request.headers.push(header("Route", &loose(route))));
         headers.iter().for_each(|(name, value)| request.headers.push(header(name, value)));
         let dialog = Dialog::caller(&request, &tag);
@@ -66,6 +64,7 @@ impl Endpoint {
     fn describe(&self, key: CallKey, headers: &mut Headers, path: &Path) {
         headers.push(header("Contact", &self.contact(path)));
         headers.push(header("Allow", &allow()));
+        headers.push(header("Allow-Events", &self.event_packages()));
         self.describe_session(key, headers);
         headers.push(header("Accept", &self.config.accept.join(", ")));
     }
@@ -290,6 +289,11 @@ fn ack(dialog: &Dialog, seq: u32, via: &str, credentials: Vec<Header>, body: Opt
     serialise::request(&ack)
 }
 
+/// RFC 3261 §8.1.2: the proxy is a loose router, and the Request-URI stays the peer's.
+pub(super) fn loose(route: &str) -> String {
+    if route.contains(";lr") { format!("<{route}>") } else { format!("<{route};lr>") }
+}
+
 fn no_call(key: CallKey, status: u16, out: &mut Outbox<Output>) {
     let refusal = Refusal { status, silent: true, ..Refusal::default() };
     out.push(Output::Event(Event::Refused { call: key, refusal }));
@@ -297,6 +301,6 @@ fn no_call(key: CallKey, status: u16, out: &mut Outbox<Output>) {
 }
 
 /// RFC 3261 §20: without brackets the URI's parameters would become the header's.
-fn bracketed(uri: &str) -> String {
+pub(super) fn bracketed(uri: &str) -> String {
     if uri.contains('<') { uri.to_owned() } else { format!("<{uri}>") }
 }

@@ -33,10 +33,12 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) state: State,
-    pub(super) key: String,
-    pub(super) origin: Option<String>,
+    pub(super) key: Arc<str>,
+    pub(super) origin: Option<Arc<str>>,
     pub(super) hop: Hop,
-    pub(super) request: Arc<Request>,
+    /// Until it has its final response. Most transactions only stay to swallow copies, half a minute each: they are small.
+    pub(super) request: Option<Arc<Request>>,
+    /// Until it is known to have arrived.
     pub(super) last: Option<Bytes>,
     pub(super) interval: Duration,
     pub(super) owed: Owed,

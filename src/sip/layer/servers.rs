@@ -9,8 +9,10 @@ use super::server::{Event, Owed, Server, State, key, origin};
 use super::table::Layer;
 use super::words::{Alarm, Arrival, Hop, ServerId};
 use crate::model::{Now, Outbox};
+use crate::sip::address::tag;
 use crate::sip::command::Output;
 use crate::sip::flow::CallKey;
+use crate::sip::message::text;
 use crate::sip::transaction::{Act, Timer, invite_server, request_server};
 use crate::sip::{build, serialise};
 
@@ -18,10 +20,17 @@ use crate::sip::{build, serialise};
 const INVITE_QUIET: Duration = Duration::from_millis(200);
 
 impl Layer {
-    /// Sorts a request in. `hop` is where its responses go.
-    pub(in crate::sip) fn arrive(&mut self, now: Now, hop: Hop, request: Request, out: &mut Outbox<Output>) -> Arrival {
+    /// Sorts a request in. `hop` is where its responses go; while we are `busy` none begins anything new.
+    pub(in crate::sip) fn arrive(
+        &mut self,
+        now: Now,
+        hop: Hop,
+        request: Request,
+        busy: bool,
+        out: &mut Outbox<Output>,
+    ) -> Arrival {
         let key = key(&request, request.method);
-        let known = self.by_key.get(&key).copied();
+        let known = self.by_key.get(key.as_str()).copied();
         if request.method == Method::Ack {
             let delivered = known.is_none_or(|id| self.server_step(now, id, Event::Ack, out));
             return if delivered { Arrival::Ack(Box::new(request)) } else { Arrival::Absorbed };
@@ -30,21 +39,23 @@ impl Layer {
             self.server_step(now, id, Event::Request, out);
             return Arrival::Absorbed;
         }
-        if self.is_full() {
+        let is_new = || request.method != Method::Cancel && tag(text(&request.headers, "To")).is_none();
+        if self.is_full() || (busy && is_new()) {
             return Arrival::Full(Box::new(request));
         }
         let origin = origin(&request);
-        let merged = origin.as_ref().is_some_and(|origin| self.by_origin.contains_key(origin));
-        let id = self.open(now, key, origin.filter(|_| !merged), hop, request);
+        let merged = origin.as_ref().is_some_and(|origin| self.by_origin.contains_key(origin.as_str()));
+        let origin = origin.filter(|_| !merged).map(Arc::from);
+        let id = self.open(now, key.into(), origin, hop, request);
         if merged { Arrival::Merged(id) } else { Arrival::New(id) }
     }
 
-    fn open(&mut self, now: Now, key: String, origin: Option<String>, hop: Hop, request: Request) -> ServerId {
+    fn open(&mut self, now: Now, key: Arc<str>, origin: Option<Arc<str>>, hop: Hop, request: Request) -> ServerId {
         self.next += 1;
         let id = ServerId(self.next);
-        self.by_key.insert(key.clone(), id);
+        self.by_key.insert(Arc::clone(&key), id);
         if let Some(origin) = &origin {
-            self.by_origin.insert(origin.clone(), id);
+            self.by_origin.insert(Arc::clone(origin), id);
         }
         let (state, quiet) = if request.method == Method::Invite {
             (State::Invite(invite_server::State::Proceeding), INVITE_QUIET)
@@ -59,7 +70,7 @@ impl Layer {
             key,
             origin,
             hop,
-            request: Arc::new(request),
+            request: Some(Arc::new(request)),
             last: None,
             interval: self.t1,
             owed: Owed::No,
@@ -85,6 +96,7 @@ impl Layer {
         if server.step(event).is_some() {
             if response.status_code.code() >= 200 {
                 server.owed = Owed::No;
+                server.request = None;
             }
             server.last = Some(serialise::response(response));
             self.server_step(now, id, event, out);
@@ -108,14 +120,21 @@ impl Layer {
         self.server_step(now, id, Event::Respond(200), out);
     }
 
-    /// The request of a transaction that is still alive.
+    /// The 2xx of an INVITE has arrived: nobody wants it again.
+    pub(in crate::sip) fn success_arrived(&mut self, id: ServerId) {
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.last = None;
+        }
+    }
+
+    /// The request of a transaction that has no final response yet.
     pub(in crate::sip) fn request(&self, id: ServerId) -> Option<Arc<Request>> {
-        self.servers.get(&id).map(|server| Arc::clone(&server.request))
+        self.servers.get(&id).and_then(|server| server.request.clone())
     }
 
     /// RFC 3261 §9.2: the INVITE that a CANCEL means.
     pub(in crate::sip) fn cancelled_by(&self, cancel: &Request) -> Option<ServerId> {
-        self.by_key.get(&key(cancel, Method::Invite)).copied()
+        self.by_key.get(key(cancel, Method::Invite).as_str()).copied()
     }
 
     pub(super) fn server_timer(&mut self, now: Now, id: ServerId, timer: Timer, out: &mut Outbox<Output>) {
@@ -149,7 +168,7 @@ impl Layer {
                 self.timers.set(alarm(Timer::Resend), now.instant + server.interval);
             }
             Act::SendTrying => {
-                server.last = Some(serialise::response(&build::trying(&server.request)));
+                server.last = server.request.as_ref().map(|request| serialise::response(&build::trying(request)));
                 out_last(server, out);
             }
             Act::StartResending if !hop.transport.is_reliable() => {

@@ -1,6 +1,7 @@
 //! All transactions of an endpoint, found by key and by timer.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Client;
@@ -26,8 +27,8 @@ pub(in crate::sip) struct Layer {
     pub(super) max: usize,
     pub(super) next: u64,
     pub(super) servers: BTreeMap<ServerId, Server>,
-    pub(super) by_key: HashMap<String, ServerId>,
-    pub(super) by_origin: HashMap<String, ServerId>,
+    pub(super) by_key: HashMap<Arc<str>, ServerId>,
+    pub(super) by_origin: HashMap<Arc<str>, ServerId>,
     pub(super) clients: BTreeMap<ClientId, Client>,
     pub(super) by_branch: HashMap<String, ClientId>,
     pub(super) timers: Timers<Alarm>,

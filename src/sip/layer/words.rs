@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rsip::{Request, Response};
 
 use crate::sip::command::Output;
-use crate::sip::flow::{CallKey, FlowId, Transport};
+use crate::sip::flow::{CallKey, FlowId, SubscriptionKey, Transport};
 use crate::sip::transaction::Timer;
 
 /// A server transaction.
@@ -67,6 +67,10 @@ pub(in crate::sip) enum Purpose {
     Bye(CallKey),
     /// To give up its INVITE.
     Cancel(CallKey),
+    /// To tell a subscriber.
+    Notify(SubscriptionKey),
+    /// The owner's MESSAGE with this token.
+    Message(u64),
     /// The owner's OPTIONS with this token.
     Options(u64),
     /// Nobody waits for the answer.

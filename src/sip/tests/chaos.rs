@@ -31,7 +31,12 @@ impl Owner {
             Event::Info { call, .. } | Event::Bye { call, .. } | Event::Answered { call, .. } => *call,
             Event::Progress { call, .. } | Event::Refused { call, .. } | Event::ReinviteAnswered { call, .. } => *call,
             Event::ReinviteRefused { call, .. } | Event::InfoAnswered { call, .. } | Event::Ended { call, .. } => *call,
-            Event::Options { .. } | Event::OptionsAnswered { .. } => panic!("nobody asked"),
+            Event::Options { .. }
+            | Event::OptionsAnswered { .. }
+            | Event::Message { .. }
+            | Event::MessageAnswered { .. }
+            | Event::Subscribed { .. }
+            | Event::Unsubscribed { .. } => panic!("nobody asked"),
         };
         assert!(self.live.contains(&call), "{call:?} is over, but: {event:?}");
         match event {

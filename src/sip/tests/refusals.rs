@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::hand::{Hand, field, fresh, inside, kinds};
-use crate::sip::{Body, CallKey, Command, Config, EndReason, Event};
+use crate::sip::{Body, CallKey, Command, Config, EndReason, Event, Input};
 
 const SDP: &str = "Content-Type: application/sdp";
 
@@ -25,9 +25,19 @@ fn called(hand: &mut Hand) -> (CallKey, String) {
 fn each_fault_of_a_request_outside_dialogs_has_its_status_and_its_remedy() {
     let table = [
         // M3261-8.2.1-01, M3261-21.4.6-01
-        (fresh("PUBLISH", 1, &[], ""), "405", "Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"),
+        (
+            fresh("PUBLISH", 1, &[], ""),
+            "405",
+            "Allow",
+            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, MESSAGE, SUBSCRIBE",
+        ),
         // M3261-21.5.2-01
-        (fresh("FROBNICATE", 1, &[], ""), "501", "Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"),
+        (
+            fresh("FROBNICATE", 1, &[], ""),
+            "501",
+            "Allow",
+            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, MESSAGE, SUBSCRIBE",
+        ),
         // M3261-8.2.2.3-01, M3261-20.32-01, M3262-3-02
         (fresh("INVITE", 1, &["Require: 100rel", "Require: foo"], ""), "420", "Unsupported", "100rel, foo"),
         // M3261-8.2.3-02
@@ -174,6 +184,30 @@ fn draining_and_a_full_house_refuse_new_calls_with_retry_after() {
         let sent = Hand::new(config).udp(&fresh("INVITE", 1, &[], ""));
         assert_eq!((kinds(&sent), field(&sent[0], "Retry-After")), (vec!["503"], Some("10")));
     }
+}
+
+#[test]
+fn who_is_too_busy_for_new_calls_serves_those_that_stand() {
+    let mut busy = hand();
+    let (_, tag) = called(&mut busy);
+    busy.udp(&fresh("INVITE", 2, &[SDP], "offer"));
+    busy.input(Input::Busy(true));
+    // RFC 3261 §21.5.4
+    let sent = busy.udp(&fresh("INVITE", 3, &[SDP], "offer"));
+    assert_eq!((kinds(&sent), field(&sent[0], "Retry-After")), (vec!["503"], Some("10")));
+    assert_eq!(kinds(&busy.udp(&fresh("OPTIONS", 4, &[], ""))), ["503"]);
+    assert_eq!((busy.endpoint.calls(), busy.endpoint.transactions()), (2, 2), "nothing is kept of what was refused");
+    assert_eq!(
+        kinds(&busy.udp(&fresh("INVITE", 2, &[SDP], "offer"))),
+        [""; 0],
+        "a copy of what was taken is no new call"
+    );
+    busy.udp(&inside("INFO", 5, &tag, &["Content-Type: application/msml+xml"], "<msml/>"));
+    assert!(matches!(busy.events.last(), Some(Event::Info { .. })), "{:?}", busy.events);
+    assert_eq!(kinds(&busy.udp(&inside("BYE", 6, &tag, &[], ""))), ["200", "487"], "and the INFO has its end");
+    busy.input(Input::Busy(false));
+    busy.udp(&fresh("INVITE", 7, &[SDP], "offer"));
+    assert_eq!(busy.endpoint.calls(), 2);
 }
 
 #[test]

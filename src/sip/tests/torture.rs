@@ -181,8 +181,7 @@ fn foreign_methods_versions_schemes_and_sizes_have_statuses_of_their_own() {
         &swap("INVITE sip:box@192.0.2.2", "INVITE soap.beep://192.0.2.103:3002"),
     );
     assert_refused("M4475-3.3.5-01 bext01", "420", &swap("Call-ID", "Require: nothingSupportsThis\r\nCall-ID"));
-    for (kind, method) in
-        [("M4475-3.3.12-01", "REGISTER"), ("M4475-3.3.13-01", "SUBSCRIBE"), ("M4475-3.3.14-01", "REFER")]
+    for (kind, method) in [("M4475-3.3.12-01", "REGISTER"), ("M4475-3.3.13-01", "NOTIFY"), ("M4475-3.3.14-01", "REFER")]
     {
         assert_refused(kind, "405", &fresh(method, 1, &[], ""));
     }

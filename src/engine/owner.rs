@@ -1,0 +1,113 @@
+//! A box without an application server: which one a call is for, and who may read it (RFC 5547 §10).
+//!
+//! Who has proven to be somebody is that one, wherever it calls from, and reads the box of its own name. Those who may
+//! command us read everything, unless they speak for somebody else.
+
+use percent_encoding::percent_decode_str;
+
+use super::call::Access;
+use super::core::Engine;
+use super::description::Refusal;
+use super::jobs::Errand;
+use super::policy::Unattended;
+use super::port::Output;
+use super::service::parameter;
+use crate::model::{ObjectUri, Outbox};
+use crate::msrp::SessionKey;
+use crate::sip::{CallKey, FlowId, Invite, Standalone, Target};
+use crate::spool::Change;
+
+/// Who asks, as far as that was shown.
+pub(super) struct Asker<'a> {
+    flow: FlowId,
+    user: Option<&'a String>,
+    asserted: Option<String>,
+}
+
+impl<'a> From<&'a Invite> for Asker<'a> {
+    fn from(invite: &'a Invite) -> Self {
+        Self { flow: invite.flow, user: invite.user.as_ref(), asserted: invite.asserted() }
+    }
+}
+
+impl<'a> From<&'a Standalone> for Asker<'a> {
+    fn from(request: &'a Standalone) -> Self {
+        Self { flow: request.flow, user: request.user.as_ref(), asserted: request.asserted() }
+    }
+}
+
+/// Whom a call is for: the user of the Request-URI, or whom that is for where a service is called (RFC 4458 §2 `target`).
+pub(super) fn called(invite: &Invite) -> String {
+    let target = parameter(&invite.request_uri, "target").and_then(|target| {
+        let uri = percent_decode_str(target).decode_utf8().ok()?;
+        let (_, address) = uri.split_once(':')?;
+        let user = address.split_once('@').map_or(address, |(user, _)| user);
+        let user = user.split(';').next().filter(|user| !user.is_empty())?;
+        Some(user.to_owned())
+    });
+    target.unwrap_or_else(|| invite.uri_user.clone())
+}
+
+/// The box of this user.
+pub(super) fn box_of(user: &str) -> Option<ObjectUri> {
+    let user = percent_decode_str(user).decode_utf8().ok()?;
+    ObjectUri::mailbox(&user).ok()
+}
+
+impl Engine {
+    /// What whoever asks may read of the box of `user`, and hear of it.
+    pub(super) fn access(&self, asker: Asker<'_>, user: &str, trusted: bool) -> Access {
+        let mailbox = box_of(user);
+        let owns = |name: &str| mailbox.as_ref().is_some_and(|mailbox| mailbox.box_name() == name);
+        let own = |is_own: bool| if is_own { Access::Own } else { Access::Nothing(403) };
+        if let Some(name) = asker.user.filter(|name| self.policy.owners.contains(*name)) {
+            return own(owns(name));
+        }
+        if let Some(identity) = asker.asserted.filter(|_| trusted && !self.policy.owner_domains.is_empty()) {
+            return own(self.local_user(&identity).is_some_and(|name| owns(&name)));
+        }
+        if trusted {
+            return Access::All;
+        }
+        if self.hosts.get(&asker.flow).into_iter().flatten().any(|host| owns(host)) {
+            return Access::Own;
+        }
+        let known = asker.user.is_some();
+        Access::Nothing(if self.policy.asks_who_owns() && !known { 401 } else { 403 })
+    }
+
+    /// The name of an asserted user of ours (RFC 3325): of somebody else's users it says nothing.
+    fn local_user(&self, identity: &str) -> Option<String> {
+        let target = Target::of(identity)?;
+        let ours = self.policy.owner_domains.iter().any(|domain| domain.has(&target.host));
+        let (_, address) = identity.split_once(':')?;
+        let (user, _) = address.split_once('@').filter(|_| ours)?;
+        percent_decode_str(user).decode_utf8().ok().map(|user| user.into_owned())
+    }
+
+    /// Whether this call may read at all; whoever may not is told so before anybody looks whether there is something.
+    pub(super) fn may_read(&self, key: CallKey) -> Result<(), Refusal> {
+        match self.board.calls.get(&key).map(|call| call.access) {
+            Some(Access::Nothing(status)) => Err(Refusal {
+                status,
+                warning: "a box is read by its owner, or on the word of who commands".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where what this call brings is filed by itself, if it is.
+    pub(super) fn unattended_box(&self, key: CallKey) -> Option<ObjectUri> {
+        let call = self.board.calls.get(&key).filter(|_| self.policy.unattended == Unattended::Deposit)?;
+        box_of(&call.parties.user)
+    }
+
+    /// An owner has fetched what came out of this stream.
+    pub(super) fn fetched(&mut self, session: SessionKey, out: &mut Outbox<Output>) {
+        let Some(object) = self.board.streams.get_mut(&session).and_then(|stream| stream.fetched.take()) else {
+            return;
+        };
+        let ticket = self.errand(Errand::Read);
+        out.push(Output::Change(ticket, object, Change::Read, "its owner".to_owned()));
+    }
+}
