@@ -1,11 +1,12 @@
 //! Deliveries on the disk: part of what has become of their object, so that both are read, moved and deleted together.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::model::limits::{DELIVERIES_PER_OBJECT, LISTED_OBJECTS};
-use crate::model::{Now, Wall};
+use crate::model::{Now, Route};
 
 use super::catalog::{ask, load};
 use super::delivery::{Delivery, Progress};
@@ -14,11 +15,22 @@ use super::fates;
 use super::index::{self, Index};
 use super::layout::Id;
 use super::rows;
-use super::shared::Shared;
+use super::shared::{Shared, locked};
 use super::standing::{Deed, Fate, Standing};
 use super::store::Spool;
 
 impl Spool {
+    /// Has what arrives forwarded by these rules, each delivery for `lifetime` if its rule says nothing else. `wake` is
+    /// called when there is something to [take](Spool::routed), by whoever commits, and must not wait.
+    pub fn set_routes(&self, rules: Vec<Route>, lifetime: Duration, wake: Arc<dyn Fn() + Send + Sync>) {
+        locked(&self.shared().routes).set(rules, lifetime, wake);
+    }
+
+    /// Deliveries that rules have made since this was asked last. They are written down.
+    pub fn routed(&self) -> Vec<Delivery> {
+        locked(&self.shared().routes).take()
+    }
+
     /// Writes down how a delivery stands. Durable when it returns. Its dates are those of the clock of `now`: they are written
     /// down as dates of the spool are, so that nothing is over at once that was begun by a clock that was never set.
     ///
@@ -95,7 +107,7 @@ fn write(shared: &Shared, delivery: &Delivery, now: Now) -> Result<(), SpoolErro
     shared.writable()?;
     let date = shared.dated(now).wall;
     let _begun = shared.outcomes.begin(date);
-    let delivery = &dated(delivery, date, date.since(now.wall));
+    let delivery = &delivery.dated(date, date.since(now.wall));
     let gone = || SpoolError::Gone { id: delivery.object.clone() };
     let id = Id::parse(&delivery.object).ok_or_else(gone)?;
     let envelope = load(shared, id)?.envelope().clone();
@@ -144,14 +156,6 @@ fn goes_with(delivery: &Delivery, standing: &Standing) -> bool {
         return false;
     }
     true
-}
-
-/// As the spool dates it, whose date is `date` where the clock is so much behind. What is not behind was dated before.
-fn dated(delivery: &Delivery, date: Wall, behind: Duration) -> Delivery {
-    let set = |wall: Wall| if wall < date { wall.after(behind) } else { wall };
-    let Delivery { created, expires, next, .. } = delivery;
-    let (created, expires, next) = (set(*created), set(*expires), set(*next));
-    Delivery { created, expires, next, changed: date, ..delivery.clone() }
 }
 
 /// Puts it in the place of what is known of it. The oldest of those that are settled makes room.
