@@ -14,6 +14,8 @@ mod house;
 mod model;
 #[path = "boxes/quota.rs"]
 mod quota;
+#[path = "boxes/routes.rs"]
+mod routes;
 mod support;
 #[path = "boxes/waiting.rs"]
 mod waiting;

@@ -166,6 +166,7 @@ fn what_the_answer_does_not_take_is_not_sent() {
     }
 }
 
+// M5547-8.7-11
 #[test]
 fn a_peer_that_takes_wrapped_messages_alone_gets_the_file_in_a_wrapper() {
     let mut scene = Scene::new();
@@ -240,6 +241,7 @@ fn a_file_that_broke_off_goes_on_with_a_range_and_without_one_for_a_peer_that_ha
 }
 
 // M5547-8.8-01
+// M3261-8.1.3.5-02
 #[test]
 fn a_picture_goes_with_the_offer_and_who_refuses_it_is_asked_again_without() {
     let mut scene = Scene::new();
@@ -276,6 +278,7 @@ fn redirections_are_followed_to_where_the_operator_allows_one_after_the_other_an
     assert_eq!(handed(&outputs).map(|(_, _, ending)| ending), Some(refused(302)));
 }
 
+// M3261-13.2.1-02
 #[test]
 fn nobody_answers_in_time_and_the_call_is_cancelled() {
     let mut scene = Scene::new();
@@ -350,6 +353,37 @@ fn a_peer_that_hangs_up_before_the_end_has_broken_it_off() {
     let mut outputs = scene.hangs_up(&invite);
     outputs.extend(scene.board.pass(Duration::from_secs(3)));
     assert!(matches!(handed(&outputs), Some((_, _, Ending::Unreachable(_) | Ending::Broken { .. }))), "{outputs:?}");
+}
+
+// M4028-7.4-06
+#[test]
+fn a_session_is_refreshed_by_the_offer_that_it_was_made_with_down_to_its_version() {
+    let mut scene = Scene::new();
+    let invite = scene.calls(attempt(), EnvelopeDraft::default());
+    let outputs = scene.answers(&invite, "200 OK", &["Session-Expires: 600;refresher=uac", "Allow: INVITE"], TAKEN);
+    scene.connects(outputs);
+    for seconds in [300, 300] {
+        let outputs = scene.board.pass(Duration::from_secs(seconds));
+        let refresh = scene.spoken(&outputs);
+        let described = |text: &str| text.split_once("\r\n\r\n").map(|(_, sdp)| sdp.to_owned());
+        assert!(refresh.starts_with("INVITE ") && refresh.contains("\r\no="), "{refresh}");
+        assert_eq!(described(&refresh), described(&invite));
+        scene.answers(&refresh, "200 OK", &["Session-Expires: 600;refresher=uac", "Allow: INVITE"], TAKEN);
+    }
+}
+
+// M4975-7.1.1-05
+#[test]
+fn who_has_every_octet_and_reports_nothing_is_waited_for_and_then_hung_up() {
+    let mut scene = Scene::new();
+    let invite = scene.calls(attempt(), EnvelopeDraft::default());
+    let outputs = scene.answers(&invite, "200 OK", &[], TAKEN);
+    let (spec, _) = scene.connects(outputs);
+    assert!(scene.board.notice(1, Notice::Acknowledged(spec.message, spec.total)).is_empty());
+    assert_eq!(handed(&scene.board.pass(Duration::from_secs(100))), None);
+    let outputs = scene.board.pass(Duration::from_secs(20));
+    assert!(handed(&outputs).is_some_and(|(_, _, ending)| ending != Ending::Delivered), "{outputs:?}");
+    assert_eq!(calls(&outputs), ["BYE"]);
 }
 
 // M3261-13.2.2.4-04

@@ -110,6 +110,7 @@ fn nothing_of_a_document_is_executed_if_its_last_word_is_wrong() {
 }
 
 // F-6, M6086-4.2.2-05
+// M6086-4.2.2-06
 #[test]
 fn whatever_arrives_is_answered_with_a_msml_body() {
     let mut talk = Talk::new();

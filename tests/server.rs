@@ -38,6 +38,7 @@ fn whatever_was_reported_outlives_fifty_kills_and_nothing_half_written_is_seen()
     book.leftovers(dir.path());
 }
 
+// M4975-5.4-19
 #[test]
 fn a_file_that_a_kill_has_cut_is_completed_by_its_sender_in_a_second_call() {
     let mut chance = Chance::new(seed());

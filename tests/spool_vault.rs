@@ -96,6 +96,7 @@ fn draft() -> EnvelopeDraft {
         icon: Some(Icon { media_type: format!("image/{CANARY}"), octets: content(60_000) }),
         expires: None,
         wrappers: vec![Wrapper { from: Some(party()), to: vec![party()], subject: canary(), ..Wrapper::default() }],
+        hops: None,
     }
 }
 

@@ -4,6 +4,8 @@
 mod owner;
 #[path = "unattended/quota.rs"]
 mod quota;
+#[path = "unattended/route.rs"]
+mod route;
 mod support;
 
 use std::fs::File;

@@ -9,9 +9,10 @@ use toml::de::{DeTable, DeValue};
 use super::address::{Listen, Transport};
 use super::error::{ConfigError, Fault, Origin};
 use super::settings::Settings;
-use super::table::{BOXES, PEERS, SECTIONS, TRUNKS, Tables, WEBHOOKS, key, nearest};
+use super::table::{BOXES, PEERS, ROUTES, SECTIONS, TRUNKS, Tables, WEBHOOKS, key, nearest};
 use super::value::Given;
 use super::words::{FingerprintHash, Report, Sse};
+use crate::model::Recipient;
 use crate::model::limits::PART_OCTETS_MIN;
 
 /// What variables begin with; `RESTANTE_SIP__LISTEN` sets `sip.listen`.
@@ -139,6 +140,10 @@ impl Loader {
                 self.tables(file, value, &TRUNKS);
                 continue;
             }
+            if path == ROUTES.name {
+                self.tables(file, value, &ROUTES);
+                continue;
+            }
             let origin = file.origin(name.span());
             match (given(value.get_ref()), value.get_ref().as_table()) {
                 (Some(given), _) => self.set(&origin, &path, &given),
@@ -172,6 +177,7 @@ impl Loader {
 
     fn table<T: Default>(&mut self, file: &File<'_>, span: Range<usize>, keys: &DeTable<'_>, tables: &Tables<T>) {
         let mut entry = T::default();
+        let number = (tables.list)(&mut self.settings).len();
         for (name, value) in in_order(keys) {
             let origin = file.origin(name.span());
             let path = format!("{}.{}", tables.name, name.get_ref());
@@ -180,8 +186,9 @@ impl Loader {
                 self.unknown(origin, &path);
                 continue;
             };
-            if let Err(misfit) = (key.field)(&mut entry).set(&given) {
-                self.fail(origin, Fault::Value { key: path, why: misfit.0 });
+            match (key.field)(&mut entry).set(&given) {
+                Ok(()) => _ = self.origins.insert(format!("{path}[{number}]"), origin),
+                Err(misfit) => self.fail(origin, Fault::Value { key: path, why: misfit.0 }),
             }
         }
         if let Some(why) = (tables.lacks)(&entry) {
@@ -255,6 +262,23 @@ impl Loader {
         self.demand("http.listen", s.http.listen.port.is_some(), "needs a port; port 0 lets the system choose one");
         let guarded = s.http.listen.is_loopback() || s.http.token_file.is_some();
         self.demand("http.listen", guarded, "anything but loopback needs http.token_file, a file with a bearer token");
+        self.check_routes();
+    }
+
+    /// What a rule does by itself an operator has to have allowed, and it leads away from here.
+    fn check_routes(&mut self) {
+        for (number, route) in self.settings.routes.clone().iter().enumerate() {
+            let Some((host, port)) = route.to.as_ref().map(Recipient::place) else { continue };
+            let why = if !self.settings.policy.forward.iter().any(|domain| domain.has(host)) {
+                format!("policy.forward does not allow {host}")
+            } else if self.settings.sip.is_here(host, port) {
+                format!("{host} is this server: what is forwarded to itself never arrives")
+            } else {
+                continue;
+            };
+            let origin = self.origins.get(&format!("queue.route.to[{number}]")).cloned().unwrap_or(Origin::Default);
+            self.fail(origin, Fault::Value { key: "queue.route.to".to_owned(), why });
+        }
     }
 
     fn demand(&mut self, key: &str, holds: bool, why: &str) {

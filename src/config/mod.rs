@@ -32,7 +32,8 @@ pub use keys::{KeyPlace, KeySource};
 pub use load::Sources;
 pub use print::manual;
 pub use settings::{
-    BoxClass, Certificate, Control, Http, Log, Msrp, Node, Outbound, Peer, Policy, Queue, Settings, Sip, Spool, Trunk,
+    BoxClass, Certificate, Control, Http, Log, Msrp, Node, Outbound, Peer, Policy, Queue, Route, Settings, Sip, Spool,
+    Trunk,
 };
 pub use value::duration;
 pub use webhook::{Notices, Webhook};

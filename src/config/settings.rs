@@ -11,7 +11,7 @@ use super::words::{
     DialogId, ErrorStyle, Exit, FingerprintHash, Format, Level, MsmlType, Report, SessionMatch, Sse, Unattended,
     Validation, Verify,
 };
-use crate::model::{self, BoxPattern, Domain, Network, Quota, Retention, Site};
+use crate::model::{self, BoxPattern, Domain, Network, Quota, Recipient, Retention, Site};
 
 /// Everything an operator may choose. What a file, the environment and flags left alone has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Settings {
     pub events: Events,
     /// `[queue]`
     pub queue: Queue,
+    /// `[[queue.route]]`: what is forwarded by itself.
+    pub routes: Vec<Route>,
     /// `[http]`
     pub http: Http,
     /// `[log]`
@@ -68,12 +70,27 @@ pub struct Sip {
     pub advertise: Option<Host>,
     /// How long our own INVITE waits for a final answer.
     pub answer_timeout: Duration,
+    /// Requests that are too large for a datagram go by TCP.
+    pub large_by_tcp: bool,
     /// The node's own certificate, which MSRP shows, too, unless it has one of its own.
     pub tls: Certificate,
     /// How calls of our own leave.
     pub outbound: Outbound,
     /// Name servers that are asked about SIP domains; those of the system if empty.
     pub nameservers: Vec<Host>,
+}
+
+impl Sip {
+    /// Whether calls to this host and port come here, as far as the settings say.
+    pub fn is_here(&self, host: &str, port: Option<u16>) -> bool {
+        let same = |known: &Host, default: Option<u16>| {
+            let everywhere = known.ip().is_some_and(|ip| ip.is_unspecified());
+            let near = Host { name: host.to_owned(), port }.is_loopback();
+            let is_host = known.name.eq_ignore_ascii_case(host) || (everywhere && near);
+            is_host && (port.is_none() || port == known.port.or(default))
+        };
+        self.advertise.iter().any(|host| same(host, port)) || self.listen.iter().any(|listen| same(&listen.host, None))
+    }
 }
 
 /// `outbound.*`: how calls of our own leave.
@@ -325,6 +342,32 @@ pub struct Queue {
     pub bind: Duration,
 }
 
+/// `[[queue.route]]`: what arrives in some boxes is forwarded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The boxes it is for.
+    pub matches: Option<BoxPattern>,
+    /// The MIME types it is for; all of them if there is none.
+    pub types: Vec<String>,
+    /// Whom it goes to.
+    pub to: Option<Recipient>,
+    /// How long after its arrival.
+    pub after: Duration,
+    /// How long it is tried; unset: `queue.lifetime`.
+    pub expires: Option<Duration>,
+    /// Whether the object is deleted when the recipient has it.
+    pub delete: bool,
+}
+
+impl Route {
+    /// The rule as the spool knows it.
+    pub fn rule(&self) -> model::Route {
+        let Self { matches, types, to, after, expires, delete } = self.clone();
+        let (matches, to) = (matches.unwrap_or_default(), to.unwrap_or_default());
+        model::Route { matches, types, to, after, expires, delete }
+    }
+}
+
 /// `[http]`: the operator's door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
@@ -356,6 +399,7 @@ impl Default for Sip {
             listen: vec![listen(Transport::Udp), listen(Transport::Tcp)],
             advertise: None,
             answer_timeout: Duration::from_secs(60),
+            large_by_tcp: true,
             tls: Certificate::default(),
             outbound: Outbound::default(),
             nameservers: Vec::new(),

@@ -1,6 +1,6 @@
 //! The one table of keys: from it come reading, `config print` and the manual.
 
-use super::settings::{BoxClass, Peer, Settings, Trunk};
+use super::settings::{BoxClass, Peer, Route, Settings, Trunk};
 use super::value::Setting;
 use super::webhook::Webhook;
 
@@ -46,6 +46,11 @@ pub(super) const SECTIONS: &[Section] = &[
                 name: "answer_timeout",
                 field: |s| &mut s.sip.answer_timeout,
                 meaning: "How long our own INVITE waits for a final answer.",
+            },
+            Key {
+                name: "large_by_tcp",
+                field: |s| &mut s.sip.large_by_tcp,
+                meaning: "Requests of more than 1300 octets go by TCP where UDP was asked for (RFC 3261), and by UDP all the same to a peer that refuses the connection, for the next hour at once. Off: always by UDP, for networks that swallow connections instead of refusing them.",
             },
             Key {
                 name: "tls.cert",
@@ -573,6 +578,37 @@ pub(super) const WEBHOOKS: Tables<Webhook> = Tables {
     },
 };
 
+/// For what is forwarded by itself.
+pub(super) const ROUTES: Tables<Route> = Tables {
+    name: "queue.route",
+    meaning: "What arrives in some boxes is forwarded, without anybody asking for it. Every entry that an object fits counts; what lies there already stays.",
+    keys: &[
+        Key { name: "match", field: |r| &mut r.matches, meaning: "The boxes that the entry is for." },
+        Key {
+            name: "types",
+            field: |r| &mut r.types,
+            meaning: "The MIME types that it is for, like \"audio/*\"; [] is any.",
+        },
+        Key {
+            name: "to",
+            field: |r| &mut r.to,
+            meaning: "Whom it goes to: {box} is the name of the box, as in sip:{box}@example.org. policy.forward has to allow the host, which may not be this server.",
+        },
+        Key { name: "after", field: |r| &mut r.after, meaning: "How long after its arrival it is tried first." },
+        Key {
+            name: "expires",
+            field: |r| &mut r.expires,
+            meaning: "How long it is tried; at most, and if unset, queue.lifetime.",
+        },
+        Key { name: "delete", field: |r| &mut r.delete, meaning: "Delete the object when its recipient has it." },
+    ],
+    list: |settings| &mut settings.routes,
+    lacks: |route| {
+        let lacks = route.matches.is_none() || route.to.is_none();
+        lacks.then_some("needs match and to: which boxes it is for, and whom their files go to")
+    },
+};
+
 /// The key `section.name`.
 pub(super) fn key(section: &str, name: &str) -> Option<&'static Key<Settings>> {
     let section = SECTIONS.iter().find(|known| known.name == section)?;
@@ -586,9 +622,10 @@ pub(super) fn nearest(wrong: &str) -> String {
     let peers = PEERS.keys.iter().map(|key| format!("{}.{}", PEERS.name, key.name));
     let trunks = TRUNKS.keys.iter().map(|key| format!("{}.{}", TRUNKS.name, key.name));
     let boxes = BOXES.keys.iter().map(|key| format!("{}.{}", BOXES.name, key.name));
+    let routes = ROUTES.keys.iter().map(|key| format!("{}.{}", ROUTES.name, key.name));
     let webhooks = WEBHOOKS.keys.iter().map(|key| format!("{}.{}", WEBHOOKS.name, key.name));
     let sections = SECTIONS.iter().map(|section| section.name.to_owned());
-    let known = keys.chain(peers).chain(trunks).chain(boxes).chain(webhooks).chain(sections);
-    let known = known.chain([PEERS.name, TRUNKS.name, BOXES.name, WEBHOOKS.name].map(str::to_owned));
+    let known = keys.chain(peers).chain(trunks).chain(boxes).chain(routes).chain(webhooks).chain(sections);
+    let known = known.chain([PEERS.name, TRUNKS.name, BOXES.name, ROUTES.name, WEBHOOKS.name].map(str::to_owned));
     known.max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b))).unwrap_or_default()
 }

@@ -240,3 +240,20 @@ fn a_key_is_named_by_its_place_and_never_written_down_itself() {
     assert_eq!(found[0], "restante.toml:2: boxes.match: \"a/b\" is not the name of a box, with * for any letters");
     assert!(faults(&file("boxes = 1"))[0].contains("[[boxes]]"));
 }
+
+#[test]
+fn a_rule_that_forwards_where_nobody_may_or_back_here_is_a_fault_of_its_line() {
+    let rule = |to: &str| format!("[[queue.route]]\nmatch = \"*\"\nto = \"{to}\"\n");
+    let allowed = "[policy]\nforward = [\"example.org\", \"127.0.0.1\"]\n";
+    let found = faults(&file(&(rule("sip:{box}@example.org") + &rule("sip:bob@example.net"))));
+    assert_eq!(found[0], "restante.toml:3: queue.route.to: policy.forward does not allow example.org");
+    assert_eq!(found[1], "restante.toml:6: queue.route.to: policy.forward does not allow example.net");
+    let here = rule("sip:bob@127.0.0.1") + allowed;
+    assert!(faults(&file(&here))[0].starts_with("restante.toml:3: queue.route.to: 127.0.0.1 is this server"));
+    let elsewhere = rule("sip:{box}@example.org") + &rule("sip:bob@127.0.0.1:5070") + allowed;
+    let settings = Settings::load(&file(&elsewhere)).expect("two rules");
+    assert_eq!(settings.routes[0].rule().to.of("b b"), "sip:b%20b@example.org");
+    let found = faults(&file("[[queue.route]]\nmatch = \"*\"\n[[queue.route]]\nto = \"bob\"\nmatch = \"*\"\n"));
+    assert!(found[0].starts_with("restante.toml:1: queue.route: needs match and to"), "{found:?}");
+    assert!(found[1].starts_with("restante.toml:4: queue.route.to: \"bob\": expected a SIP URI"), "{found:?}");
+}

@@ -8,7 +8,7 @@ use super::bucket::{BucketUrl, Tag};
 use super::keys::KeySource;
 use url::Url;
 
-use crate::model::{BoxPattern, Domain, Network, Occasion, Site};
+use crate::model::{BoxPattern, Domain, Network, Occasion, Recipient, Site};
 
 /// A value as a file, a variable or a flag gave it, before a key gives it a meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -303,6 +303,20 @@ impl Scalar for BoxPattern {
 
     fn form() -> String {
         "name of boxes, * for any letters".to_owned()
+    }
+}
+
+impl Scalar for Recipient {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(|why| Misfit(format!("\"{text}\": {why}")))
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "SIP URI with a user".to_owned()
     }
 }
 

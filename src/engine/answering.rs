@@ -1,6 +1,6 @@
 //! The peer offers: what each of its streams gets, and the streams that follow from our answer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use super::call::{Access, Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE, Stream};
 use super::core::Engine;
@@ -36,31 +36,20 @@ impl Engine {
         let script = self.script(&invite, trusted);
         let user = owner::called(&invite);
         let access = self.access((&invite).into(), &user, trusted);
+        let hops = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("max-forwards"));
+        let hops = hops.and_then(|(_, value)| value.trim().parse().ok());
         let from = invite.asserted().filter(|_| trusted).unwrap_or(invite.from);
+        let parties = Parties { user, from, to: invite.to, call_id: invite.call_id, hops };
+        let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
         let call = Call {
-            tag,
-            purpose: Purpose::Service,
-            parties: Parties { user, from, to: invite.to, call_id: invite.call_id },
-            source: invite.source,
             trusted,
             access,
             manners,
             trunk: self.policy.trunk(invite.source.ip()),
             msml_type: manners.content_type.unwrap_or(MSML_TYPE).to_owned(),
-            local: LocalSession::new(self.policy.address.clone(), &mut self.mint),
-            description: None,
-            remote: None,
-            offered: None,
-            offered_in_2xx: None,
-            script: None,
-            updating: None,
-            reoffers: VecDeque::new(),
-            streams: Vec::new(),
             waits_since: now.instant,
-            transfers: VecDeque::new(),
             takes_icons,
-            closing: false,
-            leaving: false,
+            ..Call::new(tag, Purpose::Service, parties, invite.source, local)
         };
         tracing::info!(call_id = %call.parties.call_id, conn = %call.tag, from = %call.parties.from, source = %call.source, "INVITE");
         let control = is_control_user(&call.parties.user);

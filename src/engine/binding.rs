@@ -143,6 +143,7 @@ fn calling(delivery: &Delivery) -> Calling {
         to: delivery.to.clone(),
         reported: delivery.reported,
         unreported: delivery.unreported,
+        hops: delivery.hops,
         told: FileInfo {
             name: told("name"),
             media_type: told("type"),

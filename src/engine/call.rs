@@ -50,6 +50,8 @@ pub(super) struct Parties {
     pub(super) to: String,
     /// Call-ID.
     pub(super) call_id: String,
+    /// What is left of its Max-Forwards.
+    pub(super) hops: Option<u8>,
 }
 
 /// One SIP dialog and what was agreed on it.
@@ -118,6 +120,41 @@ impl Offered {
 }
 
 impl Call {
+    /// A call with nothing agreed on it, whose peer may not command and is like any other.
+    pub(super) fn new(
+        tag: String,
+        purpose: Purpose,
+        parties: Parties,
+        source: SocketAddr,
+        local: LocalSession,
+    ) -> Self {
+        Self {
+            tag,
+            purpose,
+            parties,
+            source,
+            trusted: false,
+            access: Access::Nothing(403),
+            manners: Manners::default(),
+            trunk: Trunk::default(),
+            msml_type: MSML_TYPE.to_owned(),
+            local,
+            description: None,
+            remote: None,
+            offered: None,
+            offered_in_2xx: None,
+            script: None,
+            updating: None,
+            reoffers: VecDeque::new(),
+            streams: Vec::new(),
+            waits_since: Instant::default(),
+            transfers: VecDeque::new(),
+            takes_icons: false,
+            closing: false,
+            leaving: false,
+        }
+    }
+
     /// Whether this id was used before. No id is none that could have been.
     pub(super) fn knows(&self, file: &FileOffer) -> bool {
         file.info.transfer_id.as_ref().is_some_and(|id| self.transfers.contains(id))

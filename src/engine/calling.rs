@@ -1,11 +1,8 @@
 //! Calls that we place: the INVITE with its offer, to wherever its next hop was found.
 
-use std::collections::VecDeque;
-
-use super::call::{Access, Call, MSML_TYPE, Offered, Parties, Proposed, Purpose, SDP_TYPE};
+use super::call::{Call, Offered, Parties, Proposed, Purpose, SDP_TYPE};
 use super::core::Engine;
 use super::jobs::Timer;
-use super::policy::Manners;
 use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::sdp::{self, LocalSession, OfferedStream};
@@ -26,6 +23,8 @@ pub(super) struct Calling {
     pub(super) route: Option<String>,
     /// Where the INVITE goes, the first first; there is at least one.
     pub(super) places: Vec<Place>,
+    /// How many hops it may take, if they are counted.
+    pub(super) hops: Option<u8>,
     /// What is offered; nothing on a control dialog.
     pub(super) stream: Option<Proposed>,
     /// The picture of the file that is offered.
@@ -34,56 +33,32 @@ pub(super) struct Calling {
 
 impl Engine {
     pub(super) fn begin_call(&mut self, now: Now, call: CallKey, calling: Calling, out: &mut Outbox<Output>) {
-        let Calling { purpose, tag, target, to, from, route, places, stream, icon } = calling;
+        let Calling { purpose, tag, target, to, from, route, places, hops, stream, icon } = calling;
         let Some(source) = places.first().map(|place| place.remote) else { return };
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
         let trunk = self.policy.trunk(source.ip());
         let streams: Vec<OfferedStream> = stream.iter().map(|stream| self.offered_stream(stream, trunk)).collect();
         let description = sdp::offer(&local, &streams);
         let body = self.with_icons(&description, icon.as_slice());
-        let parties = Parties { user: String::new(), from: from.clone(), to: to.clone(), call_id: String::new() };
+        let parties = Parties { from: from.clone(), to: to.clone(), ..Parties::default() };
         let added: Vec<_> = stream.into_iter().enumerate().collect();
         self.await_answer(call, &added);
         let offered = Offered { pictures: icon.into_iter().collect(), ..Offered::new(description.clone(), added) };
         self.board.add_call(
             call,
             Call {
-                tag,
-                purpose,
-                parties,
-                source,
-                trusted: false,
-                access: Access::Nothing(403),
-                manners: Manners::default(),
                 trunk,
-                msml_type: MSML_TYPE.to_owned(),
-                local,
                 description: Some(description),
-                remote: None,
                 offered: Some(offered),
-                offered_in_2xx: None,
-                script: None,
-                updating: None,
-                reoffers: VecDeque::new(),
-                streams: Vec::new(),
                 waits_since: now.instant,
-                transfers: VecDeque::new(),
                 takes_icons: true,
-                closing: false,
-                leaving: false,
+                ..Call::new(tag, purpose, parties, source, local)
             },
         );
-        let command = sip::Command::Invite {
-            call,
-            target,
-            from,
-            to,
-            route,
-            places,
-            body: Some(body),
-            // RFC 5547 §8.3.2: an answer may bring a picture, if it is allowed to.
-            headers: vec![("Accept".to_owned(), format!("{SDP_TYPE}, multipart/related"))],
-        };
+        // RFC 5547 §8.3.2: an answer may bring a picture, if it is allowed to.
+        let mut headers = vec![("Accept".to_owned(), format!("{SDP_TYPE}, multipart/related"))];
+        headers.extend(hops.map(|hops| ("Max-Forwards".to_owned(), hops.to_string())));
+        let command = sip::Command::Invite { call, target, from, to, route, places, body: Some(body), headers };
         self.wake(now, self.policy.answer_timeout, Timer::Answer(call));
         self.command(now, command, out);
     }

@@ -67,6 +67,7 @@ impl Engine {
             from,
             route: None,
             places: vec![Place { transport, remote }],
+            hops: None,
             stream,
             icon,
         };

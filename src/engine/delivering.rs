@@ -122,6 +122,7 @@ impl Engine {
         let (info, offset, icon) = (delivering.info(), delivering.offset, delivering.icon().cloned());
         let (target, to, places) =
             (delivering.target.clone(), delivering.attempt.to.clone(), delivering.places.clone());
+        let hops = delivering.attempt.hops;
         let mut file = self.wanted_file(&info, offset);
         let icon = icon.and_then(|icon| self.name_icon(&icon, &mut file));
         let Some(path) = self.own_path(call, None) else {
@@ -135,6 +136,7 @@ impl Engine {
             from: self.policy.outbound.from.clone(),
             route: self.policy.outbound.proxy.clone(),
             places,
+            hops,
             stream: Some(path.sending(file)),
             icon,
         };

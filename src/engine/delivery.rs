@@ -25,6 +25,8 @@ pub struct Attempt {
     pub reported: u64,
     /// The last 200 is enough: no REPORT is asked for.
     pub unreported: bool,
+    /// How many hops the call may take, if they are counted.
+    pub hops: Option<u8>,
     /// What the recipient is told of the file (name, type, disposition, creation) instead of what its envelope says.
     pub told: FileInfo,
 }

@@ -28,6 +28,7 @@ pub(super) fn draft(parties: &Parties, selector: Option<&FileInfo>, head: &Arriv
         icon: None,
         expires: None,
         wrappers: Vec::new(),
+        hops: parties.hops,
     }
 }
 
@@ -138,11 +139,13 @@ mod tests {
         }
     }
 
+    // M4975-7.1.1-34
     #[test]
     fn a_filename_is_read_from_every_usual_form_of_content_disposition() {
         let name = |text: &str| disposition_filename(text);
         assert_eq!(name("attachment; filename=\"a \\\"b\\\".wav\"; size=3").as_deref(), Some("a \"b\".wav"));
         assert_eq!(name("render; FileName=x.png; size=1").as_deref(), Some("x.png"));
+        assert_eq!(name("sparkle; filename=x.png").as_deref(), Some("x.png"), "whatever that asks for");
         assert_eq!(name("attachment"), None);
         assert_eq!(name("attachment; filename="), None);
     }

@@ -144,7 +144,7 @@ impl Engine {
         let id = format!("{}@{}", self.mint.token(CONTENT_ID_LETTERS), self.policy.doors.first.host);
         file.icon = Some(format!("cid:{id}"));
         let body = Body::new(&icon.media_type, icon.octets.clone());
-        Some(Body { id: Some(id), disposition: Some("icon".to_owned()), ..body })
+        Some(Body { id: Some(id), disposition: Some("icon;handling=optional".to_owned()), ..body })
     }
 
     /// A description as a body, with the pictures it names.

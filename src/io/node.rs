@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -214,6 +214,7 @@ impl Node {
         tasks.spawn(watch.run(stop.clone()));
         tasks.spawn_blocking(known_deliveries(&spool, &engine));
         tasks.spawn(herald.run(stop.clone()));
+        tasks.spawn(routed_deliveries(&spool, settings, &engine, &stop));
         tasks.spawn(watch::sweep(spool.clone(), clock, stop.clone()));
         tasks.spawn(scrub::run(spool.clone(), terms::scrubbing(settings), scrub_mint, stop.clone()));
         let addresses = bound.addresses();
@@ -475,6 +476,31 @@ fn known_deliveries(spool: &Spool, engine: &mpsc::Sender<Input>) -> impl FnOnce(
                     tracing::error!(%error, "the spool does not say what is to be forwarded: a restart has to look again");
                     return;
                 }
+            }
+        }
+    }
+}
+
+/// Has what arrives forwarded as the rules say: the engine hears of each delivery that they make.
+fn routed_deliveries(
+    spool: &Spool,
+    settings: &Settings,
+    engine: &mpsc::Sender<Input>,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + Send + use<> {
+    let news = Arc::new(Notify::new());
+    let wake = Arc::clone(&news);
+    let rules = settings.routes.iter().map(config::Route::rule).collect();
+    spool.set_routes(rules, settings.queue.lifetime, Arc::new(move || wake.notify_one()));
+    let (spool, engine, stop) = (spool.clone(), engine.clone(), stop.clone());
+    async move {
+        loop {
+            tokio::select! {
+                () = news.notified() => {}
+                () = stop.cancelled() => return,
+            }
+            if engine.send(Input::Deliveries(spool.routed())).await.is_err() {
+                return; // the node has stopped
             }
         }
     }

@@ -76,6 +76,12 @@ impl Signalling {
                 Listened::Ws | Listened::Wss => return Err(named(io::ErrorKind::Unsupported.into())),
             });
         }
+        for address in listen.iter().filter(|address| address.transport == Listened::Udp) {
+            // RFC 3261 §18.2.1: what is too large for a datagram comes by TCP to the same port.
+            if !listen.contains(&Listen { transport: Listened::Tcp, ..address.clone() }) {
+                tracing::warn!(%address, "SIP by UDP alone: large requests of peers will find no TCP here");
+            }
+        }
         Ok((signalling, bound))
     }
 
@@ -240,6 +246,29 @@ async fn receive_datagrams(id: FlowId, socket: Arc<UdpSocket>, local: SocketAddr
 mod tests {
     use super::*;
     use crate::config::Settings;
+
+    // M3581-3-02 M3261-18.2.1-01
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_request_leaves_from_the_port_that_we_hear_answers_on_and_tcp_is_heard_beside_udp() {
+        let listen = Settings::default().sip.listen;
+        let by = |transport| listen.iter().filter(move |listen| listen.transport == transport).map(Listen::authority);
+        assert_eq!(by(Listened::Udp).collect::<Vec<_>>(), by(Listened::Tcp).collect::<Vec<_>>());
+        let tls = Tls::open_sip(&Settings::default(), Vec::new()).expect("a certificate");
+        let (to_driver, mut ears) = mpsc::channel(8);
+        let local: Listen = "udp:127.0.0.1:0".parse().expect("an address");
+        let (mut ours, bound) =
+            Signalling::open(&[local], to_driver, tls, CancellationToken::new()).await.expect("a socket");
+        let peer = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let remote = peer.local_addr().expect("an address");
+        ours.udp[0].1.writable().await.expect("a socket that is bound can be written to");
+        assert!(ours.send(None, Transport::Udp, remote, Bytes::from_static(b"request")));
+        let mut buffer = [0; 16];
+        let (length, from) = peer.recv_from(&mut buffer).await.expect("a datagram");
+        assert_eq!((&buffer[..length], from), (&b"request"[..], bound[0].1));
+        peer.send_to(b"response", from).await.expect("a datagram");
+        let heard = ears.recv().await.expect("an answer");
+        assert!(matches!(heard, Wire::Octets(came) if came.octets == b"response"[..]));
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_call_leaves_on_a_connection_over_tls_that_has_proven_the_name_and_on_no_other() {

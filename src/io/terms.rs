@@ -273,6 +273,7 @@ pub(super) fn sip_config(settings: &Settings, listens: &[(sip::Transport, Socket
         listens: listens.to_vec(),
         credentials,
         realm: settings.node.name.clone(),
+        large_by_tcp: settings.sip.large_by_tcp,
         users: everybody(&settings.control)?,
         user_agent: format!("{}/{}", settings.node.name, env!("CARGO_PKG_VERSION")),
         ..sip::Config::default()

@@ -134,7 +134,8 @@ impl Challenge {
         best
     }
 
-    fn algorithm(&self) -> Algorithm {
+    /// What is hashed with, said or not.
+    pub fn algorithm(&self) -> Algorithm {
         self.algorithm.unwrap_or(Algorithm::Md5)
     }
 

@@ -400,6 +400,10 @@ pub const BY_OCTETS: usize = 256;
 /// open no more are taken. The state of an object is read whole.
 pub const DELIVERIES_PER_OBJECT: usize = 64;
 
+/// Hops that what a rule forwards may take in all, from server to server and over every proxy in between: what two servers
+/// forward to each other comes to its end (RFC 7332). RFC 3261 has 70 for calls, of which each would be a copy here.
+pub const ROUTED_HOPS: u8 = 16;
+
 /// What a script may say of a file that is forwarded: with the recipient and a reason that is some 3 KiB a delivery, so that
 /// the state of an object with all its recipients can be read whole.
 pub const DELIVERY_TOLD_OCTETS: usize = 1536;

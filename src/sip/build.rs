@@ -90,6 +90,12 @@ pub(super) fn request(outline: Outline<'_>) -> Request {
     Request { method: outline.method, uri: outline.uri, version: Version::V2, headers, body: Vec::new() }
 }
 
+/// Gives a request of ours another Via, the only one that it has.
+pub(super) fn replace_via(request: &mut Request, via: &str) {
+    let rest = request.headers.iter().filter(|field| !matches!(field, rsip::Header::Via(_))).cloned();
+    request.headers = std::iter::once(header("Via", via)).chain(rest).collect::<Vec<_>>().into();
+}
+
 /// Puts a body and its headers into a message.
 pub(super) fn put_body(headers: &mut Headers, octets: &mut Vec<u8>, body: Body) {
     headers.push(header("Content-Type", &body.content_type));

@@ -165,14 +165,14 @@ pub(super) struct HangUp {
     pub(super) reason: Option<String>,
 }
 
-/// A dialog with one fork of our INVITE that is not answered yet (RFC 3262 §4).
+/// A dialog with one fork of our INVITE that is not answered yet (RFC 3261 §13.2.2.1).
 #[derive(Debug)]
 pub(super) struct Early {
     /// The dialog.
     pub(super) dialog: Dialog,
-    /// RSeq of its last reliable response.
-    pub(super) last: u32,
-    /// The answer, if one of those brought it.
+    /// RSeq of its last reliable response (RFC 3262 §4).
+    pub(super) last: Option<u32>,
+    /// The first session description that it has sent.
     pub(super) answer: Option<Body>,
 }
 
@@ -185,6 +185,8 @@ pub(super) struct Proof {
     pub(super) challenge: Challenge,
     /// How often its nonce was used.
     pub(super) count: u32,
+    /// It came in the place of one that was too old, and no answer has shown yet that it is right.
+    pub(super) renewed: bool,
 }
 
 /// A call.
@@ -232,7 +234,7 @@ pub(super) struct Call {
     pub(super) proofs: Vec<Proof>,
     /// How often the request under way was sent again because of its answer.
     pub(super) again: u8,
-    /// Forks that wanted their provisional responses acknowledged.
+    /// Forks that want their provisional responses acknowledged, or have described their session in one.
     pub(super) early: Vec<Early>,
     /// Seconds until the session has to be refreshed, and whether it is on us (RFC 4028).
     pub(super) session: Option<(u32, bool)>,

@@ -97,7 +97,7 @@ pub enum Command {
         places: Vec<Place>,
         /// The offer.
         body: Option<Body>,
-        /// More headers.
+        /// More headers. A `Max-Forwards` takes the place of the usual one.
         headers: Vec<(String, String)>,
     },
     /// The ACK to a 2xx that carried the offer: wanted after [`Event::Answered`] of an INVITE without a body.

@@ -29,8 +29,6 @@ pub struct Config {
     pub user_agent: String,
     /// Content types understood in INVITE and INFO; others get 415 with this list (RFC 3261 §8.2.3).
     pub accept: Vec<String>,
-    /// INFO packages wanted (RFC 6086); others get 469 with this list.
-    pub packages: Vec<String>,
     /// Event packages that may be subscribed to (RFC 6665); others get 489 with this list.
     pub events: Vec<EventPackage>,
     /// RFC 3261 T1, the estimate of a round trip.
@@ -41,7 +39,7 @@ pub struct Config {
     pub timer_t4: Duration,
     /// An INVITE that the owner leaves unanswered for this long gets 487.
     pub answer_within: Duration,
-    /// RFC 3261 §18.1.1: requests of more than 1300 octets leave by TCP although UDP was asked for.
+    /// RFC 3261 §18.1.1: requests of more than 1300 octets leave by TCP although UDP was asked for, unless the peer has none.
     pub large_by_tcp: bool,
     /// Transactions alive at once.
     pub transactions_max: usize,
@@ -79,6 +77,7 @@ impl Default for Config {
             accept: [
                 "application/sdp",
                 "application/msml+xml",
+                "application/moml+xml",
                 "application/xml",
                 "text/xml",
                 "application/vnd.radisys.msml+xml",
@@ -88,7 +87,6 @@ impl Default for Config {
             ]
             .map(str::to_owned)
             .to_vec(),
-            packages: Vec::new(),
             events: vec![EventPackage {
                 name: "message-summary".to_owned(),
                 media_type: "application/simple-message-summary".to_owned(),
@@ -97,7 +95,7 @@ impl Default for Config {
             timer_t2: Duration::from_secs(4),
             timer_t4: Duration::from_secs(5),
             answer_within: Duration::from_secs(180),
-            large_by_tcp: false,
+            large_by_tcp: true,
             transactions_max: crate::model::limits::SIP_TRANSACTIONS,
             calls_max: crate::model::limits::SIP_CALLS,
             calls_per_address_max: crate::model::limits::SIP_CALLS_PER_ADDRESS,

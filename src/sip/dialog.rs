@@ -1,6 +1,6 @@
 //! The SIP dialog (RFC 3261 §12): what both sides agreed on, and the next request from it.
 
-use rsip::{Headers, Method, Request, Response, Uri};
+use rsip::{Headers, Method, Request, Response, Scheme, Uri};
 
 use super::address::{self, NameAddr, is_loose};
 use super::build::{Outline, request};
@@ -54,6 +54,8 @@ pub(super) struct Dialog {
     /// The peer's Contact.
     pub(super) target: Uri,
     routes: Vec<String>,
+    /// It is one of `sips` URIs: our Contact is one, too.
+    pub(super) secure: bool,
 }
 
 impl Dialog {
@@ -71,6 +73,8 @@ impl Dialog {
             // RFC 2543 callers may leave Contact away; their From is the next best.
             target: contact(headers).or_else(|| named_uri(remote)).unwrap_or_else(|| invite.uri.clone()),
             routes: values(headers, "Record-Route").map(str::to_owned).collect(),
+            // RFC 3261 §12.1.1: by what it was sent to, or by the way back that it names.
+            secure: is_secure(invite, "Record-Route").or_else(|| is_secure(invite, "Contact")).unwrap_or_default(),
         }
     }
 
@@ -86,6 +90,8 @@ impl Dialog {
             remote_seq: None,
             target: invite.uri.clone(),
             routes: Vec::new(),
+            // RFC 3261 §8.1.1.8.
+            secure: is_secure(invite, "Route").unwrap_or_default(),
         }
     }
 
@@ -188,6 +194,15 @@ impl Dialog {
 
 fn named_uri(value: &str) -> Option<Uri> {
     address::uri(NameAddr::parse(value)?.uri).ok()
+}
+
+/// Whether a request is for a `sips` URI, or the first of these headers has one; nothing if there is no such header.
+fn is_secure(request: &Request, name: &str) -> Option<bool> {
+    if request.uri.scheme == Some(Scheme::Sips) {
+        return Some(true);
+    }
+    let first = NameAddr::parse(value(&request.headers, name)?)?;
+    Some(first.uri.to_ascii_lowercase().starts_with("sips:"))
 }
 
 fn contact(headers: &Headers) -> Option<Uri> {

@@ -152,8 +152,6 @@ pub enum Event {
         flow: FlowId,
         /// The user that it has proven to be from.
         user: Option<String>,
-        /// Its Info-Package, one of those configured.
-        info_package: Option<String>,
     },
     /// An OPTIONS; owed: [`Command::Answer`](super::Command::Answer). Allow, Accept and Supported are added by the endpoint.
     Options {

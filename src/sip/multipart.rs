@@ -14,6 +14,9 @@ const PARTS_MAX: usize = 32;
 /// Multiparts inside multiparts.
 const DEPTH_MAX: usize = 4;
 
+/// A session description, or what has one as its root, that is no use without being understood.
+const REQUIRED: &str = "session;handling=required";
+
 /// The parts of a body in order, nested multiparts opened; the body itself if it is no multipart.
 pub fn parts(body: &Body) -> Vec<Body> {
     let mut found = Vec::new();
@@ -26,10 +29,23 @@ pub fn part(body: &Body, media_type: &str) -> Option<Body> {
     parts(body).into_iter().find(|part| part.media_type() == media_type)
 }
 
-/// A body with others that belong to it (RFC 2387): the first is the root. The boundary must not occur in any of them.
+/// Whether a Content-Disposition has this value of `handling` (RFC 5621 §8.2).
+pub fn handling(disposition: Option<&str>, value: &str) -> bool {
+    let list = disposition.and_then(|disposition| disposition.split_once(';')).map_or("", |(_, list)| list);
+    let mut params = super::syntax::params(list.trim()).unwrap_or_default().into_iter();
+    params.any(|(name, given)| {
+        name.eq_ignore_ascii_case("handling")
+            && given.is_some_and(|given| given.trim_matches('"').eq_ignore_ascii_case(value))
+    })
+}
+
+/// A body with others that belong to it (RFC 2387): the first is the root, and has to be understood, and so has the whole
+/// (RFC 5621 §8.2). The boundary must not occur in any of them.
 pub fn related(root: &Body, others: &[Body], boundary: &str) -> Body {
     let mut octets = Vec::new();
-    for part in std::iter::once(root).chain(others) {
+    let root_disposition = root.disposition.clone().unwrap_or_else(|| REQUIRED.to_owned());
+    let root = Body { disposition: Some(root_disposition), ..root.clone() };
+    for part in std::iter::once(&root).chain(others) {
         let disposition = part.disposition.iter().map(|value| ("Content-Disposition", value.clone()));
         let id = part.id.iter().map(|id| ("Content-ID", format!("<{id}>")));
         octets.extend_from_slice(format!("--{boundary}\r\nContent-Type: {}\r\n", part.content_type).as_bytes());
@@ -42,7 +58,8 @@ pub fn related(root: &Body, others: &[Body], boundary: &str) -> Body {
     }
     octets.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
     // RFC 2387 §3.1: the type of the root has to be named.
-    Body::new(&format!("multipart/related;type=\"{}\";boundary=\"{boundary}\"", root.media_type()), octets)
+    let content_type = format!("multipart/related;type=\"{}\";boundary=\"{boundary}\"", root.media_type());
+    Body { disposition: Some(REQUIRED.to_owned()), ..Body::new(&content_type, octets) }
 }
 
 fn collect(body: &Body, depth: usize, found: &mut Vec<Body>) {
@@ -132,6 +149,7 @@ fn plain(text: &[u8]) -> Option<Bytes> {
 mod tests {
     use super::*;
 
+    // M5621-4.2-02
     #[test]
     fn nested_parts_come_in_order_and_their_octets_unchanged() {
         // M5621-4.2-01, M6086-4.3.1-02, M4475-3.1.1.11-01
@@ -163,18 +181,24 @@ mod tests {
     }
 
     // M5547-8.8-01 M5547-8.8-03 M5547-8.8-04
+    // M5621-8.2-01 M5621-3.2-01
+    // M5621-4.2-03
     #[test]
     fn a_body_and_what_it_points_to_travel_as_one_with_the_body_as_its_root() {
         let root = Body::new("application/sdp", "v=0\r\n");
         let icon = Body {
             id: Some("i1@example.org".to_owned()),
-            disposition: Some("icon".to_owned()),
+            disposition: Some("icon;handling=optional".to_owned()),
             ..Body::new("image/png", &b"\x89PNG\0--b"[..])
         };
         let whole = related(&root, std::slice::from_ref(&icon), "b4nd4ry");
         assert_eq!(whole.content_type, "multipart/related;type=\"application/sdp\";boundary=\"b4nd4ry\"");
-        assert!(whole.octets.starts_with(b"--b4nd4ry\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n"));
-        assert_eq!(parts(&whole), [root, icon]);
+        let required = "session;handling=required";
+        let head =
+            format!("--b4nd4ry\r\nContent-Type: application/sdp\r\nContent-Disposition: {required}\r\n\r\nv=0\r\n\r\n");
+        assert!(whole.octets.starts_with(head.as_bytes()) && whole.disposition.as_deref() == Some(required));
+        assert!(!String::from_utf8_lossy(&whole.octets).contains("Content-Transfer-Encoding"), "octets go as they are");
+        assert_eq!(parts(&whole), [Body { disposition: Some(required.to_owned()), ..root }, icon]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::layout::{Id, QUEUED, STAGE};
 use super::outcome::{Outcome, plain};
 use super::receipt::{Committed, Sealed};
 use super::remote::Report;
+use super::routing;
 use super::settle::settle;
 use super::shared::{Shared, locked};
 use super::standing::Fate;
@@ -24,7 +25,7 @@ use super::standing::Fate;
 /// Each says what becomes of the octets.
 pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) -> Result<Committed, CommitError> {
     let shared = &sealed.live.shared().clone();
-    let clock = now.wall;
+    let (clock, hops) = (now.wall, draft.hops);
     let now = shared.dated(now);
     // Whoever said until when it is wanted has read the same clock.
     draft.expires = draft.expires.map(|expires| expires.after(now.wall.since(clock)));
@@ -67,20 +68,27 @@ pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) ->
     };
     let arrival = sealed.arrival.take().expect("a sealed file has its octets");
     let report = carry::report(shared, envelope.uri.box_name());
-    let (mut arrival, settled) = match report {
-        Report::Bucket => {
+    let (routed, unwritten) = match routing::prepare(shared, id, &envelope, (report, hops, clock)) {
+        Ok(routed) => (routed, None),
+        Err(error) => (None, Some(error)),
+    };
+    let (mut arrival, settled) = match (report, unwritten) {
+        (_, Some(error)) => (arrival, Err(error)),
+        (Report::Bucket, None) => {
             // What is uploaded is read from the disk: octets that it could not write may come back as others, and only a sync
             // says so.
             let written = shared.sync(arrival.file.as_ref());
             let settled = written.and_then(|()| settle_in_bucket(shared, id, &mut envelope, &record));
             (arrival, settled)
         }
-        Report::Disk | Report::DiskThenBucket => {
+        (Report::Disk | Report::DiskThenBucket, None) => {
             let (arrival, settled) = settle(shared, arrival, &record);
             (arrival, settled.inspect_err(|_| undo(shared, id)))
         }
     };
     if let Err(error) = settled {
+        // What the bucket leaves open may be there after all.
+        routed.filter(|_| report != Report::Bucket).into_iter().for_each(|routed| routed.withdraw(shared));
         arrival.broken = is_full(&error);
         sealed.arrival = Some(arrival); // it waits for its sender
         let (call_id, message_id) = (envelope.call_id.as_deref(), envelope.message_id.as_deref());
@@ -110,6 +118,9 @@ pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) ->
         tracing::error!(object = %id, %error, "committed, but not in the index");
     }
     shared.outcomes.tell(Outcome::Stored(Box::new(plain(&envelope))));
+    if let Some(routed) = routed {
+        routed.publish(shared);
+    }
     if let Some(replaced) = replaces
         && let Err(error) = end(shared, replaced, REPLACED, now.wall)
     {

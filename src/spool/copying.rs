@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::model::limits::ENVELOPE_OCTETS;
-use crate::model::{FileInfo, Now, ObjectUri};
+use crate::model::{FileInfo, Now, ObjectUri, Wall};
 
 use super::carry;
 use super::catalog::{ask, enter, load, open_body};
@@ -18,6 +18,7 @@ use super::layout::Id;
 use super::outcome::{Outcome, plain};
 use super::receipt::Committed;
 use super::remote::Report;
+use super::routing;
 use super::shared::{Live, Shared, locked};
 use super::staging::{self, StagePlan};
 use super::store::Body;
@@ -38,6 +39,7 @@ pub(super) fn copy(
     now: Now,
 ) -> Result<Committed, SpoolError> {
     shared.writable()?;
+    let clock = now.wall;
     let now = shared.dated(now);
     let gone = || SpoolError::Gone { id: object.envelope().id.clone() };
     let source = Id::parse(&object.envelope().id).ok_or_else(gone)?;
@@ -49,7 +51,7 @@ pub(super) fn copy(
     if !standing.is_listed() {
         return Err(gone());
     }
-    let copy = match linked(shared, source, original.envelope(), to, now)? {
+    let copy = match linked(shared, source, original.envelope(), to, (now, clock))? {
         Some(copy) => copy,
         None => written_again(shared, source, original.envelope(), to, now)?,
     };
@@ -65,7 +67,7 @@ fn linked(
     source: Id,
     original: &Envelope,
     to: &ObjectUri,
-    now: Now,
+    (now, clock): (Now, Wall),
 ) -> Result<Option<Committed>, SpoolError> {
     let report = carry::report(shared, to.box_name());
     if original.is_encrypted() || shared.usage.is_encrypted(to.box_name()) || report == Report::Bucket {
@@ -95,7 +97,16 @@ fn linked(
         }
         Err(error) => return Err(SpoolError::io("copying")(error)),
     }
-    file_store::put_envelope(shared, id, &record).map_err(|error| {
+    let routed = routing::prepare(shared, id, &copy, (report, None, clock)).and_then(|routed| {
+        match file_store::put_envelope(shared, id, &record) {
+            Ok(()) => Ok(routed),
+            Err(error) => {
+                routed.into_iter().for_each(|routed| routed.withdraw(shared));
+                Err(error)
+            }
+        }
+    });
+    let routed = routed.map_err(|error| {
         shared.remove_quietly(&id.envelope());
         shared.remove_quietly(&id.body());
         shared.note("copying", &error);
@@ -106,6 +117,9 @@ fn linked(
         tracing::error!(object = %id, %error, "copied, but not in the index");
     }
     shared.outcomes.tell(Outcome::Stored(Box::new(plain(&copy))));
+    if let Some(routed) = routed {
+        routed.publish(shared);
+    }
     if let (Report::DiskThenBucket, Some(remote)) = (report, &shared.remote) {
         remote.carriage.follow(id);
     }

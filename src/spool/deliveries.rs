@@ -1,11 +1,12 @@
 //! Deliveries on the disk: part of what has become of their object, so that both are read, moved and deleted together.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::model::limits::{DELIVERIES_PER_OBJECT, LISTED_OBJECTS};
-use crate::model::{Now, Wall};
+use crate::model::{Now, Route};
 
 use super::catalog::{ask, load};
 use super::delivery::{Delivery, Progress};
@@ -14,11 +15,22 @@ use super::fates;
 use super::index::{self, Index};
 use super::layout::Id;
 use super::rows;
-use super::shared::Shared;
+use super::shared::{Shared, locked};
 use super::standing::{Deed, Fate, Standing};
 use super::store::Spool;
 
 impl Spool {
+    /// Has what arrives forwarded by these rules, each delivery for `lifetime` if its rule says nothing else. `wake` is
+    /// called when there is something to [take](Spool::routed), by whoever commits, and must not wait.
+    pub fn set_routes(&self, rules: Vec<Route>, lifetime: Duration, wake: Arc<dyn Fn() + Send + Sync>) {
+        locked(&self.shared().routes).set(rules, lifetime, wake);
+    }
+
+    /// Deliveries that rules have made since this was asked last. They are written down.
+    pub fn routed(&self) -> Vec<Delivery> {
+        locked(&self.shared().routes).take()
+    }
+
     /// Writes down how a delivery stands. Durable when it returns. Its dates are those of the clock of `now`: they are written
     /// down as dates of the spool are, so that nothing is over at once that was begun by a clock that was never set.
     ///
@@ -51,12 +63,13 @@ impl Spool {
         Ok(of_object(id, fates::standing(self.shared(), id)?))
     }
 
-    /// One delivery; nothing if its object is at its end, or it was among so many that it is forgotten.
+    /// One delivery, of the youngest object if a rule has made it for several; nothing if its object is at its end, or it was
+    /// among so many that it is forgotten.
     ///
     /// # Errors
     /// [`SpoolError::Index`].
     pub fn delivery(&self, id: &str) -> Result<Option<Delivery>, SpoolError> {
-        if Id::parse(id).is_none() {
+        if !id.bytes().all(|letter| letter.is_ascii_alphanumeric()) {
             return Ok(None);
         }
         let object = ask(self.shared(), |index| index.object_of(id))?;
@@ -73,8 +86,9 @@ fn of_object(id: Id, standing: Standing) -> Vec<Delivery> {
 impl Index {
     /// The object that is, or was, brought to somebody by this delivery.
     fn object_of(&mut self, delivery: &str) -> rusqlite::Result<Option<Id>> {
-        let mut select =
-            self.settled()?.prepare_cached("SELECT id FROM standings WHERE instr(written, ?1) > 0 LIMIT 1")?;
+        let mut select = self
+            .settled()?
+            .prepare_cached("SELECT id FROM standings WHERE instr(written, ?1) > 0 ORDER BY id DESC LIMIT 1")?;
         // As it is written: no other field can hold this text, whose quotation marks would be escaped there.
         let written = format!("{{\"id\":\"{delivery}\"");
         select.query_row([written], rows::id).optional().map(Option::flatten)
@@ -95,7 +109,7 @@ fn write(shared: &Shared, delivery: &Delivery, now: Now) -> Result<(), SpoolErro
     shared.writable()?;
     let date = shared.dated(now).wall;
     let _begun = shared.outcomes.begin(date);
-    let delivery = &dated(delivery, date, date.since(now.wall));
+    let delivery = &delivery.dated(date, date.since(now.wall));
     let gone = || SpoolError::Gone { id: delivery.object.clone() };
     let id = Id::parse(&delivery.object).ok_or_else(gone)?;
     let envelope = load(shared, id)?.envelope().clone();
@@ -124,9 +138,9 @@ fn write(shared: &Shared, delivery: &Delivery, now: Now) -> Result<(), SpoolErro
 }
 
 /// By whom an object is deleted that its recipient has.
-const FORWARDED: &str = "a script, once it was forwarded";
+const FORWARDED: &str = "whoever had it forwarded";
 
-/// Whether a script wants the object to go with this end of a delivery: in one record with it, so that no crash comes between.
+/// Whether a script, or a rule, wants the object to go with this end of a delivery: in one record with it, so that no crash comes between.
 /// Not while others are still to have it: those deliveries have been taken, too.
 fn goes_with(delivery: &Delivery, standing: &Standing) -> bool {
     let says = |wanted: &str| delivery.told.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
@@ -140,18 +154,10 @@ fn goes_with(delivery: &Delivery, standing: &Standing) -> bool {
         return false;
     }
     if let Some(Deed { by, .. }) = standing.holder() {
-        tracing::warn!(delivery = id, object, by, "a script wanted it to go, and somebody holds it");
+        tracing::warn!(delivery = id, object, by, "it was to go, and somebody holds it");
         return false;
     }
     true
-}
-
-/// As the spool dates it, whose date is `date` where the clock is so much behind. What is not behind was dated before.
-fn dated(delivery: &Delivery, date: Wall, behind: Duration) -> Delivery {
-    let set = |wall: Wall| if wall < date { wall.after(behind) } else { wall };
-    let Delivery { created, expires, next, .. } = delivery;
-    let (created, expires, next) = (set(*created), set(*expires), set(*next));
-    Delivery { created, expires, next, changed: date, ..delivery.clone() }
 }
 
 /// Puts it in the place of what is known of it. The oldest of those that are settled makes room.

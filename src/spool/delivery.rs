@@ -1,5 +1,7 @@
 //! A delivery as it is written down with its object: a job that forwards the object to one recipient.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::Wall;
@@ -113,6 +115,9 @@ pub struct Delivery {
     /// Who is told of its end: a word for a [`Target`](super::Target).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<String>,
+    /// How many hops its calls may take: it was forwarded before it came here (RFC 7332).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hops: Option<u8>,
     /// What a script has said of the file: attributes of `<ft:obj>` and their values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<(String, String)>,
@@ -122,5 +127,12 @@ impl Delivery {
     /// Whether this may be written over `known`: a settled one stays, and so does what a later attempt has written.
     pub(super) fn follows(&self, known: &Self) -> bool {
         !known.progress.is_settled() && known.token <= self.token
+    }
+
+    /// As the spool dates it, whose date is `date` where the clock is so much behind. What is not behind was dated before.
+    pub(super) fn dated(&self, date: Wall, behind: Duration) -> Self {
+        let set = |wall: Wall| if wall < date { wall.after(behind) } else { wall };
+        let (created, expires, next) = (set(self.created), set(self.expires), set(self.next));
+        Self { created, expires, next, changed: date, ..self.clone() }
     }
 }

@@ -38,13 +38,15 @@ pub struct EnvelopeDraft {
     pub expires: Option<Wall>,
     /// What stood on the wrappers it came in (RFC 3862), the outermost first.
     pub wrappers: Vec<Wrapper>,
+    /// How many hops its sender would have let it go; not part of the envelope, but of where a rule sends it.
+    pub hops: Option<u8>,
 }
 
 impl From<Envelope> for EnvelopeDraft {
     /// All that was told of an object, for another one of the same octets.
     fn from(envelope: Envelope) -> Self {
         let Envelope { from, to, call_id, message_id, file, icon, expires, wrappers, .. } = envelope;
-        Self { from, to, call_id, message_id, file, icon, expires, wrappers }
+        Self { from, to, call_id, message_id, file, icon, expires, wrappers, hops: None }
     }
 }
 

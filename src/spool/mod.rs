@@ -49,6 +49,8 @@ mod remote;
 mod repeats;
 mod retention;
 mod rewrap;
+mod routes;
+mod routing;
 mod rows;
 mod scrub;
 mod settle;

@@ -19,6 +19,7 @@ use super::journal;
 use super::layout::{CORRUPT, Id, STAGE};
 use super::objects;
 use super::record::Unreadable;
+use super::routing;
 use super::shared::{Holder, Shared, locked};
 use super::standing::Tombstone;
 use super::survey::{Survey, Traces};
@@ -197,10 +198,14 @@ pub(super) fn recover(
             Verdict::Leftover => recovery.swept += 1,
             _ => {}
         }
+        if matches!(verdict, Verdict::Undone | Verdict::Resumable | Verdict::Reclaim | Verdict::Leftover) {
+            survey.standings(id).try_for_each(|sum| routing::forget(shared, id, sum))?;
+        }
         if !matches!(verdict, Verdict::Keep | Verdict::Nothing) {
             recovery.verdicts.push((id.to_string(), verdict));
         }
     }
+    survey.alone().try_for_each(|(id, sum)| routing::forget(shared, id, sum))?;
     // A commit replaced an object and was interrupted before it could remove it.
     for id in replaced {
         if survey.is_published(id) && !is_buried(shared, id)? {

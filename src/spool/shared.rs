@@ -18,6 +18,7 @@ pub(super) use super::locked::locked;
 use super::outcome::Waiting;
 use super::remote::Remote;
 use super::repeats::Repeats;
+use super::routes::Routes;
 use super::stir::Stir;
 use super::trouble::Trouble;
 use super::usage::Usage;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) mint: Mutex<Mint>,
     pub(super) desk: Mutex<Desk>,
     pub(super) repeats: Mutex<Repeats>,
+    /// Where what arrives goes by itself.
+    pub(super) routes: Mutex<Routes>,
     /// Objects of which nobody knows whether their last change was written down: disk or bucket have not said.
     pub(super) unsure: Mutex<HashMap<Id, Unsure>>,
     /// What each box holds, and may hold.
@@ -163,6 +166,7 @@ impl Shared {
             mint: Mutex::new(mint),
             desk: Mutex::default(),
             repeats: Mutex::default(),
+            routes: Mutex::default(),
             unsure: Mutex::default(),
             usage: Arc::default(),
             stir: Stir::default(),

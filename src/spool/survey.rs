@@ -108,6 +108,13 @@ impl Survey {
             .map(|(_, sum)| *sum)
     }
 
+    /// What is written down of ids of which there is nothing else.
+    pub(super) fn alone(&self) -> impl Iterator<Item = (Id, u64)> {
+        let Self { published, remotes, known, bodies, stages, journals, states, .. } = self;
+        let lists = [published, remotes, bodies, stages, journals, known, &states.ended];
+        states.standings.iter().copied().filter(move |(id, _)| !lists.iter().any(|list| list.binary_search(id).is_ok()))
+    }
+
     /// Every id once, the oldest first. One of which there is nothing but what has become of it is none.
     pub(super) fn ids(&self) -> impl Iterator<Item = (Id, Traces)> {
         let Self { published, remotes, known, bodies, stages, journals, states, known_standings, .. } = self;

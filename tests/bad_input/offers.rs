@@ -7,6 +7,7 @@ fn answer(house: &House, offer: &str) -> super::support::sip::Message {
     Call::invite(house.server.sip("tcp"), "bob", offer).expect("an answer").1
 }
 
+// M3261-13.3.1.3-01
 #[test]
 fn an_offer_without_a_message_stream_is_not_acceptable() {
     let house = House::new(&[]);
@@ -46,6 +47,7 @@ fn a_description_that_cannot_be_read_is_a_bad_request_that_says_where() {
     house.ends_well();
 }
 
+// M3264-5-03
 #[test]
 fn lines_of_no_use_to_files_do_no_harm() {
     let house = House::new(&[]);

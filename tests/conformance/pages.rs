@@ -56,8 +56,8 @@ it is kept; its name is `M<rfc>-<section>-<number>`, its level the RFC's keyword
 * {later} are for `later`: they belong to something that is not built yet;
 * {not_shown} are `not shown`: nobody has written a test for them.
 
-`met` is a claim about the tests as they are: it doesn't mean that every consequence of a rule has been tried. In the RFCs of MSRP
-and of file transfer ({binding}) no rule of level MUST or SHOULD
+`met` is a claim about the tests as they are: it doesn't mean that every consequence of a rule has been tried. In the RFCs of SIP,
+of MSRP and of file transfer ({binding}) no rule of level MUST or SHOULD
 may stay unshown: a change that leaves one without a test or a reason fails.
 
 | RFC | Title | Rules |{verdicts} of these MUST | SHOULD | Note |

@@ -7,8 +7,11 @@ use serde::Deserialize;
 use super::rules::{Book, Level};
 use super::scan::{Citation, Rule};
 
-/// The RFCs of MSRP and of file transfer: each `MUST` and `SHOULD` of theirs has a test, or a reason why not.
-pub(crate) const BINDING: [u32; 11] = [3264, 3862, 4145, 4975, 4976, 5547, 6135, 6714, 7977, 8122, 8866];
+/// The RFCs that we follow: each `MUST` and `SHOULD` of theirs has a test, or a reason why not.
+pub(crate) const BINDING: [u32; 22] = [
+    3261, 3262, 3264, 3581, 3862, 4028, 4145, 4475, 4975, 4976, 5118, 5547, 5621, 6026, 6086, 6135, 6714, 7616, 7977,
+    8122, 8760, 8866,
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {

@@ -106,6 +106,7 @@ fn of_a_range_exactly_its_octets_come_and_are_counted_from_one() {
 }
 
 // M5547-6-05 M5547-6-10 M5547-6-15 M5547-6-20 M5547-8.3.2-13
+// M4975-7.1.1-33 M5547-5-04
 #[test]
 fn the_header_says_what_the_description_leaves_out() {
     let house = House::new(&[]);

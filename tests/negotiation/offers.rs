@@ -47,6 +47,7 @@ fn an_offer_of_ours_says_which_way_it_goes_and_where_we_are() {
 }
 
 // M3264-6.1-01 M3264-6.1-04 M4975-6-01 M4975-8.2-04 M6135-4.2.2-01
+// M3261-13.3.1.4-02
 #[test]
 fn an_answer_has_our_address_and_port_even_where_nothing_will_come_in() {
     for (theirs, ours) in [("sendonly", "recvonly"), ("recvonly", "sendonly"), ("inactive", "inactive")] {
@@ -126,6 +127,7 @@ fn who_connects_before_its_answer_is_here_waits_for_it() {
 }
 
 // M4145-4.1-01 M4145-6.1-01 M4975-6.2-01 M4975-8.1-08 M4975-8.3-02
+// M3264-7-01
 #[test]
 fn the_active_side_connects_to_the_first_uri_at_once_whatever_the_other_lines_say() {
     let mut table = table();
@@ -138,6 +140,7 @@ fn the_active_side_connects_to_the_first_uri_at_once_whatever_the_other_lines_sa
 }
 
 // M4145-6.3-01
+// M3261-15-01
 #[test]
 fn a_connection_that_carries_no_session_any_more_is_closed() {
     let mut table = table();
@@ -193,6 +196,7 @@ fn an_offer_of_the_same_version_gets_the_same_answer_again() {
 }
 
 // M3264-8.3.1-02
+// M3261-14.2-03 M3264-8-01
 #[test]
 fn a_peer_that_moves_is_found_at_its_new_address_at_once() {
     let mut table = table();

@@ -80,3 +80,29 @@ fn no_offer_is_taken_while_one_of_the_peers_is_being_considered() {
     let answer = table.response();
     assert_eq!((answer.status(), answer.header("CSeq")), (200, "2 UPDATE"));
 }
+
+// M3261-14.2-04 M3261-13.3.1.4-02
+#[test]
+fn a_second_invite_without_an_offer_is_offered_what_is_under_way_and_leaves_it_so() {
+    let mut table = Table::new(Trunk::default());
+    let first = table.invite(&description(1, DIRECT, &[PATH, "a=setup:passive"]));
+    table.connect(1);
+    table.request("INVITE", "");
+    let offered = table.response();
+    assert_eq!((offered.status(), offered.lines("a=path:")), (200, first.lines("a=path:")));
+    assert_eq!(offered.lines("m="), first.lines("m="));
+    table.request("ACK", &description(1, DIRECT, &[PATH, "a=setup:passive"]));
+    assert!(table.dialled.is_empty() && table.links.is_empty(), "{:?}", table.links);
+}
+
+// M3261-11.2-03 SIP-17
+#[test]
+fn who_asks_what_we_can_do_gets_a_description_of_it() {
+    let mut table = Table::new(Trunk::default());
+    table.request("OPTIONS", "");
+    let answer = table.response();
+    assert_eq!((answer.status(), answer.header("Content-Type")), (200, "application/sdp"));
+    // RFC 3264 §9: port 0, for nothing is agreed on.
+    let able = (answer.lines("m=message "), answer.lines("a=accept-types:"));
+    assert_eq!(able, (vec!["0 TCP/MSRP *"], vec!["* message/cpim"]));
+}

@@ -38,6 +38,7 @@ fn serve(house: &House, offer: &str, script: &str) -> (Call, Message) {
 }
 
 // SIP-13
+// M5707-3.1-01
 #[test]
 fn a_script_that_comes_with_its_invite_records_the_file_that_is_offered_with_it() {
     let house = House::new(&[]);

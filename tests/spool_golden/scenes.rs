@@ -57,6 +57,7 @@ fn everything_known() -> EnvelopeDraft {
         icon: Some(Icon { media_type: "image/png".to_owned(), octets: octets(3, 200) }),
         expires: Some(Wall::from_micros(1_895_000_000_000_000)),
         wrappers: Vec::new(),
+        hops: None,
     }
 }
 

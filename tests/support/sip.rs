@@ -1,4 +1,4 @@
-//! SIP by hand, over TCP: one call, its MSML in INFO, and what the server says in it.
+//! SIP by hand, over TCP or what runs over it: one call, its MSML in INFO, and what the server says in it.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::PATIENCE;
+use super::msrp::Octets;
 use super::tape::Tape;
 
 /// Calls of this process; makes ids that nobody else has.
@@ -49,9 +50,10 @@ impl Message {
     }
 }
 
-/// One TCP connection to the server.
+/// One connection to the server.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Octets>,
+    tcp: TcpStream,
     unread: Vec<u8>,
     tape: Option<Tape>,
 }
@@ -61,21 +63,27 @@ impl Wire {
         let stream = TcpStream::connect(server)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, unread: Vec::new(), tape })
+        Ok(Self { stream: Box::new(stream.try_clone()?), tcp: stream, unread: Vec::new(), tape })
+    }
+
+    /// Something that runs over this TCP connection.
+    pub(crate) fn over(tcp: TcpStream, stream: impl Octets + 'static) -> Self {
+        Self { stream: Box::new(stream), tcp, unread: Vec::new(), tape: None }
     }
 
     pub(crate) fn send(&mut self, text: &str) -> io::Result<()> {
         if let Some(tape) = &self.tape {
-            tape.sent(&self.stream, text.as_bytes());
+            tape.sent(&self.tcp, text.as_bytes());
         }
-        self.stream.write_all(text.as_bytes())
+        self.stream.write_all(text.as_bytes())?;
+        self.stream.flush()
     }
 
     pub(crate) fn read(&mut self) -> io::Result<Message> {
         loop {
             if let Some((message, octets)) = parse(&self.unread) {
                 if let Some(tape) = &self.tape {
-                    tape.received(&self.stream, &self.unread[..octets]);
+                    tape.received(&self.tcp, &self.unread[..octets]);
                 }
                 self.unread.drain(..octets);
                 return Ok(message);
@@ -111,7 +119,7 @@ pub(crate) struct Call {
     pub(crate) id: String,
     from: String,
     to: String,
-    target: String,
+    pub(crate) target: String,
     cseq: u32,
     /// What the server has asked meanwhile; each was answered with 200, unless `replies` has something else.
     asked: VecDeque<Message>,
@@ -160,7 +168,7 @@ impl Call {
         (kind, body): (&str, &str),
         more: Vec<String>,
     ) -> io::Result<(Self, Message)> {
-        let local = wire.stream.local_addr()?;
+        let local = wire.tcp.local_addr()?;
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         let mut call = Self {
             wire,

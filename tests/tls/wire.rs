@@ -36,6 +36,17 @@ pub(crate) fn connect(
     card: Option<&Card>,
     version: &'static SupportedProtocolVersion,
 ) -> io::Result<Shaken> {
+    let (tcp, tls) = shake(server, card, version)?;
+    let shown = tls.conn.peer_certificates().map(|chain| chain[0].to_vec()).unwrap_or_default();
+    Ok(Shaken { stream: Stream::over(tcp, tls), shown, name: None })
+}
+
+/// A connection to the server whose handshake is done, whatever it is for.
+pub(crate) fn shake(
+    server: SocketAddr,
+    card: Option<&Card>,
+    version: &'static SupportedProtocolVersion,
+) -> io::Result<(TcpStream, StreamOwned<ClientConnection, TcpStream>)> {
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
     let builder = builder.with_protocol_versions(&[version]).expect("a version");
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Trusting));
@@ -52,9 +63,7 @@ pub(crate) fn connect(
     while tls.is_handshaking() {
         tls.complete_io(&mut tcp)?;
     }
-    let shown = tls.peer_certificates().map(|chain| chain[0].to_vec()).unwrap_or_default();
-    let stream = Stream::over(tcp.try_clone()?, StreamOwned::new(tls, tcp));
-    Ok(Shaken { stream, shown, name: None })
+    Ok((tcp.try_clone()?, StreamOwned::new(tls, tcp)))
 }
 
 /// Takes the server's connection.

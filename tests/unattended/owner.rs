@@ -80,7 +80,8 @@ fn a_call_that_a_service_takes_for_somebody_is_for_his_box() {
     };
     depositor.call.acknowledge(&answer, "").expect("a write");
     assert!(depositor.send(0, &mut super::Promise::default()).expect("octets flow").is_none());
-    eventually("the object", || (marked(&place, "new") == 1).then_some(()));
+    assert_eq!(depositor.stream.read().expect("a REPORT").reported(), 200);
+    assert_eq!(marked(&place, "new"), 1);
     let (_call, answer) = asks_as(&server, &uri, "p1", "size:700", BOB);
     assert_eq!(takes(&server, &answer, "p1"), plan.content);
 }

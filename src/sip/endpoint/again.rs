@@ -5,6 +5,7 @@ use rsip::{Header, Method, Request, Response};
 use super::Endpoint;
 use crate::model::digest_auth::{AuthenticationInfo, Challenge, Credentials, Use};
 use crate::model::{Mint, Now, Outbox};
+use crate::sip::build;
 use crate::sip::call::{Call, Cancel, Proof};
 use crate::sip::command::Output;
 use crate::sip::flow::CallKey;
@@ -32,57 +33,37 @@ impl Endpoint {
             return false;
         }
         let response = if let Outcome::Response(response) = outcome { Some(&**response) } else { None };
-        let sent = match (response.map_or(503, |response| response.status_code.code()), response) {
-            (401 | 407, Some(response)) => self.with_credentials(now, key, (id, purpose), response, out),
-            (422, Some(response)) => self.with_longer_interval(now, key, (id, purpose), response, out),
+        let changed = match (response.map_or(503, |response| response.status_code.code()), response) {
+            (401 | 407, Some(response)) => self.with_credentials(key, id, response),
+            (422, Some(response)) => self.with_longer_interval(key, id, response),
             (503, _) => return self.elsewhere(now, key, purpose, out), // as often as there are places
-            _ => false,
+            _ => None,
         };
-        if let Some(call) = self.calls.get_mut(&key).filter(|_| sent) {
-            call.again += 1;
-        }
-        sent
-    }
-
-    /// RFC 3261 §22.2, §22.3: the same request, and what answers each challenge in it. Only in calls of ours: the account
-    /// is for whom we chose to call, and who has called us must not get its digest over a nonce of his choice.
-    fn with_credentials(
-        &mut self,
-        now: Now,
-        key: CallKey,
-        (id, purpose): (ClientId, Purpose),
-        response: &Response,
-        out: &mut Outbox<Output>,
-    ) -> bool {
-        let Some((request, hop)) = self.layer.sent(id) else { return false };
-        if self.config.credentials.is_none() {
-            return false;
-        }
-        let (mut request, hop) = (request.clone(), hop);
-        let Some(call) = self.calls.get_mut(&key).filter(|call| call.caller) else { return false };
-        if !answers(call.proxied, &mut call.proofs, response) {
-            return false;
-        }
-        request.headers.retain(|field| !matches!(field, Header::Authorization(_) | Header::ProxyAuthorization(_)));
-        self.authorize(key, &mut request);
+        let Some((mut request, hop)) = changed else { return false };
         self.renumber(key, &mut request);
         self.resend(now, key, purpose, hop, request, out);
         true
     }
 
+    /// RFC 3261 §22.2, §22.3: the same request, and what answers each challenge in it. Only in calls of ours: the account
+    /// is for whom we chose to call, and who has called us must not get its digest over a nonce of his choice.
+    fn with_credentials(&mut self, key: CallKey, id: ClientId, response: &Response) -> Option<(Request, Hop)> {
+        self.config.credentials.as_ref()?;
+        let (mut request, hop) = self.layer.sent(id).map(|(request, hop)| (request.clone(), hop))?;
+        let call = self.calls.get_mut(&key).filter(|call| call.caller)?;
+        if !answers(call.proxied, &mut call.proofs, response) {
+            return None;
+        }
+        request.headers.retain(|field| !matches!(field, Header::Authorization(_) | Header::ProxyAuthorization(_)));
+        self.authorize(key, &mut request);
+        Some((request, hop))
+    }
+
     /// RFC 4028 §7.3: the peer wants to be refreshed less often.
-    fn with_longer_interval(
-        &mut self,
-        now: Now,
-        key: CallKey,
-        (id, purpose): (ClientId, Purpose),
-        response: &Response,
-        out: &mut Outbox<Output>,
-    ) -> bool {
-        let Some((request, hop)) = self.layer.sent(id) else { return false };
-        let (mut request, hop) = (request.clone(), hop);
-        let Some(least) = super::session::seconds(&response.headers, "Min-SE") else { return false };
-        let Some(asked) = super::session::seconds(&request.headers, "Session-Expires") else { return false };
+    fn with_longer_interval(&mut self, key: CallKey, id: ClientId, response: &Response) -> Option<(Request, Hop)> {
+        let (mut request, hop) = self.layer.sent(id).map(|(request, hop)| (request.clone(), hop))?;
+        let least = super::session::seconds(&response.headers, "Min-SE")?;
+        let asked = super::session::seconds(&request.headers, "Session-Expires")?;
         let longer = asked.max(least);
         if let Some(call) = self.calls.get_mut(&key) {
             call.min_se = call.min_se.max(Some(least));
@@ -91,9 +72,7 @@ impl Endpoint {
         request.headers.retain(|field| !named(field, "Session-Expires") && !named(field, "Min-SE"));
         request.headers.push(header("Session-Expires", &longer.to_string()));
         request.headers.push(header("Min-SE", &least.to_string()));
-        self.renumber(key, &mut request);
-        self.resend(now, key, purpose, hop, request, out);
-        true
+        Some((request, hop))
     }
 
     /// RFC 3263 §4.3: a place that is not there is followed by the next, in a transaction of its own.
@@ -123,11 +102,10 @@ impl Endpoint {
         out: &mut Outbox<Output>,
     ) {
         let local = self.calls.get(&key).and_then(|call| call.path.local);
-        let via = header("Via", &self.via(hop.transport, local));
-        request.headers.retain(|field| !matches!(field, Header::Via(_)));
-        request.headers = std::iter::once(via).chain(request.headers.iter().cloned()).collect::<Vec<_>>().into();
+        let via = self.via(hop.transport, local);
+        build::replace_via(&mut request, &via);
         let seq = cseq_number(&request.headers);
-        let id = self.layer.begin(now, purpose, hop, request.clone(), out);
+        let id = self.begin(now, purpose, hop, request.clone(), out);
         let Some(call) = self.calls.get_mut(&key) else { return };
         if let Some(inviting) = call.inviting.as_mut().filter(|_| request.method == Method::Invite) {
             (inviting.id, inviting.seq) = (id, seq);
@@ -140,6 +118,7 @@ impl Endpoint {
     /// RFC 3261 §8.1.3.5: what comes again comes as a new request.
     fn renumber(&mut self, key: CallKey, request: &mut Request) {
         let Some(call) = self.calls.get_mut(&key) else { return };
+        call.again += 1;
         let number = call.dialog.count();
         request.headers.retain(|field| !matches!(field, Header::CSeq(_)));
         request.headers.push(header("CSeq", &format!("{number} {}", method_name(request.method))));
@@ -177,6 +156,15 @@ impl Endpoint {
 /// Letters of a client nonce: 130 random bits (RFC 7616 §5.12 wants chosen plaintext to be out of reach).
 const CNONCE_LETTERS: usize = 22;
 
+impl Proof {
+    /// RFC 7616 §3.3: the same credentials would be refused again, unless the nonce alone was too old. Anybody behind the
+    /// proxy can say so in its name: once for each request that goes well, and in no weaker way than before (§5.8).
+    fn may_become(&self, challenge: &Challenge) -> bool {
+        let as_good = challenge.algorithm() >= self.challenge.algorithm() && challenge.qop >= self.challenge.qop;
+        challenge.stale && as_good && !self.renewed
+    }
+}
+
 /// Puts what answers every known challenge into a request.
 pub(super) fn prove(credentials: &Credentials, mint: &mut Mint, proofs: &mut [Proof], request: &mut Request) {
     let (method, uri) = (method_name(request.method), request.uri.to_string());
@@ -213,11 +201,10 @@ fn learn(proofs: &mut Vec<Proof>, response: &Response, realms_max: usize) -> boo
             let same = |proof: &Proof| proof.proxy == proxy && proof.challenge.realm == challenge.realm;
             let known = proofs.iter().position(same);
             match known {
-                // RFC 7616 §3.3: the same credentials would be refused again, unless the nonce alone was too old.
-                Some(_) if !challenge.stale => return false,
-                Some(at) => proofs[at] = Proof { proxy, challenge, count: 0 },
+                Some(at) if !proofs[at].may_become(&challenge) => return false,
+                Some(at) => proofs[at] = Proof { proxy, challenge, count: 0, renewed: true },
                 None if proofs.len() >= realms_max => return false,
-                None => proofs.push(Proof { proxy, challenge, count: 0 }),
+                None => proofs.push(Proof { proxy, challenge, count: 0, renewed: false }),
             }
             learned = true;
         }

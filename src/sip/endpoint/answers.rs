@@ -9,7 +9,7 @@ use crate::sip::command::Output;
 use crate::sip::event::{EndReason, Event};
 use crate::sip::flow::{Body, CallKey};
 use crate::sip::layer::{Owed, ServerId};
-use crate::sip::message::{cseq_number, values};
+use crate::sip::message::{cseq_number, value, values};
 
 impl Endpoint {
     /// A provisional response to the INVITE that waits.
@@ -27,10 +27,11 @@ impl Endpoint {
             reply = reply.with("Record-Route", route);
         }
         if let Some(call) = self.calls.get(&key) {
-            reply = reply.with("Contact", self.contact(&call.path));
+            reply = reply.with("Contact", self.contact(&call.path, call.dialog.secure));
         }
-        if let Some(packages) = self.recv_info(request) {
-            reply = reply.with("Recv-Info", packages);
+        // RFC 6086 §5.2.3: who speaks of INFO packages hears that we want none.
+        if value(&request.headers, "Recv-Info").is_some() {
+            reply = reply.with("Recv-Info", "");
         }
         reply.with("Allow", allow()).with("Allow-Events", self.event_packages()).with("Supported", super::SUPPORTED)
     }

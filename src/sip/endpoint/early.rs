@@ -1,4 +1,4 @@
-//! Provisional responses to our INVITE that want to be acknowledged (RFC 3262).
+//! Provisional responses to our INVITE: the dialogs that they begin, what they describe, and their PRACK (RFC 3262).
 
 use rsip::{Method, Response};
 
@@ -8,15 +8,17 @@ use crate::sip::address::tag;
 use crate::sip::call::Early;
 use crate::sip::command::Output;
 use crate::sip::dialog::Dialog;
-use crate::sip::flow::CallKey;
+use crate::sip::flow::{Body, CallKey};
 use crate::sip::layer::{ClientId, Purpose};
 use crate::sip::message::{body, cseq_number, header, text, tokens, value};
+use crate::sip::multipart;
 
-/// Forks of one INVITE of ours whose provisional responses are acknowledged; a further one repeats its own in vain.
+/// Forks of one INVITE of ours that are told apart before one answers; a further one repeats its reliable responses in vain.
 const FORKS_MAX: usize = 16;
 
 impl Endpoint {
-    /// Acknowledges a provisional response if it wants that. False: it is a copy, or came out of order (RFC 3262 §4).
+    /// Keeps what a provisional response describes, and acknowledges it if it wants that. False: it is a copy, or came out
+    /// of order (RFC 3262 §4).
     pub(super) fn acknowledge(
         &mut self,
         now: Now,
@@ -26,28 +28,25 @@ impl Endpoint {
         out: &mut Outbox<Output>,
     ) -> bool {
         let headers = &response.headers;
-        let reliable = tokens(headers, "Require").any(|option| option.eq_ignore_ascii_case("100rel"));
+        let early = response.status_code.code() > 100;
+        let reliable = early && tokens(headers, "Require").any(|option| option.eq_ignore_ascii_case("100rel"));
         let number = value(headers, "RSeq").and_then(|number| number.trim().parse::<u32>().ok());
-        let Some(number) = number.filter(|_| reliable && response.status_code.code() > 100) else { return true };
-        let Some((invite, _)) = self.layer.sent(id) else { return false };
-        let seq = cseq_number(&invite.headers);
-        let ours = tag(text(&invite.headers, "From")).unwrap_or_default();
-        let dialog = Dialog::caller(invite, ours).answered(response);
-        let Some(call) = self.calls.get_mut(&key) else { return false };
-        let known = call.early.iter().position(|early| early.dialog.remote_tag == dialog.remote_tag);
-        let at = match known {
-            Some(at) if Some(number) != call.early[at].last.checked_add(1) => return false,
-            Some(at) => at,
-            None if call.early.len() >= FORKS_MAX || dialog.remote_tag.is_none() => return false,
-            None => {
-                call.early.push(Early { dialog, last: number, answer: None });
-                call.early.len() - 1
-            }
-        };
-        call.early[at].last = number;
-        if let Some(answer) = body(headers, &response.body) {
-            call.early[at].answer = Some(answer);
+        let number = number.filter(|_| reliable);
+        let describes = |body: &Body| early && multipart::part(body, "application/sdp").is_some();
+        let described = body(headers, &response.body).filter(describes);
+        if number.is_none() && described.is_none() {
+            return true;
         }
+        let Some((at, seq)) = self.early(key, id, response) else { return number.is_none() };
+        let Some(call) = self.calls.get_mut(&key) else { return false };
+        let early = &mut call.early[at];
+        if number.is_some() && early.last.is_some_and(|last| number != last.checked_add(1)) {
+            return false;
+        }
+        // RFC 3261 §13.2.1: the first is the answer, whatever comes after it in the same dialog.
+        early.answer = early.answer.take().or(described);
+        let Some(number) = number else { return true };
+        early.last = Some(number);
         let (path, hop) = (call.path, next_hop(&call.path, &call.early[at].dialog));
         let via = self.via(hop.transport, path.local);
         let Some(call) = self.calls.get_mut(&key) else { return false };
@@ -58,9 +57,26 @@ impl Endpoint {
         true
     }
 
-    /// What is known of the dialog that a 2xx completes: the number of its last request, and the answer if a provisional
-    /// response has brought it (RFC 3262 §5).
-    pub(super) fn completed(&mut self, key: CallKey, dialog: &mut Dialog) -> Option<crate::sip::flow::Body> {
+    /// The dialog that a provisional response belongs to, begun with its first one, and the number of our INVITE.
+    fn early(&mut self, key: CallKey, id: ClientId, response: &Response) -> Option<(usize, u32)> {
+        let (invite, _) = self.layer.sent(id)?;
+        let seq = cseq_number(&invite.headers);
+        let ours = tag(text(&invite.headers, "From")).unwrap_or_default();
+        let dialog = Dialog::caller(invite, ours).answered(response);
+        let early = &mut self.calls.get_mut(&key)?.early;
+        if let Some(at) = early.iter().position(|early| early.dialog.remote_tag == dialog.remote_tag) {
+            return Some((at, seq));
+        }
+        if early.len() >= FORKS_MAX || dialog.remote_tag.is_none() {
+            return None;
+        }
+        early.push(Early { dialog, last: None, answer: None });
+        Some((early.len() - 1, seq))
+    }
+
+    /// What is known of the dialog that a 2xx completes: the number of its last request, and the session description that a
+    /// provisional response has brought.
+    pub(super) fn completed(&mut self, key: CallKey, dialog: &mut Dialog) -> Option<Body> {
         let call = self.calls.get_mut(&key)?;
         let early = std::mem::take(&mut call.early);
         let early = early.into_iter().find(|early| early.dialog.remote_tag == dialog.remote_tag)?;

@@ -362,14 +362,17 @@ impl Endpoint {
         format!("SIP/2.0/{} {};rport;branch=z9hG4bK{branch}", transport.name(), self.authority(transport, local))
     }
 
-    fn contact(&self, path: &Path) -> String {
-        let authority = self.authority(path.transport, path.local);
-        let transport = match path.transport {
-            Transport::Udp => "",
-            Transport::Tcp => ";transport=tcp",
-            Transport::Tls => ";transport=tls",
+    /// RFC 3261 §8.1.1.8, §12.1.1: in a call to a `sips` URI, or by one, ours is one, too.
+    fn contact(&self, path: &Path, secure: bool) -> String {
+        let transport = if secure { Transport::Tls } else { path.transport };
+        let authority = self.authority(transport, path.local);
+        let (scheme, named) = match transport {
+            Transport::Udp => ("sip", ""),
+            Transport::Tcp => ("sip", ";transport=tcp"),
+            Transport::Tls if secure => ("sips", ""),
+            Transport::Tls => ("sip", ";transport=tls"),
         };
-        format!("<sip:{}@{authority}{transport}>", self.config.user)
+        format!("<{scheme}:{}@{authority}{named}>", self.config.user)
     }
 }
 
@@ -379,13 +382,15 @@ fn next_hop(path: &Path, dialog: &Dialog) -> Hop {
     let Path { flow, transport, remote, .. } = *path;
     let uri = dialog.next_hop();
     // RFC 3261 §19.1.1: what names a transport that is not spoken here is reached as the peer was.
-    let Some(Place { transport: wanted, remote: numeric }) = Target::of_uri(&uri).and_then(|target| target.place())
-    else {
+    let target = Target::of_uri(&uri);
+    let secure = target.as_ref().is_some_and(|target| target.secure);
+    let Some(Place { transport: wanted, remote: numeric }) = target.and_then(|target| target.place()) else {
         return Hop { flow, transport, remote };
     };
     let named = address::uri_param(&uri, "transport").is_some();
     let connected = transport.is_reliable() && flow.is_some();
-    let wanted = if named && !connected { wanted } else { transport };
+    // RFC 3261 §26.2.2: what is `sips` goes over TLS, wherever its last message came by.
+    let wanted = if secure || (named && !connected) { wanted } else { transport };
     Hop { flow: flow.filter(|_| wanted == transport), transport: wanted, remote: numeric }
 }
 

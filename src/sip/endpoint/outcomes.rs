@@ -43,6 +43,7 @@ impl Endpoint {
             self.next_nonce(key, response);
             if let Some(call) = self.calls.get_mut(&key) {
                 call.again = 0;
+                call.proofs.iter_mut().for_each(|proof| proof.renewed = false);
             }
         }
         let (status, response) = match outcome {
@@ -150,7 +151,8 @@ impl Endpoint {
         }
         self.session_answered(now, key, response);
         let status = response.status_code.code();
-        let body = body(&response.headers, &response.body).or(early);
+        // Without an offer of ours an early description is none of ours to answer: the offer is that of the 2xx.
+        let body = early.filter(|_| offered).or_else(|| body(&response.headers, &response.body));
         let tags = self.calls.get(&key).map(|call| (call.dialog.id.tag.clone(), call.dialog.remote_tag.clone()));
         let (tag, peer_tag) = tags.unwrap_or_default();
         let peer_tag = peer_tag.unwrap_or_default();

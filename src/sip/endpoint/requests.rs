@@ -12,10 +12,11 @@ use crate::sip::call::{Call, Path, Phase};
 use crate::sip::command::Output;
 use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::event::{EndReason, Event, Invite};
-use crate::sip::flow::{CallKey, Flow, RequestKey};
+use crate::sip::flow::{Body, CallKey, Flow, RequestKey};
 use crate::sip::guard::Proof;
 use crate::sip::layer::{Arrival, Owed, ServerId};
-use crate::sip::message::{body, cseq_number, pairs, text, tokens, value, values};
+use crate::sip::message::{body, cseq_number, pairs, text, tokens, value};
+use crate::sip::multipart;
 
 /// RFC 3261 §14.2: Retry-After of the 500 to an overlapping INVITE is 0 to 10 seconds.
 const OVERLAP_SECS_MAX: u64 = 10;
@@ -57,9 +58,8 @@ impl Endpoint {
             return Some(Reply::status(415).with("Accept-Encoding", "identity"));
         }
         let spoken = matches!(request.method, Method::Invite | Method::Info | Method::Update);
-        let optional = text(headers, "Content-Disposition").to_ascii_lowercase().contains("handling=optional");
-        let body = body(headers, &request.body).filter(|_| spoken && !optional);
-        if body.is_some_and(|body| !self.config.accept.contains(&body.media_type())) {
+        let body = body(headers, &request.body).filter(|_| spoken);
+        if body.is_some_and(|body| !self.understands(&body)) {
             return Some(Reply::status(415).with("Accept", self.config.accept.join(", ")));
         }
         if let Some(too_short) = Self::too_short(request) {
@@ -72,12 +72,21 @@ impl Endpoint {
         if described && ranges.peek().is_some() && !ranges.any(|range| accepts(&range)) {
             return Some(Reply::status(406));
         }
-        match value(headers, "Info-Package").filter(|_| request.method == Method::Info) {
-            Some(package) if !self.wants(package) => {
-                Some(Reply::status(469).with("Recv-Info", self.config.packages.join(", ")))
-            }
-            _ => None,
-        }
+        // RFC 6086 §4.2.2: MSML is INFO's old use, without a package, and there is no package that is wanted.
+        let packaged = request.method == Method::Info && value(headers, "Info-Package").is_some();
+        packaged.then(|| Reply::status(469).with("Recv-Info", ""))
+    }
+
+    /// RFC 5621 §8.4: whether what has to be understood is. A part of which nobody says so may be what it likes: RFC 3204 has
+    /// it otherwise, but phones and networks add parts of their own to calls that go well without.
+    fn understands(&self, body: &Body) -> bool {
+        let known = |body: &Body| self.config.accept.contains(&body.media_type());
+        let required = |part: &&Body| multipart::handling(part.disposition.as_deref(), "required");
+        // RFC 5547 §8.8: the picture of a file that is offered.
+        let pictured = |part: &Body| part.media_type().starts_with("image/");
+        let parts = || multipart::parts(body);
+        multipart::handling(body.disposition.as_deref(), "optional")
+            || (known(body) && parts().iter().filter(required).all(|part| known(part) || pictured(part)))
     }
 
     /// RFC 3261 §22.1: who is behind the request, if it says so; or what wrong credentials are answered.
@@ -94,12 +103,6 @@ impl Endpoint {
         let stale = matches!(proof, Proof::Refused { stale: true });
         self.user = proof.user();
         refused.then(|| Reply { headers: self.guard.challenge(now.instant, stale), ..Reply::status(401) })
-    }
-
-    /// RFC 6086 §7.2: names are compared octet by octet, without their parameters.
-    fn wants(&self, package: &str) -> bool {
-        let name = package.split(';').next().unwrap_or_default().trim();
-        self.config.packages.iter().any(|wanted| wanted == name)
     }
 
     fn dispatch(&mut self, now: Now, flow: Flow, id: ServerId, request: &Arc<Request>, out: &mut Outbox<Output>) {
@@ -217,7 +220,6 @@ impl Endpoint {
                     source: flow.remote,
                     flow: flow.id,
                     user: self.user.take(),
-                    info_package: value(headers, "Info-Package").map(str::to_owned),
                 }));
             }
         }
@@ -334,10 +336,5 @@ impl Endpoint {
     pub(super) fn stop_repeating(&mut self, key: CallKey) {
         self.alarms.clear((key, Alarm::RepeatSuccess));
         self.alarms.clear((key, Alarm::AckOverdue));
-    }
-
-    /// Whether a request asks for the list of our INFO packages (RFC 6086 §5.2.3).
-    pub(super) fn recv_info(&self, request: &Request) -> Option<String> {
-        values(&request.headers, "Recv-Info").next().map(|_| self.config.packages.join(", "))
     }
 }

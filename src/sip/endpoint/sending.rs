@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use rsip::{Header, Headers, Method, Request};
+use rsip::{Header, Headers, Method, Request, Scheme};
 
 use super::{Alarm, Endpoint, TOKEN_LETTERS, allow, next_hop};
 use crate::model::limits::SIP_QUEUED_REQUESTS;
@@ -15,8 +15,8 @@ use crate::sip::command::{Command, Output};
 use crate::sip::dialog::Dialog;
 use crate::sip::event::{EndReason, Event, Refusal};
 use crate::sip::flow::{Body, CallKey, Transport};
-use crate::sip::layer::{ClientId, Hop, Purpose};
-use crate::sip::message::header;
+use crate::sip::layer::{ClientId, Hop, Parcel, Purpose};
+use crate::sip::message::{header, text};
 use crate::sip::serialise;
 use crate::sip::target::Place;
 
@@ -44,10 +44,13 @@ impl Endpoint {
         let outline =
             Outline { method: Method::Invite, uri, via: &via, from: &from, to: &to, call_id: &call_id, seq: 1 };
         let mut request = build::request(outline);
-        self.describe(key, &mut request.headers, &path);
         route.iter().for_each(|route| request.headers.push(header("Route", &loose(route))));
-        headers.iter().for_each(|(name, value)| request.headers.push(header(name, value)));
+        if headers.iter().any(|(name, _)| name == "Max-Forwards") {
+            request.headers.retain(|field| !matches!(field, Header::MaxForwards(_)));
+        }
         let dialog = Dialog::caller(&request, &tag);
+        self.describe(key, &mut request.headers, &self.contact(&path, dialog.secure));
+        headers.iter().for_each(|(name, value)| request.headers.push(header(name, value)));
         self.dialogs.insert(dialog.id.clone(), key);
         self.calls.insert(key, Call::new(dialog, true, path));
         let hop = Hop { flow: None, transport, remote };
@@ -61,8 +64,8 @@ impl Endpoint {
     }
 
     /// RFC 3261 §13.2.1: what every INVITE of ours says of us.
-    fn describe(&self, key: CallKey, headers: &mut Headers, path: &Path) {
-        headers.push(header("Contact", &self.contact(path)));
+    fn describe(&self, key: CallKey, headers: &mut Headers, contact: &str) {
+        headers.push(header("Contact", contact));
         headers.push(header("Allow", &allow()));
         headers.push(header("Allow-Events", &self.event_packages()));
         self.describe_session(key, headers);
@@ -74,7 +77,7 @@ impl Endpoint {
         &mut self,
         now: Now,
         purpose: Purpose,
-        mut hop: Hop,
+        hop: Hop,
         mut request: Request,
         body: Option<Body>,
         out: &mut Outbox<Output>,
@@ -88,14 +91,29 @@ impl Endpoint {
         if let Some(body) = body {
             build::put_body(&mut request.headers, &mut request.body, body);
         }
-        let large = || serialise::request(&request).len() > UDP_OCTETS_MAX;
-        if hop.transport == Transport::Udp && self.config.large_by_tcp && large() {
-            hop = Hop { flow: None, transport: Transport::Tcp, remote: hop.remote };
-            let via = self.via(hop.transport, None);
-            request.headers.retain(|field| !matches!(field, Header::Via(_)));
-            request.headers.push(header("Via", &via));
+        self.begin(now, purpose, hop, request, out)
+    }
+
+    /// Hands a request to the transaction layer. RFC 3261 §18.1.1: what is too large for a datagram leaves by TCP, unless
+    /// the peer is known to have none.
+    pub(super) fn begin(
+        &mut self,
+        now: Now,
+        purpose: Purpose,
+        hop: Hop,
+        request: Request,
+        out: &mut Outbox<Output>,
+    ) -> ClientId {
+        let parcel = Parcel::new(request, hop);
+        let large = hop.transport == Transport::Udp && parcel.octets.len() > UDP_OCTETS_MAX;
+        if !(large && self.config.large_by_tcp && self.layer.takes_tcp(now, hop.remote)) {
+            return self.layer.begin(now, purpose, parcel, out);
         }
-        self.layer.begin(now, purpose, hop, request, out)
+        let mut request = parcel.request;
+        let instead = Some((hop, text(&request.headers, "Via").to_owned()));
+        build::replace_via(&mut request, &self.via(Transport::Tcp, None));
+        let tcp = Hop { flow: None, transport: Transport::Tcp, remote: hop.remote };
+        self.layer.begin(now, purpose, Parcel { instead, ..Parcel::new(request, tcp) }, out)
     }
 
     /// OPTIONS outside any dialog.
@@ -106,7 +124,8 @@ impl Endpoint {
             return out.push(Output::Event(refuse(503)));
         }
         let via = self.via(hop.transport, None);
-        let contact = self.contact(&Path { flow: None, transport: hop.transport, remote: hop.remote, local: None });
+        let path = Path { flow: None, transport: hop.transport, remote: hop.remote, local: None };
+        let contact = self.contact(&path, uri.scheme == Some(Scheme::Sips));
         let from = format!("{contact};tag={}", self.mint.token(TOKEN_LETTERS));
         let (to, call_id) = (bracketed(target), self.mint.token(TOKEN_LETTERS));
         let outline =
@@ -195,7 +214,7 @@ impl Endpoint {
         inviting.cancel = Cancel::Sent;
         let Some((invite, hop)) = self.layer.sent(inviting.id) else { return };
         let cancel = build::cancel(invite);
-        self.layer.begin(now, Purpose::Cancel(key), hop, cancel, out);
+        self.layer.begin(now, Purpose::Cancel(key), Parcel::new(cancel, hop), out);
         self.alarms.set((key, Alarm::CancelOverdue), now.instant + self.layer.timeout());
     }
 
@@ -224,8 +243,10 @@ impl Endpoint {
         }
         let Some(body) = call.reinvite.take() else { return };
         let Some((mut request, hop)) = self.next_request(key, Method::Invite) else { return };
-        let Some(path) = self.calls.get(&key).map(|call| call.path) else { return };
-        self.describe(key, &mut request.headers, &path);
+        let Some(contact) = self.calls.get(&key).map(|call| self.contact(&call.path, call.dialog.secure)) else {
+            return;
+        };
+        self.describe(key, &mut request.headers, &contact);
         let seq = crate::sip::message::cseq_number(&request.headers);
         let id = self.send(now, Purpose::Reinvite(key), hop, request, Some(body.clone()), out);
         if let Some(call) = self.calls.get_mut(&key) {

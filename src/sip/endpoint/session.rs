@@ -121,7 +121,7 @@ impl Endpoint {
             return out.push(Output::Event(Event::RefreshDue { call: key }));
         }
         let Some((mut request, hop)) = self.next_request(key, Method::Update) else { return };
-        if let Some(contact) = self.calls.get(&key).map(|call| self.contact(&call.path)) {
+        if let Some(contact) = self.calls.get(&key).map(|call| self.contact(&call.path, call.dialog.secure)) {
             request.headers.push(header("Contact", &contact));
         }
         self.describe_session(key, &mut request.headers);

@@ -161,13 +161,13 @@ impl Endpoint {
         subscription.dialog.refresh(&request.headers);
         let until = now.instant + Duration::from_secs(asked.secs.into());
         subscription.until = Some(until);
-        let (tag, path) = (subscription.dialog.id.tag.clone(), subscription.path);
+        let (tag, path, secure) = (subscription.dialog.id.tag.clone(), subscription.path, subscription.dialog.secure);
         let mut reply = Reply::status(200).with("Expires", asked.secs.to_string());
         for route in values(&request.headers, "Record-Route") {
             reply = reply.with("Record-Route", route);
         }
         let reply = reply
-            .with("Contact", self.contact(&path))
+            .with("Contact", self.contact(&path, secure))
             .with("Allow", allow())
             .with("Allow-Events", self.event_packages())
             .with("Supported", super::SUPPORTED);
@@ -251,8 +251,9 @@ impl Endpoint {
             (subscription.event.clone(), subscription.state(now.instant), subscription.ending.is_some());
         (subscription.notifying, subscription.last) = (true, Some(now.instant));
         let (hop, path) = (next_hop(&subscription.path, &subscription.dialog), subscription.path);
+        let secure = subscription.dialog.secure;
         let via = self.via(hop.transport, path.local);
-        let contact = self.contact(&path);
+        let contact = self.contact(&path, secure);
         let Some(subscription) = self.subscriptions.at(key) else { return };
         let mut request = subscription.dialog.next(Method::Notify, &via);
         for (name, value) in [("Contact", &contact), ("Event", &event), ("Subscription-State", &state)] {

@@ -8,6 +8,7 @@ use rsip::Request;
 use super::words::{Hop, Purpose};
 use crate::sip::address::Via;
 use crate::sip::transaction::{Act, Timer, invite_client, request_client};
+use crate::sip::{build, serialise};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum State {
@@ -34,9 +35,24 @@ pub(super) struct Client {
     pub(super) octets: Bytes,
     pub(super) ack: Option<Bytes>,
     pub(super) interval: Duration,
+    /// The hop and Via that it would have had, were it not too large for a datagram.
+    pub(super) instead: Option<(Hop, String)>,
 }
 
 impl Client {
+    /// RFC 3261 §18.1.1: back to the datagram that it is too large for, if nobody has answered the connection yet.
+    pub(super) fn fall_back(&mut self) -> bool {
+        let silent = matches!(
+            self.state,
+            State::Invite(invite_client::State::Calling) | State::Request(request_client::State::Trying)
+        );
+        let Some((hop, via)) = self.instead.take().filter(|_| silent) else { return false };
+        self.hop = hop;
+        build::replace_via(&mut self.request, &via);
+        self.octets = serialise::request(&self.request);
+        true
+    }
+
     pub(super) fn step(&self, event: Event) -> Option<(State, &'static [Act])> {
         match self.state {
             State::Invite(state) => {

@@ -1,10 +1,12 @@
 //! Client transactions: requests of ours, resent, given up, and matched with their responses.
 
+use std::net::SocketAddr;
+
 use rsip::{Method, Request, Response};
 
 use super::client::{Client, Event, State, key};
 use super::table::Layer;
-use super::words::{Alarm, ClientId, Hop, Outcome, Purpose, Report};
+use super::words::{Alarm, ClientId, Hop, Outcome, Parcel, Purpose, Report};
 use crate::model::{Now, Outbox};
 use crate::sip::command::Output;
 use crate::sip::flow::Transport;
@@ -13,15 +15,15 @@ use crate::sip::transaction::{Act, Timer, invite_client, request_client};
 use crate::sip::{build, serialise};
 
 impl Layer {
-    /// Sends a request, whose top Via names a branch of its own, and waits for its responses.
+    /// Sends a request and waits for its responses.
     pub(in crate::sip) fn begin(
         &mut self,
         now: Now,
         purpose: Purpose,
-        hop: Hop,
-        request: Request,
+        parcel: Parcel,
         out: &mut Outbox<Output>,
     ) -> ClientId {
+        let Parcel { request, octets, hop, instead } = parcel;
         self.next += 1;
         let id = ClientId(self.next);
         let key = key(text(&request.headers, "Via"), method_name(request.method)).unwrap_or_default();
@@ -30,8 +32,7 @@ impl Layer {
             Method::Invite => State::Invite(invite_client::State::Calling),
             _ => State::Request(request_client::State::Trying),
         };
-        let octets = serialise::request(&request);
-        let client = Client { state, key, purpose, hop, request, octets, ack: None, interval: self.t1 };
+        let client = Client { state, key, purpose, hop, request, octets, ack: None, interval: self.t1, instead };
         self.clients.insert(id, client);
         self.client_step(now, id, Event::Begin, None, out);
         id
@@ -57,6 +58,9 @@ impl Layer {
 
     /// Tells every transaction on this hop that its transport failed.
     pub(in crate::sip) fn transport_failed(&mut self, now: Now, failed: Hop, out: &mut Outbox<Output>) -> Vec<Report> {
+        if failed.transport == Transport::Tcp && failed.flow.is_none() {
+            self.without_tcp.note(now.instant, failed.remote);
+        }
         // A connection is known by its number; a UDP socket serves many peers, and a new connection has no number yet.
         let on_hop = |hop: &Hop| match (hop.transport, hop.flow) {
             (Transport::Tcp | Transport::Tls, Some(flow)) => failed.flow == Some(flow),
@@ -64,7 +68,27 @@ impl Layer {
         };
         let ids: Vec<ClientId> =
             self.clients.iter().filter(|(_, client)| on_hop(&client.hop)).map(|(id, _)| *id).collect();
-        ids.into_iter().filter_map(|id| self.client_step(now, id, Event::TransportFailed, None, out)).collect()
+        let step = |id| {
+            let event = if self.fall_back(id) { Event::Begin } else { Event::TransportFailed };
+            self.client_step(now, id, event, None, out)
+        };
+        ids.into_iter().filter_map(step).collect()
+    }
+
+    /// Whether a request that is too large for a datagram is worth a connection to this peer.
+    pub(in crate::sip) fn takes_tcp(&self, now: Now, peer: SocketAddr) -> bool {
+        !self.without_tcp.knows(now.instant, peer)
+    }
+
+    fn fall_back(&mut self, id: ClientId) -> bool {
+        let Some(client) = self.clients.get_mut(&id).filter(|client| client.instead.is_some()) else { return false };
+        let falls_back = client.fall_back();
+        let (via, method) = (text(&client.request.headers, "Via"), method_name(client.request.method));
+        let key = key(via, method).unwrap_or_default();
+        let old = std::mem::replace(&mut client.key, key.clone());
+        self.by_branch.remove(&old);
+        self.by_branch.insert(key, id);
+        falls_back
     }
 
     pub(super) fn client_timer(

@@ -5,8 +5,9 @@ mod clients;
 mod server;
 mod servers;
 mod table;
+mod without_tcp;
 mod words;
 
 pub(super) use server::Owed;
 pub(super) use table::Layer;
-pub(super) use words::{Arrival, ClientId, Hop, Outcome, Purpose, Report, ServerId};
+pub(super) use words::{Arrival, ClientId, Hop, Outcome, Parcel, Purpose, Report, ServerId};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::server::Server;
+use super::without_tcp::WithoutTcp;
 use super::words::{Alarm, ClientId, Report, ServerId};
 use crate::model::{Instant, Now, Outbox};
 use crate::sip::command::Output;
@@ -32,6 +33,7 @@ pub(in crate::sip) struct Layer {
     pub(super) clients: BTreeMap<ClientId, Client>,
     pub(super) by_branch: HashMap<String, ClientId>,
     pub(super) timers: Timers<Alarm>,
+    pub(super) without_tcp: WithoutTcp,
 }
 
 impl Layer {
@@ -49,6 +51,7 @@ impl Layer {
             clients: BTreeMap::new(),
             by_branch: HashMap::new(),
             timers: Timers::new(),
+            without_tcp: WithoutTcp::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use rsip::{Request, Response};
 
 use crate::sip::command::Output;
 use crate::sip::flow::{CallKey, FlowId, SubscriptionKey, Transport};
+use crate::sip::serialise;
 use crate::sip::transaction::Timer;
 
 /// A server transaction.
@@ -32,6 +33,25 @@ impl Hop {
     /// These octets on this hop.
     pub(in crate::sip) const fn transmit(self, octets: Bytes) -> Output {
         Output::Transmit { flow: self.flow, transport: self.transport, remote: self.remote, octets }
+    }
+}
+
+/// A request on its way out.
+#[derive(Debug)]
+pub(in crate::sip) struct Parcel {
+    /// The request; its top Via names a branch of its own.
+    pub(in crate::sip) request: Request,
+    /// The same as octets.
+    pub(in crate::sip) octets: Bytes,
+    /// Where it goes.
+    pub(in crate::sip) hop: Hop,
+    /// The hop and the Via that it has for a peer without TCP, if it goes there for its size alone.
+    pub(in crate::sip) instead: Option<(Hop, String)>,
+}
+
+impl Parcel {
+    pub(in crate::sip) fn new(request: Request, hop: Hop) -> Self {
+        Self { octets: serialise::request(&request), request, hop, instead: None }
     }
 }
 

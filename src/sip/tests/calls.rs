@@ -108,6 +108,7 @@ fn whole_call(seed: u64, weather: Weather, transport: Transport) -> World {
     world
 }
 
+// M3261-13.1-01 M3261-18-01 M3261-18.1.1-03 M6086-4.3.2-03 M3264-8-01
 #[test]
 fn a_whole_call_needs_each_message_once_when_nothing_is_lost() {
     for transport in [Transport::Udp, Transport::Tcp] {
@@ -117,6 +118,7 @@ fn a_whole_call_needs_each_message_once_when_nothing_is_lost() {
         let bobs = ["INVITE", "ACK", "INFO", "BYE"].map(|method| world.count(Who::Bob, method));
         assert_eq!(bobs, [1, 1, 3, 0], "{transport:?}");
         assert_eq!((world.count(Who::Alice, "SIP/2.0 200"), world.count(Who::Bob, "SIP/2.0 200")), (4, 5));
+        assert_eq!(world.connections(), usize::from(transport == Transport::Tcp), "one for the whole call");
     }
 }
 
@@ -169,6 +171,7 @@ fn what_the_requests_say_is_what_the_rules_ask_for() {
 }
 
 // SIP-11
+// M6026-7.2-03
 #[test]
 fn an_invite_without_offer_gets_ours_and_answers_in_its_ack() {
     // M3261-13.2.1-03, M3261-13.2.2.4-03
@@ -186,6 +189,7 @@ fn an_invite_without_offer_gets_ours_and_answers_in_its_ack() {
     }
 }
 
+// M3261-13.1-01
 #[test]
 fn a_cancelled_invite_ends_on_both_sides_whoever_was_faster() {
     // M3261-9.1-03, M3261-9.2-02
@@ -274,6 +278,7 @@ fn bye_leaves_after_the_infos_before_it_and_later_infos_are_refused() {
 }
 
 // SIP-17
+// M3261-11-01
 #[test]
 fn options_outside_and_the_answer_to_it_carry_what_we_can() {
     let mut world = World::new(8, CALM);

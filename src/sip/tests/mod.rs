@@ -2,11 +2,15 @@
 
 mod calls;
 mod chaos;
+mod glare;
 mod hand;
+mod large;
 mod network;
 mod outgoing;
 mod pages;
 mod refusals;
+mod rules;
+mod said;
 mod streams;
 mod subscriptions;
 mod timing;

@@ -221,6 +221,11 @@ impl World {
         }
     }
 
+    /// How many connections there have been.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
     /// How often a side sent something that begins like this.
     pub(super) fn count(&self, who: Who, start: &str) -> usize {
         self.sides[who as usize].sent.iter().filter(|text| text.starts_with(start)).count()

@@ -8,18 +8,18 @@ use crate::sip::{Body, CallKey, Command, Config, EndReason, Event, Input, Place,
 
 const SECS: fn(u64) -> Duration = Duration::from_secs;
 
-const CALL: CallKey = CallKey(1);
+pub(super) const CALL: CallKey = CallKey(1);
 
-fn places() -> Vec<Place> {
+pub(super) fn places() -> Vec<Place> {
     let place = |transport, text: &str| Place { transport, remote: text.parse().expect("an address") };
     vec![place(Transport::Udp, "192.0.2.9:5060"), place(Transport::Tcp, "192.0.2.8:5070")]
 }
 
-fn call_out(hand: &mut Hand, places: Vec<Place>) -> String {
+pub(super) fn call_out(hand: &mut Hand, places: Vec<Place>) -> String {
     call_by(hand, None, places)
 }
 
-fn call_by(hand: &mut Hand, route: Option<&str>, places: Vec<Place>) -> String {
+pub(super) fn call_by(hand: &mut Hand, route: Option<&str>, places: Vec<Place>) -> String {
     let sent = hand.command(Command::Invite {
         call: CALL,
         target: "sip:box@example.com".to_owned(),
@@ -33,7 +33,7 @@ fn call_by(hand: &mut Hand, route: Option<&str>, places: Vec<Place>) -> String {
     sent.into_iter().next().expect("an INVITE")
 }
 
-fn response(request: &str, status: &str, extra: &[&str]) -> String {
+pub(super) fn response(request: &str, status: &str, extra: &[&str]) -> String {
     let get = |name| field(request, name).expect(name);
     let to = if get("To").contains(";tag=") { get("To").to_owned() } else { format!("{};tag=peer", get("To")) };
     let extra: String = extra.iter().map(|line| format!("{line}\r\n")).collect();
@@ -47,16 +47,16 @@ fn response(request: &str, status: &str, extra: &[&str]) -> String {
     )
 }
 
-fn refusal(hand: &Hand) -> Option<&Refusal> {
+pub(super) fn refusal(hand: &Hand) -> Option<&Refusal> {
     hand.events.iter().find_map(|event| if let Event::Refused { refusal, .. } = event { Some(refusal) } else { None })
 }
 
-fn with_account() -> Hand {
+pub(super) fn with_account() -> Hand {
     let credentials = Credentials { user: "us".to_owned(), password: "secret".to_owned() };
     Hand::new(Config { credentials: Some(credentials), ..Config::default() })
 }
 
-const CHALLENGE: &str =
+pub(super) const CHALLENGE: &str =
     "Proxy-Authenticate: Digest realm=\"example.com\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256";
 
 // M8760-2.4-01 M8760-2.4-02 M7616-3.4-01 M3261-22.2-02 M3261-22.3-01 M3261-8.1.3.5-01 M3261-13.2.2.4-02
@@ -101,13 +101,41 @@ fn refused_credentials_are_not_tried_again_and_a_stale_nonce_is_replaced() {
     let mut hand = with_account();
     let invite = call_out(&mut hand, places());
     let again = hand.udp(&response(&invite, "407 Proxy Authentication Required", &[CHALLENGE])).remove(1);
-    let stale = "Proxy-Authenticate: Digest realm=\"example.com\", nonce=\"n2\", qop=\"auth\", stale=true";
-    let again = hand.udp(&response(&again, "407 Proxy Authentication Required", &[stale])).remove(1);
+    let stale = CHALLENGE.replace("n1", "n2") + ", stale=true";
+    let again = hand.udp(&response(&again, "407 Proxy Authentication Required", &[&stale])).remove(1);
     assert!(field(&again, "Proxy-Authorization").is_some_and(|proof| proof.contains("nonce=\"n2\"")), "{again}");
     let sent = hand.udp(&response(&again, "407 Proxy Authentication Required", &[CHALLENGE]));
     assert_eq!(kinds(&sent), ["ACK"]);
     assert_eq!(refusal(&hand).map(|refusal| refusal.status), Some(407));
     assert_eq!(hand.endpoint.calls(), 0);
+}
+
+#[test]
+fn a_nonce_that_is_said_to_be_stale_is_replaced_once_for_each_answer_and_by_nothing_weaker() {
+    let required = "407 Proxy Authentication Required";
+    let stale = |nonce: &str| CHALLENGE.replace("n1", nonce) + ", stale=true";
+    let begun = || {
+        let mut hand = with_account();
+        let invite = call_by(&mut hand, Some("sip:proxy.example.com"), places());
+        let again = hand.udp(&response(&invite, required, &[CHALLENGE])).remove(1);
+        (hand, again)
+    };
+    for weaker in [stale("n2").replace(", algorithm=SHA-256", ""), stale("n2").replace(" qop=\"auth\",", "")] {
+        let (mut hand, invite) = begun();
+        assert_eq!(kinds(&hand.udp(&response(&invite, required, &[&weaker]))), ["ACK"], "{weaker}");
+    }
+    // Whoever is behind the proxy, and says in its name that each is stale, has one proof for each answer.
+    let (mut hand, invite) = begun();
+    let again = hand.udp(&response(&invite, required, &[&stale("n2")])).remove(1);
+    assert_eq!(kinds(&hand.udp(&response(&again, required, &[&stale("n3")]))), ["ACK"]);
+    let (mut hand, invite) = begun();
+    hand.udp(&response(&invite, "200 OK", &[]));
+    for token in 1..=3 {
+        let info = hand.command(Command::Info { call: CALL, token, body: Body::new("text/plain", "x") }).remove(0);
+        let again = hand.udp(&response(&info, required, &[&stale("n4")])).remove(0);
+        assert!(field(&again, "Proxy-Authorization").is_some_and(|proof| proof.contains("n4")), "{token}: {again}");
+        hand.udp(&response(&again, "200 OK", &[]));
+    }
 }
 
 #[test]
@@ -186,7 +214,7 @@ fn a_place_that_is_not_there_or_full_is_followed_by_the_next_with_the_same_reque
     }
 }
 
-fn reliable(invite: &str, number: u32) -> String {
+pub(super) fn reliable(invite: &str, number: u32) -> String {
     response(invite, "183 Session Progress", &["Require: 100rel", &format!("RSeq: {number}")])
 }
 
@@ -231,6 +259,7 @@ fn an_answer_that_a_reliable_provisional_brought_is_the_answer_of_a_2xx_without_
 }
 
 // M4028-7.1-01 M4028-7.1-02 M4028-7.1-04 M4028-4-02
+// M4028-7.2-01
 #[test]
 fn our_session_is_half_an_hour_and_the_peer_says_who_refreshes() {
     let mut hand = Hand::new(Config::default());
@@ -312,6 +341,7 @@ fn answered(hand: &mut Hand, extra: &[&str]) -> (String, String) {
 }
 
 // M4028-4-01 M4028-9-02 M4028-9-03 M4028-9-04 M4028-9-05 M4028-5-02
+// M3261-8.2.4-01 M3261-8.2.4-02
 #[test]
 fn who_refreshes_a_call_that_came_in_is_settled_by_what_its_peer_knows() {
     for (asked, known, told, required) in [

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::hand::{Hand, field, fresh, inside, kinds};
 use crate::sip::{Body, CallKey, Command, Config, EndReason, Event, Input};
 
-const SDP: &str = "Content-Type: application/sdp";
+pub(super) const SDP: &str = "Content-Type: application/sdp";
 
 fn hand() -> Hand {
     Hand::new(Config::default())
 }
 
 /// Takes a call up to its ACK; returns the call and our tag.
-fn called(hand: &mut Hand) -> (CallKey, String) {
+pub(super) fn called(hand: &mut Hand) -> (CallKey, String) {
     hand.udp(&fresh("INVITE", 1, &[SDP], "offer"));
     let Some(Event::Invited { call, tag, .. }) = hand.events.pop() else { panic!("no call") };
     hand.command(Command::Accept { call, body: Some(Body::new("application/sdp", "answer")) });
@@ -21,6 +21,7 @@ fn called(hand: &mut Hand) -> (CallKey, String) {
     (call, tag)
 }
 
+// M3261-9.2-01
 #[test]
 fn each_fault_of_a_request_outside_dialogs_has_its_status_and_its_remedy() {
     let table = [

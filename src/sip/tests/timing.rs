@@ -121,21 +121,6 @@ fn a_failed_transport_ends_the_invite_as_503() {
 }
 
 #[test]
-fn a_request_too_large_for_a_datagram_leaves_by_tcp_if_that_is_configured() {
-    // M3261-18.1.1-01, M6086-8.3-01
-    for large_by_tcp in [false, true] {
-        let mut hand = Hand::new(Config { large_by_tcp, ..Config::default() });
-        let invite = call_out(&mut hand);
-        assert!(field(&invite, "Via").is_some_and(|via| via.starts_with("SIP/2.0/UDP ")));
-        hand.udp(&response(&invite, "200 OK", "one", &["Contact: <sip:box@192.0.2.9>"]));
-        let body = Body::new("application/msml+xml", "x".repeat(2000));
-        let sent = hand.command(Command::Info { call: CallKey(1), token: 1, body });
-        let want = if large_by_tcp { "SIP/2.0/TCP " } else { "SIP/2.0/UDP " };
-        assert!(field(&sent[0], "Via").is_some_and(|via| via.starts_with(want)), "{}", sent[0]);
-    }
-}
-
-#[test]
 fn a_lost_connection_answers_the_info_on_it_with_503_and_the_next_one_opens_another() {
     let mut hand = hand();
     hand.tcp(&fresh("INVITE", 1, &[], ""));
@@ -204,6 +189,7 @@ fn an_invite_ends_with_its_expires() {
     assert_eq!(times(&hand.pass(SECS(1)), "487"), [1000]);
 }
 
+// M6026-7.1-03
 #[test]
 fn a_2xx_is_repeated_on_any_transport_until_bye_replaces_its_ack() {
     // M3261-13.3.1.4-03, M3261-13.3.1.4-04, M6026-7.1-01, M6026-7.1-02, M6026-7.1-05, M3261-15-03

@@ -33,6 +33,7 @@ fn swap(from: &str, to: &str) -> String {
     text.replace(from, to)
 }
 
+// M3261-8.2.2-01 M3261-8.2.2-02 M3261-18.3-01
 #[test]
 fn odd_but_legal_requests_are_served() {
     let folded = "INVITE sip:box@192.0.2.2;unknown SIP/2.0\r\nTO :\r\n sip:box@example.net ;  x  = y\r\n\
@@ -95,6 +96,7 @@ fn numeric_ipv6_hosts_are_served_and_broken_ones_refused() {
     assert_served("a Contact", &swap("sip:carol@192.0.2.9", "sip:carol@[2001:db8::9]"));
 }
 
+// M3261-18.3-01
 #[test]
 fn broken_requests_get_400_with_a_reason_that_names_the_fault() {
     let table = [
