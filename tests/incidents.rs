@@ -70,7 +70,7 @@ fn an_object_that_shall_go_with_its_delivery_goes_in_the_same_record() {
     drop(spool); // and nothing else was done
     let standing = open(Arc::new(files)).standing(&object).expect("a standing");
     assert_eq!((standing.fate, standing.deliveries[0].progress), (Fate::Deleted, Progress::Delivered));
-    assert_eq!(standing.ended.map(|deed| deed.by).as_deref(), Some("a script, once it was forwarded"));
+    assert_eq!(standing.ended.map(|deed| deed.by).as_deref(), Some("whoever had it forwarded"));
 }
 
 #[test]

@@ -63,12 +63,13 @@ impl Spool {
         Ok(of_object(id, fates::standing(self.shared(), id)?))
     }
 
-    /// One delivery; nothing if its object is at its end, or it was among so many that it is forgotten.
+    /// One delivery, of the youngest object if a rule has made it for several; nothing if its object is at its end, or it was
+    /// among so many that it is forgotten.
     ///
     /// # Errors
     /// [`SpoolError::Index`].
     pub fn delivery(&self, id: &str) -> Result<Option<Delivery>, SpoolError> {
-        if Id::parse(id).is_none() {
+        if !id.bytes().all(|letter| letter.is_ascii_alphanumeric()) {
             return Ok(None);
         }
         let object = ask(self.shared(), |index| index.object_of(id))?;
@@ -85,8 +86,9 @@ fn of_object(id: Id, standing: Standing) -> Vec<Delivery> {
 impl Index {
     /// The object that is, or was, brought to somebody by this delivery.
     fn object_of(&mut self, delivery: &str) -> rusqlite::Result<Option<Id>> {
-        let mut select =
-            self.settled()?.prepare_cached("SELECT id FROM standings WHERE instr(written, ?1) > 0 LIMIT 1")?;
+        let mut select = self
+            .settled()?
+            .prepare_cached("SELECT id FROM standings WHERE instr(written, ?1) > 0 ORDER BY id DESC LIMIT 1")?;
         // As it is written: no other field can hold this text, whose quotation marks would be escaped there.
         let written = format!("{{\"id\":\"{delivery}\"");
         select.query_row([written], rows::id).optional().map(Option::flatten)
@@ -136,9 +138,9 @@ fn write(shared: &Shared, delivery: &Delivery, now: Now) -> Result<(), SpoolErro
 }
 
 /// By whom an object is deleted that its recipient has.
-const FORWARDED: &str = "a script, once it was forwarded";
+const FORWARDED: &str = "whoever had it forwarded";
 
-/// Whether a script wants the object to go with this end of a delivery: in one record with it, so that no crash comes between.
+/// Whether a script, or a rule, wants the object to go with this end of a delivery: in one record with it, so that no crash comes between.
 /// Not while others are still to have it: those deliveries have been taken, too.
 fn goes_with(delivery: &Delivery, standing: &Standing) -> bool {
     let says = |wanted: &str| delivery.told.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
@@ -152,7 +154,7 @@ fn goes_with(delivery: &Delivery, standing: &Standing) -> bool {
         return false;
     }
     if let Some(Deed { by, .. }) = standing.holder() {
-        tracing::warn!(delivery = id, object, by, "a script wanted it to go, and somebody holds it");
+        tracing::warn!(delivery = id, object, by, "it was to go, and somebody holds it");
         return false;
     }
     true

@@ -130,7 +130,7 @@ impl Word {
                 Progress::Failed | Progress::Waiting | Progress::Trying => Occasion::Failed,
             },
             kind: "delivery",
-            of: delivery.id.clone(),
+            of: format!("{} {}", delivery.object, delivery.id), // a rule may give several objects the same
             mailbox: uri.map(|uri| uri.box_name().to_owned()).unwrap_or_default(),
             subject: delivery.object.clone(),
             about: delivery.uri.clone(),
