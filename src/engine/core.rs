@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attempts::Delivering;
 use super::call::Switchboard;
 use super::delivery::DeliveryKey;
-use super::follow::{Forwarding, kept_all_the_same};
+use super::follow::Forwarding;
 use super::jobs::{
     Drain, Errand, Lookups, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered,
 };
@@ -14,7 +14,7 @@ use super::link::{Bearer, LinkId, Notice};
 use super::order::{LocalFile, Order, OrderId};
 use super::paths::Relay;
 use super::policy::{Door, Policy};
-use super::port::{Census, Found, Input, Output, Ticket};
+use super::port::{Census, Found, Input, Output, Page, Ticket};
 use super::relays::Relays;
 use super::watching::Watching;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
@@ -45,6 +45,8 @@ pub struct Engine {
     pub(super) moving: HashMap<PrimitiveKey, (Ticket, Instant)>,
     pub(super) forwarding: Forwarding,
     pub(super) watching: Watching,
+    /// Messages of ours that wait for their way.
+    pub(super) pages: HashMap<u64, Page>,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) unanswered: Unanswered,
@@ -99,6 +101,7 @@ impl Engine {
             moving: HashMap::new(),
             forwarding,
             watching: Watching::default(),
+            pages: HashMap::new(),
             sendings: HashMap::new(),
             offers: HashMap::new(),
             unanswered: Unanswered::default(),
@@ -152,7 +155,6 @@ impl Engine {
             Input::Changed(ticket, result) => match self.errands.remove(&ticket) {
                 Some(Errand::Delete(primitive)) => self.play_deleted(now, primitive, result, out),
                 Some(Errand::Change(context)) => self.asked_change(now, context, result, out),
-                Some(Errand::Forwarded) => kept_all_the_same(result),
                 Some(Errand::Read) => {
                     if let Err(why) = result {
                         tracing::warn!(why, "the object was fetched, and cannot be marked as seen");
@@ -162,11 +164,12 @@ impl Engine {
             },
             Input::Deliver(attempt) => self.deliver(*attempt, out),
             Input::CallBack(delivery, token) => self.call_back(now, &delivery, token, out),
-            Input::Located(ticket, result) => {
-                if let Some(Errand::Locate(key)) = self.errands.remove(&ticket) {
-                    self.located(now, key, result, out);
-                }
-            }
+            Input::Located(ticket, result) => match self.errands.remove(&ticket) {
+                Some(Errand::Locate(key)) => self.located(now, key, result, out),
+                Some(Errand::Page(number)) => self.page_located(now, number, result, out),
+                _ => {}
+            },
+            Input::Page(number, page) => self.page(number, page, out),
             Input::Moved(ticket, result) => self.moved(now, ticket, result, out),
             Input::Recalled(ticket, page) => self.recalled(now, ticket, page, out),
             Input::Deliveries(deliveries) => {
@@ -280,7 +283,6 @@ impl Engine {
             Some(Errand::Forward(primitive)) => {
                 self.forward_found(now, primitive, result.map(object), out);
             }
-            Some(Errand::Forwarded) => self.forwarded_found(result, out),
             Some(Errand::Count(watch)) => self.counted(now, watch, result, out),
             Some(Errand::Room(primitive)) => self.room_found(now, primitive, result, out),
             Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),
@@ -289,6 +291,7 @@ impl Engine {
                 Errand::Commit(..)
                 | Errand::Names(_)
                 | Errand::Locate(_)
+                | Errand::Page(_)
                 | Errand::Script(_)
                 | Errand::Delete(_)
                 | Errand::Change(_)

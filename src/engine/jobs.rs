@@ -56,14 +56,14 @@ pub(super) enum Errand {
     Known(ContextId),
     /// A primitive wants to hear what nobody has heard of its job.
     Recall(PrimitiveKey),
-    /// An object that was forwarded shall go.
-    Forwarded,
     /// An object that its owner has fetched is marked.
     Read,
     /// The object of an attempt is looked for.
     Deliver(DeliveryKey),
     /// And where its recipient is.
     Locate(DeliveryKey),
+    /// And for a message.
+    Page(u64),
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }

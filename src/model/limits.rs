@@ -192,6 +192,12 @@ pub const SIP_HANDSHAKE: Duration = MSRP_HANDSHAKE;
 /// A SIP connection on which nothing arrives for this long is closed; a peer that wants it open sends RFC 5626 pings.
 pub const SIP_IDLE: Duration = Duration::from_secs(1800);
 
+/// Octets of a Message-ID of IMDN, or of an address beside it: what is longer asks for nothing.
+pub const IMDN_VALUE_OCTETS: usize = 1024;
+
+/// Addresses in an IMDN-Record-Route: a message that has come through more of them asks for nothing.
+pub const IMDN_ROUTES: usize = 8;
+
 /// Requests of ours that wait in one SIP dialog; the next is answered with 503.
 pub const SIP_QUEUED_REQUESTS: usize = 1024;
 
@@ -437,3 +443,15 @@ pub const NOTICES_AT_ONCE: usize = 64;
 
 /// Notices in one page of a listing.
 pub const LISTED_NOTICES: usize = 1000;
+
+/// How long one attempt to bring a notice may take: whoever is told should take note, and do the work later.
+pub const NOTICE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Octets that are read of the answer to a notice: its status says all.
+pub const NOTICE_ANSWER_OCTETS: usize = 16 * 1024;
+
+/// Wishes of operators about notices that wait to be fulfilled.
+pub const NOTICE_WISHES: usize = 64;
+
+/// Octets of the URL that is told of the end of a delivery: it is kept with the delivery.
+pub const NOTIFY_OCTETS: usize = 512;

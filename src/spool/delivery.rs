@@ -106,12 +106,18 @@ pub struct Delivery {
     /// Octets from the start of the file that the recipient has reported.
     #[serde(default)]
     pub reported: u64,
+    /// It was delivered in a wrapper, with what its sender asks to be told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wrapped: bool,
     /// Why it is not delivered yet, or how it has ended.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// The MSML dialog that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialog: Option<String>,
+    /// Who is told of its end: a word for a [`Target`](super::Target).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<String>,
     /// How many hops its calls may take: it was forwarded before it came here (RFC 7332).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hops: Option<u8>,
