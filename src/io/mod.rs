@@ -15,6 +15,7 @@ pub mod entropy;
 mod events;
 mod fetch;
 pub mod files;
+mod finding;
 mod guard;
 mod http;
 pub mod keys;
