@@ -13,8 +13,8 @@ use restante::model::limits::{HOLES_PER_MESSAGE, LISTED_OBJECTS, STAGE_KEPT, TOM
 use restante::model::{Digest, FileInfo, Mint, Now, ObjectUri, Wall};
 use restante::spool::recover::Verdict;
 use restante::spool::{
-    Check, CommitError, Committed, EnvelopeDraft, EventLog, Index, Keep, Keys, Marks, Query, SealError, Sealed, Spool,
-    SpoolError, Stage, StageError, StagePlan, Swept,
+    Check, CommitError, Committed, EnvelopeDraft, EventLog, Index, Keep, Keys, Marks, NoticeLog, Query, SealError,
+    Sealed, Spool, SpoolError, Stage, StageError, StagePlan, Swept,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -480,13 +480,14 @@ fn a_fresh_spool_is_the_tree_that_its_readme_draws() {
     let spool = Spool::open(files.clone(), index, Mint::from_number(1), now()).expect("a spool");
     let keep = Keep { time: Duration::from_secs(1), octets: 1 };
     let log = EventLog::open(files.as_ref(), files.root(), keep, &Keys::none(), Mint::from_number(2), now());
+    let outbox = NoticeLog::open(files.as_ref(), files.root(), &Keys::none(), Mint::from_number(3), now());
     let mut tree = Vec::new();
     walk(&dir.path().join("spool"), "", &mut tree);
     tree.retain(|path| !path.ends_with("-wal") && !path.ends_with("-shm"));
     tree.sort();
     expected.sort();
     assert_eq!(tree, expected);
-    drop((spool, log));
+    drop((spool, log, outbox));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::address::{Listen, Transport};
 use super::error::{ConfigError, Fault, Origin};
 use super::settings::Settings;
-use super::table::{BOXES, PEERS, ROUTES, SECTIONS, TRUNKS, Tables, key, nearest};
+use super::table::{BOXES, PEERS, ROUTES, SECTIONS, TRUNKS, Tables, WEBHOOKS, key, nearest};
 use super::value::Given;
 use super::words::{FingerprintHash, Report, Sse};
 use crate::model::Recipient;
@@ -118,6 +118,7 @@ impl Loader {
             let origin = file.origin(section.span());
             match value.get_ref() {
                 _ if name == BOXES.name => self.tables(&file, value, &BOXES),
+                _ if name == WEBHOOKS.name => self.tables(&file, value, &WEBHOOKS),
                 _ if !known => self.unknown(origin, name),
                 DeValue::Table(keys) => self.section(&file, name, keys),
                 _ => {
@@ -247,6 +248,11 @@ impl Loader {
         for (key, number) in [("queue.concurrency", s.queue.concurrency), ("queue.active", s.queue.active)] {
             self.demand(key, number > 0, "has to be 1 or more");
         }
+        let doubles = s.notices.backoff_min <= s.notices.backoff_max && !s.notices.backoff_min.is_zero();
+        self.demand("notices.backoff_min", doubles, "has to be more than nothing, and not above notices.backoff_max");
+        self.demand("notices.lifetime", !s.notices.lifetime.is_zero(), "must be more than nothing");
+        let names: BTreeSet<_> = s.webhooks.iter().map(|webhook| &webhook.name).collect();
+        self.demand("webhooks.name", names.len() == s.webhooks.len(), "two webhooks have the same name");
         let falls = s.spool.low_water <= s.spool.high_water;
         self.demand("spool.low_water", falls, "may not be above spool.high_water");
         let keyless = s.spool.keys.is_empty() && s.boxes.iter().any(|class| class.encrypt);

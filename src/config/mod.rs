@@ -22,6 +22,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod value;
+mod webhook;
 mod words;
 
 pub use address::{Host, Listen, Relay, Transport};
@@ -35,6 +36,7 @@ pub use settings::{
     Trunk,
 };
 pub use value::duration;
+pub use webhook::{Notices, Webhook};
 pub use words::{
     DialogId, ErrorStyle, Exit, FingerprintHash, Format, Level, MsmlType, Report, SessionMatch, Sse, Unattended,
     Validation, Verify,

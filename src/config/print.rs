@@ -1,7 +1,7 @@
 //! The settings as a commented file, and the manual of all keys.
 
 use super::settings::Settings;
-use super::table::{BOXES, Key, PEERS, ROUTES, SECTIONS, TRUNKS, Tables};
+use super::table::{BOXES, Key, PEERS, ROUTES, SECTIONS, TRUNKS, Tables, WEBHOOKS};
 use super::value::Given;
 
 impl Settings {
@@ -23,6 +23,8 @@ impl Settings {
         text += &entries(&BOXES, &mut mine);
         text.push('\n');
         text += &entries(&ROUTES, &mut mine);
+        text.push('\n');
+        text += &entries(&WEBHOOKS, &mut mine);
         text
     }
 }
@@ -72,7 +74,8 @@ pub fn manual() -> String {
             text += &row(key, &mut Settings::default());
         }
     }
-    text + &tables_manual(&PEERS) + &tables_manual(&TRUNKS) + &tables_manual(&BOXES) + &tables_manual(&ROUTES)
+    let tables = tables_manual(&PEERS) + &tables_manual(&TRUNKS) + &tables_manual(&BOXES);
+    text + &tables + &tables_manual(&ROUTES) + &tables_manual(&WEBHOOKS)
 }
 
 fn tables_manual<T: Default>(tables: &Tables<T>) -> String {

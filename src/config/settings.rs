@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::address::{Host, Listen, Relay, Transport};
 use super::bucket::{BucketUrl, Tag};
 use super::keys::KeySource;
+use super::webhook::{Notices, Webhook};
 use super::words::{
     DialogId, ErrorStyle, Exit, FingerprintHash, Format, Level, MsmlType, Report, SessionMatch, Sse, Unattended,
     Validation, Verify,
@@ -29,6 +30,10 @@ pub struct Settings {
     pub policy: Policy,
     /// `[[boxes]]`: what holds for which boxes; the first that matches counts.
     pub boxes: Vec<BoxClass>,
+    /// `[[webhooks]]`: who is told of what.
+    pub webhooks: Vec<Webhook>,
+    /// `[notices]`
+    pub notices: Notices,
     /// `[events]`
     pub events: Events,
     /// `[queue]`

@@ -2,6 +2,7 @@
 
 use super::settings::{BoxClass, Peer, Route, Settings, Trunk};
 use super::value::Setting;
+use super::webhook::Webhook;
 
 /// One key of a section: its name, the field it sets, and what it's for. Type and default are the field's own.
 pub(super) struct Key<T> {
@@ -322,6 +323,23 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "notices",
+        meaning: "How patiently others are told what has become of things: [[webhooks]] and whoever notify names.",
+        keys: &[
+            Key {
+                name: "backoff_min",
+                field: |s| &mut s.notices.backoff_min,
+                meaning: "The wait after a notice was not taken. It doubles each time, and chance takes up to a quarter away.",
+            },
+            Key { name: "backoff_max", field: |s| &mut s.notices.backoff_max, meaning: "The longest such wait." },
+            Key {
+                name: "lifetime",
+                field: |s| &mut s.notices.lifetime,
+                meaning: "How long a notice is tried. Then it is kept among the dead ones, where GET /api/v1/notices?state=dead shows it and it can be had tried again.",
+            },
+        ],
+    },
+    Section {
         name: "events",
         meaning: "The event log: what application servers were told, for those that come back and ask.",
         keys: &[
@@ -530,6 +548,36 @@ pub(super) const BOXES: Tables<BoxClass> = Tables {
     lacks: |class| class.matches.is_none().then_some("needs match to say which boxes it is for"),
 };
 
+/// For those who are told what has become of things.
+pub(super) const WEBHOOKS: Tables<Webhook> = Tables {
+    name: "webhooks",
+    meaning: "Who is told what has become of objects, deliveries and boxes, by POST of a CloudEvent: see docs/webhooks.md.",
+    keys: &[
+        Key { name: "name", field: |w| &mut w.name, meaning: "What it is called in logs, lists and notify." },
+        Key {
+            name: "url",
+            field: |w| &mut w.url,
+            meaning: "Where it is told. The operator says so, whatever network that is in; redirects are not followed.",
+        },
+        Key {
+            name: "events",
+            field: |w| &mut w.events,
+            meaning: "Of what it is told by itself. Empty: only of what names it in notify.",
+        },
+        Key { name: "boxes", field: |w| &mut w.boxes, meaning: "Only of these boxes. Unset: of all." },
+        Key {
+            name: "secret_file",
+            field: |w| &mut w.secret_file,
+            meaning: "File with the secrets that its notices are signed with (HMAC-SHA256), each in a line of its own: whsec_ and Base64, or a text of 24 octets or more. All of them sign, so that a new one can take the place of an old one. Unset: they are not signed. Read at the start.",
+        },
+    ],
+    list: |settings| &mut settings.webhooks,
+    lacks: |webhook| {
+        let lacks = !webhook.is_named() || webhook.url.is_none();
+        lacks.then_some("needs a url, and a name of 64 letters, digits, dots, dashes and underscores at most")
+    },
+};
+
 /// For what is forwarded by itself.
 pub(super) const ROUTES: Tables<Route> = Tables {
     name: "queue.route",
@@ -575,8 +623,9 @@ pub(super) fn nearest(wrong: &str) -> String {
     let trunks = TRUNKS.keys.iter().map(|key| format!("{}.{}", TRUNKS.name, key.name));
     let boxes = BOXES.keys.iter().map(|key| format!("{}.{}", BOXES.name, key.name));
     let routes = ROUTES.keys.iter().map(|key| format!("{}.{}", ROUTES.name, key.name));
+    let webhooks = WEBHOOKS.keys.iter().map(|key| format!("{}.{}", WEBHOOKS.name, key.name));
     let sections = SECTIONS.iter().map(|section| section.name.to_owned());
-    let known = keys.chain(peers).chain(trunks).chain(boxes).chain(routes).chain(sections);
-    let known = known.chain([PEERS.name, TRUNKS.name, BOXES.name, ROUTES.name].map(str::to_owned));
+    let known = keys.chain(peers).chain(trunks).chain(boxes).chain(routes).chain(webhooks).chain(sections);
+    let known = known.chain([PEERS.name, TRUNKS.name, BOXES.name, ROUTES.name, WEBHOOKS.name].map(str::to_owned));
     known.max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b))).unwrap_or_default()
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::address::{Host, Listen, Relay};
 use super::bucket::{BucketUrl, Tag};
 use super::keys::KeySource;
-use crate::model::{BoxPattern, Domain, Network, Recipient, Site};
+use url::Url;
+
+use crate::model::{BoxPattern, Domain, Network, Occasion, Recipient, Site};
 
 /// A value as a file, a variable or a flag gave it, before a key gives it a meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -329,6 +331,41 @@ impl Scalar for Site {
 
     fn form() -> String {
         "HOST, HOST:PORT or https://HOST/PATH".to_owned()
+    }
+}
+
+impl Scalar for Url {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        let url = Self::parse(text).map_err(|error| Misfit(format!("\"{text}\" is no URL: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(Misfit(format!("\"{text}\" is not {}", Self::form())));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Misfit("a URL is printed and logged: no user or password in it".to_owned()));
+        }
+        Ok(url)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn form() -> String {
+        "https://HOST/PATH or http://HOST/PATH".to_owned()
+    }
+}
+
+impl Scalar for Occasion {
+    fn read(text: &str) -> Result<Self, Misfit> {
+        text.parse().map_err(Misfit)
+    }
+
+    fn write(&self) -> String {
+        self.word().to_owned()
+    }
+
+    fn form() -> String {
+        Self::ALL.map(|occasion| format!("\"{occasion}\"")).join(" or ")
     }
 }
 

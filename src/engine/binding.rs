@@ -2,16 +2,16 @@
 
 use super::core::Engine;
 use super::delivery::{Attempt as Calling, Handed};
-use super::follow::{Asker, DUE, Due, attempt_of, kept_all_the_same};
-use super::jobs::{Attempt, Errand, Play, Timer};
+use super::follow::{Asker, DUE, Due, attempt_of};
+use super::jobs::{Attempt, Play, Timer};
 use super::playing::Broken;
-use super::port::{Found, Output, Query};
+use super::port::Output;
 use super::variables::{self, Variables};
 use crate::model::{Ending, FileInfo, Now, ObjectUri, Outbox};
 use crate::msml::{self, PlayFile, PrimitiveKey};
 use crate::queue::{self, Tell};
 use crate::sip::CallKey;
-use crate::spool::{Caller, Change, Delivery};
+use crate::spool::{Caller, Delivery};
 
 impl Engine {
     /// It is time for an attempt: we call, or an application server does.
@@ -119,31 +119,6 @@ impl Engine {
         let play = self.plays.iter().find(|(_, play)| is_its(play)).map(|(primitive, _)| *primitive);
         if let Some(primitive) = play {
             self.order_play(now, primitive, msml::Order::Terminate { discard: false }, out);
-        }
-    }
-
-    /// A script wants the object to go once the recipient has it. Not while others are still to have it: those deliveries
-    /// have been taken, too.
-    pub(super) fn delete_what_is_sent(&mut self, delivery: &Delivery, out: &mut Outbox<Output>) {
-        if self.forwarding.queue.brings(&delivery.object) {
-            return tracing::info!(delivery = delivery.id, object = delivery.object, "kept for its other recipients");
-        }
-        let says = |wanted: &str| delivery.told.iter().any(|(name, value)| name == wanted && value == "true");
-        let in_part = delivery.told.iter().any(|(name, _)| name == "range");
-        if says("delete") && !in_part {
-            let ticket = self.errand(Errand::Forwarded);
-            out.push(Output::Find(ticket, Query::Forward(delivery.object.clone())));
-        }
-    }
-
-    pub(super) fn forwarded_found(&mut self, found: Result<Found, String>, out: &mut Outbox<Output>) {
-        match found.map(Found::object) {
-            Ok(Some(object)) => {
-                let ticket = self.errand(Errand::Forwarded);
-                out.push(Output::Change(ticket, object, Change::Delete, "a script, once it was forwarded".to_owned()));
-            }
-            Ok(None) => {} // it is gone already
-            Err(why) => kept_all_the_same(Err(why)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attempts::Delivering;
 use super::call::Switchboard;
 use super::delivery::DeliveryKey;
-use super::follow::{Forwarding, kept_all_the_same};
+use super::follow::Forwarding;
 use super::jobs::{
     Drain, Errand, Lookups, Outgoing, Pending, Play, Receipt, Recorder, Sending, Timer, Turn, Unanswered,
 };
@@ -152,7 +152,6 @@ impl Engine {
             Input::Changed(ticket, result) => match self.errands.remove(&ticket) {
                 Some(Errand::Delete(primitive)) => self.play_deleted(now, primitive, result, out),
                 Some(Errand::Change(context)) => self.asked_change(now, context, result, out),
-                Some(Errand::Forwarded) => kept_all_the_same(result),
                 Some(Errand::Read) => {
                     if let Err(why) = result {
                         tracing::warn!(why, "the object was fetched, and cannot be marked as seen");
@@ -280,7 +279,6 @@ impl Engine {
             Some(Errand::Forward(primitive)) => {
                 self.forward_found(now, primitive, result.map(object), out);
             }
-            Some(Errand::Forwarded) => self.forwarded_found(result, out),
             Some(Errand::Count(watch)) => self.counted(now, watch, result, out),
             Some(Errand::Room(primitive)) => self.room_found(now, primitive, result, out),
             Some(Errand::Ask(context, asked)) => self.asked(now, context, asked, result, out),

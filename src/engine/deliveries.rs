@@ -16,8 +16,8 @@ impl Engine {
             Wish::Forward { to, caller: Caller::Uac, .. } if !self.may_forward(&to) => {
                 out.push(Output::Answered(number, Err(Refusal::NotAllowed(to))));
             }
-            Wish::Forward { object, to, caller, expires } => {
-                let order = Order { caller, expires, ..Order::default() };
+            Wish::Forward { object, to, caller, expires, notify } => {
+                let order = Order { caller, expires, notify, ..Order::default() };
                 let delivery = self.delivery(now, &object, to, order);
                 let ask = self.asks(Asker::Outside(number, delivery.id.clone()));
                 self.queue(now, queue::Input::Forward(ask, Box::new(delivery)), out);
@@ -40,7 +40,7 @@ impl Engine {
     /// A delivery of this object, not written down yet.
     pub(super) fn delivery(&mut self, now: Now, object: &Committed, to: String, order: Order) -> Delivery {
         let lifetime = self.forwarding.queue.config().lifetime;
-        let Order { caller, after, attempts, backoff, expires, unreported, dialog, told } = order;
+        let Order { caller, after, attempts, backoff, expires, unreported, dialog, told, notify } = order;
         let lives = expires.map_or(lifetime, |expires| expires.min(lifetime));
         Delivery {
             id: self.mint.ulid(now.wall),
@@ -57,6 +57,7 @@ impl Engine {
             unreported,
             dialog,
             told,
+            notify,
             ..Delivery::default()
         }
     }

@@ -111,12 +111,6 @@ impl Following {
     }
 }
 
-pub(super) fn kept_all_the_same(result: Result<(), String>) {
-    if let Err(why) = result {
-        tracing::warn!(why, "the object was forwarded, and cannot be deleted");
-    }
-}
-
 /// The attempt of a delivery that its token names.
 pub(super) fn attempt_of(delivery: &Delivery) -> Attempt {
     Attempt { job: delivery.id.clone(), token: delivery.token, object: delivery.object.clone() }

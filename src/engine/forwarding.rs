@@ -90,7 +90,7 @@ impl Engine {
             return self.not_forwarded(now, primitive, &Broken::new("", "ft.rejected.403").failing(failure), out);
         }
         let dialog = Some(dialog);
-        let order = Wanted { caller, after, attempts, backoff, expires, unreported, dialog, told };
+        let order = Wanted { caller, after, attempts, backoff, expires, unreported, dialog, told, notify: None };
         let delivery = self.delivery(now, &object, to, order);
         let ask = self.asks(Asker::Primitive(primitive));
         self.queue(now, queue::Input::Forward(ask, Box::new(delivery)), out);
@@ -310,7 +310,7 @@ impl Engine {
             Some(Asker::Outside(number, _)) => out.push(Output::Answered(number, Err(why))),
             Some(Asker::Primitive(primitive)) => {
                 let code = match &why {
-                    Refusal::Full(_) => 520,
+                    Refusal::Full(_) | Refusal::Unwritten(Unwritten::TooMany(_)) => 520,
                     Refusal::Draining => 510,
                     Refusal::Unwritten(Unwritten::Gone(_)) => 430,
                     _ => 503,
@@ -341,7 +341,6 @@ impl Engine {
         };
         if *progress == Progress::Delivered {
             tracing::info!(delivery = id, object, to, attempts, "delivered");
-            self.delete_what_is_sent(delivery, out);
         } else {
             tracing::error!(delivery = id, object, to, attempts, reason, state = progress.word(), "given up");
         }

@@ -56,8 +56,6 @@ pub(super) enum Errand {
     Known(ContextId),
     /// A primitive wants to hear what nobody has heard of its job.
     Recall(PrimitiveKey),
-    /// An object that was forwarded shall go.
-    Forwarded,
     /// An object that its owner has fetched is marked.
     Read,
     /// The object of an attempt is looked for.

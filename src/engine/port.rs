@@ -79,16 +79,6 @@ pub enum Found {
     Waiting(u64),
 }
 
-impl Found {
-    /// The object, if one was asked for.
-    pub(super) fn object(self) -> Option<Committed> {
-        match self {
-            Self::Object(object) => object,
-            Self::Summary(_) | Self::Waiting(_) | Self::Picture(_) | Self::List(_) | Self::Room(_) => None,
-        }
-    }
-}
-
 /// What has become of a file that was moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Moved {

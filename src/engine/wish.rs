@@ -18,6 +18,8 @@ pub enum Wish {
         caller: Caller,
         /// How long it is tried.
         expires: Option<Duration>,
+        /// Who is told of its end: a word for a [`Target`](crate::spool::Target).
+        notify: Option<String>,
     },
     /// Something is to be done with this delivery.
     Tell(String, Tell),
@@ -38,4 +40,5 @@ pub(super) struct Order {
     pub(super) unreported: bool,
     pub(super) dialog: Option<String>,
     pub(super) told: Vec<(String, String)>,
+    pub(super) notify: Option<String>,
 }

@@ -282,31 +282,9 @@ async fn authorised(State(admin): State<Admin>, request: Request, next: Next) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::clock::Clock;
-    use crate::io::files::HostFiles;
-    use crate::model::Mint;
-    use crate::spool::{EventLog, Index, Keep, Keys, Spool};
     use serde_json::json;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
-    use tokio_util::sync::CancellationToken;
-
-    fn api(dir: &Path) -> Api {
-        let (clock, files) = (Clock::start(), HostFiles::new(dir).expect("a directory"));
-        let (spool, _) = Spool::open(Arc::new(files.clone()), Index::in_memory(), Mint::from_number(1), clock.now())
-            .expect("a spool");
-        let keep = Keep { time: Duration::MAX, octets: u64::MAX };
-        let log = EventLog::open(&files, dir, keep, &Keys::none(), Mint::from_number(2), clock.now());
-        let newest = tokio::sync::watch::channel(0).1;
-        Api::new(
-            spool,
-            (Arc::new(log), newest),
-            (clock, tokio::sync::mpsc::channel(1).0),
-            1,
-            None,
-            CancellationToken::new(),
-        )
-    }
 
     /// Serves on a free port, asks once, and gives status line, head and body.
     async fn ask(readiness: &Readiness, token: Option<&str>, path: &str, header: &str) -> (String, String) {
@@ -314,7 +292,7 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let dir = tempfile::tempdir().expect("a directory");
         let admin = Admin {
-            api: api(dir.path()),
+            api: Api::idle(dir.path()),
             readiness: readiness.clone(),
             metrics: super::super::metrics::install(),
             token: token.map(Token::new),

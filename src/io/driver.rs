@@ -454,8 +454,11 @@ impl Driver {
         let (spool, engine, now) = (self.shared.spool.clone(), self.shared.engine.clone(), self.shared.clock.now());
         self.tasks.spawn_blocking(move || {
             let result = spool.deliver(&delivery, now).map_err(unwritten);
-            if result.is_ok() {
-                metrics::delivery(&delivery);
+            match &result {
+                Ok(()) => metrics::delivery(&delivery),
+                // The queue takes it as it is.
+                Err(Unwritten::Gone(_)) if delivery.progress.is_settled() => spool.tell_of_lost(&delivery),
+                Err(_) => {}
             }
             let _ = engine.blocking_send(Input::Recorded(delivery.id.clone(), result));
         });
@@ -480,6 +483,7 @@ fn unwritten(error: SpoolError) -> Unwritten {
         SpoolError::Gone { .. } | SpoolError::Corrupt { .. } => Unwritten::Gone(error.to_string()),
         SpoolError::Held { by, .. } => Unwritten::Held(by),
         SpoolError::Superseded { .. } => Unwritten::Superseded,
+        SpoolError::TooManyDeliveries { .. } | SpoolError::TooMuch { .. } => Unwritten::TooMany(error.to_string()),
         other => Unwritten::Failed(other.to_string()),
     }
 }

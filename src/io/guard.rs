@@ -52,11 +52,17 @@ struct Left {
     end: Instant,
     /// Octets since it was renewed.
     moved: usize,
+    /// Pieces of work whose end the visitor waits for.
+    works: usize,
 }
 
 impl Left {
     fn new() -> Self {
-        Self { end: Instant::now() + HTTP_CONNECTION_LIFE, moved: 0 }
+        Self { end: Instant::now() + HTTP_CONNECTION_LIFE, moved: 0, works: 0 }
+    }
+
+    fn renew(&mut self) {
+        (self.end, self.moved) = (Instant::now() + HTTP_CONNECTION_LIFE, 0);
     }
 }
 
@@ -67,7 +73,13 @@ impl Lease {
 
     /// Something has happened: the connection's time begins anew.
     pub(super) fn renew(&self) {
-        *self.left() = Left::new();
+        self.left().renew();
+    }
+
+    /// We work for the visitor, and he can do nothing but wait: his time does not pass until the work is done.
+    pub(super) fn work(&self) -> Work {
+        self.left().works += 1;
+        Work(self.clone())
     }
 
     /// So many octets of a file have moved. A few of them do not keep a place.
@@ -75,16 +87,31 @@ impl Lease {
         let mut left = self.left();
         left.moved = left.moved.saturating_add(octets);
         if left.moved >= HTTP_LEAST_OCTETS {
-            *left = Left::new();
+            left.renew();
         }
     }
 
     fn end(&self) -> Instant {
-        self.left().end
+        let mut left = self.left();
+        if left.works > 0 {
+            left.renew();
+        }
+        left.end
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Work for a visitor, until this is dropped.
+pub(super) struct Work(Lease);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let mut left = self.0.left();
+        left.works -= 1;
+        left.renew();
     }
 }
 
@@ -182,6 +209,24 @@ mod tests {
         visit.lease.moved(HTTP_LEAST_OCTETS);
         client.write_u8(7).await.expect("a write");
         assert_eq!(visit.read_u8().await.expect("an octet"), 7);
+    }
+
+    // A copy of many gigabytes was cut after 60 s, and nobody was told whether it had been made.
+    #[tokio::test]
+    async fn a_visitor_for_whom_we_work_stays_until_he_has_his_answer() {
+        let mut guarded = Guarded::new(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
+        let mut client = TcpStream::connect(guarded.local_addr().expect("an address")).await.expect("a connection");
+        let (mut visit, _) = guarded.accept().await;
+        let work = visit.lease.work();
+        end_now(&mut visit);
+        client.write_u8(7).await.expect("a write");
+        assert_eq!(visit.read_u8().await.expect("an octet"), 7);
+        end_now(&mut visit);
+        drop(work);
+        client.write_u8(8).await.expect("a write");
+        assert_eq!(visit.read_u8().await.expect("an octet"), 8);
+        end_now(&mut visit);
+        assert_eq!(visit.read_u8().await.expect_err("time is over").kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

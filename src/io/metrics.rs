@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::model::Wall;
 use crate::queue::Name;
-use crate::spool::{Delivery, Progress};
+use crate::spool::{Delivery, NoticeTally, Progress};
 
 /// Gauge: transfers in progress; label `direction` is `in` or `out`.
 pub const TRANSFERS_ACTIVE: &str = "restante_transfers_active";
@@ -66,6 +67,12 @@ pub const QUEUE: &str = "restante_queue_deliveries";
 pub const ATTEMPTS: &str = "restante_delivery_attempts_total";
 /// Counter: deliveries that are settled; label `state` is `delivered`, `failed`, `expired` or `cancelled`.
 pub const DELIVERIES: &str = "restante_deliveries_total";
+/// Gauge: notices that others have not taken yet; label `state` is `waiting` or `dead`.
+pub const NOTICES: &str = "restante_notices";
+/// Gauge: seconds since the oldest notice that waits was written down.
+pub const NOTICES_OLDEST: &str = "restante_notices_oldest_seconds";
+/// Counter: what has come of attempts to bring notices; label `result` is `taken`, `deferred` or `dead`.
+pub const NOTICES_BROUGHT: &str = "restante_notices_total";
 
 /// Bounds in seconds: from one fdatasync of a fast disk to a disk in trouble.
 const COMMIT_BUCKETS: [f64; 11] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
@@ -119,6 +126,21 @@ fn describe() {
     describe_gauge!(QUEUE, "Deliveries that are not settled by queue");
     describe_counter!(ATTEMPTS, "Attempts of deliveries that have begun");
     describe_counter!(DELIVERIES, "Settled deliveries by state");
+    describe_gauge!(NOTICES, "Notices that were not taken yet by state");
+    describe_gauge!(NOTICES_OLDEST, Unit::Seconds, "Age of the oldest notice that waits");
+    describe_counter!(NOTICES_BROUGHT, "Notices by what has come of bringing them");
+}
+
+/// How many notices there are, and how old the oldest is.
+pub(super) fn notices(tally: &NoticeTally, now: Wall) {
+    metrics::gauge!(NOTICES, "state" => "waiting").set(tally.waiting as f64);
+    metrics::gauge!(NOTICES, "state" => "dead").set(tally.dead as f64);
+    metrics::gauge!(NOTICES_OLDEST).set(tally.oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64()));
+}
+
+/// What has come of an attempt to bring a notice.
+pub(super) fn notice(result: &'static str) {
+    metrics::counter!(NOTICES_BROUGHT, "result" => result).increment(1);
 }
 
 /// Octets of file content came in.

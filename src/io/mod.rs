@@ -22,6 +22,7 @@ pub mod log;
 pub mod metrics;
 mod moving;
 pub mod node;
+mod notices;
 mod places;
 mod pressure;
 mod reader;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +21,7 @@ use super::files::HostFiles;
 use super::http::Api;
 use super::listen;
 use super::moving::Mover;
+use super::notices::{Ear, Herald};
 use super::places::Places;
 use super::pressure::Pressure;
 use super::resolve::Resolver;
@@ -35,7 +37,7 @@ use crate::model::{Ending, Mint};
 use crate::msml::{Interpreter, Limits};
 use crate::msrp::{self, Carrier};
 use crate::sip::{Endpoint, Transport};
-use crate::spool::{Committed, EventLog, Index, Recovery, Spool, SpoolError};
+use crate::spool::{Committed, EventLog, Index, NoticeLog, Recovery, Spool, SpoolError};
 
 /// Inputs that may wait for the engine; a full queue slows sockets down.
 const UNREAD_INPUTS: usize = 1024;
@@ -120,22 +122,23 @@ impl Node {
         let clock = Clock::start();
         descriptors::raise();
         let mut mint = entropy::mint()?;
-        let ((spool, recovery), refusal, log) = tokio::task::block_in_place(|| {
+        let ((spool, recovery), refusal, log) = block_in_place(|| {
             let refusal = remote::refusal(settings, mint.fork(), clock.now().wall)?;
             let opened = open_spool(settings, mint.fork(), clock)?;
             Ok::<_, StartError>((opened, refusal, Arc::new(open_log(settings, mint.fork(), clock)?)))
         })?;
+        let (outbox, herald, ear) = block_in_place(|| open_outbox(settings, &spool, &mut mint, clock))?;
         let stop = CancellationToken::new();
         let scrub_mint = mint.fork();
         let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
         let (wire, wire_ears) = mpsc::channel(SIP_UNREAD);
         let (requests, request_ears) = mpsc::channel(UNREAD_INPUTS);
-        let sip_tls = tokio::task::block_in_place(|| Tls::open_sip(settings, terms::sip_hosts(settings)))?;
+        let sip_tls = block_in_place(|| Tls::open_sip(settings, terms::sip_hosts(settings)))?;
         let (signalling, sip) = Signalling::open(&settings.sip.listen, wire, sip_tls.clone(), stop.clone())
             .await
             .map_err(|error| StartError::Listen { key: "sip.listen", error })?;
         let mut bound = Bound { sip, ..Bound::default() };
-        let tls = tokio::task::block_in_place(|| Tls::open(settings, terms::certificate_hosts(settings)))?;
+        let tls = block_in_place(|| Tls::open(settings, terms::certificate_hosts(settings)))?;
         let places = Places::new(descriptors::for_files());
         let websocket = websocket::Terms::new(&settings.msrp.origins);
         for listen in &settings.msrp.listen {
@@ -158,7 +161,8 @@ impl Node {
         tasks.spawn_blocking(move || writer.run());
         let told = notebook.clone();
         let (max_size, committed) = (settings.msrp.max_size, options.committed.clone());
-        let api = Api::new(spool.clone(), (log, newest), (clock, requests.clone()), max_size, committed, stop.clone());
+        let (ends, noticed) = ((clock, requests.clone()), (outbox, ear));
+        let api = Api::new(spool.clone(), (log, newest), noticed, ends, max_size, committed, stop.clone());
         let shared = Shared {
             spool: spool.clone(),
             transfers: api.transfers.clone(),
@@ -209,6 +213,7 @@ impl Node {
         watch.look().await;
         tasks.spawn(watch.run(stop.clone()));
         tasks.spawn_blocking(known_deliveries(&spool, &engine));
+        tasks.spawn(herald.run(stop.clone()));
         tasks.spawn(routed_deliveries(&spool, settings, &engine, &stop));
         tasks.spawn(watch::sweep(spool.clone(), clock, stop.clone()));
         tasks.spawn(scrub::run(spool.clone(), terms::scrubbing(settings), scrub_mint, stop.clone()));
@@ -296,8 +301,7 @@ impl Node {
     /// # Errors
     /// A file can't be used; everything stays as it was.
     pub async fn reload(&self) -> Result<(), TlsError> {
-        let (sip, reload) =
-            tokio::task::block_in_place(|| Ok::<_, TlsError>((self.sip_tls.reload()?, self.tls.reload()?)))?;
+        let (sip, reload) = block_in_place(|| Ok::<_, TlsError>((self.sip_tls.reload()?, self.tls.reload()?)))?;
         sip.show(); // no description speaks of this one
         let mut handover = self.handover.lock().await;
         if let Some(earlier) = handover.take() {
@@ -437,6 +441,21 @@ fn open_log(settings: &Settings, mint: Mint, clock: Clock) -> Result<EventLog, S
     let files = HostFiles::existing(&settings.spool.path)?;
     let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
     Ok(EventLog::open(&files, files.root(), terms::kept_events(settings), &keys, mint, clock.now()))
+}
+
+/// The outbox of a spool that is open, and what tells others.
+fn open_outbox(
+    settings: &Settings,
+    spool: &Spool,
+    mint: &mut Mint,
+    clock: Clock,
+) -> Result<(Arc<NoticeLog>, Herald, Ear), StartError> {
+    let files = HostFiles::existing(&settings.spool.path)?;
+    let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
+    let outbox = Arc::new(NoticeLog::open(&files, files.root(), &keys, mint.fork(), clock.now()));
+    let opened = Herald::open(settings, spool, Arc::clone(&outbox), (clock, mint.fork()));
+    let (herald, ear) = opened.map_err(StartError::Settings)?;
+    Ok((outbox, herald, ear))
 }
 
 /// Hands the engine what was to be forwarded when the last server stopped. New deliveries need not wait for that.

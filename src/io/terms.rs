@@ -7,9 +7,10 @@ use super::scrub;
 use crate::config::{self, Settings};
 use crate::engine::{Door, Doors, ErrorStyle, Manners, Outbound, Peer, Policy, Trunk, Unattended, Verify};
 use crate::model::digest_auth::Credentials;
-use crate::model::{BoxClass, Network, Sites};
+use crate::model::{Backoff, BoxClass, Network, Sites};
 use crate::msml::{DialogIdStyle, ExitStyle, Style};
 use crate::msrp::{self, Carrier, MsrpUri, RelayAccount};
+use crate::notices;
 use crate::queue;
 use crate::sdp::{Address, HashFunction};
 use crate::sip;
@@ -302,4 +303,10 @@ pub(super) fn queue(settings: &Settings) -> queue::Config {
 /// How much of the event log is kept.
 pub(super) const fn kept_events(settings: &Settings) -> Keep {
     Keep { time: settings.events.keep, octets: settings.events.max_size }
+}
+
+/// How patiently notices are brought.
+pub(super) const fn notices(settings: &Settings) -> notices::Config {
+    let config::Notices { backoff_min, backoff_max, lifetime } = &settings.notices;
+    notices::Config { backoff: Backoff { first: *backoff_min, longest: *backoff_max }, lifetime: *lifetime }
 }

@@ -437,3 +437,15 @@ pub const NOTICES_AT_ONCE: usize = 64;
 
 /// Notices in one page of a listing.
 pub const LISTED_NOTICES: usize = 1000;
+
+/// How long one attempt to bring a notice may take: whoever is told should take note, and do the work later.
+pub const NOTICE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Octets that are read of the answer to a notice: its status says all.
+pub const NOTICE_ANSWER_OCTETS: usize = 16 * 1024;
+
+/// Wishes of operators about notices that wait to be fulfilled.
+pub const NOTICE_WISHES: usize = 64;
+
+/// Octets of the URL that is told of the end of a delivery: it is kept with the delivery.
+pub const NOTIFY_OCTETS: usize = 512;

@@ -420,7 +420,7 @@ impl Queue {
                 job.held = Some(by);
                 HELD_LOOK
             }
-            Unwritten::Failed(why) => {
+            Unwritten::Failed(why) | Unwritten::TooMany(why) => {
                 job.record.reason = shortened(&format!("could not be written down: {why}"));
                 WRITE_AGAIN
             }

@@ -60,6 +60,9 @@ pub enum Unwritten {
     /// The delivery is settled, or a later attempt has begun.
     #[error("the delivery was settled or tried again meanwhile")]
     Superseded,
+    /// So many deliveries of the object, or so much that is told of it, can't be kept with it.
+    #[error("{0}")]
+    TooMany(String),
     /// The disk refused.
     #[error("{0}")]
     Failed(String),

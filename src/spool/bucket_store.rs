@@ -194,6 +194,15 @@ impl BucketStore {
         self.delete(from)
     }
 
+    /// Whether a record of this kind was set aside before.
+    pub(super) fn is_aside(&self, id: Id, kind: &str) -> io::Result<bool> {
+        match self.get(&id.corrupt(kind), ENVELOPE_OCTETS) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Names below `corrupt/`.
     pub(super) fn aside(&self) -> io::Result<Vec<String>> {
         self.list(CORRUPT, |stored| Some(name(stored).to_owned()))

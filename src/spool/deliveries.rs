@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::model::limits::{DELIVERIES_PER_OBJECT, LISTED_OBJECTS};
 use crate::model::{Now, Route};
@@ -16,7 +16,7 @@ use super::index::{self, Index};
 use super::layout::Id;
 use super::rows;
 use super::shared::{Shared, locked};
-use super::standing::{Deed, Standing};
+use super::standing::{Deed, Fate, Standing};
 use super::store::Spool;
 
 impl Spool {
@@ -49,14 +49,51 @@ impl Spool {
     pub fn deliveries(&self, cursor: &str) -> Result<(Vec<Delivery>, Option<String>), SpoolError> {
         let page = ask(self.shared(), |index| index.delivering(cursor, LISTED_OBJECTS))?;
         let next = (page.len() == LISTED_OBJECTS).then(|| page.last().map(|(id, _)| format!("{id}0"))).flatten();
-        let of = |(id, standing): (Id, Standing)| {
-            standing.deliveries.into_iter().map(move |delivery| Delivery { object: id.to_string(), ..delivery })
-        };
-        Ok((page.into_iter().flat_map(of).collect(), next))
+        Ok((page.into_iter().flat_map(|(id, standing)| of_object(id, standing)).collect(), next))
     }
 }
 
+impl Spool {
+    /// The deliveries of one object, in their order.
+    ///
+    /// # Errors
+    /// [`SpoolError::Index`].
+    pub fn deliveries_of(&self, object: &str) -> Result<Vec<Delivery>, SpoolError> {
+        let Some(id) = Id::parse(object) else { return Ok(Vec::new()) };
+        Ok(of_object(id, fates::standing(self.shared(), id)?))
+    }
+
+    /// One delivery, of the youngest object if a rule has made it for several; nothing if its object is at its end, or it was
+    /// among so many that it is forgotten.
+    ///
+    /// # Errors
+    /// [`SpoolError::Index`].
+    pub fn delivery(&self, id: &str) -> Result<Option<Delivery>, SpoolError> {
+        if !id.bytes().all(|letter| letter.is_ascii_alphanumeric()) {
+            return Ok(None);
+        }
+        let object = ask(self.shared(), |index| index.object_of(id))?;
+        let all = object.map(|object| self.deliveries_of(object.as_str())).transpose()?.unwrap_or_default();
+        Ok(all.into_iter().find(|delivery| delivery.id == id))
+    }
+}
+
+fn of_object(id: Id, standing: Standing) -> Vec<Delivery> {
+    let of = |delivery| Delivery { object: id.to_string(), ..delivery };
+    standing.deliveries.into_iter().map(of).collect()
+}
+
 impl Index {
+    /// The object that is, or was, brought to somebody by this delivery.
+    fn object_of(&mut self, delivery: &str) -> rusqlite::Result<Option<Id>> {
+        let mut select = self
+            .settled()?
+            .prepare_cached("SELECT id FROM standings WHERE instr(written, ?1) > 0 ORDER BY id DESC LIMIT 1")?;
+        // As it is written: no other field can hold this text, whose quotation marks would be escaped there.
+        let written = format!("{{\"id\":\"{delivery}\"");
+        select.query_row([written], rows::id).optional().map(Option::flatten)
+    }
+
     /// Objects that are being forwarded, or were, from `cursor` on, and what has become of them.
     fn delivering(&mut self, cursor: &str, limit: usize) -> rusqlite::Result<Vec<(Id, Standing)>> {
         let mut select = self.settled()?.prepare_cached(
@@ -88,7 +125,39 @@ fn write(shared: &Shared, delivery: &Delivery, now: Now) -> Result<(), SpoolErro
         return Err(SpoolError::Held { id: id.to_string(), by: by.clone() });
     }
     enter(&mut standing.deliveries, delivery)?;
-    fates::put(shared, id, &envelope, &standing)
+    let goes = standing.is_listed() && goes_with(delivery, &standing);
+    if goes {
+        (standing.fate, standing.ended) = (Fate::Deleted, Some(Deed { by: FORWARDED.to_owned(), at: date }));
+    }
+    fates::put(shared, id, &envelope, &standing)?;
+    if goes && shared.usage.keep(envelope.uri.box_name()).undelete.is_zero() {
+        // What is not ended now is ended by the next sweep.
+        let _ = fates::end(shared, id, FORWARDED, date);
+    }
+    Ok(())
+}
+
+/// By whom an object is deleted that its recipient has.
+const FORWARDED: &str = "whoever had it forwarded";
+
+/// Whether a script, or a rule, wants the object to go with this end of a delivery: in one record with it, so that no crash comes between.
+/// Not while others are still to have it: those deliveries have been taken, too.
+fn goes_with(delivery: &Delivery, standing: &Standing) -> bool {
+    let says = |wanted: &str| delivery.told.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let wanted = says("delete") == Some("true") && says("range").is_none();
+    if delivery.progress != Progress::Delivered || !wanted {
+        return false;
+    }
+    let Delivery { id, object, .. } = delivery;
+    if standing.deliveries.iter().any(|other| !other.progress.is_settled()) {
+        tracing::info!(delivery = id, object, "kept for its other recipients");
+        return false;
+    }
+    if let Some(Deed { by, .. }) = standing.holder() {
+        tracing::warn!(delivery = id, object, by, "it was to go, and somebody holds it");
+        return false;
+    }
+    true
 }
 
 /// Puts it in the place of what is known of it. The oldest of those that are settled makes room.

@@ -112,6 +112,9 @@ pub struct Delivery {
     /// The MSML dialog that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialog: Option<String>,
+    /// Who is told of its end: a word for a [`Target`](super::Target).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<String>,
     /// How many hops its calls may take: it was forwarded before it came here (RFC 7332).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hops: Option<u8>,

@@ -6,7 +6,7 @@ use crate::model::limits::ENVELOPE_OCTETS;
 
 use super::ballast;
 use super::files::{File, Mode, read_small};
-use super::layout::{CORRUPT, Id, LETTERS, QUEUED, STATE, States, shard};
+use super::layout::{CORRUPT, Id, LETTERS, QUEUED, STATE, States, aside_as, shard};
 use super::shared::Shared;
 
 /// The ids of all published envelopes, in no order.
@@ -125,7 +125,8 @@ pub(super) fn forget_state(shared: &Shared, id: Id) {
 
 /// Moves a record that does not pass its checksum to `corrupt/`.
 pub(super) fn set_state_aside(shared: &Shared, id: Id, from: &str) -> io::Result<()> {
-    shared.files.rename(from, &id.corrupt("state"))
+    let taken = shared.files.open(&id.corrupt("state"), Mode::Read).is_ok();
+    shared.files.rename(from, &id.corrupt(&aside_as(from, taken)))
 }
 
 /// Removes envelope and body of a deleted object. What fails is done again at the next start.

@@ -166,6 +166,16 @@ pub(super) fn split(name: &str) -> Option<(Id, &str)> {
     Some((Id::parse(head)?, suffix))
 }
 
+/// As what a damaged state is set aside: as `state` or, if there is one of its object already, with what follows the id in
+/// its name.
+pub(super) fn aside_as(path: &str, taken: bool) -> String {
+    match path.rsplit_once('.') {
+        _ if !taken => "state".to_owned(),
+        Some((_, sum)) => format!("state.{sum}"),
+        None => "state.end".to_owned(),
+    }
+}
+
 /// The id and the checksum in the name of a standing.
 pub(super) fn split_standing(name: &str) -> Option<(Id, u64)> {
     let (id, suffix) = split(name)?;

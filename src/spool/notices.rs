@@ -11,6 +11,7 @@
 //! is not added again. Nothing is kept without bound: past its limits the oldest notice of a target is given up, and the
 //! oldest of those that were given up is forgotten.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -142,10 +143,18 @@ impl NoticeLog {
         let mut log = locked(&self.0);
         let Log { connection, key, mint } = &mut *log;
         let transaction = connection.transaction()?;
-        let mut added = Added::default();
+        let (mut added, mut lanes) = (Added::default(), BTreeSet::new());
         for notice in notices {
-            enter(&transaction, notice, (key.as_ref(), mint), expires, now, &mut added)?;
+            if let Some(slip) = enter(&transaction, notice, (key.as_ref(), mint), expires, now)? {
+                lanes.insert(lane(&notice.target));
+                added.slips.push(slip);
+            }
         }
+        for lane in lanes {
+            make_room(&transaction, Some(lane), NOTICES_PER_TARGET, &mut added)?;
+        }
+        make_room(&transaction, None, NOTICES, &mut added)?;
+        forget_old(&transaction)?;
         transaction.execute(SET, params![COMPLETE, complete.micros().to_string()])?;
         transaction.commit()?;
         Ok(added)
@@ -304,51 +313,62 @@ fn enter(
     (key, mint): (Option<&(Id, DataKey)>, &mut Mint),
     expires: Wall,
     now: Now,
-    added: &mut Added,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Option<Slip>> {
     let Notice { id, target, occasion, subject, at, body } = notice;
     if body.len() > NOTICE_OCTETS {
         tracing::error!(notice = id, subject, octets = body.len(), "too long for a notice: nobody is told");
-        return Ok(());
+        return Ok(None);
     }
     if transaction.prepare_cached("SELECT 1 FROM done WHERE id = ?1")?.exists([id])? {
-        return Ok(());
+        return Ok(None);
     }
     let (word, occasion) = (target.to_string(), occasion.word().to_owned());
-    let lane = fingerprint(&[word.as_bytes()]);
     let wire = Wire { target: word, occasion, subject: subject.clone(), at: at.micros(), body: body.clone() };
     let json = serde_json::to_string(&wire).expect("a notice is strings and numbers");
     let text = match key {
         Some((of, key)) => key.hide(SEALED, *of, json.as_bytes(), mint),
         None => json,
     };
+    let (lane, next, sum) = (lane(target), clamp(now.wall.micros()), checksum(id, &text));
     let inserted = transaction
         .prepare_cached("INSERT OR IGNORE INTO notices VALUES (NULL, ?1, 0, ?2, ?3, 0, ?3, ?4, '', ?5, ?6)")?
-        .execute(params![id, lane, clamp(now.wall.micros()), clamp(expires.micros()), text, checksum(id, &text)])?;
-    if inserted == 0 {
-        return Ok(());
-    }
+        .execute(params![id, lane, next, clamp(expires.micros()), text, sum])?;
     let number = transaction.last_insert_rowid().unsigned_abs();
-    let (target, subject) = (target.clone(), subject.clone());
-    added.slips.push(Slip { number, id: id.clone(), target, subject, attempts: 0, next: now.wall, expires });
-    make_room(transaction, lane, added)
+    let (id, target, subject) = (id.clone(), target.clone(), subject.clone());
+    let slip = Slip { number, id, target, subject, attempts: 0, next: now.wall, expires };
+    Ok((inserted > 0).then_some(slip))
 }
 
-/// Gives the oldest notice of this target up if there are too many, or the oldest of all.
-fn make_room(transaction: &Transaction<'_>, lane: i64, added: &mut Added) -> rusqlite::Result<()> {
-    for (lane, limit) in [(Some(lane), NOTICES_PER_TARGET), (None, NOTICES)] {
-        let count = "SELECT count(*) FROM notices WHERE dead = 0 AND (?1 IS NULL OR lane = ?1)";
-        let count = transaction.prepare_cached(count)?.query_row([lane], |row| row.get::<_, i64>(0))?;
-        if count.unsigned_abs() <= limit as u64 {
-            continue;
-        }
-        let oldest = "SELECT id FROM notices WHERE dead = 0 AND (?1 IS NULL OR lane = ?1) ORDER BY number LIMIT 1";
-        let oldest: String = transaction.prepare_cached(oldest)?.query_row([lane], |row| row.get(0))?;
-        bury(transaction, &oldest, 0, &format!("more than {limit} notices wait"))?;
-        added.slips.retain(|slip| slip.id != oldest);
-        added.displaced.push(oldest);
+/// A fingerprint of a target, by which its notices are counted.
+fn lane(target: &Target) -> i64 {
+    fingerprint(&[target.to_string().as_bytes()])
+}
+
+/// Gives the oldest notices for one target up if there are too many, or the oldest of all.
+fn make_room(
+    transaction: &Transaction<'_>,
+    lane: Option<i64>,
+    limit: usize,
+    added: &mut Added,
+) -> rusqlite::Result<()> {
+    let of = if lane.is_some() { "dead = 0 AND lane = ?1" } else { "dead = 0 AND ?1 IS NULL" };
+    let count = format!("SELECT count(*) FROM notices WHERE {of}");
+    let count = transaction.prepare_cached(&count)?.query_row([lane], |row| row.get::<_, i64>(0))?;
+    let excess = count.unsigned_abs().saturating_sub(limit as u64);
+    if excess == 0 {
+        return Ok(());
     }
-    forget_old(transaction)
+    let oldest = format!("SELECT id FROM notices WHERE {of} ORDER BY number LIMIT ?2");
+    let oldest: Vec<String> = transaction
+        .prepare_cached(&oldest)?
+        .query_map(params![lane, clamp(excess)], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in &oldest {
+        bury(transaction, id, 0, &format!("more than {limit} notices wait"))?;
+    }
+    added.slips.retain(|slip| !oldest.contains(&slip.id));
+    added.displaced.extend(oldest);
+    Ok(())
 }
 
 fn bury(transaction: &Transaction<'_>, id: &str, attempts: u32, reason: &str) -> rusqlite::Result<()> {

@@ -7,7 +7,7 @@ use std::io;
 
 use super::file_store;
 use super::files::File;
-use super::layout::{Id, States};
+use super::layout::{Id, States, aside_as};
 use super::shared::{Shared, locked};
 
 /// The ids of all published envelopes, in no order.
@@ -124,13 +124,16 @@ pub(super) fn forget_standing(shared: &Shared, id: Id, sum: u64) {
     quietly(shared, id, |remote| remote.store.forget_standing(id, sum));
 }
 
-/// Moves records of this name that do not pass their checksum to `corrupt/`.
+/// Moves records of this name that do not pass their checksum to `corrupt/`. A second one of an id takes nobody's place: its
+/// name has its sum, too.
 pub(super) fn set_state_aside(shared: &Shared, id: Id, path: &str) -> io::Result<()> {
     match file_store::set_state_aside(shared, id, path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    shared.remote.as_ref().map_or(Ok(()), |remote| remote.store.set_aside(id, path, "state"))
+    let Some(remote) = &shared.remote else { return Ok(()) };
+    let kind = aside_as(path, remote.store.is_aside(id, "state")?);
+    remote.store.set_aside(id, path, &kind)
 }
 
 /// Removes envelope and body of a deleted object. What fails is done again by the next sweep, and by the next start.

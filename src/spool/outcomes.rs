@@ -8,12 +8,13 @@ use crate::model::limits::LISTED_OBJECTS;
 use crate::model::{Now, Wall};
 
 use super::catalog::{ask, load};
+use super::database::clamp;
 use super::delivery::Delivery;
+use super::envelope::Envelope;
 use super::error::SpoolError;
 use super::index::{self, Index};
 use super::layout::Id;
 use super::outcome::{Outcome, Outcomes, plain};
-use super::receipt::Committed;
 use super::rows;
 use super::standing::{Fate, Standing};
 use super::store::Spool;
@@ -42,12 +43,12 @@ impl Spool {
     pub fn outcomes_since(&self, date: Wall, cursor: &str) -> Result<(Vec<Outcome>, Option<String>), SpoolError> {
         let shared = self.shared();
         let page = ask(shared, |index| index.touched_since(date, cursor, LISTED_OBJECTS))?;
-        let next = (page.len() == LISTED_OBJECTS).then(|| page.last().map(|(id, _)| id.to_string())).flatten();
+        let next = (page.len() == LISTED_OBJECTS).then(|| page.last().map(|touched| touched.id.to_string())).flatten();
         let mut outcomes = Vec::new();
-        for (id, standing) in page {
-            // One that is damaged, gone or closed is not told of.
+        for Touched { id, stored, standing } in page.into_iter().filter(|touched| touched.is_since(date)) {
+            // Of one that is damaged, gone or closed nobody is told.
             if let Ok(object) = load(shared, id) {
-                outcomes.extend(of_object(&object, standing, date));
+                outcomes.extend(of_object(object.envelope(), standing, date, stored));
             }
         }
         Ok((outcomes, next))
@@ -59,35 +60,56 @@ impl Spool {
     }
 }
 
-fn of_object(object: &Committed, standing: Standing, date: Wall) -> Vec<Outcome> {
-    let envelope = object.envelope();
+/// An object of which others may have to be told.
+struct Touched {
+    id: Id,
+    stored: Wall,
+    standing: Standing,
+}
+
+impl Touched {
+    fn is_since(&self, date: Wall) -> bool {
+        self.stored >= date || has_expired(&self.standing, date) || settled(&self.standing, date).next().is_some()
+    }
+}
+
+fn has_expired(standing: &Standing, date: Wall) -> bool {
+    standing.fate == Fate::Expired && standing.ended.as_ref().is_some_and(|deed| deed.at >= date)
+}
+
+fn settled(standing: &Standing, date: Wall) -> impl Iterator<Item = &Delivery> {
+    standing.deliveries.iter().filter(move |delivery| delivery.progress.is_settled() && delivery.changed >= date)
+}
+
+fn of_object(envelope: &Envelope, standing: Standing, date: Wall, stored: Wall) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
-    if envelope.stored >= date {
+    if stored >= date {
         outcomes.push(Outcome::Stored(Box::new(plain(envelope))));
     }
-    let settled = |delivery: &Delivery| delivery.progress.is_settled() && delivery.changed >= date;
-    outcomes.extend(
-        standing
-            .deliveries
-            .into_iter()
-            .filter(settled)
-            .map(|delivery| Outcome::Settled(Box::new(Delivery { object: envelope.id.clone(), ..delivery }))),
-    );
-    let ended = standing.ended.filter(|deed| standing.fate == Fate::Expired && deed.at >= date);
-    outcomes.extend(ended.map(|deed| Outcome::Expired(Box::new(plain(envelope)), deed)));
+    outcomes.extend(settled(&standing, date).map(|delivery| {
+        let object = envelope.id.clone();
+        Outcome::Settled(Box::new(Delivery { object, ..delivery.clone() }))
+    }));
+    if has_expired(&standing, date) {
+        outcomes.extend(standing.ended.map(|deed| Outcome::Expired(Box::new(plain(envelope)), deed)));
+    }
     outcomes
 }
 
 impl Index {
-    /// Objects that have come, have expired, or are or were being forwarded, and may have been since this date.
-    fn touched_since(&mut self, date: Wall, cursor: &str, limit: usize) -> rusqlite::Result<Vec<(Id, Standing)>> {
+    /// Objects that have come since this date, have expired, or are or were being forwarded.
+    fn touched_since(&mut self, date: Wall, cursor: &str, limit: usize) -> rusqlite::Result<Vec<Touched>> {
         let mut select = self.settled()?.prepare_cached(
-            "SELECT objects.id, written FROM objects LEFT JOIN standings ON standings.id = objects.id
+            "SELECT objects.id, stored, written FROM objects LEFT JOIN standings ON standings.id = objects.id
              WHERE objects.id > ?1 AND (stored >= ?2 OR fate = 2 OR instr(written, '\"deliveries\":[') > 0)
              ORDER BY objects.id LIMIT ?3",
         )?;
-        let touched = |row: &Row<'_>| Ok(rows::id(row)?.zip(Some(index::standing(row, 1)?)));
-        let date = i64::try_from(date.micros()).unwrap_or(i64::MAX);
+        let touched = |row: &Row<'_>| -> rusqlite::Result<Option<Touched>> {
+            let stored = Wall::from_micros(row.get::<_, i64>(1)?.unsigned_abs());
+            let standing = index::standing(row, 2)?;
+            Ok(rows::id(row)?.map(|id| Touched { id, stored, standing }))
+        };
+        let date = clamp(date.micros());
         select.query_map(params![cursor, date, limit as i64], touched)?.filter_map(Result::transpose).collect()
     }
 }

@@ -9,7 +9,8 @@ use super::api::Api;
 use super::ask::{Asked, Named};
 use super::deliveries::ask;
 use super::fault::Fault;
-use super::object::{Object, find};
+use super::object::find;
+use super::shape::Object;
 use crate::engine;
 use crate::io::stream::on_disk;
 use crate::model::limits::BY_OCTETS;
@@ -79,7 +80,8 @@ pub(super) async fn release(
     Asked(wanted): Asked<Holding>,
 ) -> Result<Json<Object>, Fault> {
     let released = change(&api, &id, Change::Release(wanted.hold()), wanted.by)?;
-    ask(&api, engine::Wish::Released(id)).await?;
+    // The hold is lifted, whoever hears of it: an engine that is gone looks for itself when it is there again.
+    let _ = ask(&api, engine::Wish::Released(id)).await;
     Ok(Json(released))
 }
 
@@ -114,4 +116,25 @@ pub(super) fn change(api: &Api, id: &str, change: Change, by: Option<String>) ->
     let by = whose(by)?;
     let standing: Standing = on_disk(|| api.spool.change(&object, change, &by, api.clock.now()))?;
     Ok(Object::new(object.envelope(), &standing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FileInfo;
+    use crate::spool::{EnvelopeDraft, Hold, StagePlan};
+
+    // The hold was lifted, and 503 said that it was not.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_release_is_answered_though_no_engine_is_there_to_hear_of_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (api, wanted) = (Api::idle(dir.path()), || Asked(Holding { legal: false, by: None }));
+        let stage = api.spool.stage(StagePlan::new("spool:/bob/a".parse().expect("a name")), api.clock.now());
+        let sealed = stage.expect("a stage").seal(0, &FileInfo::default()).expect("a whole file");
+        let object = api.spool.commit(sealed, EnvelopeDraft::default(), api.clock.now()).expect("an object");
+        api.spool.change(&object, Change::Hold(Hold::Operator), "x", api.clock.now()).expect("a hold");
+        let id = || Named(object.envelope().id.clone());
+        assert!(release(State(api.clone()), id(), wanted()).await.is_ok());
+        assert!(api.spool.standing(&object).expect("a standing").held.is_none());
+    }
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
@@ -14,107 +14,13 @@ use super::api::Api;
 use super::ask::{Asked, Named};
 use super::fault::Fault;
 use super::page::{Page, limit};
+use super::shape::{Job, JobState, Mode};
 use crate::engine::Wish;
 use crate::io::driver::Request;
+use crate::io::notices::NoTarget;
 use crate::io::stream::on_disk;
 use crate::queue::{Name, Refusal, Tell, Unwritten, Wait};
-use crate::spool::{Caller, Committed, Delivery, Progress};
-
-/// A job that brings an object to one recipient.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Job {
-    /// Unique for ever.
-    id: String,
-    /// The id of the object.
-    object: String,
-    /// What the object was called when the job was made.
-    uri: String,
-    /// SIP URI of the recipient.
-    to: String,
-    /// `uac`: we call; `as`: an application server does.
-    mode: Mode,
-    state: JobState,
-    /// Attempts that have begun.
-    attempts: u32,
-    /// What it waits for, or how it has ended.
-    reason: String,
-    /// When it was asked for (RFC 3339).
-    created: String,
-    /// When the next attempt is due (RFC 3339); null if there will be none.
-    #[schema(required)]
-    next_attempt: Option<String>,
-    /// When it is given up (RFC 3339).
-    expires: String,
-}
-
-/// Who calls.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Mode {
-    /// We do.
-    #[default]
-    Uac,
-    /// An application server does, and says so by `ft.bind`.
-    As,
-}
-
-/// Where a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum JobState {
-    /// It has never been tried.
-    Incoming,
-    /// An attempt runs.
-    Active,
-    /// It has failed, and is tried again.
-    Deferred,
-    /// An operator keeps its object.
-    Hold,
-    /// The recipient has the file.
-    Delivered,
-    /// It was given up.
-    Failed,
-    /// Its time is over.
-    Expired,
-    /// It was called back.
-    Cancelled,
-}
-
-impl Job {
-    fn new(delivery: &Delivery, wait: Option<&(Name, Wait)>) -> Self {
-        let Delivery { id, object, uri, to, attempts, reason, .. } = delivery;
-        let settled = delivery.progress.is_settled();
-        Self {
-            id: id.clone(),
-            object: object.clone(),
-            uri: uri.clone(),
-            to: to.clone(),
-            mode: match delivery.caller {
-                Caller::Uac => Mode::Uac,
-                Caller::As => Mode::As,
-            },
-            state: state(delivery, wait.map(|(name, _)| *name)),
-            attempts: *attempts,
-            reason: wait.map_or_else(|| reason.clone(), |(_, wait)| wait.to_string()),
-            created: delivery.created.rfc3339(),
-            next_attempt: (!settled).then(|| delivery.next.rfc3339()),
-            expires: delivery.expires.rfc3339(),
-        }
-    }
-}
-
-fn state(delivery: &Delivery, queue: Option<Name>) -> JobState {
-    match (delivery.progress, queue) {
-        (Progress::Delivered, _) => JobState::Delivered,
-        (Progress::Failed, _) => JobState::Failed,
-        (Progress::Expired, _) => JobState::Expired,
-        (Progress::Cancelled, _) => JobState::Cancelled,
-        (_, Some(Name::Hold)) => JobState::Hold,
-        (Progress::Trying, _) | (_, Some(Name::Active)) => JobState::Active,
-        (Progress::Waiting, _) if delivery.attempts == 0 => JobState::Incoming,
-        (Progress::Waiting, _) => JobState::Deferred,
-    }
-}
+use crate::spool::{Caller, Committed};
 
 /// Which jobs to list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -141,19 +47,21 @@ pub(super) struct Wanted {
 pub(super) async fn list(State(api): State<Api>, Asked(wanted): Asked<Wanted>) -> Result<Json<Page<Job>>, Fault> {
     let limit = limit(wanted.limit)?;
     let (from, after) = wanted.cursor.as_deref().and_then(|cursor| cursor.split_once('.')).unwrap_or_default();
-    let (mut jobs, mut next) = (Vec::new(), Some(wanted.object.clone().unwrap_or_else(|| from.to_owned())));
+    let (mut jobs, mut next) = (Vec::new(), Some(from.to_owned()));
     while let Some(cursor) = next.take().filter(|_| jobs.len() <= limit) {
-        let (page, more) = on_disk(|| api.spool.deliveries(&cursor))?;
+        let (page, more) = match &wanted.object {
+            Some(object) => (on_disk(|| api.spool.deliveries_of(object))?, None),
+            None => on_disk(|| api.spool.deliveries(&cursor))?,
+        };
         let waits = waits(&api, page.iter().map(|delivery| delivery.id.clone()).collect()).await?;
         for (delivery, wait) in page.iter().zip(waits) {
             let seen = delivery.object == from && *delivery.id <= *after;
-            let of_it = wanted.object.as_ref().is_none_or(|object| *object == delivery.object);
             let job = Job::new(delivery, wait.as_ref());
-            if !seen && of_it && wanted.state.is_none_or(|state| state == job.state) {
+            if !seen && wanted.state.is_none_or(|state| state == job.state) {
                 jobs.push(job);
             }
         }
-        next = more.filter(|_| wanted.object.is_none());
+        next = more;
     }
     Ok(Json(Page::new(jobs, limit, |job| format!("{}.{}", job.object, job.id))))
 }
@@ -171,6 +79,9 @@ pub(super) struct Order {
     /// How long it is tried, such as `24h`; without it as long as `queue.lifetime` says, which is also the most.
     #[serde(default)]
     expires: Option<String>,
+    /// Who is told of its end: the name of one of `[[webhooks]]`, or a URL that `policy.put` allows.
+    #[serde(default)]
+    notify: Option<String>,
 }
 
 /// Has an object brought to somebody. The answer comes when the job is written down.
@@ -188,14 +99,15 @@ pub(super) async fn forward(
         return Err(Fault::bad("to is sip:USER@HOST or sips:USER@HOST"));
     }
     let expires = order.expires.as_deref().map(duration).transpose()?;
+    let notify = order.notify.as_deref().map(|notify| api.ear.target(notify)).transpose()?;
+    let notify = notify.map(|target| target.to_string());
     let object = on_disk(|| find(&api, &order.object))?;
-    let id = object.envelope().id.clone();
     let caller = match order.mode {
         Mode::Uac => Caller::Uac,
         Mode::As => Caller::As,
     };
-    let job = ask(&api, Wish::Forward { object, to: order.to, caller, expires }).await?;
-    Ok((StatusCode::CREATED, Json(of_object(&api, &id, &job).await?)))
+    let id = ask(&api, Wish::Forward { object, to: order.to, caller, expires, notify }).await?;
+    Ok((StatusCode::CREATED, Json(job(&api, &id).await?)))
 }
 
 /// Tries it now, whatever it waits for.
@@ -223,23 +135,15 @@ pub(super) async fn cancel(State(api): State<Api>, Named(id): Named) -> Result<J
 
 async fn tell(api: &Api, id: String, tell: Tell) -> Result<Json<Job>, Fault> {
     let id = ask(api, Wish::Tell(id, tell)).await?;
-    let mut next = Some(String::new());
-    while let Some(cursor) = next {
-        let (page, more) = on_disk(|| api.spool.deliveries(&cursor))?;
-        if let Some(delivery) = page.iter().find(|delivery| delivery.id == id) {
-            return of_object(api, &delivery.object, &id).await.map(Json);
-        }
-        next = more;
-    }
-    Err(Fault::new(StatusCode::NOT_FOUND, "not_found", "its object is gone, and the delivery with it"))
+    job(api, &id).await.map(Json)
 }
 
-/// One job of an object.
-async fn of_object(api: &Api, object: &str, id: &str) -> Result<Job, Fault> {
-    let (page, _) = on_disk(|| api.spool.deliveries(object))?;
+/// One job.
+async fn job(api: &Api, id: &str) -> Result<Job, Fault> {
     let wait = waits(api, vec![id.to_owned()]).await?.pop().flatten();
-    let delivery = page.iter().find(|delivery| delivery.id == id);
-    delivery.map(|delivery| Job::new(delivery, wait.as_ref())).ok_or_else(|| Fault::no_object(object))
+    let delivery = on_disk(|| api.spool.delivery(id))?;
+    let gone = || Fault::new(StatusCode::NOT_FOUND, "not_found", "its object is gone, and the delivery with it");
+    delivery.map(|delivery| Job::new(&delivery, wait.as_ref())).ok_or_else(gone)
 }
 
 fn find(api: &Api, name: &str) -> Result<Committed, Fault> {
@@ -271,6 +175,15 @@ pub(super) fn stopped() -> Fault {
     Fault::unavailable("the server is stopping")
 }
 
+impl From<NoTarget> for Fault {
+    fn from(why: NoTarget) -> Self {
+        match why {
+            NoTarget::Unknown => Self::bad(why.to_string()),
+            NoTarget::NotAllowed(_) => Self::new(StatusCode::FORBIDDEN, "not_allowed", why.to_string()),
+        }
+    }
+}
+
 impl From<Refusal> for Fault {
     fn from(why: Refusal) -> Self {
         let reason = why.to_string();
@@ -278,6 +191,7 @@ impl From<Refusal> for Fault {
             Refusal::Unknown => Self::new(StatusCode::NOT_FOUND, "not_found", reason),
             Refusal::Settled(_) => Self::new(StatusCode::CONFLICT, "settled", reason),
             Refusal::Unwritten(Unwritten::Gone(_)) => Self::new(StatusCode::NOT_FOUND, "not_found", reason),
+            Refusal::Unwritten(Unwritten::TooMany(_)) => Self::new(StatusCode::CONFLICT, "too_many", reason),
             Refusal::Unwritten(Unwritten::Held(_)) => Self::new(StatusCode::CONFLICT, "held", reason),
             Refusal::NotAllowed(_) => Self::new(StatusCode::FORBIDDEN, "not_allowed", reason),
             Refusal::Full(_) | Refusal::Draining | Refusal::Unwritten(_) => Self::unavailable(reason),

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::api::Api;
 use super::ask::Asked;
 use super::fault::Fault;
-use super::object::Object;
+use super::shape::Object;
 use crate::io::guard::Lease;
 use crate::io::metrics;
 use crate::io::stream::on_disk;
@@ -74,7 +74,10 @@ pub(super) async fn deposit(
     if received.is_err() && !waits {
         let _ = tokio::time::timeout(REFUSED_PATIENCE, read_away(&mut pieces)).await;
     }
-    let object = publish(&api, received?).await?;
+    let received = received?;
+    let waits = lease.work();
+    let object = publish(&api, received).await?;
+    drop(waits);
     let envelope = object.envelope();
     tracing::info!(object = %envelope.id, uri = %envelope.uri, octets = envelope.size(), "committed, by HTTP");
     let location = format!("/api/v1/objects/{}", envelope.id);
@@ -159,7 +162,6 @@ async fn receive(
             () = api.stop.cancelled() => return Err(Fault::unavailable("the server has stopped")),
         };
         let Some(piece) = piece else {
-            lease.renew(); // for the commit, and for its answer
             return Ok(Received { stage, octets, expected });
         };
         let piece = piece.map_err(|error| {

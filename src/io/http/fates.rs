@@ -1,7 +1,7 @@
 //! What a reader, and time, do with objects: marks, copies, expiry, and what was deleted coming back.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,9 @@ use super::api::Api;
 use super::ask::{Asked, Named};
 use super::change::{Wish, change, whose};
 use super::fault::Fault;
-use super::object::{Object, find};
+use super::object::find;
+use super::shape::Object;
+use crate::io::guard::Lease;
 use crate::io::stream::on_disk;
 use crate::model::ObjectUri;
 use crate::spool::{self, Change, Mark, Standing};
@@ -123,6 +125,7 @@ responses(
 ))]
 pub(super) async fn copy(
     State(api): State<Api>,
+    ConnectInfo(lease): ConnectInfo<Lease>,
     Named(id): Named,
     Asked(wanted): Asked<Copying>,
 ) -> Result<Response, Fault> {
@@ -132,6 +135,7 @@ pub(super) async fn copy(
     let to: ObjectUri = wanted.to.parse().map_err(|error| Fault::bad(format!("to={}: {error}", wanted.to)))?;
     let by = whose(wanted.by)?;
     let object = find(&api, &id)?;
+    let _waits = lease.work();
     let (work, spool, clock) = (api.uploads.token(), api.spool.clone(), api.clock);
     // It goes on to its end, whether somebody still listens or not: it may have to write all octets again.
     let copied = tokio::task::spawn_blocking(move || {
@@ -201,7 +205,11 @@ pub(super) struct Swept {
     (status = "4XX", description = "Why not", body = Fault),
     (status = "5XX", description = "Why not", body = Fault),
 ))]
-pub(super) async fn sweep(State(api): State<Api>) -> Result<Json<Swept>, Fault> {
+pub(super) async fn sweep(
+    State(api): State<Api>,
+    ConnectInfo(lease): ConnectInfo<Lease>,
+) -> Result<Json<Swept>, Fault> {
+    let _waits = lease.work();
     let spool::Swept { expired, ended, .. } = on_disk(|| api.spool.sweep(api.clock.now()))?;
     Ok(Json(Swept { expired, ended }))
 }

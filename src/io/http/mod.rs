@@ -14,9 +14,11 @@ mod deposit;
 mod events;
 mod fates;
 pub(super) mod fault;
+mod notices;
 mod object;
 mod page;
 mod queue;
+pub(super) mod shape;
 mod transfers;
 pub(super) mod visitor;
 
@@ -43,6 +45,9 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/deliveries", get(deliveries::list).post(deliveries::forward)),
         ("/api/v1/deliveries/{id}/retry", post(deliveries::retry)),
         ("/api/v1/deliveries/{id}/cancel", post(deliveries::cancel)),
+        ("/api/v1/notices", get(notices::list)),
+        ("/api/v1/notices/{id}/retry", post(notices::retry)),
+        ("/api/v1/notices/{id}/drop", post(notices::drop_one)),
         ("/api/v1/queue", get(queue::table)),
         ("/api/v1/queue/wake", post(queue::wake)),
     ]
@@ -70,6 +75,9 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     deliveries::forward,
     deliveries::retry,
     deliveries::cancel,
+    notices::list,
+    notices::retry,
+    notices::drop_one,
     queue::table,
     queue::wake
 ))]

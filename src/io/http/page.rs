@@ -19,6 +19,11 @@ pub(super) struct Page<T: ToSchema> {
 }
 
 impl<T: ToSchema> Page<T> {
+    /// Of these entries, if the next page begins there.
+    pub(super) const fn of(items: Vec<T>, next_cursor: Option<String>) -> Self {
+        Self { items, next_cursor }
+    }
+
     /// Of entries of which one more than `limit` was asked for.
     pub(super) fn new(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
         let more = items.len() > limit;

@@ -1,0 +1,345 @@
+//! Whoever wants to hear what has become of objects, deliveries and boxes is told.
+//!
+//! ```text
+//!   spool ── outcomes ──> notices ──> outbox (durable) ──> post: who is due ──> courier ──> webhook
+//!                                        ^                                          |
+//!                                        └────────── taken, deferred, dead <────────┘
+//! ```
+//! One task has the outbox and the post. What a crash has kept from the outbox is looked for in the spool at the next start,
+//! before anything else is swept away there.
+
+mod said;
+mod webhook;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::block_in_place;
+use tokio_util::sync::CancellationToken;
+
+use self::said::Readers;
+use self::webhook::{Courier, of_put};
+use super::clock::Clock;
+use super::{metrics, terms};
+use crate::config::Settings;
+use crate::model::limits::{NOTICE_WISHES, NOTICES_AT_ONCE, NOTIFY_OCTETS};
+use crate::model::{Instant, Machine as _, Mint, Outbox, Sites, Wall};
+use crate::notices::{Input, Output, Post, Verdict};
+use crate::spool::{
+    Added, Notice, NoticeChange, NoticeLog, NoticeQuery, NoticeState, Outcome, Outcomes, Spool, SpoolError, Target,
+};
+
+/// How often is looked for what rings no bell: boxes that are full.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How old the date before which nothing is missing may become while nothing has to be written down.
+const COMPLETE_AGAIN: Duration = Duration::from_secs(60);
+
+/// What an operator wants of a notice; answered with whether there is such a one.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// Send it now, also if it was given up.
+    Retry(String, oneshot::Sender<bool>),
+    /// Forget it.
+    Drop(String, oneshot::Sender<bool>),
+}
+
+/// Where wishes are told, and who may be told of things.
+#[derive(Clone)]
+pub(super) struct Ear {
+    wishes: mpsc::Sender<Wish>,
+    hooks: Arc<BTreeSet<String>>,
+    sites: Arc<Sites>,
+}
+
+/// Why somebody is not told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoTarget {
+    /// It is no URL, nor the name of a webhook.
+    #[error("notify is the name of one of [[webhooks]], or an http: or https: URL of {NOTIFY_OCTETS} octets at most")]
+    Unknown,
+    /// The operator does not want that.
+    #[error("{0}")]
+    NotAllowed(String),
+}
+
+impl Ear {
+    /// To a node that does not tell anybody.
+    #[cfg(test)]
+    pub(super) fn deaf() -> Self {
+        Self { wishes: mpsc::channel(1).0, hooks: Arc::default(), sites: Arc::default() }
+    }
+
+    /// Asks for something. A node that has stopped does not answer.
+    pub(super) async fn tell(&self, wish: Wish) {
+        let _ = self.wishes.send(wish).await;
+    }
+
+    /// Whom `notify` means.
+    ///
+    /// # Errors
+    /// [`NoTarget`].
+    pub(super) fn target(&self, notify: &str) -> Result<Target, NoTarget> {
+        if self.hooks.contains(notify) {
+            return Ok(Target::Hook(notify.to_owned()));
+        }
+        let url = Url::parse(notify).ok().filter(|_| notify.len() <= NOTIFY_OCTETS).ok_or(NoTarget::Unknown)?;
+        self.sites.admit(&url).map_err(|error| NoTarget::NotAllowed(of_put(&error)))?;
+        Ok(Target::Url(url.into()))
+    }
+}
+
+/// The task that tells others.
+pub(super) struct Herald {
+    spool: Spool,
+    log: Arc<NoticeLog>,
+    clock: Clock,
+    post: Post,
+    readers: Readers,
+    courier: Arc<Courier>,
+    bell: Arc<Notify>,
+    wishes: mpsc::Receiver<Wish>,
+    /// How attempts have ended.
+    verdicts: mpsc::Receiver<Ended>,
+    ended: mpsc::Sender<Ended>,
+    /// What is to be sent as soon as the node runs.
+    first: Vec<String>,
+    /// Something may be missing in the outbox.
+    behind: bool,
+    /// When it was last written down before which date nothing is.
+    completed: Instant,
+}
+
+/// How an attempt to bring this notice has ended.
+type Ended = (String, Verdict);
+
+/// Why some outcomes are not in the outbox yet.
+#[derive(Debug, thiserror::Error)]
+enum Unsaid {
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("the outbox: {0}")]
+    Outbox(#[from] rusqlite::Error),
+}
+
+impl Herald {
+    /// Takes up what waits from an earlier run, and what that has not come to write down. Blocks.
+    ///
+    /// # Errors
+    /// A setting can't be used.
+    pub(super) fn open(
+        settings: &Settings,
+        spool: &Spool,
+        log: Arc<NoticeLog>,
+        (clock, mint): (Clock, Mint),
+    ) -> Result<(Self, Ear), String> {
+        let bell = Arc::new(Notify::new());
+        let rung = Arc::clone(&bell);
+        spool.keep_outcomes(move || rung.notify_one());
+        let (wishes, ears) = mpsc::channel(NOTICE_WISHES);
+        let (ended, verdicts) = mpsc::channel(NOTICES_AT_ONCE);
+        let mut herald = Self {
+            spool: spool.clone(),
+            log,
+            clock,
+            post: Post::new(terms::notices(settings), mint),
+            readers: Readers::new(settings),
+            courier: Arc::new(Courier::new(settings)?),
+            bell,
+            wishes: ears,
+            verdicts,
+            ended,
+            first: Vec::new(),
+            behind: true,
+            completed: Instant::default(),
+        };
+        let mut sends = Vec::new();
+        if let Err(error) = herald.take_up(&mut sends) {
+            tracing::error!(%error, "the outbox can't be read: what waits in it is told after the next start");
+        }
+        herald.listen(&mut sends);
+        herald.first = sends;
+        let hooks = settings.webhooks.iter().filter_map(|hook| hook.name.clone()).collect();
+        let sites = Arc::new(terms::places(settings).1);
+        Ok((herald, Ear { wishes, hooks: Arc::new(hooks), sites }))
+    }
+
+    /// Tells others until the node stops.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        std::mem::take(&mut self.first).into_iter().for_each(|id| self.send(id));
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            let deadline = self.post.deadline().map(|(at, _)| self.clock.at(at));
+            let input = tokio::select! {
+                () = self.bell.notified(), if !self.behind => None,
+                _ = look.tick() => {
+                    block_in_place(|| self.measure());
+                    None
+                }
+                Some((id, verdict)) = self.verdicts.recv() => Some(Input::Answered(id, verdict)),
+                Some(wish) = self.wishes.recv() => match block_in_place(|| self.wish(wish)) {
+                    Some(input) => Some(input),
+                    None => continue,
+                },
+                () = sleep_until(deadline), if deadline.is_some() => Some(Input::Timeout),
+                () = stop.cancelled() => return,
+            };
+            let sends = block_in_place(|| {
+                let mut sends = Vec::new();
+                match input {
+                    Some(input) => self.input(input, &mut sends),
+                    None => self.listen(&mut sends),
+                }
+                sends
+            });
+            sends.into_iter().for_each(|id| self.send(id));
+        }
+    }
+
+    fn take_up(&mut self, sends: &mut Vec<String>) -> rusqlite::Result<()> {
+        let mut query = NoticeQuery { state: Some(NoticeState::Waiting), ..NoticeQuery::default() };
+        loop {
+            let page = self.log.read(&query)?;
+            page.notices.into_iter().for_each(|posted| self.input(Input::Known(posted.slip), sends));
+            match page.next {
+                Some(next) => query.after = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Writes down what is to be told of what has come about.
+    fn listen(&mut self, sends: &mut Vec<String>) {
+        let Outcomes { outcomes, complete, missed } = self.spool.outcomes(self.clock.now());
+        self.behind |= missed;
+        if let Err(error) = self.say(&outcomes, complete, sends) {
+            // What could not be written down is found again in the spool.
+            tracing::error!(%error, "what is to be told could not be written down: it is looked for again");
+            self.behind = true;
+        }
+    }
+
+    fn measure(&self) {
+        match self.log.tally() {
+            Ok(tally) => metrics::notices(&tally, self.clock.now().wall),
+            Err(error) => tracing::warn!(%error, "nobody can say how many notices wait"),
+        }
+    }
+
+    fn say(&mut self, outcomes: &[Outcome], complete: Wall, sends: &mut Vec<String>) -> Result<(), Unsaid> {
+        if self.behind {
+            self.catch_up(sends)?;
+            self.behind = false;
+        }
+        let now = self.clock.now();
+        let notices: Vec<Notice> =
+            outcomes.iter().flat_map(|outcome| self.readers.notices(outcome, now.wall)).collect();
+        if !notices.is_empty() || now.instant - self.completed > COMPLETE_AGAIN || self.completed == Instant::default()
+        {
+            self.add(&notices, complete, sends)?;
+            self.completed = now.instant;
+        }
+        Ok(())
+    }
+
+    /// What has come about since nothing was missing. A new outbox tells of nothing before it.
+    fn catch_up(&mut self, sends: &mut Vec<String>) -> Result<(), Unsaid> {
+        let Some(since) = self.log.complete()? else { return Ok(()) };
+        let mut next = Some(String::new());
+        while let Some(cursor) = next {
+            let (outcomes, after) = self.spool.outcomes_since(since, &cursor)?;
+            let now = self.clock.now().wall;
+            let notices: Vec<Notice> = outcomes.iter().flat_map(|outcome| self.readers.notices(outcome, now)).collect();
+            self.add(&notices, since, sends)?;
+            next = after;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, notices: &[Notice], complete: Wall, sends: &mut Vec<String>) -> rusqlite::Result<()> {
+        let now = self.clock.now();
+        let expires = now.wall.after(self.post.config().lifetime);
+        let Added { slips, displaced } = self.log.add(notices, expires, complete, now)?;
+        for id in displaced {
+            tracing::error!(notice = id, "given up: too many notices wait");
+            metrics::notice("dead");
+            self.input(Input::Drop(id), sends);
+        }
+        slips.into_iter().for_each(|slip| self.input(Input::Known(slip), sends));
+        Ok(())
+    }
+
+    fn wish(&mut self, wish: Wish) -> Option<Input> {
+        let known = |id: &str| self.log.notice(id).ok().flatten();
+        let (input, answer) = match wish {
+            Wish::Retry(id, answer) => {
+                let (now, lifetime) = (self.clock.now(), self.post.config().lifetime);
+                let input = match known(&id) {
+                    Some(posted) if posted.state == NoticeState::Waiting => Some(Input::Hurry(id)),
+                    _ => self.log.revive(&id, now.wall.after(lifetime), now).ok().flatten().map(Input::Known),
+                };
+                (input, answer)
+            }
+            Wish::Drop(id, answer) => {
+                let dropped = known(&id).is_some() && self.log.change(&[NoticeChange::Done(id.clone())]).is_ok();
+                (dropped.then_some(Input::Drop(id)), answer)
+            }
+        };
+        let _ = answer.send(input.is_some()); // whoever asked may have gone
+        input
+    }
+
+    /// Has the post take an input, and writes down what that comes to. Says what is to be sent.
+    fn input(&mut self, input: Input, sends: &mut Vec<String>) {
+        let mut out = Outbox::new();
+        self.post.handle(self.clock.now(), input, &mut out);
+        let mut changes = Vec::new();
+        for output in out.drain() {
+            match output {
+                Output::Send(id, _) => sends.push(id),
+                Output::Taken(id) => {
+                    metrics::notice("taken");
+                    changes.push(NoticeChange::Done(id));
+                }
+                Output::Deferred { id, attempts, next, reason } => {
+                    tracing::warn!(notice = id, attempts, reason, %next, "a notice was not taken yet");
+                    metrics::notice("deferred");
+                    changes.push(NoticeChange::Deferred { id, attempts, next, reason });
+                }
+                Output::Dead(id, attempts, reason) => {
+                    tracing::error!(notice = id, attempts, reason, "a notice was given up");
+                    metrics::notice("dead");
+                    changes.push(NoticeChange::Dead(id, attempts, reason));
+                }
+            }
+        }
+        if !changes.is_empty()
+            && let Err(error) = self.log.change(&changes)
+        {
+            tracing::error!(%error, "what has become of a notice could not be written down: it may be sent again");
+        }
+    }
+
+    /// By what a notice goes is its target's to say. Each way ends with one verdict.
+    fn send(&self, id: String) {
+        let (courier, log, ended) = (Arc::clone(&self.courier), Arc::clone(&self.log), self.ended.clone());
+        let now = self.clock.now().wall;
+        tokio::spawn(async move {
+            let verdict = match block_in_place(|| log.notice(&id)) {
+                Ok(Some(posted)) => courier.bring(posted.notice, now).await,
+                Ok(None) => Verdict::Gone("what was to be said is lost".to_owned()),
+                Err(error) => Verdict::Away(error.to_string(), None),
+            };
+            let _ = ended.send((id, verdict)).await; // a node that stops hears nothing
+        });
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline).await;
+    }
+}
