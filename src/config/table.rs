@@ -117,7 +117,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "owner_domains",
                 field: |s| &mut s.control.owner_domains,
-                meaning: "Domains whose users fetch what lies in the boxes of their names. P-Asserted-Identity says who calls, and is believed of peers whose MSML is obeyed; with this key set they read no other box for somebody.",
+                meaning: "Domains whose users fetch what lies in the boxes of their names. P-Asserted-Identity says who calls, and is believed of peers whose MSML is obeyed; with this key set nobody reads anything on the word of his address alone.",
             },
             Key {
                 name: "validation",

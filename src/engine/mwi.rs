@@ -16,6 +16,7 @@ use super::jobs::{Errand, Timer};
 use super::owner::box_of;
 use super::port::{Found, Output, Query};
 use super::watching::{Subscriber, WatchKey, Watched};
+use crate::model::limits::SUBSCRIPTIONS_PER_BOX;
 use crate::model::{Now, Outbox};
 use crate::sip::{self, Body, Standalone, SubscriptionKey};
 use crate::spool::{BoxSummary, MessageClass, Tally};
@@ -51,6 +52,10 @@ impl Engine {
         };
         tracing::info!(%source, call_id, mailbox, "SUBSCRIBE");
         let watch = self.watch(mailbox, out);
+        if self.watching.boxes.get(&watch).is_some_and(|watched| watched.subscribers.len() >= SUBSCRIPTIONS_PER_BOX) {
+            tracing::warn!(%source, call_id, limit = SUBSCRIPTIONS_PER_BOX, "too many subscribe to one box: refused");
+            return self.command(now, sip::Command::Decline { subscription: key, status: 503 }, out);
+        }
         let subscriber = Subscriber { account: account(request_uri), user: named, owed: true };
         self.watching.subscribers.insert(key, watch);
         if let Some(watched) = self.watching.boxes.get_mut(&watch) {

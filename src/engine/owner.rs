@@ -1,7 +1,7 @@
 //! A box without an application server: which one a call is for, and who may read it (RFC 5547 §10).
 //!
 //! Who has proven to be somebody is that one, wherever it calls from, and reads the box of its own name. Those who may
-//! command us read everything, unless they speak for somebody else.
+//! command us read everything; where trusted proxies say who calls, only if they have proven it by their password.
 
 use percent_encoding::percent_decode_str;
 
@@ -66,7 +66,8 @@ impl Engine {
         if let Some(identity) = asker.asserted.filter(|_| trusted && !self.policy.owner_domains.is_empty()) {
             return own(self.local_user(&identity).is_some_and(|name| owns(&name)));
         }
-        if trusted {
+        // Behind a proxy of ours everybody comes from a trusted address, also whom it knows nothing of.
+        if trusted && (self.policy.owner_domains.is_empty() || asker.user.is_some()) {
             return Access::All;
         }
         if self.hosts.get(&asker.flow).into_iter().flatten().any(|host| owns(host)) {

@@ -171,6 +171,9 @@ pub const SUBSCRIPTIONS: usize = 50_000;
 /// Of these, how many come from one address: a proxy may have most of them, and nobody all.
 pub const SUBSCRIPTIONS_PER_ADDRESS: usize = 40_000;
 
+/// To one box: its owner has a few telephones. Whoever has more could have each change told to somebody who did not ask.
+pub const SUBSCRIPTIONS_PER_BOX: usize = 64;
+
 /// Seconds that a subscription lasts which says nothing of it (RFC 3842 §3.4).
 pub const SUBSCRIPTION_SECS: u32 = 3600;
 

@@ -7,6 +7,7 @@ use rsip::Request;
 use super::address::NameAddr;
 use super::flow::{Body, CallKey, Flow, FlowId, RequestKey, SubscriptionKey, Transport};
 use super::message::{body, pairs, text};
+use super::target::Target;
 
 /// A new INVITE.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,9 +93,13 @@ impl Standalone {
 }
 
 fn asserted(headers: &[(String, String)]) -> Option<String> {
-    let asserted = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("P-Asserted-Identity"))?;
-    let first = super::syntax::split(&asserted.1, ',')?.into_iter().next()?;
-    NameAddr::parse(first).map(|identity| identity.uri.to_owned())
+    let asserted = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("P-Asserted-Identity"));
+    let values = asserted.flat_map(|(_, value)| super::syntax::split(value, ',').unwrap_or_default());
+    // RFC 3325 §9.1: one value, or a SIP URI and a telephone number, in either order.
+    let mut uris = values.filter_map(|value| NameAddr::parse(value).map(|identity| identity.uri.to_owned()));
+    let first = uris.next()?;
+    let is_sip = |uri: &String| Target::of(uri).is_some();
+    Some(if is_sip(&first) { first } else { uris.find(is_sip).unwrap_or(first) })
 }
 
 /// What has happened.

@@ -155,6 +155,22 @@ fn a_stranger_learns_nothing_of_a_box_and_nobody_is_told_of_one_that_cannot_be()
     assert!(refused.starts_with("SIP/2.0 404"), "{refused}");
 }
 
+#[test]
+fn of_one_box_not_more_are_told_than_one_owner_has_telephones() {
+    let dir = TempDir::new().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let most = restante::model::limits::SUBSCRIPTIONS_PER_BOX;
+    let mut phones: Vec<Phone> = (0..=most).map(|one| Phone::new(&server, "alice", &format!("lamp{one}"))).collect();
+    let (last, before) = phones.split_last_mut().expect("some");
+    for phone in before {
+        assert!(phone.subscribe("").starts_with("SIP/2.0 200"));
+        phone.notified();
+    }
+    assert!(last.subscribe("").starts_with("SIP/2.0 503"));
+    let mut other = Phone::new(&server, "bob", "bobs-lamp");
+    assert!(other.subscribe("").starts_with("SIP/2.0 200"), "another box has its own");
+}
+
 // M3842-3.7-01 M3842-3.8-05
 #[test]
 fn a_telephone_in_python_proves_who_it_is_and_hears_of_a_new_message_and_of_the_end() {

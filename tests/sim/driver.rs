@@ -78,10 +78,12 @@ impl World {
                 let place = target.place().map(|place| vec![place]);
                 return Some(Input::Located(ticket, place.ok_or_else(|| "there is no DNS here".to_owned())));
             }
-            Output::Handed(handed) => unreachable!("nobody has asked for a delivery: {handed:?}"),
-            Output::Record(_) | Output::Recall(..) | Output::Answered(..) => {
-                unreachable!("no script of the simulation forwards")
+            Output::Handed(handed) => return Some(self.handed(handed)),
+            Output::Record(delivery) => {
+                let delay = self.disk_delay(id);
+                self.time.after(delay, Event::Record(id, delivery));
             }
+            Output::Recall(..) | Output::Answered(..) => unreachable!("nobody follows a delivery here"),
             Output::Move(..) | Output::StopMove(_) => unreachable!("no script of the simulation moves files"),
         }
         None
@@ -134,6 +136,7 @@ impl World {
         let Some(process) = self.process(id) else { return };
         let committed = process.spool.commit(*sealed, *draft, now);
         self.will_carry(id.node);
+        self.hand_over_routed(id);
         let delay = self.chatter();
         self.time.after(delay, Event::Engine(id, Box::new(Input::Committed(ticket, committed))));
     }
@@ -162,7 +165,8 @@ impl World {
     pub(crate) fn connect(&mut self, from: ProcessId, to: SocketAddr, purpose: Purpose) {
         let listener = self.nodes.iter().position(|node| node.host == to.ip() && node.process.is_some());
         let listener = listener.map(|node| self.nodes[node].id(node));
-        let Some(id) = listener.filter(|_| to.port() == SIP_PORT || to.port() == MSRP_PORT) else {
+        let is_reached = !self.is_parted(from.node, to) && (to.port() == SIP_PORT || to.port() == MSRP_PORT);
+        let Some(id) = listener.filter(|_| is_reached) else {
             let latency = self.net.latency();
             return self.time.after(latency, Event::Connected { from, to, purpose, end: None });
         };

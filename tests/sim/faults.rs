@@ -26,6 +26,10 @@ pub(crate) enum Bug {
     Offset,
     /// The bucket says that it has an envelope, and has none.
     Bucket,
+    /// The end of a delivery is told before it is written down, and never is.
+    Unrecorded,
+    /// An attempt that has failed is taken for one that got through.
+    Handed,
 }
 
 impl Bug {

@@ -7,6 +7,7 @@ mod clock;
 mod disk;
 mod driver;
 mod faults;
+mod forward;
 mod net;
 mod node;
 mod oracle;
@@ -68,7 +69,7 @@ fn replay(seed: u64) {
     assert!(ending.faults.is_empty(), "seed {seed}:\n{}", ending.faults.join("\n"));
 }
 
-// R1, R2, R3, R5, R11, R21, R22
+// R1, R2, R3, R5, R11, R12, R21, R22
 #[test]
 fn every_promise_is_kept_in_two_hundred_worlds() {
     if let Some(seed) = number("SIM_SEED") {
@@ -95,6 +96,14 @@ fn every_promise_is_kept_in_two_hundred_worlds() {
     );
     let drains = sum(|ending| ending.drains);
     assert!(drains > seeds / 20, "dull worlds: {drains} drains");
+    let (forwarded, again) = (sum(|ending| ending.forwarded), sum(|ending| ending.again));
+    println!(
+        "{stored} files stored, {crashes} crashes, {drains} drains, {forwarded} files forwarded, {again} not at once"
+    );
+    assert!(
+        forwarded > seeds / 4 && again > seeds / 10,
+        "dull worlds: {forwarded} files forwarded, {again} not at once"
+    );
 }
 
 #[test]
@@ -208,4 +217,16 @@ fn a_timer_that_never_goes_off_is_caught() {
 fn a_write_at_a_wrong_offset_is_caught() {
     let fault = caught(Bug::Offset);
     assert!(["I1", "I2", "I3"].iter().any(|kind| fault.starts_with(kind)), "{fault}");
+}
+
+#[test]
+fn an_end_of_a_delivery_that_is_not_written_down_is_caught() {
+    let fault = caught(Bug::Unrecorded);
+    assert!(fault.starts_with("I3"), "{fault}");
+}
+
+#[test]
+fn a_delivery_that_is_said_to_have_got_through_and_has_not_is_caught() {
+    let fault = caught(Bug::Handed);
+    assert!(fault.starts_with("I1"), "{fault}");
 }

@@ -113,7 +113,8 @@ impl Node {
         let interpreter = Interpreter::new(msml::Limits::default(), mint.fork());
         self.life += 1;
         self.process = Some(Process {
-            engine: Engine::new(self.policy(), endpoint, interpreter, mint.fork()),
+            engine: Engine::new(self.policy(), endpoint, interpreter, mint.fork())
+                .patience(crate::forward::PATIENCE, Duration::from_secs(120)),
             spool,
             mint,
             links: BTreeMap::new(),
@@ -146,12 +147,12 @@ impl Node {
             relay: None,
             trunks: Vec::new(),
             answer_timeout: Duration::from_secs(20),
-            forward: Vec::new(),
+            forward: vec!["*".parse().expect("any domain")],
             certified: Vec::new(),
             owners: std::collections::BTreeSet::new(),
             owner_domains: Vec::new(),
             challenge: false,
-            outbound: Outbound::default(),
+            outbound: Outbound { proxy: None, from: format!("sip:store@{}", self.host) },
         }
     }
 

@@ -73,6 +73,8 @@ pub(crate) struct Oracle {
     reports: BTreeMap<(End, String), Ranges>,
     /// Which connection carries a message of the server's.
     outgoing: BTreeMap<String, End>,
+    /// What the server forwards, by the Message-ID under which it does.
+    pub(crate) forwards: BTreeSet<String>,
     /// The server's process.
     pub(crate) life: u64,
     /// Its disk fails, or its bucket now and then.
@@ -220,6 +222,9 @@ impl Oracle {
 
     fn sends(&mut self, end: End, head: RequestHead) {
         let Some(message_id) = head.message_id else { return };
+        if self.forwards.contains(&message_id) {
+            return; // it is the same in every attempt, so that whoever gets it twice can tell
+        }
         let before = self.outgoing.insert(message_id.clone(), end);
         if before.is_some_and(|other| other != end) {
             self.blame(format!("I4: Message-ID {message_id} is used again"));

@@ -36,6 +36,10 @@ pub(crate) enum Blow {
     Sync(Duration),
     /// The server stands still for this time.
     Freeze(Duration),
+    /// Nothing gets to the second server, or comes from there, for this time.
+    Part(Duration),
+    /// The second server dies.
+    Far(Crash),
     /// The wall clock of everybody jumps by so many seconds.
     Clock(i64),
 }
@@ -101,6 +105,8 @@ pub(crate) struct Plan {
     pub(crate) blows: Vec<(When, Blow)>,
     pub(crate) bug: Option<Bug>,
     pub(crate) bucket: Option<Pail>,
+    /// There is a second server, to which the first forwards everything, and in a mood it finds so many of a hundred calls.
+    pub(crate) far: Option<u64>,
     /// Whether the index outlives the process, as it does with a real server; else each start makes it anew.
     pub(crate) remembers: bool,
 }
@@ -133,8 +139,13 @@ impl Plan {
         let phones = 1 + dice.below(3);
         let phones =
             (0..phones).map(|_| (0..=dice.below(3)).map(|_| errand(&mut dice, most, calm, alone)).collect()).collect();
-        let blows = if calm { Vec::new() } else { blows(&mut dice) };
-        let bucket = pail(&mut Dice::new(!seed), calm);
+        let mut blows = if calm { Vec::new() } else { blows(&mut dice) };
+        let far = far(&mut Dice::new(seed.rotate_left(31)), calm, &mut blows);
+        let mut bucket = pail(&mut Dice::new(!seed), calm);
+        if let Some(pail) = bucket.as_mut().filter(|_| far.is_some()) {
+            // A start reads the state of each object, too: in a bucket that fails oftener none would ever come to its end.
+            pail.lapses = pail.lapses.min(10);
+        }
         Self {
             seed,
             weather,
@@ -144,6 +155,7 @@ impl Plan {
             blows,
             bug: None,
             bucket,
+            far,
             remembers: Dice::new(seed.rotate_left(17)).percent(40),
         }
     }
@@ -170,7 +182,8 @@ impl Plan {
             path: dice.token(),
         };
         let phones = vec![vec![Errand::Deposit(deposit)]];
-        Self { seed: 42, weather, server, phone, phones, blows: Vec::new(), bug: None, bucket: None, remembers: false }
+        let (blows, bug, bucket, far) = (Vec::new(), None, None, None);
+        Self { seed: 42, weather, server, phone, phones, blows, bug, bucket, far, remembers: false }
     }
 
     /// As [`Plan::small_deposit`], and the phone retrieves the file; it hangs up one of the calls at that time.
@@ -199,8 +212,29 @@ impl Plan {
     }
 
     pub(crate) fn habits(&self, node: usize) -> Habits {
-        if node == SERVER { self.server.clone() } else { self.phone.clone() }
+        match node {
+            SERVER => self.server.clone(),
+            far if far > self.phones.len() => Habits { unattended: Unattended::Deposit, ..self.phone.clone() },
+            _ => self.phone.clone(),
+        }
     }
+}
+
+fn far(dice: &mut Dice, calm: bool, blows: &mut Vec<(When, Blow)>) -> Option<u64> {
+    let moods = dice.pick(&[None, None, Some(0), Some(30), Some(60)])?;
+    if calm {
+        return Some(0);
+    }
+    let soon = |dice: &mut Dice| When::After(dice.between((MILLISECOND, 8000 * MILLISECOND)));
+    if dice.percent(40) {
+        let blow = Blow::Part(dice.between((100 * MILLISECOND, 90_000 * MILLISECOND)));
+        blows.push((soon(dice), blow));
+    }
+    for _ in 0..dice.below(3) {
+        let crash = if dice.percent(50) { Crash::Power(dice.below(1000)) } else { Crash::Kill };
+        blows.push((soon(dice), Blow::Far(crash)));
+    }
+    Some(moods)
 }
 
 fn pail(dice: &mut Dice, calm: bool) -> Option<Pail> {

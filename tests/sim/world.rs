@@ -10,11 +10,12 @@ use restante::engine::{self, LinkId, Query, Ticket};
 use restante::model::Instant;
 use restante::msrp::SessionKey;
 use restante::sip::{self, Flow, Transport};
-use restante::spool::{Carried, EnvelopeDraft, Sealed};
+use restante::spool::{Carried, Delivery, EnvelopeDraft, Sealed};
 
 use crate::bucket::SimBucket;
 use crate::clock::{Dice, Timeline};
 use crate::faults::Bug;
+use crate::forward::Far;
 use crate::net::{End, Network, Port};
 use crate::node::{Node, Process, UDP};
 use crate::oracle::Oracle;
@@ -46,21 +47,44 @@ pub(crate) enum Purpose {
 
 #[derive(Debug)]
 pub(crate) enum Event {
-    Datagram { from: SocketAddr, to: SocketAddr, octets: Bytes },
-    Connect { from: ProcessId, to: SocketAddr, purpose: Purpose },
-    Connected { from: ProcessId, to: SocketAddr, purpose: Purpose, end: Option<End> },
-    Segment { to: End, octets: Bytes },
-    Over { at: End },
-    Room { at: End },
+    Datagram {
+        from: SocketAddr,
+        to: SocketAddr,
+        octets: Bytes,
+    },
+    Connect {
+        from: ProcessId,
+        to: SocketAddr,
+        purpose: Purpose,
+    },
+    Connected {
+        from: ProcessId,
+        to: SocketAddr,
+        purpose: Purpose,
+        end: Option<End>,
+    },
+    Segment {
+        to: End,
+        octets: Bytes,
+    },
+    Over {
+        at: End,
+    },
+    Room {
+        at: End,
+    },
     Engine(ProcessId, Box<engine::Input>),
     Link(ProcessId, LinkId, link::Input),
     Disk(ProcessId, LinkId),
     Find(ProcessId, Ticket, Query),
     Commit(ProcessId, Ticket, Box<Sealed>, Box<EnvelopeDraft>),
     Carry(ProcessId),
+    Record(ProcessId, Box<Delivery>),
     Phone(usize, Nudge),
     Blow(Blow),
     Restart,
+    /// The process of another node starts again.
+    Rise(usize),
 }
 
 pub(crate) struct World {
@@ -89,6 +113,8 @@ pub(crate) struct World {
     drains: u64,
     /// The process whose carrier will go once more.
     carrier: Option<ProcessId>,
+    /// Where everything is forwarded to.
+    pub(crate) far: Option<Far>,
     trace: Option<Vec<String>>,
 }
 
@@ -111,6 +137,10 @@ pub(crate) struct Ending {
     pub(crate) carried: u64,
     /// Calls that a bucket failed.
     pub(crate) lapses: u64,
+    /// Deliveries that have got through.
+    pub(crate) forwarded: u64,
+    /// Those of them that have not at once.
+    pub(crate) again: u64,
 }
 
 impl World {
@@ -118,7 +148,10 @@ impl World {
     pub(crate) fn run(plan: Plan, traced: bool) -> Ending {
         let dice = Dice::new(plan.seed);
         let net_dice = Dice::new(plan.seed ^ u64::MAX);
-        let nodes = (0..=plan.phones.len()).map(|index| Node::new(index, plan.habits(index))).collect();
+        let far = plan.far.map(|moods| Far::new(plan.phones.len() + 1, moods));
+        let nodes = (0..=plan.phones.len() + usize::from(far.is_some()))
+            .map(|index| Node::new(index, plan.habits(index)))
+            .collect();
         let mut world = Self {
             time: Timeline::default(),
             dice,
@@ -138,6 +171,7 @@ impl World {
             draining: None,
             drains: 0,
             carrier: None,
+            far,
             trace: traced.then(Vec::new),
         };
         if plan.remembers {
@@ -170,8 +204,9 @@ impl World {
         let stored = world.oracle.stored();
         let (steps, crashes, drains) = (world.steps, world.crashes, world.drains);
         let (carried, lapses) = world.nodes[SERVER].bucket.as_ref().map_or((0, 0), |(bucket, _)| bucket.tally());
+        let (forwarded, again) = world.far.as_ref().map_or((0, 0), Far::delivered);
         let (faults, trace) = (world.oracle.faults, world.trace.unwrap_or_default());
-        Ending { faults, trace, steps, crashes, drains, stored, carried, lapses }
+        Ending { faults, trace, steps, crashes, drains, stored, carried, lapses, forwarded, again }
     }
 
     fn live(&mut self) {
@@ -252,6 +287,7 @@ impl World {
             Event::Find(id, ticket, query) => self.find(id, ticket, query),
             Event::Commit(id, ticket, sealed, draft) => self.commit(id, ticket, sealed, draft),
             Event::Carry(id) => self.carry(id),
+            Event::Record(id, delivery) => self.record(id, &delivery),
             Event::Phone(phone, nudge) => self.nudge(phone, nudge),
             Event::Blow(Blow::Crash(crash)) => self.crash(crash),
             Event::Blow(Blow::Drain) => {
@@ -275,7 +311,10 @@ impl World {
             }
             Event::Blow(Blow::Freeze(pause)) => self.frozen = now + pause,
             Event::Blow(Blow::Clock(secs)) => self.time.jump(secs),
+            Event::Blow(Blow::Part(pause)) => self.part(pause),
+            Event::Blow(Blow::Far(crash)) => self.crash_far(crash),
             Event::Restart => self.start(SERVER),
+            Event::Rise(node) => self.start(node),
         }
     }
 
@@ -290,11 +329,12 @@ impl World {
             | Event::Disk(id, _)
             | Event::Find(id, ..)
             | Event::Commit(id, ..)
+            | Event::Record(id, _)
             | Event::Carry(id) => id.node == SERVER,
             Event::Segment { to: end, .. } | Event::Over { at: end } | Event::Room { at: end } => {
                 self.net.owner(*end).is_some_and(|(id, _)| id.node == SERVER)
             }
-            Event::Phone(..) | Event::Blow(_) | Event::Restart => false,
+            Event::Phone(..) | Event::Blow(_) | Event::Restart | Event::Rise(_) => false,
         }
     }
 
@@ -309,6 +349,9 @@ impl World {
 
     fn datagram(&mut self, from: SocketAddr, to: SocketAddr, octets: Bytes) {
         let Some(node) = self.nodes.iter().position(|node| node.host == to.ip()) else { return };
+        if self.is_lost(from, to, &octets) {
+            return;
+        }
         let id = self.nodes[node].id(node);
         let flow = Flow { id: UDP, transport: Transport::Udp, local: to, remote: from };
         self.tell_engine(id, engine::Input::Sip(sip::Input::Octets { flow, octets }));
@@ -359,6 +402,9 @@ impl World {
         self.nodes[node].start(now, mint, bug);
         self.oracle.life = self.nodes[SERVER].life;
         self.will_carry(node);
+        if node == SERVER {
+            self.begin_forwarding();
+        }
     }
 
     /// A process is about to perform an output. True if it dies instead.
@@ -466,6 +512,7 @@ impl World {
             self.oracle.audit(&copy, node.bucket.as_ref(), now);
         }
         self.oracle.close();
+        self.judge_forwarding();
     }
 
     /// Gives an engine something to do, as a command line would.

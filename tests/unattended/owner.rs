@@ -101,13 +101,25 @@ fn an_identity_that_a_trusted_peer_asserts_reads_its_own_box_if_it_is_of_a_domai
         ("sip:bob@example.net", 403),
         ("sip:bob@example.org", 200),
         ("sips:b%6Fb@EXAMPLE.org:5061", 200),
+        ("tel:+15551234>, <sip:bob@example.org", 200),
+        ("tel:+15551234", 403),
+        ("", 403),
     ] {
         assert_eq!(asks(&server, &bob, "p1", "size:700", asserted(identity)).1.status(), status, "{identity}");
     }
     let (_call, answer) = asks(&server, &bob, "p2", "size:700", asserted("sip:bob@example.org"));
     assert_eq!(takes(&server, &answer, "p2"), plan.content);
-    // Who commands us and speaks for nobody reads everything, and marks nothing.
-    assert_eq!(asks(&server, &bob, "p3", "size:700", Vec::new()).1.status(), 200);
+    let unknown = asks(&server, &bob, "p3", "size:700", Vec::new()).1.status();
+    assert_eq!(unknown, 403, "a proxy of ours brings whoever calls, also whom it knows nothing of");
+}
+
+#[test]
+fn who_commands_us_and_speaks_for_nobody_reads_everything_and_marks_nothing() {
+    let place = dir();
+    let server = configured(place.path(), &[("RESTANTE_CONTROL__UNATTENDED", "deposit")], "");
+    brings(&server, &Plan::new("m1", content(700)));
+    assert_eq!(asks(&server, &uri(&server, "bob"), "p1", "size:700", Vec::new()).1.status(), 200);
+    assert_eq!((marked(&place, "new"), marked(&place, "seen")), (1, 0));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use rsip::{Headers, Method, Response, SipMessage};
+use sha2::{Digest as _, Sha256};
 
 use super::address::{self, Via};
 use super::call::{ALARMS, Alarm, Call, Path, Phase, Sent, Waiting};
@@ -83,6 +84,8 @@ pub struct Endpoint {
     received: u64,
     draining: Option<u32>,
     busy: bool,
+    /// Makes the tags of answers that are not remembered.
+    secret: [u8; 32],
     guard: Guard,
     /// Who is behind the request at hand, as far as that is proven.
     user: Option<String>,
@@ -152,6 +155,7 @@ impl Endpoint {
     /// An endpoint without calls. The mint makes tags, branches and Call-IDs.
     pub fn new(config: Config, mut mint: Mint) -> Self {
         Self {
+            secret: std::array::from_fn(|_| mint.octet()),
             guard: Guard::new(config.realm.clone(), config.users.clone(), mint.fork()),
             user: None,
             layer: Layer::new(&config),
@@ -266,9 +270,20 @@ impl Endpoint {
             return;
         }
         let hop = arrived(flow, &mut headers);
-        let tag = self.mint.token(TOKEN_LETTERS);
+        let tag = self.steady_tag(&headers);
         let response = self.compose(&headers, &tag, reply);
         out.push(hop.transmit(serialise::response(&response)));
+    }
+
+    /// RFC 3261 §8.2.7: each copy of a request is answered under the same tag, though nobody remembers it.
+    fn steady_tag(&self, request: &Headers) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.secret);
+        for name in ["Via", "From", "Call-ID", "CSeq"] {
+            hash.update(text(request, name));
+            hash.update([0]);
+        }
+        Mint::new(hash.finalize().into()).token(TOKEN_LETTERS)
     }
 
     fn compose(&self, request: &Headers, tag: &str, reply: Reply) -> Response {

@@ -186,7 +186,11 @@ fn who_is_too_busy_for_new_calls_serves_those_that_stand() {
     // RFC 3261 §21.5.4
     let sent = busy.udp(&fresh("INVITE", 3, &[SDP], "offer"));
     assert_eq!((kinds(&sent), field(&sent[0], "Retry-After")), (vec!["503"], Some("10")));
-    assert_eq!(kinds(&busy.udp(&fresh("OPTIONS", 4, &[], ""))), ["503"]);
+    let again = busy.udp(&fresh("INVITE", 3, &[SDP], "offer"));
+    assert_eq!(field(&sent[0], "To"), field(&again[0], "To"), "RFC 3261 §8.2.7");
+    let other = busy.udp(&fresh("OPTIONS", 4, &[], ""));
+    assert_eq!(kinds(&other), ["503"]);
+    assert_ne!(field(&sent[0], "To"), field(&other[0], "To"));
     assert_eq!((busy.endpoint.calls(), busy.endpoint.transactions()), (2, 2), "nothing is kept of what was refused");
     assert_eq!(
         kinds(&busy.udp(&fresh("INVITE", 2, &[SDP], "offer"))),
