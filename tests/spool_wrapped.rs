@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use disk::SimFiles;
 use proptest::prelude::*;
-use restante::model::{Digest, FileInfo, Mint, Now, Party, Wall, Wrapper};
+use restante::model::{Digest, Disposition, FileInfo, Imdn, Mint, Now, Party, Wall, Wrapper};
 use restante::spool::{Check, Committed, EnvelopeDraft, Index, Query, SealError, Spool, SpoolError, Stage, StagePlan};
 use sha2::{Digest as _, Sha256};
 
@@ -36,6 +36,16 @@ fn declared(octets: &[u8]) -> FileInfo {
     FileInfo { size: Some(octets.len() as u64), digests, ..FileInfo::default() }
 }
 
+fn asking() -> Imdn {
+    Imdn {
+        message_id: "34jk324j".to_owned(),
+        wants: vec![Disposition::NegativeDelivery, Disposition::Processing],
+        original_to: Some("sip:list@example.org".to_owned()),
+        record_route: vec!["sip:first@example.net".to_owned(), "sip:second@example.net".to_owned()],
+        route: Vec::new(),
+    }
+}
+
 fn wrapper() -> Wrapper {
     Wrapper {
         from: Some(Party { name: Some("Erin \"E\"".to_owned()), uri: "sip:erin@example.net".to_owned() }),
@@ -44,6 +54,7 @@ fn wrapper() -> Wrapper {
         sent: Some("2026-11-22T23:00:00+01:00".to_owned()),
         subject: Some("Rückruf\n".to_owned()),
         language: Some("de".to_owned()),
+        imdn: Some(asking()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The input is the beginning of a `message/cpim`. What opens, opens with less as with more, and comes back when an
 //! envelope of ours says the same.
 
-use restante::model::{Party, Wrapper};
+use restante::model::{Imdn, Party, Wrapper};
 use restante::msrp::cpim::{Content, Enclosed, open, print};
 
 pub(crate) fn run(data: &[u8]) {
@@ -39,10 +39,8 @@ fn plain(wrapper: &Wrapper) -> Wrapper {
         let text = text.as_deref().map(|text| text.trim().to_owned());
         text.filter(|text| !text.is_empty())
     };
-    let party = |party: &Party| Party {
-        name: trimmed(&party.name),
-        uri: if party.uri.is_ascii() { party.uri.clone() } else { "sip:other@example.net".to_owned() },
-    };
+    let ascii = |uri: &String| if uri.is_ascii() { uri.clone() } else { "sip:other@example.net".to_owned() };
+    let party = |party: &Party| Party { name: trimmed(&party.name), uri: ascii(&party.uri) };
     let subject = trimmed(&wrapper.subject);
     let language = wrapper.language.clone().filter(|tag| tag.bytes().all(|octet| octet.is_ascii_alphanumeric()));
     Wrapper {
@@ -52,5 +50,11 @@ fn plain(wrapper: &Wrapper) -> Wrapper {
         sent: wrapper.sent.clone(),
         language: language.filter(|language| subject.is_some() && !language.is_empty()),
         subject,
+        imdn: wrapper.imdn.as_ref().map(|imdn| Imdn {
+            original_to: imdn.original_to.as_ref().map(ascii),
+            record_route: imdn.record_route.iter().map(ascii).collect(),
+            route: imdn.route.iter().map(ascii).collect(),
+            ..imdn.clone()
+        }),
     }
 }

@@ -159,7 +159,7 @@ fn result_of(ending: &Ending) -> (String, Option<u16>) {
     let rejected = |status: u16| (format!("ft.rejected.{status}"), Some(status));
     let plain = |result: &str| (result.to_owned(), None);
     match ending {
-        Ending::Delivered => ("ft.success".to_owned(), Some(200)),
+        Ending::Delivered | Ending::DeliveredWrapped => ("ft.success".to_owned(), Some(200)),
         Ending::Refused { status, .. } | Ending::Msrp { status } => rejected(*status),
         Ending::NoAnswer => plain("ft.timeout.first"),
         Ending::NoStream(_) => rejected(488),

@@ -100,7 +100,10 @@ impl Engine {
                 self.event_answered(token, status, out);
                 self.tell(call, Happening::InfoAnswered(token, status, body), out);
             }
-            Event::OptionsAnswered { .. } | Event::MessageAnswered { .. } => {}
+            Event::OptionsAnswered { .. } => {}
+            Event::MessageAnswered { token, status, silent, retry_after } => {
+                self.page_answered(token, status, silent, retry_after, out);
+            }
             Event::Message { request, .. } => {
                 // RFC 3428 §7: nobody here reads what comes alone.
                 let answer =

@@ -14,7 +14,7 @@ use super::link::{Bearer, LinkId, Notice};
 use super::order::{LocalFile, Order, OrderId};
 use super::paths::Relay;
 use super::policy::{Door, Policy};
-use super::port::{Census, Found, Input, Output, Ticket};
+use super::port::{Census, Found, Input, Output, Page, Ticket};
 use super::relays::Relays;
 use super::watching::Watching;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
@@ -45,6 +45,8 @@ pub struct Engine {
     pub(super) moving: HashMap<PrimitiveKey, (Ticket, Instant)>,
     pub(super) forwarding: Forwarding,
     pub(super) watching: Watching,
+    /// Messages of ours that wait for their way.
+    pub(super) pages: HashMap<u64, Page>,
     pub(super) sendings: HashMap<OutboundKey, Sending>,
     pub(super) offers: HashMap<CallKey, Pending>,
     pub(super) unanswered: Unanswered,
@@ -99,6 +101,7 @@ impl Engine {
             moving: HashMap::new(),
             forwarding,
             watching: Watching::default(),
+            pages: HashMap::new(),
             sendings: HashMap::new(),
             offers: HashMap::new(),
             unanswered: Unanswered::default(),
@@ -161,11 +164,12 @@ impl Engine {
             },
             Input::Deliver(attempt) => self.deliver(*attempt, out),
             Input::CallBack(delivery, token) => self.call_back(now, &delivery, token, out),
-            Input::Located(ticket, result) => {
-                if let Some(Errand::Locate(key)) = self.errands.remove(&ticket) {
-                    self.located(now, key, result, out);
-                }
-            }
+            Input::Located(ticket, result) => match self.errands.remove(&ticket) {
+                Some(Errand::Locate(key)) => self.located(now, key, result, out),
+                Some(Errand::Page(number)) => self.page_located(now, number, result, out),
+                _ => {}
+            },
+            Input::Page(number, page) => self.page(number, page, out),
             Input::Moved(ticket, result) => self.moved(now, ticket, result, out),
             Input::Recalled(ticket, page) => self.recalled(now, ticket, page, out),
             Input::Deliveries(deliveries) => {
@@ -287,6 +291,7 @@ impl Engine {
                 Errand::Commit(..)
                 | Errand::Names(_)
                 | Errand::Locate(_)
+                | Errand::Page(_)
                 | Errand::Script(_)
                 | Errand::Delete(_)
                 | Errand::Change(_)

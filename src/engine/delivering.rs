@@ -68,19 +68,27 @@ impl Engine {
 
     fn locate(&mut self, key: DeliveryKey, out: &mut Outbox<Output>) {
         let Some(delivering) = self.deliveries.get(&key) else { return };
-        let hop = self.policy.outbound.proxy.as_ref().unwrap_or(&delivering.target);
-        let Some(mut target) = Target::of(hop) else {
-            return self.handed(key, Ending::Unreachable(format!("{hop} is no URI that can be called")), out);
-        };
+        match self.next_hop(&delivering.target) {
+            Ok(target) => {
+                let ticket = self.errand(Errand::Locate(key));
+                out.push(Output::Locate(ticket, target));
+            }
+            Err(why) => self.handed(key, Ending::Unreachable(why), out),
+        }
+    }
+
+    /// What has to be looked up for a request to this URI: itself, or our proxy.
+    pub(super) fn next_hop(&self, uri: &str) -> Result<Target, String> {
+        let hop = self.policy.outbound.proxy.as_deref().unwrap_or(uri);
+        let mut target = Target::of(hop).ok_or_else(|| format!("{hop} is no URI that can be called"))?;
         // RFC 3261 §26.2.2: what goes to a sips URI goes over TLS on every hop, and ours to the proxy is one.
-        if is_secure(&delivering.target) && !target.secure {
+        if is_secure(uri) && !target.secure {
             if matches!(target.transport, Some(Transport::Udp | Transport::Tcp)) {
-                return self.handed(key, Ending::Unreachable("the proxy is not reached by TLS".to_owned()), out);
+                return Err("the proxy is not reached by TLS".to_owned());
             }
             (target.secure, target.transport) = (true, Some(Transport::Tls));
         }
-        let ticket = self.errand(Errand::Locate(key));
-        out.push(Output::Locate(ticket, target));
+        Ok(target)
     }
 
     /// Where the next hop is, as RFC 3263 finds it.

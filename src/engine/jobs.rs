@@ -62,6 +62,8 @@ pub(super) enum Errand {
     Deliver(DeliveryKey),
     /// And where its recipient is.
     Locate(DeliveryKey),
+    /// And for a message.
+    Page(u64),
     /// A received file is being committed.
     Commit(LinkId, InboundKey),
 }

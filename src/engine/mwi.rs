@@ -37,7 +37,8 @@ impl Engine {
     ) {
         let Standalone { source, call_id, request_uri, user, .. } = subscribe;
         let trusted = self.may_command(source.ip(), subscribe.flow, user.as_deref());
-        if let Access::Nothing(status) = self.access(subscribe.into(), &subscribe.uri_user, trusted) {
+        let named = self.named_before(key).unwrap_or_else(|| subscribe.uri_user.clone());
+        if let Access::Nothing(status) = self.access(subscribe.into(), &named, trusted) {
             tracing::warn!(%source, call_id, request_uri, status, "a subscription by somebody who may not read the box: refused");
             return self.command(now, sip::Command::Decline { subscription: key, status }, out);
         }
@@ -45,17 +46,23 @@ impl Engine {
             self.owe(key, watch);
             return self.count(now, watch, out);
         }
-        let Some(mailbox) = box_of(&subscribe.uri_user).map(|uri| uri.box_name().to_owned()) else {
+        let Some(mailbox) = box_of(&named).map(|uri| uri.box_name().to_owned()) else {
             return self.command(now, sip::Command::Decline { subscription: key, status: 404 }, out);
         };
         tracing::info!(%source, call_id, mailbox, "SUBSCRIBE");
         let watch = self.watch(mailbox, out);
-        let subscriber = Subscriber { account: account(request_uri), owed: true };
+        let subscriber = Subscriber { account: account(request_uri), user: named, owed: true };
         self.watching.subscribers.insert(key, watch);
         if let Some(watched) = self.watching.boxes.get_mut(&watch) {
             watched.subscribers.insert(key, subscriber);
         }
         self.count(now, watch, out);
+    }
+
+    /// Whose box a subscription that goes on is to.
+    fn named_before(&self, key: SubscriptionKey) -> Option<String> {
+        let watched = self.watching.boxes.get(self.watching.subscribers.get(&key)?)?;
+        watched.subscribers.get(&key).map(|subscriber| subscriber.user.clone())
     }
 
     fn owe(&mut self, key: SubscriptionKey, watch: WatchKey) {

@@ -128,7 +128,11 @@ impl Engine {
         match sending.owner {
             Owner::Primitive(primitive) => self.file_through(now, primitive, sending.octets, out),
             Owner::Client(order) => out.push(Output::Happened(order, Happening::Delivered)),
-            Owner::Delivery(key) => self.give_up(now, key, Ending::Delivered, out),
+            Owner::Delivery(key) => {
+                let wrapped = sending.total > sending.octets;
+                let ending = if wrapped { Ending::DeliveredWrapped } else { Ending::Delivered };
+                self.give_up(now, key, ending, out);
+            }
             Owner::Nobody => self.fetched(sending.session, out),
         }
     }

@@ -1,6 +1,7 @@
 //! What goes into the engine and what comes out of it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -88,6 +89,28 @@ pub struct Moved {
     pub object: Option<Committed>,
 }
 
+/// A message for somebody, alone (RFC 3428).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// A SIP URI.
+    pub to: String,
+    /// What it is.
+    pub content_type: String,
+    /// The message.
+    pub octets: Bytes,
+}
+
+/// What has become of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageEnd {
+    /// This is the answer, and perhaps when to come back.
+    Answered(u16, Option<Duration>),
+    /// Nobody has answered.
+    Unreachable(String),
+    /// `policy.forward` has not whom it is for.
+    NotAllowed,
+}
+
 /// What can happen to the engine.
 #[derive(Debug)]
 pub enum Input {
@@ -135,6 +158,8 @@ pub enum Input {
     Order(Order),
     /// Hand an object on: ends with one [`Output::Handed`].
     Deliver(Box<Attempt>),
+    /// Send a message; ends with one [`Output::Paged`] of this number.
+    Page(u64, Page),
     /// Break off the attempt of this delivery with this token; its end is told as any other.
     CallBack(String, u64),
     /// A [`Output::Locate`] was performed: the places in the order in which they are tried, or why there is none.
@@ -194,6 +219,8 @@ pub enum Output {
     Answered(u64, Result<String, Refusal>),
     /// Find where requests to this target go (RFC 3263); answer with [`Input::Located`].
     Locate(Ticket, Target),
+    /// The end of a [`Input::Page`].
+    Paged(u64, PageEnd),
     /// An attempt of the queue's is over.
     Handed(Handed),
     /// Tell a client command.

@@ -38,6 +38,8 @@ pub(super) struct Watched {
 pub(super) struct Subscriber {
     /// By which name the box was subscribed to.
     pub(super) account: String,
+    /// The user part of that name: later requests of the subscription go to our Contact.
+    pub(super) user: String,
     /// A SUBSCRIBE waits for our answer.
     pub(super) owed: bool,
 }

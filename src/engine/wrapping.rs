@@ -2,12 +2,17 @@
 
 use super::call::{OCTET_STREAM, Purpose, RENDER};
 use super::core::Engine;
+use super::imdn::IMDN_TYPE;
 use super::jobs::Outgoing;
 use super::link::Source;
-use crate::model::{FileInfo, Party, Wall, Wrapper};
+use crate::model::media::bare;
+use crate::model::{FileInfo, Imdn, Party, Wall, Wrapper};
 use crate::msrp::cpim::{Enclosed, print};
 use crate::sdp::{self, Address, Carriage, Terms};
 use crate::sip::CallKey;
+
+/// The type of a wrapper.
+const CPIM_TYPE: &str = "message/cpim";
 
 /// Letters of a Message-ID of ours, and of a Content-ID: 130 random bits.
 pub(super) const MESSAGE_ID_LETTERS: usize = 22;
@@ -32,7 +37,7 @@ impl Engine {
         message_id: &str,
     ) -> Option<Vec<u8>> {
         let media_type = media_type(&outgoing.info);
-        if peer.carriage(&media_type)? == Carriage::Bare {
+        if peer.carriage(&media_type)? == Carriage::Bare && !asks_on(peer, outgoing) {
             return Some(Vec::new());
         }
         if !outgoing.is_whole() {
@@ -56,7 +61,7 @@ impl Engine {
                 Purpose::Client(_) | Purpose::Delivery(_) => (Some(from), Some(to)),
             };
         }
-        let to = theirs.into_iter().collect();
+        let to: Vec<Party> = theirs.into_iter().collect();
         let Source::Object(object) = source else {
             return Wrapper { from: ours, to, sent: Some(now.rfc3339()), ..Wrapper::default() };
         };
@@ -64,6 +69,7 @@ impl Engine {
         let written = envelope.wrappers.last().cloned().unwrap_or_default();
         let sender = || envelope.from.clone().map(Party::new);
         Wrapper {
+            imdn: written.imdn.map(|imdn| sent_on(imdn, written.to.first(), &to)),
             from: written.from.or_else(sender).or(ours),
             to,
             cc: Vec::new(),
@@ -72,6 +78,21 @@ impl Engine {
             language: written.language,
         }
     }
+}
+
+/// Whether what a sender asks to be told goes on to a peer that knows how to tell it: one that takes notifications makes them.
+fn asks_on(peer: &Terms, outgoing: &Outgoing) -> bool {
+    let Source::Object(object) = &outgoing.source else { return false };
+    let asks = |wrapper: &Wrapper| wrapper.imdn.as_ref().is_some_and(|imdn| !imdn.wants.is_empty());
+    let named = |list: &[String], kind: &str| list.iter().any(|entry| bare(entry).eq_ignore_ascii_case(kind));
+    let tells = named(&peer.accept_types, CPIM_TYPE) && named(&peer.accept_wrapped_types, IMDN_TYPE);
+    tells && outgoing.is_whole() && object.envelope().wrappers.last().is_some_and(asks)
+}
+
+/// RFC 5438 §6.4: who changes To says whom the message was for, unless somebody has said so before.
+fn sent_on(imdn: Imdn, before: Option<&Party>, now: &[Party]) -> Imdn {
+    let before = before.filter(|before| now.first().is_some_and(|now| now.uri != before.uri));
+    Imdn { original_to: imdn.original_to.or_else(|| before.map(|before| before.uri.clone())), ..imdn }
 }
 
 /// The right side of a Content-ID (RFC 2392): a dot-atom, or a literal in brackets (RFC 5322 §3.6.4).

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::connection::{self, MsrpStream};
 use super::events::Notebook;
 use super::fetch::Fetcher;
+use super::finding;
 use super::metrics;
 use super::moving::Mover;
 use super::pressure::Pressure;
@@ -21,8 +22,8 @@ use super::sip_stream::{Arrived, Wire};
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
 use crate::engine::{
-    Attempt, Command, Demand, Engine, Found, Handed, Happening, Input, Link, LinkId, Notice, OrderId, Output, Query,
-    ScriptSource, Ticket, Wish,
+    Attempt, Command, Demand, Engine, Handed, Happening, Input, Link, LinkId, Notice, OrderId, Output, Page, PageEnd,
+    Query, ScriptSource, Ticket, Wish,
 };
 use crate::model::limits::{COMMANDS_PER_CONNECTION, COMMANDS_PER_TRUNK, WEBSOCKET_CHUNK_OCTETS};
 use crate::model::{Ending, Mint, Outbox};
@@ -30,7 +31,7 @@ use crate::msml::FileWork;
 use crate::msrp::{self, Connection, MSRP_PORT, MsrpUri, SessionKey};
 use crate::queue::{Lane, Name, Refusal, Unwritten, Wait};
 use crate::sip::{self, Place, Target};
-use crate::spool::{self, Change, Committed, Delivery, EnvelopeDraft, Sealed, Spool, SpoolError};
+use crate::spool::{Change, Committed, Delivery, EnvelopeDraft, Sealed, SpoolError};
 
 /// Happenings that may wait for a client command. It reads them all, so more means that it is gone.
 const UNREAD_HAPPENINGS: usize = 4096;
@@ -60,6 +61,8 @@ pub(super) enum Request {
     Accepted(MsrpStream),
     /// One of ours stands, or does not.
     Dialled(Wanted, Result<MsrpStream, String>),
+    /// Send a message, and say what has become of it.
+    Page(Page, oneshot::Sender<PageEnd>),
     /// Something is to be done with deliveries.
     Wish(Wish, oneshot::Sender<Result<String, Refusal>>),
     /// How much waits for whom, and what for.
@@ -110,6 +113,9 @@ pub(super) struct Driver {
     /// Who waits for what the engine says of deliveries.
     pub(super) wishes: HashMap<u64, oneshot::Sender<Result<String, Refusal>>>,
     pub(super) next_wish: u64,
+    /// Who waits for the end of a message.
+    pub(super) pages: HashMap<u64, oneshot::Sender<PageEnd>>,
+    pub(super) next_page: u64,
     pub(super) drained: Option<oneshot::Sender<()>>,
     pub(super) pressure: Pressure,
     /// What a node that stops waits for: links put their stages to rest.
@@ -224,6 +230,11 @@ impl Driver {
                 self.wishes.insert(self.next_wish, answer);
                 self.handle(Input::Wish(self.next_wish, wish));
             }
+            Request::Page(page, ended) => {
+                self.next_page += 1;
+                self.pages.insert(self.next_page, ended);
+                self.handle(Input::Page(self.next_page, page));
+            }
             Request::Look(answer) => _ = answer.send(self.engine.lanes(self.shared.clock.now())),
             Request::Waits(ids, answer) => {
                 let now = self.shared.clock.now();
@@ -287,14 +298,21 @@ impl Driver {
             }
             // At once: it asks no disk, and nothing may come before its answer.
             Output::Find(ticket, Query::Room(boxes, octets)) => {
-                return Some(Input::Found(ticket, Ok(room(&self.shared.spool, &boxes, octets))));
+                return Some(Input::Found(ticket, Ok(finding::room(&self.shared.spool, &boxes, octets))));
             }
-            Output::Find(ticket, query) => self.find(ticket, query),
+            Output::Find(ticket, query) => {
+                finding::find(self.shared.spool.clone(), self.shared.engine.clone(), ticket, query);
+            }
             Output::Fetch(ticket, source) => self.fetch(ticket, source),
             Output::Move(ticket, work) => self.move_file(ticket, *work),
             Output::StopMove(ticket) => self.mover.stop(ticket),
             Output::Resolve(ticket, names) => self.resolve(ticket, names),
             Output::Locate(ticket, target) => self.locate(ticket, target),
+            Output::Paged(number, end) => {
+                if let Some(waits) = self.pages.remove(&number) {
+                    let _ = waits.send(end); // who has gone wants to hear nothing
+                }
+            }
             Output::Handed(handed) => return self.handed(handed),
             Output::Commit(ticket, sealed, draft) => self.commit(ticket, sealed, draft),
             Output::Change(ticket, object, change, by) => self.change(ticket, object, change, by),
@@ -338,27 +356,6 @@ impl Driver {
                 Err(_) => Err(format!("{place}: no answer within {} s", DIAL_TIMEOUT.as_secs())),
             };
             let _ = requests.send(Request::Dialled(wanted, connected)).await;
-        });
-    }
-
-    fn find(&self, ticket: Ticket, query: Query) {
-        let (spool, engine) = (self.shared.spool.clone(), self.shared.engine.clone());
-        tokio::task::spawn_blocking(move || {
-            let found = match query {
-                Query::Object(uri) => spool.call_for(&uri).map(Found::Object),
-                Query::Forward(id) => spool.forwarded(&id).map(Found::Object),
-                Query::Select(mailbox, selector) => spool.select_one(mailbox.box_name(), &selector).map(Found::Object),
-                Query::List { mailbox, state, most } => {
-                    let query =
-                        spool::Query { mailbox: Some(mailbox), state, limit: Some(most), ..spool::Query::default() };
-                    spool.list(&query).map(Found::List)
-                }
-                Query::Picture(uri) => spool.picture(&uri).map(Found::Picture),
-                Query::Room(boxes, octets) => Ok(room(&spool, &boxes, octets)),
-                Query::Summary(mailbox) => spool.summary(&mailbox).map(Found::Summary),
-                Query::Waiting(file) => Ok(Found::Waiting(spool.waiting(&file))),
-            };
-            let _ = engine.blocking_send(Input::Found(ticket, found.map_err(|error| error.to_string())));
         });
     }
 
@@ -486,10 +483,6 @@ fn unwritten(error: SpoolError) -> Unwritten {
         SpoolError::TooManyDeliveries { .. } | SpoolError::TooMuch { .. } => Unwritten::TooMany(error.to_string()),
         other => Unwritten::Failed(other.to_string()),
     }
-}
-
-fn room(spool: &Spool, boxes: &[String], octets: u64) -> Found {
-    Found::Room(spool.has_room(boxes, octets).err())
 }
 
 async fn connect(

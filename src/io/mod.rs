@@ -14,6 +14,7 @@ pub mod entropy;
 mod events;
 mod fetch;
 pub mod files;
+mod finding;
 mod guard;
 mod http;
 pub mod keys;

@@ -200,6 +200,8 @@ impl Node {
             next_order: 0,
             wishes: HashMap::new(),
             next_wish: 0,
+            pages: HashMap::new(),
+            next_page: 0,
             drained: None,
             pressure: Pressure::default(),
             tasks: tasks.clone(),
@@ -214,7 +216,7 @@ impl Node {
         watch.look().await;
         tasks.spawn(watch.run(stop.clone()));
         tasks.spawn_blocking(known_deliveries(&spool, &engine));
-        tasks.spawn(herald.run(stop.clone()));
+        tasks.spawn(herald.run(requests.clone(), stop.clone()));
         tasks.spawn(routed_deliveries(&spool, settings, &engine, &stop));
         tasks.spawn(watch::sweep(spool.clone(), clock, stop.clone()));
         tasks.spawn(scrub::run(spool.clone(), terms::scrubbing(settings), scrub_mint, stop.clone()));

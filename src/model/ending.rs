@@ -11,6 +11,9 @@ pub enum Ending {
     /// The peer has answered 200 to the last chunk, and its success REPORT is in if one was asked for.
     #[error("delivered")]
     Delivered,
+    /// The same, and it went in the wrapper with what its sender asks to be told (RFC 5438): that is for the peer to answer.
+    #[error("delivered in its wrapper")]
+    DeliveredWrapped,
     /// A final answer to the INVITE other than 2xx (RFC 3261 §21).
     #[error("the peer answered {status}")]
     Refused {

@@ -192,6 +192,12 @@ pub const SIP_HANDSHAKE: Duration = MSRP_HANDSHAKE;
 /// A SIP connection on which nothing arrives for this long is closed; a peer that wants it open sends RFC 5626 pings.
 pub const SIP_IDLE: Duration = Duration::from_secs(1800);
 
+/// Octets of a Message-ID of IMDN, or of an address beside it: what is longer asks for nothing.
+pub const IMDN_VALUE_OCTETS: usize = 1024;
+
+/// Addresses in an IMDN-Record-Route: a message that has come through more of them asks for nothing.
+pub const IMDN_ROUTES: usize = 8;
+
 /// Requests of ours that wait in one SIP dialog; the next is answered with 503.
 pub const SIP_QUEUED_REQUESTS: usize = 1024;
 

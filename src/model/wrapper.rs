@@ -1,5 +1,7 @@
 //! What stands on the envelope that a file came in: who wrote it to whom, when, and about what.
 
+use super::imdn::Imdn;
+
 /// A person or box, as an envelope names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Party {
@@ -31,4 +33,6 @@ pub struct Wrapper {
     pub subject: Option<String>,
     /// The `lang` of the subject.
     pub language: Option<String>,
+    /// What it asks to be told of its fate.
+    pub imdn: Option<Imdn>,
 }

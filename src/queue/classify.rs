@@ -48,7 +48,7 @@ pub fn classify(ending: &Ending) -> Verdict {
     use Scope::{Destination, File, Ours, Recipient, Silence};
     let why = |scope| Why { reason: ending.to_string(), scope, retry_after: None, reported: 0 };
     match ending {
-        Ending::Delivered => Verdict::Delivered,
+        Ending::Delivered | Ending::DeliveredWrapped => Verdict::Delivered,
         Ending::Refused { status, retry_after } => {
             let (lasts, scope) = refused(*status, retry_after.is_some());
             let why = Why { retry_after: *retry_after, ..why(scope) };

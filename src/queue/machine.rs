@@ -232,6 +232,7 @@ impl Queue {
         let wanted = job.wanted.take().filter(|_| verdict != Verdict::Delivered);
         match verdict {
             Verdict::Delivered => {
+                job.record.wrapped = *ending == Ending::DeliveredWrapped;
                 let recipient = job.recipient.clone();
                 self.answered(id, Scope::File);
                 self.give_back(id);

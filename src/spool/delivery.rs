@@ -106,6 +106,9 @@ pub struct Delivery {
     /// Octets from the start of the file that the recipient has reported.
     #[serde(default)]
     pub reported: u64,
+    /// It was delivered in a wrapper, with what its sender asks to be told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wrapped: bool,
     /// Why it is not delivered yet, or how it has ended.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::limits::{ENVELOPE_OCTETS, ICON_OCTETS};
-use crate::model::{Digest, DigestAlgorithm, FileInfo, Mint, ObjectUri, Party, Wall, Wrapper};
+use crate::model::{Digest, DigestAlgorithm, FileInfo, Mint, ObjectUri, Wall, Wrapper};
 
+use super::inscription::WireWrapper;
 use super::layout::Id;
 use super::record::{self, Kind, Unreadable};
 use super::vault::{DataKey, Keys, Lookup, Wrapped, stored_octets};
@@ -309,71 +310,8 @@ struct Wire {
     key: Option<Wrapped>,
 }
 
-/// One wrapper in the JSON.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-struct WireWrapper {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    from: Option<WireParty>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    to: Vec<WireParty>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    cc: Vec<WireParty>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sent: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    language: Option<String>,
-}
-
-/// One party in the JSON.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-struct WireParty {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    uri: String,
-}
-
 const fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-impl From<&Party> for WireParty {
-    fn from(party: &Party) -> Self {
-        Self { name: party.name.clone(), uri: party.uri.clone() }
-    }
-}
-
-impl From<WireParty> for Party {
-    fn from(party: WireParty) -> Self {
-        Self { name: party.name, uri: party.uri }
-    }
-}
-
-impl From<&Wrapper> for WireWrapper {
-    fn from(wrapper: &Wrapper) -> Self {
-        Self {
-            from: wrapper.from.as_ref().map(WireParty::from),
-            to: wrapper.to.iter().map(WireParty::from).collect(),
-            cc: wrapper.cc.iter().map(WireParty::from).collect(),
-            sent: wrapper.sent.clone(),
-            subject: wrapper.subject.clone(),
-            language: wrapper.language.clone(),
-        }
-    }
-}
-
-impl From<WireWrapper> for Wrapper {
-    fn from(wrapper: WireWrapper) -> Self {
-        Self {
-            from: wrapper.from.map(Party::from),
-            to: wrapper.to.into_iter().map(Party::from).collect(),
-            cc: wrapper.cc.into_iter().map(Party::from).collect(),
-            sent: wrapper.sent,
-            subject: wrapper.subject,
-            language: wrapper.language,
-        }
-    }
 }
 
 impl From<&Envelope> for Wire {

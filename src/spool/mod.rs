@@ -28,6 +28,7 @@ mod group;
 mod hashes;
 mod health;
 mod index;
+mod inscription;
 mod journal;
 mod layout;
 mod lent;

@@ -13,6 +13,8 @@ pub enum Target {
     Hook(String),
     /// Whoever answers at this `http:` or `https:` URL, which somebody has asked for.
     Url(String),
+    /// Whoever is reached at this `sip:` or `sips:` URI, by MESSAGE (RFC 3428).
+    Sip(String),
 }
 
 /// What a webhook's name begins with where a target is one word.
@@ -24,6 +26,9 @@ impl Target {
         if let Some(name) = word.strip_prefix(HOOK) {
             return Some(Self::Hook(name.to_owned()));
         }
+        if ["sip:", "sips:"].iter().any(|scheme| word.starts_with(scheme)) {
+            return Some(Self::Sip(word.to_owned()));
+        }
         ["http://", "https://"].iter().any(|scheme| word.starts_with(scheme)).then(|| Self::Url(word.to_owned()))
     }
 }
@@ -32,7 +37,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hook(name) => write!(f, "{HOOK}{name}"),
-            Self::Url(url) => f.write_str(url),
+            Self::Url(uri) | Self::Sip(uri) => f.write_str(uri),
         }
     }
 }

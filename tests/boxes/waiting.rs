@@ -14,6 +14,8 @@ struct Phone {
     server: std::net::SocketAddr,
     id: String,
     to: String,
+    /// Its Contact, once it has answered.
+    target: Option<String>,
     seq: u32,
 }
 
@@ -22,7 +24,7 @@ impl Phone {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         socket.set_read_timeout(Some(PATIENCE)).expect("a limit");
         let server = server.sip("udp");
-        Self { socket, server, id: id.to_owned(), to: format!("<sip:{mailbox}@{server}>"), seq: 0 }
+        Self { socket, server, id: id.to_owned(), to: format!("<sip:{mailbox}@{server}>"), target: None, seq: 0 }
     }
 
     fn send(&self, text: &str) {
@@ -39,7 +41,7 @@ impl Phone {
     fn subscribe(&mut self, extra: &str) -> String {
         self.seq += 1;
         let (Self { id, to, seq, .. }, local) = (&*self, self.socket.local_addr().expect("its port"));
-        let uri = to.split(['<', '>']).nth(1).expect("a URI");
+        let uri = self.target.as_deref().unwrap_or_else(|| to.split(['<', '>']).nth(1).expect("a URI"));
         self.send(&format!(
             "SUBSCRIBE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};rport;branch=z9hG4bK{id}{seq}\r\nMax-Forwards: 70\r\n\
              From: <sip:phone@{local}>;tag=p1\r\nTo: {to}\r\nCall-ID: {id}\r\nCSeq: {seq} SUBSCRIBE\r\n\
@@ -53,6 +55,7 @@ impl Phone {
         };
         if answer.starts_with("SIP/2.0 200") {
             self.to = field(&answer, "To").to_owned();
+            self.target = field(&answer, "Contact").split(['<', '>']).nth(1).map(str::to_owned);
         }
         answer
     }

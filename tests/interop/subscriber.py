@@ -100,6 +100,7 @@ def main():
             telephone.subscribe(wanted, latest)
         elif start.startswith("SIP/2.0 200"):
             telephone.to = value(headers, "to")
+            telephone.uri = value(headers, "contact").strip("<>")
         elif start.startswith("SIP/2.0 1"):
             continue
         elif start.startswith("SIP/2.0"):

@@ -67,7 +67,7 @@ impl World {
                 let delay = self.disk_delay(id);
                 self.time.after(delay, Event::Commit(id, ticket, sealed, draft));
             }
-            Output::Watch(..) => unreachable!("nobody subscribes here"),
+            Output::Watch(..) | Output::Paged(..) => unreachable!("nobody subscribes or is told here"),
             Output::Note(_) => {} // nobody reads the event log here
             Output::Happened(order, happening) => self.happened(id.node, order, happening),
             Output::Fetch(ticket, _) => return Some(Input::Fetched(ticket, Err("there is no web here".to_owned()))),

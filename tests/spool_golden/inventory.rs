@@ -76,7 +76,7 @@ fn object(spool: &Spool, id: &str) -> Value {
 }
 
 fn wrapper(wrapper: &Wrapper) -> Value {
-    let Wrapper { from, to, cc, sent, subject, language } = wrapper;
+    let Wrapper { from, to, cc, sent, subject, language, imdn: _ } = wrapper;
     let uris = |parties: &[restante::model::Party]| parties.iter().map(|party| party.uri.clone()).collect::<Vec<_>>();
     json!({
         "from": from.as_ref().map(|party| (&party.name, &party.uri)), "to": uris(to), "cc": uris(cc),

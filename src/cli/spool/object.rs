@@ -1,6 +1,6 @@
 //! Objects for people and for programs.
 
-use restante::model::{Party, Wrapper};
+use restante::model::{Imdn, Party, Wrapper};
 use restante::spool::{Deed, Envelope, Mark, Standing};
 use serde_json::{Value, json as value};
 
@@ -44,13 +44,20 @@ fn wrappers(wrappers: &[Wrapper]) -> Value {
     let party = |party: &Party| value!({ "name": party.name, "uri": party.uri });
     let all = |parties: &[Party]| parties.iter().map(party).collect::<Vec<_>>();
     let one = |wrapper: &Wrapper| {
-        let Wrapper { from, to, cc, sent, subject, language } = wrapper;
+        let Wrapper { from, to, cc, sent, subject, language, imdn } = wrapper;
         value!({
             "from": from.as_ref().map(party), "to": all(to), "cc": all(cc),
-            "sent": sent, "subject": subject, "language": language,
+            "sent": sent, "subject": subject, "language": language, "imdn": imdn.as_ref().map(asked),
         })
     };
     if wrappers.is_empty() { Value::Null } else { wrappers.iter().map(one).collect() }
+}
+
+/// What a message asks to be told of its fate (RFC 5438).
+fn asked(imdn: &Imdn) -> Value {
+    let Imdn { message_id, wants, original_to, record_route, route } = imdn;
+    let wants: Vec<&str> = wants.iter().map(|one| one.word()).collect();
+    value!({ "id": message_id, "wants": wants, "original_to": original_to, "record_route": record_route, "route": route })
 }
 
 /// One JSON object.

@@ -1,14 +1,16 @@
 //! Whoever wants to hear what has become of objects, deliveries and boxes is told.
 //!
 //! ```text
-//!   spool ── outcomes ──> notices ──> outbox (durable) ──> post: who is due ──> courier ──> webhook
+//!   spool ── outcomes ──> notices ──> outbox (durable) ──> post: who is due ──> courier ──> webhook, MESSAGE
 //!                                        ^                                          |
 //!                                        └────────── taken, deferred, dead <────────┘
 //! ```
 //! One task has the outbox and the post. What a crash has kept from the outbox is looked for in the spool at the next start,
 //! before anything else is swept away there.
 
+mod message;
 mod said;
+mod sender;
 mod webhook;
 
 use std::sync::Arc;
@@ -19,8 +21,10 @@ use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
 use self::said::Readers;
+use self::sender::Senders;
 use self::webhook::Courier;
 use super::clock::Clock;
+use super::driver::Request;
 use super::{metrics, terms};
 use crate::config::Settings;
 use crate::model::limits::{NOTICE_WISHES, NOTICES_AT_ONCE};
@@ -72,6 +76,7 @@ pub(super) struct Herald {
     clock: Clock,
     post: Post,
     readers: Readers,
+    senders: Senders,
     courier: Arc<Courier>,
     bell: Arc<Notify>,
     wishes: mpsc::Receiver<Wish>,
@@ -120,6 +125,7 @@ impl Herald {
             clock,
             post: Post::new(terms::notices(settings), mint),
             readers: Readers::new(settings),
+            senders: Senders::new(settings),
             courier: Arc::new(Courier::new(settings)?),
             bell,
             wishes: ears,
@@ -139,8 +145,8 @@ impl Herald {
     }
 
     /// Tells others until the node stops.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
-        std::mem::take(&mut self.first).into_iter().for_each(|id| self.send(id));
+    pub(super) async fn run(mut self, requests: mpsc::Sender<Request>, stop: CancellationToken) {
+        std::mem::take(&mut self.first).into_iter().for_each(|id| self.send(id, &requests));
         let mut look = tokio::time::interval(LOOK);
         loop {
             let deadline = self.post.deadline().map(|(at, _)| self.clock.at(at));
@@ -166,7 +172,7 @@ impl Herald {
                 }
                 sends
             });
-            sends.into_iter().for_each(|id| self.send(id));
+            sends.into_iter().for_each(|id| self.send(id, &requests));
         }
     }
 
@@ -206,8 +212,7 @@ impl Herald {
             self.behind = false;
         }
         let now = self.clock.now();
-        let notices: Vec<Notice> =
-            outcomes.iter().flat_map(|outcome| self.readers.notices(outcome, now.wall)).collect();
+        let notices = self.notices(outcomes, now.wall);
         if !notices.is_empty() || now.instant - self.completed > COMPLETE_AGAIN || self.completed == Instant::default()
         {
             self.add(&notices, complete, sends)?;
@@ -223,11 +228,20 @@ impl Herald {
         while let Some(cursor) = next {
             let (outcomes, after) = self.spool.outcomes_since(since, &cursor)?;
             let now = self.clock.now().wall;
-            let notices: Vec<Notice> = outcomes.iter().flat_map(|outcome| self.readers.notices(outcome, now)).collect();
+            let notices = self.notices(&outcomes, now);
             self.add(&notices, since, sends)?;
             next = after;
         }
         Ok(())
+    }
+
+    /// Whoever is told of these.
+    fn notices(&self, outcomes: &[Outcome], now: Wall) -> Vec<Notice> {
+        let of = |outcome: &Outcome| {
+            let senders = self.senders.notice(outcome, &self.spool);
+            self.readers.notices(outcome, now).into_iter().chain(senders).collect::<Vec<_>>()
+        };
+        outcomes.iter().flat_map(of).collect()
     }
 
     fn add(&mut self, notices: &[Notice], complete: Wall, sends: &mut Vec<String>) -> rusqlite::Result<()> {
@@ -295,12 +309,13 @@ impl Herald {
     }
 
     /// By what a notice goes is its target's to say. Each way ends with one verdict.
-    fn send(&self, id: String) {
+    fn send(&self, id: String, requests: &mpsc::Sender<Request>) {
+        let requests = requests.clone();
         let (courier, log, ended) = (Arc::clone(&self.courier), Arc::clone(&self.log), self.ended.clone());
         let now = self.clock.now().wall;
         tokio::spawn(async move {
             let verdict = match block_in_place(|| log.notice(&id)) {
-                Ok(Some(posted)) => courier.bring(posted.notice, now).await,
+                Ok(Some(posted)) => courier.bring(posted.notice, &requests, now).await,
                 Ok(None) => Verdict::Gone("what was to be said is lost".to_owned()),
                 Err(error) => Verdict::Away(error.to_string(), None),
             };

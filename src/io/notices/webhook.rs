@@ -12,9 +12,11 @@ use chrono::DateTime;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, mpsc};
 
+use super::message;
 use crate::config::{Settings, Webhook};
+use crate::io::driver::Request;
 use crate::io::fetch;
 use crate::io::terms;
 use crate::model::Wall;
@@ -66,7 +68,7 @@ impl Courier {
     }
 
     /// Brings one notice there, and says what has come of it.
-    pub(super) async fn bring(&self, notice: Notice, now: Wall) -> Verdict {
+    pub(super) async fn bring(&self, notice: Notice, requests: &mpsc::Sender<Request>, now: Wall) -> Verdict {
         let request = match &notice.target {
             Target::Hook(name) => {
                 let Some(hook) = self.hooks.get(name) else {
@@ -87,6 +89,7 @@ impl Courier {
                 let client = self.guarded.get_or_try_init(async || client(fetch::builder(sites))).await;
                 client.map(|client| signed(client.post(url), &notice, &[], now))
             }
+            Target::Sip(uri) => return message::bring(requests, uri.clone(), notice.body).await,
         };
         match request {
             Ok(request) => match tokio::time::timeout(NOTICE_TIMEOUT, self.ask(request, notice.body, now)).await {

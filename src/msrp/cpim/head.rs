@@ -6,10 +6,15 @@ use super::error::CpimError;
 use super::mime::Mime;
 use super::namespace::{Namespaces, is_absolute, is_name};
 use super::text::{Lines, unescape};
-use crate::model::{Party, Wrapper};
+use crate::model::limits::{IMDN_ROUTES, IMDN_VALUE_OCTETS};
+use crate::model::{Disposition, Imdn, Party, Wrapper};
 
 /// The headers of RFC 3862 that we act on; what `Require` names has to be among them.
 const KNOWN: [&str; 7] = ["From", "To", "cc", "DateTime", "Subject", "NS", "Require"];
+
+/// Those of RFC 5438 §6.
+const IMDN_KNOWN: [&str; 5] =
+    ["Message-ID", "Disposition-Notification", "Original-To", "IMDN-Record-Route", "IMDN-Route"];
 
 /// Reads a head to the blank line before the content; `None` if it is not all there yet.
 ///
@@ -34,6 +39,7 @@ pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<(Wrapper, Mime)>, Cpi
             reader.mime_line(line, lines.number)?;
         }
     }
+    reader.wrapper.imdn.take_if(|imdn| *imdn == Imdn::default());
     Ok(Some((reader.wrapper, reader.mime)))
 }
 
@@ -73,6 +79,9 @@ impl<'a> Reader<'a> {
         let namespaces = self.namespaces.get_or_insert_with(Namespaces::new);
         // RFC 3862 §2.2: names match exactly; a header that is not known is ignored.
         let known = |name: &str| KNOWN.into_iter().find(|known| *known == name);
+        if let Some(name) = namespaces.imdn(name) {
+            imdn(self.wrapper.imdn.get_or_insert_default(), name, value);
+        }
         let Some(name) = namespaces.core(name).and_then(known) else { return Ok(()) };
         // RFC 4975 §13: of RFC 3862's headers only these may come again.
         if !matches!(name, "NS" | "To" | "cc") {
@@ -118,9 +127,35 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// One header of RFC 5438. What is wrong there asks for nothing, and the file is as good as ever.
+fn imdn(imdn: &mut Imdn, name: &str, value: &str) {
+    let fits = value.len() <= IMDN_VALUE_OCTETS;
+    let address = || party(value).filter(|_| fits).map(|party| party.uri);
+    match name {
+        // §10: a token; whoever writes others leaves out what would be read otherwise again.
+        "Message-ID"
+            if imdn.message_id.is_empty() && fits && value.bytes().all(|c| c.is_ascii_graphic() && c != b'\\') =>
+        {
+            value.clone_into(&mut imdn.message_id);
+        }
+        "Disposition-Notification" => {
+            let wanted = value.split(',').filter_map(|word| Disposition::of(word.split(';').next()?.trim()));
+            imdn.wants = Disposition::ALL.into_iter().filter(|one| wanted.clone().any(|word| word == *one)).collect();
+        }
+        // §6.4: it stands once and is never changed.
+        "Original-To" if imdn.original_to.is_none() => imdn.original_to = address(),
+        "IMDN-Record-Route" if imdn.record_route.len() < IMDN_ROUTES => imdn.record_route.extend(address()),
+        "IMDN-Route" if imdn.route.len() < IMDN_ROUTES => imdn.route.extend(address()),
+        _ => {}
+    }
+}
+
 /// RFC 3862 §3.5: whoever does not understand what is required does not understand the message.
 fn require(namespaces: &Namespaces<'_>, value: &str) -> Result<(), CpimError> {
-    let understood = |name: &str| namespaces.core(name).is_some_and(|name| KNOWN.contains(&name));
+    let understood = |name: &str| {
+        let core = namespaces.core(name).is_some_and(|name| KNOWN.contains(&name));
+        core || namespaces.imdn(name).is_some_and(|name| IMDN_KNOWN.contains(&name))
+    };
     match value.split(',').map(str::trim).find(|name| !understood(name)) {
         Some(unknown) => Err(CpimError::Requires(unknown.to_owned())),
         None => Ok(()),

@@ -5,6 +5,9 @@ use super::error::CpimError;
 /// The headers of RFC 3862 itself, and the default until an envelope says otherwise.
 pub(super) const CPIM: &str = "urn:ietf:params:cpim-headers:";
 
+/// The headers of disposition notifications (RFC 5438 §6.1).
+pub(super) const IMDN: &str = "urn:ietf:params:imdn";
+
 /// The declarations in force at one line of an envelope.
 pub(super) struct Namespaces<'a> {
     default: &'a str,
@@ -40,8 +43,19 @@ impl<'a> Namespaces<'a> {
         let Some((prefix, local)) = name.split_once('.') else {
             return (self.default == CPIM || matches!(name, "NS" | "Require")).then_some(name);
         };
-        let known = self.prefixes.iter().find(|(known, _)| *known == prefix);
-        known.is_some_and(|(_, uri)| *uri == CPIM).then_some(local)
+        self.is(prefix, CPIM).then_some(local)
+    }
+
+    /// The name without its prefix, if it is one of RFC 5438's headers.
+    pub(super) fn imdn(&self, name: &'a str) -> Option<&'a str> {
+        match name.split_once('.') {
+            Some((prefix, local)) => self.is(prefix, IMDN).then_some(local),
+            None => (self.default == IMDN).then_some(name),
+        }
+    }
+
+    fn is(&self, prefix: &str, uri: &str) -> bool {
+        self.prefixes.iter().any(|(known, named)| *known == prefix && *named == uri)
     }
 }
 

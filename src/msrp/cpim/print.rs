@@ -1,8 +1,8 @@
 //! An envelope of ours, in RFC 3862's form to the letter.
 
-use super::namespace::is_name;
+use super::namespace::{IMDN, is_name};
 use super::text::escape;
-use crate::model::{Party, Wrapper};
+use crate::model::{Imdn, Party, Wrapper};
 
 /// The headers of what an envelope holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub fn print(wrapper: &Wrapper, enclosed: &Enclosed) -> Vec<u8> {
         let name = language.map_or_else(|| "Subject:".to_owned(), |language| format!("Subject:;lang={language}"));
         line(&name, &escape(subject, false));
     }
+    wrapper.imdn.iter().flat_map(imdn).for_each(|(name, value)| line(name, &value));
     head.push_str("\r\n");
     let mut line = |name: &str, value: &str| {
         let clean: String = value.chars().filter(|letter| !letter.is_control()).collect();
@@ -50,6 +51,23 @@ pub fn print(wrapper: &Wrapper, enclosed: &Enclosed) -> Vec<u8> {
     }
     head.push_str("\r\n");
     head.into_bytes()
+}
+
+/// RFC 5438 §6, §10: the headers by which a message asks for notifications, or a notification is one.
+fn imdn(imdn: &Imdn) -> Vec<(&'static str, String)> {
+    let uri = |uri: &String| address(&Party::new(uri.clone()));
+    let mut headers = vec![("NS:", format!("imdn <{IMDN}>"))];
+    if !imdn.message_id.is_empty() {
+        headers.push(("imdn.Message-ID:", escape(&imdn.message_id, false)));
+    }
+    if !imdn.wants.is_empty() {
+        let words: Vec<&str> = imdn.wants.iter().map(|one| one.word()).collect();
+        headers.push(("imdn.Disposition-Notification:", words.join(", ")));
+    }
+    headers.extend(imdn.original_to.iter().map(|to| ("imdn.Original-To:", uri(to))));
+    headers.extend(imdn.record_route.iter().map(|route| ("imdn.IMDN-Record-Route:", uri(route))));
+    headers.extend(imdn.route.iter().map(|route| ("imdn.IMDN-Route:", uri(route))));
+    headers
 }
 
 /// RFC 3862 §3.6: `[ 1*( Token SP ) / String ] "<" URI ">"`; a string has no space behind it.

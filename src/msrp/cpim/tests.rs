@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Content, CpimError, Enclosed, is_cpim, open, print};
 use crate::model::limits::{CPIM_DEPTH, CPIM_HEAD_OCTETS, CPIM_LINES};
-use crate::model::{Party, Wrapper};
+use crate::model::{Disposition, Imdn, Party, Wrapper};
 use crate::msrp::StatusCode;
 
 /// Lines end in CRLF on the wire.
@@ -48,6 +48,7 @@ fn an_envelope_tells_who_wrote_to_whom_when_and_about_what_and_where_its_content
         sent: Some("2026-05-15T15:02:31-03:00".to_owned()),
         subject: Some("Un répondeur".to_owned()),
         language: Some("fr".to_owned()),
+        imdn: None,
     };
     assert_eq!(content.wrappers, [expected]);
     assert_eq!(
@@ -208,6 +209,7 @@ fn an_envelope_of_ours_is_written_to_the_letter() {
         sent: Some("2026-11-22T23:30:00.000Z".to_owned()),
         subject: Some(" two\nlines ".to_owned()),
         language: Some("en".to_owned()),
+        imdn: None,
     };
     let enclosed = Enclosed {
         media_type: "audio/wav".to_owned(),
@@ -237,7 +239,7 @@ fn wrappers() -> impl Strategy<Value = Wrapper> {
         |(mut from, to, cc, subject, tagged)| {
             let language = subject.as_ref().filter(|_| tagged).map(|_| "pt-BR".to_owned());
             let sent = Some("2026-11-22T23:30:00Z".to_owned());
-            Wrapper { from: from.pop(), to, cc, sent, subject, language }
+            Wrapper { from: from.pop(), to, cc, sent, subject, language, imdn: None }
         },
     )
 }
@@ -272,4 +274,37 @@ proptest! {
         let _ = open(&octets);
         let _ = open(lines.as_bytes());
     }
+}
+
+// M5438-6.1-01 M5438-6.3-02 M5438-6.4-03 M5438-7.1.1.3-02
+#[test]
+fn what_a_message_asks_to_be_told_is_read_under_any_prefix_and_what_is_strange_asks_for_nothing() {
+    let asked = |headers: &str| wrapper(headers).imdn;
+    let imdn = asked(
+        "NS: n <urn:ietf:params:imdn>\nn.Message-ID: 34jk324j\nn.Disposition-Notification: negative-delivery, processing, future\n\
+         n.Original-To: List <sip:list@example.org>\nn.Original-To: <sip:other@example.org>\n\
+         n.IMDN-Record-Route: <sip:first@example.net>\nn.IMDN-Record-Route: \"B\"<sip:second@example.net>\nn.Future: x",
+    );
+    let wants = vec![Disposition::NegativeDelivery, Disposition::Processing];
+    let expected = Imdn {
+        message_id: "34jk324j".to_owned(),
+        wants,
+        original_to: Some("sip:list@example.org".to_owned()),
+        record_route: vec!["sip:first@example.net".to_owned(), "sip:second@example.net".to_owned()],
+        route: Vec::new(),
+    };
+    assert_eq!(imdn, Some(expected.clone()));
+    assert_eq!(asked("imdn.Message-ID: x\nSubject: y"), None, "the prefix was not declared");
+    assert_eq!(asked("NS: imdn <urn:ietf:params:imdn>\nimdn.Message-ID: a b\nimdn.Other: x"), None);
+    let nothing = asked("NS: imdn <urn:ietf:params:imdn>\nimdn.Message-ID: x\nimdn.Disposition-Notification: ");
+    assert_eq!(nothing.map(|imdn| imdn.wants), Some(Vec::new()));
+    // M5438-10-01: as it is written it is read again.
+    let written = Wrapper { imdn: Some(expected), ..wrapper("From: <sip:a@b>") };
+    let enclosed = Enclosed { media_type: "text/plain".to_owned(), disposition: None, content_id: None };
+    let text = print(&written, &enclosed);
+    assert!(
+        String::from_utf8_lossy(&text).contains("\r\nimdn.Disposition-Notification: negative-delivery, processing\r\n")
+    );
+    let read = open(&text).expect("a head").expect("a whole one");
+    assert_eq!(read.wrappers, [written]);
 }

@@ -1,0 +1,221 @@
+//! What a sender is told of the fate of its message (RFC 5438), as somebody in Python hears it.
+
+use std::io::{BufRead as _, BufReader, Lines};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+use super::phone::{House, Phone, cpim};
+use super::support::http::Visit;
+use super::support::server::Server;
+use super::support::{eventually, missing};
+use tempfile::TempDir;
+
+/// Who has sent it, and waits for word.
+struct Sender {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    port: u16,
+}
+
+impl Sender {
+    fn new(dir: &Path, port: u16) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/imdn.py");
+        let mut command = Command::new("python3");
+        command.args([script, "--port", &port.to_string(), "--write", dir.to_str().expect("a path")]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("python runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let port = lines.next().expect("a port").expect("text").parse().expect("a number");
+        Self { child, lines, port }
+    }
+
+    /// The next notification.
+    fn told(&mut self) -> Value {
+        let line = self.lines.next().expect("a notification").expect("text");
+        serde_json::from_str(&line).expect("JSON")
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const FROM_TO: &str = "From: Alice <sip:alice@phone.example.net>\nTo: <sip:bob@store.example.org>\n";
+const ASKS: &str = "NS: n <urn:ietf:params:imdn>\nn.Message-ID: 34jk324j\nn.Disposition-Notification: ";
+
+fn house(port: u16) -> House {
+    let proxy = format!("sip:127.0.0.1:{port}");
+    House::new(&[
+        ("RESTANTE_SIP__OUTBOUND__PROXY", &proxy),
+        ("RESTANTE_POLICY__FORWARD", "phone.example.net,127.0.0.1"),
+    ])
+}
+
+/// A message with these headers of its wrapper is deposited; returns its id.
+fn deposit(house: &House, headers: &str, kind: &str) -> String {
+    let session = format!("s{}", house.objects().len());
+    let message = cpim(headers, &format!("Content-Type: {kind}\n"), b"a message");
+    let mut phone = Phone::recorded(house, &session, &["a=sendonly"]);
+    phone.say("m1", "message/cpim", &format!("1-{0}/{0}", message.len()), &message, '$');
+    phone.committed(message.len());
+    house.objects().pop().expect("an object")["id"].as_str().expect("an id").to_owned()
+}
+
+/// Has it brought to somebody whom nobody knows.
+fn forward(server: &Server, id: &str) {
+    let body = format!("{{\"object\":\"{id}\",\"to\":\"sip:carol@phone.example.net\"}}");
+    let headers = ["Content-Type: application/json", &format!("Content-Length: {}", body.len())];
+    let mut visit = Visit::begin(server.door(), "POST /api/v1/deliveries", &headers);
+    visit.write(body.as_bytes()).expect("a write");
+    assert_eq!(visit.answer().status, 201);
+}
+
+// M5438-5.1-01 M5438-5.2-01 M5438-6.3-02 M5438-7.2.1-01 M5438-7.2.1-02 M5438-7.2.1-03 M5438-7.2.1-04 M5438-7.2.1-07 M5438-7.2.1-10
+// M5438-7.2.1-11 M5438-7.2.1.1-01 M5438-8.1-01 M5438-8.1-02 M5438-8.2-01 M5438-8.2-02 M5438-8.2-03 M5438-9-01
+// M5438-10-01 M5438-11.1-01 M5438-11.1-02 M5438-11.1.1-01 M5438-11.1.2-01 M5438-11.1.3-01 M5438-11.1.4-01 M5438-11.1.5-01
+// M5438-11.1.6-01 M5438-11.1.8-01 M5438-12.1.3.1-01 M5438-12.2-02 M5438-12.2-03
+#[test]
+fn a_sender_hears_that_its_message_is_stored_and_then_that_it_cannot_be_delivered() {
+    if missing("python3") {
+        return;
+    }
+    let dir = TempDir::new().expect("a directory");
+    let mut sender = Sender::new(dir.path(), 0);
+    let house = house(sender.port);
+    let headers = format!(
+        "{FROM_TO}DateTime: 2026-11-22T23:00:00+01:00\nSubject:;lang=de R\\u00fcckruf & <mehr>\n{ASKS}processing, negative-delivery\n\
+         n.Original-To: <sip:team@store.example.org>\n"
+    );
+    let id = deposit(&house, &headers, "text/plain");
+    let stored = sender.told();
+    assert_eq!(stored["target"], "sip:alice@phone.example.net");
+    assert!(stored["route"][0].as_str().is_some_and(|route| route.contains(";lr")), "{stored}");
+    assert_eq!(stored["cpim"]["From"], "<sip:bob@store.example.org>");
+    assert_eq!(stored["cpim"]["To"], "Alice <sip:alice@phone.example.net>");
+    assert_eq!(stored["content"]["content-type"], "message/imdn+xml");
+    assert_eq!(stored["content"]["content-disposition"], "notification");
+    let own = stored["imdn"]["Message-ID"][0].as_str().expect("an id of its own").to_owned();
+    assert!(own.len() >= 16 && own != "34jk324j", "{own}");
+    assert!(
+        stored["imdn"].get("Disposition-Notification").is_none() && stored["imdn"].get("IMDN-Record-Route").is_none()
+    );
+    let said = &stored["said"];
+    assert_eq!((&said["kind"], &said["status"]), (&"processing-notification".into(), &"stored".into()));
+    assert_eq!((&said["message-id"], &said["datetime"]), (&"34jk324j".into(), &"2026-11-22T23:00:00+01:00".into()));
+    assert_eq!(said["recipient-uri"], "sip:bob@store.example.org");
+    assert_eq!(said["original-recipient-uri"], "sip:team@store.example.org");
+    assert_eq!(said["subject"], "Rückruf & <mehr>");
+
+    forward(&house.server, &id);
+    let failed = sender.told();
+    let said = &failed["said"];
+    assert_eq!((&said["kind"], &said["status"]), (&"delivery-notification".into(), &"failed".into()));
+    assert_ne!(failed["imdn"]["Message-ID"][0].as_str(), Some(&*own));
+    // A second failure of the same message is no news; that of the next is.
+    forward(&house.server, &id);
+    let next = deposit(&house, &headers.replace("34jk324j", "next"), "text/plain");
+    assert_eq!(sender.told()["said"]["message-id"], "next");
+    forward(&house.server, &next);
+    let told = sender.told();
+    assert_eq!((&told["said"]["message-id"], &told["said"]["status"]), (&"next".into(), &"failed".into()));
+    valid(dir.path(), 4);
+}
+
+/// What was said is valid.
+fn valid(dir: &Path, count: usize) {
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/imdn.xsd");
+    let documents = (1..=count).map(|number| dir.join(format!("{number}.xml")));
+    if missing("xmllint") {
+        return;
+    }
+    let output = Command::new("xmllint").args(["--noout", "--nonet", "--schema", schema]).args(documents).output();
+    let output = output.expect("xmllint runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+// M5438-7.2.1-05 M5438-7.2.1-06 M5438-7.2.1-08 M5438-7.2.1-09 M5438-12.1.1-01 M5438-12.1.3.1-02
+#[test]
+fn a_notification_takes_the_recorded_route_and_nobody_is_told_who_is_not_the_sender() {
+    if missing("python3") {
+        return;
+    }
+    let dir = TempDir::new().expect("a directory");
+    let mut sender = Sender::new(dir.path(), 0);
+    let house = house(sender.port);
+    let asks = format!("{ASKS}processing\n");
+    // Neither of these is told: a notification, somebody else's name, nobody's, and who is in none of our domains.
+    deposit(&house, &format!("{FROM_TO}{asks}"), "message/imdn+xml");
+    for from in ["sip:mallory@phone.example.net", "sip:anonymous@anonymous.invalid"] {
+        deposit(&house, &format!("From: <{from}>\nTo: <sip:bob@store.example.org>\n{asks}"), "text/plain");
+    }
+    // What was refused was never ours: its answer has said so.
+    let refused = cpim(&format!("{FROM_TO}{asks}Require: X-Future\n"), "Content-Type: text/plain\n", b"a message");
+    assert!(Phone::recorded(&house, "refused", &["a=sendonly"]).whole("m1", "message/cpim", &refused) >= 400);
+    let elsewhere = "n.IMDN-Record-Route: <sip:victim@elsewhere.example.org>\n";
+    deposit(&house, &format!("{FROM_TO}{asks}{elsewhere}"), "text/plain");
+    let routes = format!(
+        "n.IMDN-Record-Route: <sip:first@127.0.0.1:{}>\nn.IMDN-Record-Route: <sip:second@example.net>\n",
+        sender.port
+    );
+    deposit(&house, &format!("{FROM_TO}{asks}{routes}"), "text/plain");
+    let told = sender.told();
+    assert_eq!(told["target"], format!("sip:first@127.0.0.1:{}", sender.port));
+    let first = format!("<sip:first@127.0.0.1:{}>", sender.port);
+    assert_eq!(told["imdn"]["IMDN-Route"], serde_json::json!([first, "<sip:second@example.net>"]));
+}
+
+#[test]
+fn a_kill_between_the_commit_and_the_word_of_it_takes_nothing_from_the_sender() {
+    if missing("python3") {
+        return;
+    }
+    let dir = TempDir::new().expect("a directory");
+    // Nobody listens there yet.
+    let port = Sender::new(dir.path(), 0).port;
+    let mut house = house(port);
+    deposit(&house, &format!("{FROM_TO}{ASKS}processing\n"), "text/plain");
+    house.server.kill();
+    let mut sender = Sender::new(dir.path(), port);
+    let proxy = format!("sip:127.0.0.1:{port}");
+    let variables =
+        [("RESTANTE_SIP__OUTBOUND__PROXY", proxy.as_str()), ("RESTANTE_POLICY__FORWARD", "phone.example.net")];
+    house.server = Server::start(house.dir.path(), &variables);
+    assert_eq!(sender.told()["said"]["status"], "stored");
+    eventually("the outbox is empty", || (!house.server.log().contains("panicked")).then_some(()));
+}
+
+// M5438-6.4-01 M5438-6.4-02 M5438-6.4-03 M5438-8-01 M5438-8-02
+#[test]
+fn what_a_sender_asks_goes_on_in_the_wrapper_and_says_whom_the_message_was_for() {
+    let house = House::new(&[]);
+    let asks = format!("{ASKS}positive-delivery, display\nn.IMDN-Record-Route: <sip:first@example.net>\n");
+    let uri = |id: &str| {
+        let object = house.objects().into_iter().find(|object| object["id"] == id).expect("it is there");
+        assert_eq!(object["wrappers"][0]["imdn"]["wants"], serde_json::json!(["positive-delivery", "display"]));
+        object["uri"].as_str().expect("a name").to_owned()
+    };
+    let team = "n.Original-To: <sip:team@store.example.org>\n";
+    for (number, (before, original)) in
+        [("", "sip:bob@store.example.org"), (team, "sip:team@store.example.org")].iter().enumerate()
+    {
+        let uri = uri(&deposit(&house, &format!("{FROM_TO}{asks}{before}"), "text/plain"));
+        let lines = ["a=recvonly", "a=accept-wrapped-types:*"];
+        let (_, message) = Phone::call(&house, &format!("p{number}"), "message/cpim", &lines).played(&uri);
+        let message = String::from_utf8(message).expect("text");
+        let head = message.split("\r\n\r\n").next().expect("a head");
+        for line in [
+            "NS: imdn <urn:ietf:params:imdn>",
+            "imdn.Message-ID: 34jk324j",
+            "imdn.Disposition-Notification: positive-delivery, display",
+            &format!("imdn.Original-To: <{original}>"),
+            "imdn.IMDN-Record-Route: <sip:first@example.net>",
+        ] {
+            assert_eq!(head.split("\r\n").filter(|known| *known == line).count(), 1, "{line} in {head}");
+        }
+        assert_eq!(head.matches("Original-To").count(), 1);
+    }
+}
