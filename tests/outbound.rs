@@ -17,7 +17,8 @@ mod kills;
 mod process;
 
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -59,6 +60,57 @@ async fn a_phone_that_answers_gets_the_file_and_one_that_is_not_there_is_unreach
     let house = House::new(dir(), UDP).await;
     let ending = house.deliver(&format!("sip:bob@{nobody};transport=tcp")).await;
     assert!(matches!(ending, Ending::Unreachable(_)), "{ending:?}");
+}
+
+/// What refuses this INVITE.
+fn busy(invite: &str) -> String {
+    let copied = |line: &&str| ["Via:", "From:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name));
+    let lines: String = invite.lines().filter(copied).map(|line| format!("{line}\r\n")).collect();
+    let to = invite.lines().find(|line| line.starts_with("To:")).expect("a To");
+    format!("SIP/2.0 486 Busy Here\r\n{lines}{to};tag=phone\r\nContent-Length: 0\r\n\r\n")
+}
+
+// M3261-18.1.1-01
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_too_large_for_a_datagram_comes_by_tcp_and_by_udp_to_who_has_none() {
+    let refused = Ending::Refused { status: 486, retry_after: None };
+    let name = "n".repeat(250);
+    // Given a phone that has UDP alone,
+    let phone = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    phone.set_read_timeout(Some(support::PATIENCE)).expect("a timeout");
+    let to = format!("sip:bob@{}", phone.local_addr().expect("an address"));
+    let asked = std::thread::spawn(move || {
+        let mut buffer = [0; 65_536];
+        let (length, from) = phone.recv_from(&mut buffer).expect("a datagram");
+        let invite = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        phone.send_to(busy(&invite).as_bytes(), from).expect("a datagram");
+        invite
+    });
+    // when it is called, then the INVITE is there, whatever its size.
+    let house = House::new(dir(), UDP).await;
+    assert_eq!(house.deliver_as(&name, &to).await, refused);
+    let invite = asked.join().expect("an INVITE");
+    assert!(invite.len() > 1300 && invite.contains("Via: SIP/2.0/UDP "), "{} octets: {invite}", invite.len());
+
+    // And one that has both hears of it by TCP.
+    let phone = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let to = format!("sip:bob@{}", phone.local_addr().expect("an address"));
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = phone.accept().expect("a connection");
+        stream.set_read_timeout(Some(support::PATIENCE)).expect("a timeout");
+        let (mut invite, mut buffer) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&invite).contains("a=file-selector") {
+            let length = stream.read(&mut buffer).expect("octets");
+            assert!(length > 0, "{invite:?}");
+            invite.extend_from_slice(&buffer[..length]);
+        }
+        let invite = String::from_utf8_lossy(&invite).into_owned();
+        stream.write_all(busy(&invite).as_bytes()).expect("octets");
+        (stream, invite)
+    });
+    assert_eq!(house.deliver_as(&name, &to).await, refused);
+    let (_stream, invite) = asked.join().expect("an INVITE");
+    assert!(invite.contains("Via: SIP/2.0/TCP "), "{invite}");
 }
 
 // M3261-8.1.2-01

@@ -10,15 +10,14 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, MsrpStream};
+use super::door::{Waiting, Wire};
 use super::events::Notebook;
 use super::fetch::Fetcher;
 use super::finding;
 use super::metrics;
 use super::moving::Mover;
-use super::pressure::Pressure;
 use super::resolve::Resolver;
 use super::signalling::Signalling;
-use super::sip_stream::{Arrived, Wire};
 use super::stream::{self, Shared};
 use super::tls::{HandshakeError, Tls};
 use crate::engine::{
@@ -117,7 +116,6 @@ pub(super) struct Driver {
     pub(super) pages: HashMap<u64, oneshot::Sender<PageEnd>>,
     pub(super) next_page: u64,
     pub(super) drained: Option<oneshot::Sender<()>>,
-    pub(super) pressure: Pressure,
     /// What a node that stops waits for: links put their stages to rest.
     pub(super) tasks: TaskTracker,
 }
@@ -125,7 +123,7 @@ pub(super) struct Driver {
 /// The driver's ears.
 pub(super) struct Ears {
     pub(super) engine: mpsc::Receiver<Input>,
-    pub(super) wire: mpsc::Receiver<Wire>,
+    pub(super) wire: Waiting,
     pub(super) requests: mpsc::Receiver<Request>,
 }
 
@@ -144,8 +142,8 @@ impl Driver {
                     Some(input) => self.handle(input),
                     None => return,
                 },
-                wire = ears.wire.recv() => match wire {
-                    Some(wire) => self.wire(wire, ears.wire.is_empty()),
+                wire = ears.wire.next() => match wire {
+                    Some(wire) => self.wire(wire, &mut ears.wire),
                     None => return,
                 },
                 request = ears.requests.recv() => match request {
@@ -163,7 +161,7 @@ impl Driver {
         }
     }
 
-    fn wire(&mut self, wire: Wire, last: bool) {
+    fn wire(&mut self, wire: Wire, waiting: &mut Waiting) {
         match wire {
             Wire::Up(flow, sender, hosts, dialled) => {
                 let proven: Vec<String> = hosts.iter().cloned().chain(dialled).collect();
@@ -172,10 +170,12 @@ impl Driver {
                 }
                 self.signalling.up(flow, sender, &proven);
             }
-            Wire::Octets(Arrived { flow, octets, since, room }) => {
-                self.waited(since.elapsed(), last);
+            Wire::Octets(arrived) => {
+                if let Some(busy) = waiting.word(self.shared.clock.now().instant, &arrived) {
+                    self.handle(Input::Sip(sip::Input::Busy(busy)));
+                }
+                let (flow, octets) = (arrived.flow, arrived.octets.clone());
                 self.handle(Input::Sip(sip::Input::Octets { flow, octets }));
-                drop(room);
             }
             Wire::Sip(input) => {
                 match &input {
@@ -185,18 +185,6 @@ impl Driver {
                 }
                 self.handle(Input::Sip(input));
             }
-        }
-    }
-
-    /// What comes now has waited for so long, and is the last for the moment or is not.
-    fn waited(&mut self, waited: Duration, last: bool) {
-        if let Some(busy) = self.pressure.measure(self.shared.clock.now().instant, waited, last) {
-            metrics::busy(busy);
-            match busy {
-                true => tracing::warn!(waited_ms = waited.as_millis(), "too much to do: new calls get 503"),
-                false => tracing::warn!("new calls are taken again"),
-            }
-            self.handle(Input::Sip(sip::Input::Busy(busy)));
         }
     }
 

@@ -57,7 +57,8 @@ pub const SIP_RESPONSES: &str = "restante_sip_responses_total";
 pub const FSYNC_ERRORS: &str = "restante_fsync_errors_total";
 /// Gauge: MSRP sessions alive.
 pub const SESSIONS: &str = "restante_sessions";
-/// Gauge: 1 while new calls are refused because there is too much to do.
+/// Gauge: 1 while new calls are refused because there is too much to do; label `whose` is `trusted` (who may command by his
+/// address) or `others`.
 pub const BUSY: &str = "restante_busy";
 /// Gauge: SIP dialogs alive.
 pub const DIALOGS: &str = "restante_dialogs";
@@ -198,8 +199,8 @@ pub(super) fn sip_sent(octets: &[u8]) {
 }
 
 /// Whether new calls are refused because there is too much to do.
-pub(super) fn busy(busy: bool) {
-    metrics::gauge!(BUSY).set(f64::from(u8::from(busy)));
+pub(super) fn busy(whose: &'static str, busy: bool) {
+    metrics::gauge!(BUSY, "whose" => whose).set(f64::from(u8::from(busy)));
 }
 
 /// How many things are alive.

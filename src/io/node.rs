@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::admin::{self, Addresses, Admin, Readiness, Token};
 use super::bucket::OpenError;
 use super::clock::Clock;
+use super::door::Doors;
 use super::driver::{COMMITS, Driver, Ears, Request};
 use super::fetch::Fetcher;
 use super::files::HostFiles;
@@ -23,7 +24,6 @@ use super::listen;
 use super::moving::Mover;
 use super::notices::{Ear, Herald};
 use super::places::Places;
-use super::pressure::Pressure;
 use super::resolve::Resolver;
 use super::signalling::Signalling;
 use super::stream::Shared;
@@ -32,7 +32,6 @@ use super::watch::{self, Watch};
 use super::{descriptors, entropy, events, keys, metrics, remote, scrub, terms, websocket};
 use crate::config::{self, Listen, Settings};
 use crate::engine::{Attempt, CallMedia, Engine, Happening, Input, Order, OrderId};
-use crate::model::limits::SIP_UNREAD;
 use crate::model::{Ending, Mint};
 use crate::msml::{Interpreter, Limits};
 use crate::msrp::{self, Carrier};
@@ -131,10 +130,10 @@ impl Node {
         let stop = CancellationToken::new();
         let scrub_mint = mint.fork();
         let (engine, engine_ears) = mpsc::channel(UNREAD_INPUTS);
-        let (wire, wire_ears) = mpsc::channel(SIP_UNREAD);
+        let (doors, wire) = Doors::open(&settings.control.trusted);
         let (requests, request_ears) = mpsc::channel(UNREAD_INPUTS);
         let sip_tls = block_in_place(|| Tls::open_sip(settings, terms::sip_hosts(settings)))?;
-        let (signalling, sip) = Signalling::open(&settings.sip.listen, wire, sip_tls.clone(), stop.clone())
+        let (signalling, sip) = Signalling::open(&settings.sip.listen, doors, sip_tls.clone(), stop.clone())
             .await
             .map_err(|error| StartError::Listen { key: "sip.listen", error })?;
         let mut bound = Bound { sip, ..Bound::default() };
@@ -203,10 +202,9 @@ impl Node {
             pages: HashMap::new(),
             next_page: 0,
             drained: None,
-            pressure: Pressure::default(),
             tasks: tasks.clone(),
         };
-        tasks.spawn(driver.run(Ears { engine: engine_ears, wire: wire_ears, requests: request_ears }));
+        tasks.spawn(driver.run(Ears { engine: engine_ears, wire, requests: request_ears }));
         let readiness = Readiness::new();
         if options.http {
             bound.http = Some(open_door(settings, &readiness, api.clone()).await?);

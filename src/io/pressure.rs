@@ -12,7 +12,7 @@ const WAIT: Duration = Duration::from_millis(50);
 /// Short enough for those who are taken to be answered within T1 even if three times as many come as can be served.
 const STANDING: Duration = Duration::from_millis(200);
 
-/// The pressure on a node.
+/// The pressure of one queue.
 #[derive(Debug, Default)]
 pub(super) struct Pressure {
     /// When the queue will have stood for too long.
@@ -21,7 +21,7 @@ pub(super) struct Pressure {
 }
 
 impl Pressure {
-    /// A request is looked at that has waited for so long, and is the `last` one or is not. Says whether the node is busy, if
+    /// A request is looked at that has waited for so long, and is the `last` one or is not. Says whether it is too much, if
     /// that has changed.
     pub(super) fn measure(&mut self, now: Instant, waited: Duration, last: bool) -> Option<bool> {
         let stands = waited >= WAIT && !last;
@@ -31,6 +31,11 @@ impl Pressure {
         }
         let busy = stands && (self.busy || now >= until);
         (std::mem::replace(&mut self.busy, busy) != busy).then_some(busy)
+    }
+
+    /// Whether it is too much.
+    pub(super) const fn is_high(&self) -> bool {
+        self.busy
     }
 }
 

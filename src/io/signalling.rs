@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::door::Doors;
+use super::pipe::{Pipe, pipe};
 use super::places::Places;
-use super::sip_stream::{Carried, UNSENT_MESSAGES, Wire, accepted, dial};
+use super::sip_stream::{Carried, accepted, dial};
 use super::tls::Tls;
 use crate::config::{Listen, Transport as Listened};
-use crate::model::limits::{SIP_FLOWS, SIP_FLOWS_PER_ADDRESS, SIP_MESSAGE_OCTETS, SIP_UNREAD_OCTETS};
+use crate::model::limits::{SIP_FLOWS, SIP_FLOWS_PER_ADDRESS, SIP_MESSAGE_OCTETS};
 use crate::sip::{Flow, FlowId, Place, Transport};
 
 /// Datagrams the kernel may keep for us while the engine is busy, in octets.
@@ -24,11 +25,11 @@ const RECEIVE_BUFFER_OCTETS: usize = 4 * 1024 * 1024;
 pub(super) struct Signalling {
     udp: Vec<(FlowId, Arc<UdpSocket>)>,
     /// Connections, each with its far end's address.
-    streams: HashMap<FlowId, (IpAddr, mpsc::Sender<Bytes>)>,
+    streams: HashMap<FlowId, (IpAddr, Pipe)>,
     /// The connection that a call to this peer leaves on.
     by_peer: HashMap<Peer, FlowId>,
     /// Connections being made, with what waits for them.
-    dialling: HashMap<Peer, mpsc::Sender<Bytes>>,
+    dialling: HashMap<Peer, Pipe>,
     /// The host that a certificate has to name at this address, for connections over TLS that we open.
     names: HashMap<SocketAddr, String>,
     /// For who connects to us, by whichever listener.
@@ -47,7 +48,7 @@ impl Signalling {
     /// The first address that can't be bound, by name.
     pub(super) async fn open(
         listen: &[Listen],
-        to_driver: mpsc::Sender<Wire>,
+        doors: Doors,
         tls: Tls,
         stop: CancellationToken,
     ) -> io::Result<(Self, Vec<(Transport, SocketAddr)>)> {
@@ -58,13 +59,7 @@ impl Signalling {
             dialling: HashMap::new(),
             names: HashMap::new(),
             places: Places::of_sip(),
-            shared: Carried {
-                to_driver,
-                room: Arc::new(Semaphore::new(SIP_UNREAD_OCTETS as usize)),
-                tls,
-                next: Arc::default(),
-                stop,
-            },
+            shared: Carried { doors, tls, next: Arc::default(), stop },
         };
         let mut bound = Vec::new();
         for address in listen {
@@ -124,7 +119,7 @@ impl Signalling {
 
     /// A connection stands, and these hosts are proven to be at its end. One too many is closed again: nobody holds its
     /// sender.
-    pub(super) fn up(&mut self, flow: Flow, sender: mpsc::Sender<Bytes>, hosts: &[String]) {
+    pub(super) fn up(&mut self, flow: Flow, sender: Pipe, hosts: &[String]) {
         let names: Vec<Option<String>> = match flow.transport {
             Transport::Tls => hosts.iter().map(|host| Some(host.to_ascii_lowercase())).collect(),
             Transport::Udp | Transport::Tcp => vec![None],
@@ -189,22 +184,22 @@ impl Signalling {
         let peer = (transport, remote, (transport == Transport::Tls).then(|| name.to_ascii_lowercase()));
         let live = flow.filter(|id| self.streams.contains_key(id)).or_else(|| self.by_peer.get(&peer).copied());
         if let Some(id) = live {
-            let sent = self.streams.get(&id).is_some_and(|(_, stream)| stream.try_send(octets).is_ok());
+            let sent = self.streams.get(&id).is_some_and(|(_, stream)| stream.put(octets));
             if !sent {
                 self.down(id);
             }
             return sent;
         }
-        if self.dialling.get(&peer).is_some_and(mpsc::Sender::is_closed) {
+        if self.dialling.get(&peer).is_some_and(Pipe::is_broken) {
             self.dialling.remove(&peer); // that connection died before it stood
         }
         if let Some(waiting) = self.dialling.get(&peer) {
-            return waiting.try_send(octets).is_ok();
+            return waiting.put(octets);
         }
         // It has the message before it starts: a dial that fails at once has failed after it was sent, not before.
-        let (sender, receiver) = mpsc::channel(UNSENT_MESSAGES);
-        let sent = sender.try_send(octets).is_ok();
-        tokio::spawn(dial((transport, remote), name, (sender.clone(), receiver), self.shared.clone()));
+        let (sender, mouth) = pipe();
+        let sent = sender.put(octets);
+        tokio::spawn(dial((transport, remote), name, (sender.clone(), mouth), self.shared.clone()));
         self.dialling.insert(peer, sender);
         sent
     }
@@ -216,7 +211,7 @@ impl Signalling {
 
     /// A dial has failed: nobody receives what waits for it.
     pub(super) fn forget_dials(&mut self) {
-        self.dialling.retain(|_, waiting| !waiting.is_closed());
+        self.dialling.retain(|_, waiting| !waiting.is_broken());
     }
 }
 
@@ -236,7 +231,7 @@ async fn receive_datagrams(id: FlowId, socket: Arc<UdpSocket>, local: SocketAddr
         let Ok((length, remote)) = received else { continue }; // ICMP errors of earlier sends show up here
         let octets = Bytes::copy_from_slice(&buffer[..length]);
         let flow = Flow { id, transport: Transport::Udp, local, remote };
-        if !shared.arrived(flow, octets).await {
+        if !shared.doors.of(remote.ip()).arrived(flow, octets).await {
             return;
         }
     }
@@ -246,6 +241,7 @@ async fn receive_datagrams(id: FlowId, socket: Arc<UdpSocket>, local: SocketAddr
 mod tests {
     use super::*;
     use crate::config::Settings;
+    use crate::io::door::Wire;
 
     // M3581-3-02 M3261-18.2.1-01
     #[tokio::test(flavor = "multi_thread")]
@@ -254,10 +250,10 @@ mod tests {
         let by = |transport| listen.iter().filter(move |listen| listen.transport == transport).map(Listen::authority);
         assert_eq!(by(Listened::Udp).collect::<Vec<_>>(), by(Listened::Tcp).collect::<Vec<_>>());
         let tls = Tls::open_sip(&Settings::default(), Vec::new()).expect("a certificate");
-        let (to_driver, mut ears) = mpsc::channel(8);
+        let (doors, mut waiting) = Doors::open(&[]);
         let local: Listen = "udp:127.0.0.1:0".parse().expect("an address");
         let (mut ours, bound) =
-            Signalling::open(&[local], to_driver, tls, CancellationToken::new()).await.expect("a socket");
+            Signalling::open(&[local], doors, tls, CancellationToken::new()).await.expect("a socket");
         let peer = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
         let remote = peer.local_addr().expect("an address");
         ours.udp[0].1.writable().await.expect("a socket that is bound can be written to");
@@ -266,28 +262,28 @@ mod tests {
         let (length, from) = peer.recv_from(&mut buffer).await.expect("a datagram");
         assert_eq!((&buffer[..length], from), (&b"request"[..], bound[0].1));
         peer.send_to(b"response", from).await.expect("a datagram");
-        let heard = ears.recv().await.expect("an answer");
+        let heard = waiting.next().await.expect("an answer");
         assert!(matches!(heard, Wire::Octets(came) if came.octets == b"response"[..]));
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_call_leaves_on_a_connection_over_tls_that_has_proven_the_name_and_on_no_other() {
         let tls = Tls::open_sip(&Settings::default(), Vec::new()).expect("a certificate");
-        let (to_driver, _ears) = mpsc::channel(8);
-        let (mut ours, _) = Signalling::open(&[], to_driver, tls, CancellationToken::new()).await.expect("no sockets");
+        let (doors, _waiting) = Doors::open(&[]);
+        let (mut ours, _) = Signalling::open(&[], doors, tls, CancellationToken::new()).await.expect("no sockets");
         let remote = SocketAddr::from(([127, 0, 0, 1], 9));
         let flow = |id| Flow { id: FlowId(id), transport: Transport::Tls, local: remote, remote };
-        let ((nobody, mut at_nobody), (bob, mut at_bob)) = (mpsc::channel(8), mpsc::channel(8));
+        let ((nobody, mut at_nobody), (bob, mut at_bob)) = (pipe(), pipe());
         ours.up(flow(91), nobody, &[]);
         ours.up(flow(92), bob, &["Bob.example".to_owned()]);
         let place = Place { transport: Transport::Tls, remote };
         let mut call = |flow| ours.send(flow, Transport::Tls, remote, Bytes::from_static(b"x"));
-        assert!(call(None) && at_nobody.try_recv().is_err() && at_bob.try_recv().is_err(), "it is dialled");
-        assert!(call(Some(FlowId(91))) && at_nobody.try_recv().is_ok(), "an answer goes where its request came from");
+        assert!(call(None) && at_nobody.next().is_none() && at_bob.next().is_none(), "it is dialled");
+        assert!(call(Some(FlowId(91))) && at_nobody.next().is_some(), "an answer goes where its request came from");
         for (name, hears) in [("carol.example", false), ("bob.example", true), ("alice.example", false)] {
             ours.known_as(place, name);
             assert!(ours.send(None, Transport::Tls, remote, Bytes::from_static(b"x")), "{name}");
-            assert_eq!((at_nobody.try_recv().is_ok(), at_bob.try_recv().is_ok()), (false, hears), "{name}");
+            assert_eq!((at_nobody.next().is_some(), at_bob.next().is_some()), (false, hears), "{name}");
         }
         assert_eq!(ours.dialling.len(), 3);
     }

@@ -35,6 +35,11 @@ impl House {
 
     /// Puts an object into the spool and makes one attempt to hand it on.
     pub(crate) async fn deliver(&self, to: &str) -> Ending {
+        self.deliver_as("message.bin", to).await
+    }
+
+    /// The same with a name of the file.
+    pub(crate) async fn deliver_as(&self, name: &str, to: &str) -> Ending {
         let object = tokio::task::block_in_place(|| {
             let uri: ObjectUri = "spool:/alice/".parse().expect("a name");
             let now = self.node.clock().now();
@@ -42,7 +47,7 @@ impl House {
             let octets = octets();
             stage.write(0, &octets).expect("room");
             let sealed = stage.seal(octets.len() as u64, &FileInfo::default()).expect("a whole file");
-            let file = FileInfo { name: Some("message.bin".to_owned()), ..FileInfo::default() };
+            let file = FileInfo { name: Some(name.to_owned()), ..FileInfo::default() };
             let draft = EnvelopeDraft { file, ..EnvelopeDraft::default() };
             self.node.spool().commit(sealed, draft, now).expect("a commit").envelope().id.clone()
         });

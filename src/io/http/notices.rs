@@ -21,7 +21,7 @@ use crate::spool::{self, NoticeQuery, Posted};
 pub(super) struct Notice {
     /// The `webhook-id` under which it is sent, each time.
     id: String,
-    /// `hook:NAME` for a webhook that is configured, or a URL.
+    /// `hook:NAME` for a webhook that is configured, a URL, or the `sip:` URI of a sender that is told (RFC 5438).
     target: String,
     /// Of what: `stored`, `delivered`, `failed`, `expired`, `cancelled` or `quota`.
     event: String,

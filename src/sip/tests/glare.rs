@@ -47,9 +47,8 @@ fn while_the_peers_offer_is_open_ours_waits_and_a_second_of_theirs_comes_too_ear
                 }),
                 _ => hand.command(Command::Accept { call, body: None }),
             };
-            let (sent, acked) = (kinds(&sent).join(" "), hand.udp(&inside("ACK", 2, &tag, &[], "")));
-            let all = [sent, kinds(&acked).join(" ")].concat();
-            assert_eq!(all, if method == "UPDATE" { "200 INVITE" } else { "200INVITE" }, "now it is our turn");
+            let sent = [sent, hand.udp(&inside("ACK", 2, &tag, &[], ""))].concat();
+            assert_eq!(kinds(&sent), ["200", "INVITE"], "now it is our turn");
         }
     }
 }

@@ -32,10 +32,10 @@ fn answer(hand: &Hand) -> Option<Body> {
 // M3261-8.1.3.2-01
 #[test]
 fn a_status_nobody_knows_counts_as_the_first_of_its_class() {
-    for (status, known) in [(299, "ACK"), (399, "ACK"), (499, "ACK"), (599, "ACK"), (699, "ACK")] {
+    for status in [299, 399, 499, 599, 699] {
         let mut hand = hand();
         let invite = call_out(&mut hand, places()[..1].to_vec());
-        assert_eq!(kinds(&hand.udp(&response(&invite, &format!("{status} Whatever"), &[]))), [known]);
+        assert_eq!(kinds(&hand.udp(&response(&invite, &format!("{status} Whatever"), &[]))), ["ACK"]);
         assert_eq!(hand.endpoint.calls(), usize::from(status < 300), "{status}");
         assert_eq!(refusal(&hand).map(|refusal| refusal.status), Some(status).filter(|status| *status >= 300));
     }
@@ -224,7 +224,7 @@ fn info_is_taken_in_every_early_dialog_of_a_call_of_ours_and_what_it_may_not_bri
 #[test]
 fn a_response_that_could_not_be_sent_is_sent_again_to_a_copy_of_its_request() {
     let failed = || {
-        let Input::Octets { flow, .. } = (Input::Octets { flow: udp(), octets: "".into() }) else { unreachable!() };
+        let flow = udp();
         Input::TransportFailed { flow: Some(flow.id), transport: flow.transport, remote: flow.remote }
     };
     let mut hand = hand();
