@@ -196,12 +196,12 @@ fn whoever_is_gone_is_left_alone_and_what_was_given_up_can_be_sent_again_or_forg
 fn a_receiver_that_stalls_keeps_nobody_else_waiting() {
     let dir = TempDir::new().expect("a directory");
     let (slow, quick) = (Receiver::new(), Receiver::new());
-    slow.answer(receiver::STALL);
+    (0..20).for_each(|_| slow.answer(receiver::STALL));
     let hooks = hook("slow", &slow, "[\"stored\"]") + &hook("quick", &quick, "[\"stored\"]");
     let server = start(dir.path(), &hooks, &[]);
     (0..20).for_each(|number| _ = deposit(&server, &format!("box=bob&name={number}")));
     assert_eq!(quick.posted(20).len(), 20);
-    assert_eq!(slow.seen().len(), 1, "one at a time");
+    assert!(slow.seen().len() <= 8, "no more than a few at a time");
 }
 
 #[test]
@@ -225,7 +225,11 @@ fn who_asks_to_be_told_of_a_delivery_is_told_of_its_end_and_nobody_is_whom_the_o
         assert_eq!(answer.status, 201, "{answer:?}");
         let job = answer.json();
         let id = job["id"].as_str().expect("an id");
-        let cancelled = http::ask(server.door(), &format!("POST /api/v1/deliveries/{id}/cancel"), &[]).json();
+        let mut cancelled = http::ask(server.door(), &format!("POST /api/v1/deliveries/{id}/cancel"), &[]).json();
+        let list = http::items(server.door(), "/api/v1/deliveries");
+        let listed = list.iter().find(|job| job["id"] == id).expect("it is listed")["notify"].as_str();
+        assert!(listed.is_some_and(|listed| !listed.contains("/hook")), "a path may be a secret: {listed:?}");
+        assert!(cancelled["notify"].take().is_string(), "whoever has it by its id sees all of it");
         let event = receiver.posted(1).remove(0).json();
         assert_eq!((&event["type"], &event["data"]["delivery"]), (&json!("restante.delivery.cancelled"), &cancelled));
     }

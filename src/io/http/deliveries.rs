@@ -56,7 +56,7 @@ pub(super) async fn list(State(api): State<Api>, Asked(wanted): Asked<Wanted>) -
         let waits = waits(&api, page.iter().map(|delivery| delivery.id.clone()).collect()).await?;
         for (delivery, wait) in page.iter().zip(waits) {
             let seen = delivery.object == from && *delivery.id <= *after;
-            let job = Job::new(delivery, wait.as_ref());
+            let job = Job::listed(delivery, wait.as_ref());
             if !seen && wanted.state.is_none_or(|state| state == job.state) {
                 jobs.push(job);
             }

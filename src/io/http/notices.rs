@@ -12,6 +12,7 @@ use super::ask::{Asked, Named};
 use super::deliveries::stopped;
 use super::fault::Fault;
 use super::page::{Page, limit};
+use super::shape::shown;
 use crate::io::notices::Wish;
 use crate::io::stream::on_disk;
 use crate::spool::{self, NoticeQuery, Posted};
@@ -57,7 +58,7 @@ impl From<Posted> for Notice {
         let waits = state == spool::NoticeState::Waiting;
         Self {
             id: notice.id,
-            target: notice.target.to_string(),
+            target: shown(&notice.target),
             event: notice.occasion.to_string(),
             subject: notice.subject,
             state: if waits { NoticeState::Waiting } else { NoticeState::Dead },

@@ -1,10 +1,11 @@
 //! Objects and jobs as the door shows them, and whoever is told of them reads them.
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 use utoipa::ToSchema;
 
 use crate::queue::{Name, Wait};
-use crate::spool::{Caller, Delivery, Envelope, Fate, Filter, Progress, Standing};
+use crate::spool::{Caller, Delivery, Envelope, Fate, Filter, Progress, Standing, Target};
 
 /// What is known of an object.
 #[derive(Debug, Serialize, ToSchema)]
@@ -123,9 +124,18 @@ pub(in crate::io) struct Job {
     next_attempt: Option<String>,
     /// When it is given up (RFC 3339).
     expires: String,
-    /// Who is told of its end: a URL, or `hook:NAME` for a webhook that is configured.
+    /// Who is told of its end: a URL, of which lists show the beginning alone, or `hook:NAME` for a webhook that is configured.
     #[schema(required)]
     notify: Option<String>,
+}
+
+/// A target in a list that others than whoever has named it may see: of a URL no path and no query, which may be secrets.
+pub(in crate::io) fn shown(target: &Target) -> String {
+    let origin = |url: &Url| url.origin().ascii_serialization();
+    match target {
+        Target::Url(url) => Url::parse(url).as_ref().map(origin).unwrap_or_default(),
+        Target::Hook(_) | Target::Sip(_) => target.to_string(),
+    }
 }
 
 /// Who calls.
@@ -162,6 +172,17 @@ pub(in crate::io) enum JobState {
 }
 
 impl Job {
+    /// As others may see it who have not asked for it.
+    pub(in crate::io) fn listed(delivery: &Delivery, wait: Option<&(Name, Wait)>) -> Self {
+        let notify = delivery.notify.as_deref().and_then(Target::parse).map(|target| shown(&target));
+        Self { notify, ..Self::new(delivery, wait) }
+    }
+
+    /// As it is told: not where else it is.
+    pub(in crate::io) fn told(delivery: &Delivery) -> Self {
+        Self { notify: None, ..Self::new(delivery, None) }
+    }
+
     pub(in crate::io) fn new(delivery: &Delivery, wait: Option<&(Name, Wait)>) -> Self {
         let Delivery { id, object, uri, to, attempts, reason, .. } = delivery;
         let settled = delivery.progress.is_settled();

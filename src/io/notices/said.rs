@@ -135,7 +135,7 @@ impl Word {
             subject: delivery.object.clone(),
             about: delivery.uri.clone(),
             at: delivery.changed,
-            data: json!({ "delivery": Job::new(delivery, None) }),
+            data: json!({ "delivery": Job::told(delivery) }),
             asked: delivery.notify.as_deref().and_then(Target::parse),
         }
     }
