@@ -6,10 +6,11 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::model::limits::{DELIVERIES_PER_OBJECT, LISTED_OBJECTS};
-use crate::model::{Now, Route};
+use crate::model::{Now, Route, Wall};
 
 use super::catalog::{ask, load};
 use super::delivery::{Delivery, Progress};
+use super::envelope::Envelope;
 use super::error::SpoolError;
 use super::fates;
 use super::index::{self, Index};
@@ -130,11 +131,32 @@ fn write(shared: &Shared, delivery: &Delivery, now: Now) -> Result<(), SpoolErro
         (standing.fate, standing.ended) = (Fate::Deleted, Some(Deed { by: FORWARDED.to_owned(), at: date }));
     }
     fates::put(shared, id, &envelope, &standing)?;
-    if goes && shared.usage.keep(envelope.uri.box_name()).undelete.is_zero() {
-        // What is not ended now is ended by the next sweep.
-        let _ = fates::end(shared, id, FORWARDED, date);
+    if goes && !shared.outcomes.are_kept() {
+        end_of_forwarded(shared, id, &envelope, date);
     }
     Ok(())
+}
+
+/// Ends an object that went with its delivery, unless its class would have it undeleted. What is not ended now is ended by the
+/// next sweep.
+fn end_of_forwarded(shared: &Shared, id: Id, envelope: &Envelope, date: Wall) {
+    if shared.usage.keep(envelope.uri.box_name()).undelete.is_zero() {
+        let _ = fates::end(shared, id, FORWARDED, date);
+    }
+}
+
+impl Spool {
+    /// Whoever is told of the end of this delivery can be told after a kill, too: an object that went with it may end.
+    pub fn end_with(&self, delivery: &Delivery, now: Now) {
+        let shared = self.shared();
+        let Some(id) = Id::parse(&delivery.object) else { return };
+        let Ok(object) = load(shared, id) else { return };
+        let _name = shared.claim(&object.envelope().uri);
+        let Ok(standing) = fates::standing(shared, id) else { return };
+        if standing.fate == Fate::Deleted && standing.ended.is_some_and(|deed| deed.by == FORWARDED) {
+            end_of_forwarded(shared, id, object.envelope(), shared.dated(now).wall);
+        }
+    }
 }
 
 /// By whom an object is deleted that its recipient has.

@@ -86,6 +86,11 @@ impl Waiting {
         locked(&self.0).bell = Some(bell);
     }
 
+    /// Whether somebody takes them.
+    pub(super) fn are_kept(&self) -> bool {
+        locked(&self.0).bell.is_some()
+    }
+
     /// Something of this date is about to be written down. To be held until it was told.
     pub(super) fn begin(&self, date: Wall) -> Begun<'_> {
         let mut state = locked(&self.0);
