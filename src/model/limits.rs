@@ -424,8 +424,9 @@ pub const DELIVERIES: usize = 100_000;
 /// are looked for in what is written down.
 pub const OUTCOMES: usize = 4096;
 
-/// Notices that wait, on the whole server: each is a row, and some 300 octets of memory.
-pub const NOTICES: usize = 100_000;
+/// Notices that wait for all targets of one kind, be it webhooks, URLs or SIP URIs: each is a row, and some 300 octets of
+/// memory. Whoever can have notices sent by one fills no room but its.
+pub const NOTICES: usize = 60_000;
 
 /// Notices that wait for one target; past it the oldest is given up. A webhook that is away for a day must not take the room
 /// of all others.
@@ -441,14 +442,21 @@ pub const NOTICES_DONE: usize = 100_000;
 /// Octets of one notice: an object with all that is said of it, without its picture, has some 2 KiB.
 pub const NOTICE_OCTETS: usize = 64 * 1024;
 
-/// Notices on their way at once, to however many targets.
+/// Notices on their way at once to targets of one kind, however many: who stalls them has none of another kind wait.
 pub const NOTICES_AT_ONCE: usize = 64;
+
+/// Notices on their way at once to one webhook or URL that answers: at 20 ms an answer, 400 a second.
+pub const NOTICES_AT_ONCE_PER_TARGET: usize = 8;
 
 /// Notices in one page of a listing.
 pub const LISTED_NOTICES: usize = 1000;
 
 /// How long one attempt to bring a notice may take: whoever is told should take note, and do the work later.
 pub const NOTICE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long one attempt by SIP may take: its transaction ends after 32 s (RFC 3261 §17.1.2.2), and where it goes is looked up
+/// before.
+pub const NOTICE_SIP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Octets that are read of the answer to a notice: its status says all.
 pub const NOTICE_ANSWER_OCTETS: usize = 16 * 1024;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::model::limits::NOTICES_AT_ONCE;
+use crate::model::limits::{NOTICES_AT_ONCE, NOTICES_AT_ONCE_PER_TARGET};
 use crate::model::{Instant, Machine, Mint, Now, Outbox, Wall};
-use crate::spool::{Slip, Target};
+use crate::spool::{Slip, Target, Way};
 
 use super::line::Line;
 use super::port::{Config, Input, Output, Verdict};
@@ -25,11 +25,25 @@ pub struct Post {
     letters: BTreeMap<u64, Letter>,
     numbers: HashMap<String, u64>,
     lines: BTreeMap<Target, Line>,
-    /// When something may go to a target.
-    due: BTreeSet<(Instant, Target)>,
+    /// By [`Way`].
+    pools: [Pool; 3],
     /// When a notice is given up.
     expiries: BTreeSet<(Instant, u64)>,
+}
+
+/// What goes one way.
+#[derive(Debug, Default)]
+struct Pool {
+    /// When something may go to a target.
+    due: BTreeSet<(Instant, Target)>,
     sending: usize,
+}
+
+impl Pool {
+    /// To whom something may go next, and since when; nobody while enough is on its way.
+    fn next(&self) -> Option<&(Instant, Target)> {
+        self.due.first().filter(|_| self.sending < NOTICES_AT_ONCE)
+    }
 }
 
 /// A notice that waits, or is on its way.
@@ -54,7 +68,7 @@ impl Machine for Post {
         match input {
             Input::Known(slip) => self.known(now, slip),
             Input::Answered(id, verdict) => self.answered(now, &id, verdict, out),
-            Input::Hurry(id) => self.hurry(now, &id),
+            Input::Hurry(slip) => self.hurry(now, slip),
             Input::Drop(id) => self.drop_one(&id),
             Input::Timeout => self.expire(now, out),
         }
@@ -62,9 +76,9 @@ impl Machine for Post {
     }
 
     fn deadline(&self) -> Option<(Instant, &'static str)> {
-        let due = self.due.first().filter(|_| self.sending < NOTICES_AT_ONCE).map(|(at, _)| (*at, "a notice is due"));
+        let due = self.pools.iter().filter_map(Pool::next).map(|(at, _)| (*at, "a notice is due"));
         let expiry = self.expiries.first().map(|(at, _)| (*at, "a notice is given up"));
-        [due, expiry].into_iter().flatten().min()
+        due.chain(expiry).min()
     }
 }
 
@@ -77,9 +91,8 @@ impl Post {
             letters: BTreeMap::new(),
             numbers: HashMap::new(),
             lines: BTreeMap::new(),
-            due: BTreeSet::new(),
+            pools: <[Pool; 3]>::default(),
             expiries: BTreeSet::new(),
-            sending: 0,
         }
     }
 
@@ -88,10 +101,14 @@ impl Post {
         &self.config
     }
 
+    /// Whether nothing waits, and nothing is remembered of what has.
+    pub fn is_empty(&self) -> bool {
+        let idle = |pool: &Pool| pool.due.is_empty() && pool.sending == 0;
+        let nothing = self.letters.is_empty() && self.numbers.is_empty() && self.expiries.is_empty();
+        nothing && self.lines.is_empty() && self.pools.iter().all(idle)
+    }
+
     fn known(&mut self, now: Now, slip: Slip) {
-        if self.numbers.contains_key(&slip.id) {
-            return; // it came while the outbox was read
-        }
         let left = |wall: Wall| wall.since(now.wall);
         let due = now.instant + left(slip.next).min(self.config.backoff.longest);
         let lives = match left(slip.expires) {
@@ -99,6 +116,9 @@ impl Post {
             lives => lives.min(self.config.lifetime),
         };
         let expires = now.instant + lives;
+        if let Some(number) = self.numbers.get(&slip.id).copied() {
+            return self.wanted_again(number, &slip, expires);
+        }
         let number = slip.number;
         self.numbers.insert(slip.id.clone(), number);
         self.expiries.insert((expires, number));
@@ -108,15 +128,31 @@ impl Post {
         self.on_line(&target, |line, _| line.enter(&subject, number, due));
     }
 
+    /// It was dropped on its way, and is wanted after all; or it came while the outbox was read.
+    fn wanted_again(&mut self, number: u64, slip: &Slip, expires: Instant) {
+        let letter = self.letters.get_mut(&number).expect("a number leads to a letter");
+        if !std::mem::take(&mut letter.dropped) {
+            return;
+        }
+        (letter.slip.attempts, letter.over) = (slip.attempts, None);
+        self.expiries.remove(&(letter.expires, number));
+        letter.expires = expires;
+        self.expiries.insert((expires, number));
+    }
+
     /// Does something to the line of a target, and notes when it may be served next.
     fn on_line<T>(&mut self, target: &Target, change: impl FnOnce(&mut Line, &BTreeMap<u64, Letter>) -> T) -> T {
-        let line = self.lines.entry(target.clone()).or_default();
+        let way = target.way();
+        // RFC 3428 §8
+        let at_once = if way == Way::Sip { 1 } else { NOTICES_AT_ONCE_PER_TARGET };
+        let line = self.lines.entry(target.clone()).or_insert_with(|| Line::new(at_once));
+        let due = &mut self.pools[way as usize].due;
         if let Some((at, _)) = line.next() {
-            self.due.remove(&(at, target.clone()));
+            due.remove(&(at, target.clone()));
         }
         let done = change(line, &self.letters);
         match line.next() {
-            Some((at, _)) => _ = self.due.insert((at, target.clone())),
+            Some((at, _)) => _ = due.insert((at, target.clone())),
             None if line.is_idle() => _ = self.lines.remove(target),
             None => {}
         }
@@ -124,16 +160,15 @@ impl Post {
     }
 
     fn send_what_can(&mut self, now: Now, out: &mut Outbox<Output>) {
-        while self.sending < NOTICES_AT_ONCE
-            && let Some((at, target)) = self.due.first().cloned()
-            && at <= now.instant
+        while let Some((_, target)) =
+            self.pools.iter().filter_map(Pool::next).find(|(at, _)| *at <= now.instant).cloned()
         {
             let number = self.on_line(&target, |line, letters| {
                 let (_, number) = line.next().expect("a target that is due has something to be sent");
                 line.send(letters[&number].due, number);
                 number
             });
-            self.sending += 1;
+            self.pools[target.way() as usize].sending += 1;
             out.push(Output::Send(self.letters[&number].slip.id.clone(), target));
         }
     }
@@ -141,20 +176,19 @@ impl Post {
     fn answered(&mut self, now: Now, id: &str, verdict: Verdict, out: &mut Outbox<Output>) {
         let Some(number) = self.numbers.get(id).copied() else { return };
         let target = self.letters[&number].slip.target.clone();
-        if self.lines.get(&target).is_none_or(|line| line.sending != Some(number)) {
+        if !self.is_on_its_way(number) {
             return; // it was not sent
         }
-        self.sending -= 1;
+        self.pools[target.way() as usize].sending -= 1;
         let (reason, away) = match verdict {
             Verdict::Taken => {
-                self.heard_of(&target);
-                let dropped = self.forget(number).dropped;
-                if !dropped {
-                    out.push(Output::Taken(id.to_owned()));
-                }
+                self.heard_of(now, &target);
+                self.forget(number);
+                out.push(Output::Taken(id.to_owned())); // also of one that was dropped: nobody shall send it again
                 return;
             }
-            Verdict::Gone(reason) => return self.gone(&target, &shortened(&reason), out),
+            Verdict::Gone(reason) => return self.gone(now, (&target, number), &shortened(&reason), out),
+            Verdict::Lost(reason) => return self.give_up(number, &shortened(&reason), out),
             Verdict::Refused(reason) => (shortened(&reason), None),
             Verdict::Away(reason, least) => (shortened(&reason), Some(least)),
         };
@@ -169,7 +203,7 @@ impl Post {
         let attempts = letter.slip.attempts;
         let wait = match away {
             None => {
-                self.heard_of(&target);
+                self.heard_of(now, &target);
                 self.config.backoff.wait(attempts, chance)
             }
             Some(least) => self.is_away(now, &target, least, chance),
@@ -181,28 +215,47 @@ impl Post {
         out.push(Output::Deferred { id: id.to_owned(), attempts, next, reason });
     }
 
-    fn heard_of(&mut self, target: &Target) {
-        self.on_line(target, |line, _| (line.failures, line.quiet) = (0, None));
+    fn is_on_its_way(&self, number: u64) -> bool {
+        self.lines.get(&self.letters[&number].slip.target).is_some_and(|line| line.sending.contains(&number))
+    }
+
+    /// It is there, unless it has asked to be left alone since this one was sent.
+    fn heard_of(&mut self, now: Now, target: &Target) {
+        self.on_line(target, |line, _| {
+            if !line.is_quiet(now.instant) {
+                (line.failures, line.quiet) = (0, None);
+            }
+        });
     }
 
     /// Leaves a target alone, and says for how long.
     fn is_away(&mut self, now: Now, target: &Target, least: Option<Duration>, chance: u64) -> Duration {
         let Config { backoff, lifetime } = self.config;
         self.on_line(target, |line, _| {
-            line.failures = line.failures.saturating_add(1);
-            let wait = backoff.wait(line.failures, chance).max(least.unwrap_or_default().min(lifetime));
+            let least = least.unwrap_or_default().min(lifetime);
+            let wait = match line.quiet.filter(|_| line.is_quiet(now.instant)) {
+                Some(quiet) => least.max(quiet - now.instant), // several have failed at once: that is one failure
+                None => {
+                    line.failures = line.failures.saturating_add(1);
+                    backoff.wait(line.failures, chance).max(least)
+                }
+            };
             line.quiet = Some(now.instant + wait);
             wait
         })
     }
 
-    /// Everything for this target is given up at once.
-    fn gone(&mut self, target: &Target, reason: &str, out: &mut Outbox<Output>) {
+    /// Everything for this target is given up at once; what else is on its way there, unless it is taken.
+    fn gone(&mut self, now: Now, (target, answered): (&Target, u64), reason: &str, out: &mut Outbox<Output>) {
         let all = self.lines.get(target).map(Line::everything).unwrap_or_default();
         for number in all {
-            self.give_up(number, reason, out);
+            if number == answered || !self.is_on_its_way(number) {
+                self.give_up(number, reason, out);
+            } else {
+                self.letters.get_mut(&number).expect("a number leads to a letter").over = Some(reason.to_owned());
+            }
         }
-        self.heard_of(target);
+        self.heard_of(now, target);
     }
 
     fn give_up(&mut self, number: u64, reason: &str, out: &mut Outbox<Output>) {
@@ -224,8 +277,11 @@ impl Post {
         letter
     }
 
-    fn hurry(&mut self, now: Now, id: &str) {
-        let Some(number) = self.numbers.get(id).copied() else { return };
+    /// One that is not known is one whose end could not be written down.
+    fn hurry(&mut self, now: Now, slip: Slip) {
+        let id = slip.id.clone();
+        self.known(now, slip);
+        let number = self.numbers[&id];
         let letter = self.letters.get_mut(&number).expect("a number leads to a letter");
         let (before, target) = (std::mem::replace(&mut letter.due, now.instant), letter.slip.target.clone());
         self.on_line(&target, |line, _| {
@@ -238,8 +294,7 @@ impl Post {
         let Some(number) = self.numbers.get(id).copied() else { return };
         let letter = self.letters.get_mut(&number).expect("a number leads to a letter");
         letter.dropped = true;
-        let target = letter.slip.target.clone();
-        if self.lines.get(&target).is_some_and(|line| line.sending != Some(number)) {
+        if !self.is_on_its_way(number) {
             self.forget(number);
         }
     }
@@ -249,9 +304,10 @@ impl Post {
             && at <= now.instant
         {
             self.expiries.pop_first();
+            let on_its_way = self.is_on_its_way(number);
             let letter = self.letters.get_mut(&number).expect("a number leads to a letter");
             let reason = "its time is over".to_owned();
-            if self.lines.get(&letter.slip.target).is_some_and(|line| line.sending == Some(number)) {
+            if on_its_way {
                 letter.over = Some(reason);
             } else {
                 let reason = format!("{reason}; before that: {}", letter.reason);

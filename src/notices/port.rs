@@ -22,7 +22,7 @@ pub enum Input {
     /// An [`Output::Send`] has ended so.
     Answered(String, Verdict),
     /// Try it now, and whatever else waits for its target.
-    Hurry(String),
+    Hurry(Slip),
     /// Nobody wants it to be sent any more; nothing is heard of it again.
     Drop(String),
     /// The deadline has passed.
@@ -40,6 +40,8 @@ pub enum Verdict {
     Away(String, Option<Duration>),
     /// The target is gone for good: so says itself, or whoever has looked for it.
     Gone(String),
+    /// This notice can't be brought, now or later; others for its target can.
+    Lost(String),
 }
 
 /// What must be done.

@@ -87,7 +87,7 @@ pub use files::{File, Files, Lock, Mode, Space};
 pub use index::Index;
 pub use news::{BoxEvent, BoxUsage};
 pub use no_files::NoFiles;
-pub use notice::{Notice, NoticeState, Posted, Slip, Target};
+pub use notice::{Notice, NoticeState, Posted, Slip, Target, Way};
 pub use notices::{Added, NoticeChange, NoticeLog, NoticePage, NoticeQuery, NoticeTally};
 pub use outcome::{Outcome, Outcomes};
 pub use receipt::{Committed, Sealed};

@@ -17,10 +17,30 @@ pub enum Target {
     Sip(String),
 }
 
+/// By what a notice goes. Each way has room and time of its own: whoever can fill one keeps nobody waiting on another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// To whom the operator has configured.
+    Hook,
+    /// To a URL that somebody has asked for.
+    Url,
+    /// To whoever has sent something, or wherever he says.
+    Sip,
+}
+
 /// What a webhook's name begins with where a target is one word.
 const HOOK: &str = "hook:";
 
 impl Target {
+    /// By what a notice goes there.
+    pub const fn way(&self) -> Way {
+        match self {
+            Self::Hook(_) => Way::Hook,
+            Self::Url(_) => Way::Url,
+            Self::Sip(_) => Way::Sip,
+        }
+    }
+
     /// The target of this word.
     pub fn parse(word: &str) -> Option<Self> {
         if let Some(name) = word.strip_prefix(HOOK) {

@@ -29,7 +29,7 @@ use super::locked::locked;
 use super::notice::{Notice, NoticeState, Posted, Slip, Target};
 use super::vault::{DataKey, Keys};
 
-const TABLES: u32 = 1;
+const TABLES: u32 = 2;
 
 /// `lane` is a fingerprint of the target, which may be a secret itself.
 const SCHEMA: &str = "
@@ -37,11 +37,19 @@ const SCHEMA: &str = "
         lane INTEGER NOT NULL, created INTEGER NOT NULL, attempts INTEGER NOT NULL, next INTEGER NOT NULL,
         expires INTEGER NOT NULL, reason TEXT NOT NULL, notice TEXT NOT NULL, sum INTEGER NOT NULL);
     CREATE INDEX notices_by_lane ON notices (dead, lane, number);
-    CREATE TABLE done (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE);
-    PRAGMA user_version = 1;";
+    CREATE TABLE done (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE);";
+
+/// What the second version has come to know: by what a notice goes, as a number. Of older ones the first way is said.
+const WAYS: &str = "
+    ALTER TABLE notices ADD COLUMN way INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX notices_by_way ON notices (dead, way, number);
+    PRAGMA user_version = 2;";
 
 /// The kind of record under which a notice is sealed.
 const SEALED: &str = "notice";
+
+/// Why one is given up of which nobody knows what it says.
+const UNREADABLE: &str = "it is not what was written down";
 
 /// The fact before which date nothing is missing.
 const COMPLETE: &str = "complete";
@@ -146,17 +154,20 @@ impl NoticeLog {
         let mut log = locked(&self.0);
         let Log { connection, key, mint } = &mut *log;
         let transaction = connection.transaction()?;
-        let (mut added, mut lanes) = (Added::default(), BTreeSet::new());
+        let (mut added, mut lanes, mut ways) = (Added::default(), BTreeSet::new(), BTreeSet::new());
         for notice in notices {
             if let Some(slip) = enter(&transaction, notice, (key.as_ref(), mint), expires, now)? {
                 lanes.insert(lane(&notice.target));
+                ways.insert(notice.target.way());
                 added.slips.push(slip);
             }
         }
         for lane in lanes {
-            make_room(&transaction, Some(lane), NOTICES_PER_TARGET, &mut added)?;
+            make_room(&transaction, ("lane", lane), NOTICES_PER_TARGET, &mut added)?;
         }
-        make_room(&transaction, None, NOTICES, &mut added)?;
+        for way in ways {
+            make_room(&transaction, ("way", way as i64), NOTICES, &mut added)?;
+        }
         forget_old(&transaction)?;
         transaction.execute(SET, params![COMPLETE, complete.micros().to_string()])?;
         transaction.commit()?;
@@ -192,6 +203,9 @@ impl NoticeLog {
     /// SQLite or its disk.
     pub fn revive(&self, id: &str, expires: Wall, now: Now) -> rusqlite::Result<Option<Slip>> {
         let log = locked(&self.0);
+        if log.posted(id)?.is_none() {
+            return Ok(None);
+        }
         let revived = "UPDATE notices SET dead = 0, attempts = 0, next = ?2, expires = ?3 WHERE id = ?1 AND dead = 1";
         let row = params![id, clamp(now.wall.micros()), clamp(expires.micros())];
         if log.connection.prepare_cached(revived)?.execute(row)? == 0 {
@@ -208,7 +222,15 @@ impl NoticeLog {
         locked(&self.0).posted(id)
     }
 
-    /// A page of notices.
+    /// Whether there is one of this id, also if it can't be read any more.
+    ///
+    /// # Errors
+    /// SQLite or its disk.
+    pub fn has(&self, id: &str) -> rusqlite::Result<bool> {
+        locked(&self.0).connection.prepare_cached("SELECT 1 FROM notices WHERE id = ?1")?.exists([id])
+    }
+
+    /// A page of notices. One that waits and can't be read is given up: nobody can be told.
     ///
     /// # Errors
     /// SQLite or its disk.
@@ -220,10 +242,17 @@ impl NoticeLog {
             "SELECT {COLUMNS} FROM notices WHERE number > ?1 AND (?2 IS NULL OR dead = ?2) ORDER BY number LIMIT ?3"
         ))?;
         let mut rows = select.query(params![clamp(query.after), dead, clamp(limit as u64)])?;
-        let (mut notices, mut last, mut count) = (Vec::new(), query.after, 0);
+        let (mut notices, mut unreadable, mut last, mut count) = (Vec::new(), Vec::new(), query.after, 0);
         while let Some(row) = rows.next()? {
             (last, count) = (row.get::<_, i64>(0)?.unsigned_abs(), count + 1);
-            notices.extend(log.posted_in(row)?);
+            match log.posted_in(row)? {
+                Some(posted) => notices.push(posted),
+                None => unreadable.push(row.get::<_, String>(1)?),
+            }
+        }
+        drop(rows);
+        for id in unreadable {
+            bury(&log.connection, &id, 0, UNREADABLE)?;
         }
         Ok(NoticePage { notices, next: (count == limit).then_some(last) })
     }
@@ -264,7 +293,8 @@ impl Log {
         // FULL: what is written is on the disk, not only in the hands of the operating system.
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
         match connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))? {
-            0 => connection.execute_batch(&format!("BEGIN; {FACTS} {SCHEMA} COMMIT;"))?,
+            0 => connection.execute_batch(&format!("BEGIN; {FACTS} {SCHEMA} {WAYS} COMMIT;"))?,
+            1 => connection.execute_batch(&format!("BEGIN; {WAYS} COMMIT;"))?,
             TABLES => {}
             _ => return Err(DatabaseError::Newer),
         }
@@ -334,8 +364,8 @@ fn enter(
     };
     let (lane, next, sum) = (lane(target), clamp(now.wall.micros()), checksum(id, &text));
     let inserted = transaction
-        .prepare_cached("INSERT OR IGNORE INTO notices VALUES (NULL, ?1, 0, ?2, ?3, 0, ?3, ?4, '', ?5, ?6)")?
-        .execute(params![id, lane, next, clamp(expires.micros()), text, sum])?;
+        .prepare_cached("INSERT OR IGNORE INTO notices VALUES (NULL, ?1, 0, ?2, ?3, 0, ?3, ?4, '', ?5, ?6, ?7)")?
+        .execute(params![id, lane, next, clamp(expires.micros()), text, sum, target.way() as i64])?;
     let number = transaction.last_insert_rowid().unsigned_abs();
     let (id, target, subject) = (id.clone(), target.clone(), subject.clone());
     let slip = Slip { number, id, target, subject, attempts: 0, next: now.wall, expires };
@@ -347,16 +377,16 @@ fn lane(target: &Target) -> i64 {
     fingerprint(&[target.to_string().as_bytes()])
 }
 
-/// Gives the oldest notices for one target up if there are too many, or the oldest of all.
+/// Gives the oldest notices up of those that have this in this column, if there are too many.
 fn make_room(
     transaction: &Transaction<'_>,
-    lane: Option<i64>,
+    (column, value): (&str, i64),
     limit: usize,
     added: &mut Added,
 ) -> rusqlite::Result<()> {
-    let of = if lane.is_some() { "dead = 0 AND lane = ?1" } else { "dead = 0 AND ?1 IS NULL" };
+    let of = format!("dead = 0 AND {column} = ?1");
     let count = format!("SELECT count(*) FROM notices WHERE {of}");
-    let count = transaction.prepare_cached(&count)?.query_row([lane], |row| row.get::<_, i64>(0))?;
+    let count = transaction.prepare_cached(&count)?.query_row([value], |row| row.get::<_, i64>(0))?;
     let excess = count.unsigned_abs().saturating_sub(limit as u64);
     if excess == 0 {
         return Ok(());
@@ -364,7 +394,7 @@ fn make_room(
     let oldest = format!("SELECT id FROM notices WHERE {of} ORDER BY number LIMIT ?2");
     let oldest: Vec<String> = transaction
         .prepare_cached(&oldest)?
-        .query_map(params![lane, clamp(excess)], |row| row.get(0))?
+        .query_map(params![value, clamp(excess)], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for id in &oldest {
         bury(transaction, id, 0, &format!("more than {limit} notices wait"))?;
@@ -374,8 +404,8 @@ fn make_room(
     Ok(())
 }
 
-fn bury(transaction: &Transaction<'_>, id: &str, attempts: u32, reason: &str) -> rusqlite::Result<()> {
-    transaction
+fn bury(connection: &Connection, id: &str, attempts: u32, reason: &str) -> rusqlite::Result<()> {
+    connection
         .prepare_cached("UPDATE notices SET dead = 1, attempts = max(attempts, ?2), reason = ?3 WHERE id = ?1")?
         .execute(params![id, attempts, reason])
         .map(drop)

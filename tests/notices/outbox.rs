@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use restante::io::files::HostFiles;
-use restante::model::limits::{NOTICES_DEAD, NOTICES_PER_TARGET};
+use restante::model::limits::{NOTICES, NOTICES_DEAD, NOTICES_PER_TARGET};
 use restante::model::{Instant, Mint, Now, Occasion, Wall};
 use restante::spool::{
     DatabaseError, KEY_OCTETS, Keys, Notice, NoticeChange, NoticeLog, NoticeQuery, NoticeState, Target,
@@ -176,4 +176,29 @@ fn a_notice_that_has_lost_a_letter_is_not_sent() {
     let rows = rusqlite::Connection::open(dir.path().join("notices.sqlite")).expect("SQLite");
     rows.execute("UPDATE notices SET notice = replace(notice, '\"a\"', '\"c\"')", []).expect("it can be changed");
     assert_eq!(waiting(&log), ["b"]);
+    let tally = log.tally().expect("it is read");
+    assert_eq!((tally.waiting, tally.dead), (1, 1), "it does not wait for ever");
+    let (id, later) = (notice("a", &hook()).id, now().wall.after(Duration::from_secs(7200)));
+    assert_eq!(log.revive(&id, later, now()).expect("it is read"), None);
+    assert!(log.has(&id).expect("it is read"));
+    log.change(&[NoticeChange::Done(id.clone())]).expect("it is written");
+    assert!(!log.has(&id).expect("it is read"), "an operator can forget it");
+}
+
+/// Whoever sends files with a From of his own makes notices by SIP: so many, and those of webhooks were given up.
+#[test]
+fn notices_by_sip_take_no_room_of_those_for_webhooks() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = open(dir.path(), &Keys::none());
+    let hooked = notice("the oldest", &hook());
+    add(&log, std::slice::from_ref(&hooked));
+    let mut displaced = Vec::new();
+    for from in (0..=NOTICES).step_by(NOTICES / 4) {
+        let one = |number| notice("x", &Target::Sip(format!("sip:{number}@example.org")));
+        let many: Vec<Notice> = (from..(from + NOTICES / 4).min(NOTICES + 1)).map(one).collect();
+        displaced.extend(log.add(&many, now().wall, now().wall, now()).expect("it is written").displaced);
+    }
+    assert_eq!(displaced, [notice("x", &Target::Sip("sip:0@example.org".to_owned())).id]);
+    assert_eq!(log.tally().expect("it is read").waiting, NOTICES as u64 + 1);
+    assert_eq!(log.notice(&hooked.id).expect("it is read").map(|posted| posted.state), Some(NoticeState::Waiting));
 }

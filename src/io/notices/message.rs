@@ -22,7 +22,8 @@ pub(super) async fn bring(requests: &mpsc::Sender<Request>, to: String, message:
     }
 }
 
-/// RFC 3261 §21: who is away is asked again, and who is not there, or does not want it, never.
+/// RFC 3261 §21: who is away is asked again, and who is not there, or does not want to be told, never. What is wrong with one
+/// message says nothing of the next.
 fn verdict(end: PageEnd) -> Verdict {
     match end {
         PageEnd::Answered(200..=299, _) => Verdict::Taken,
@@ -30,6 +31,7 @@ fn verdict(end: PageEnd) -> Verdict {
             let reason = format!("answered {status}");
             match status {
                 401 | 407 => Verdict::Refused(reason),
+                400 | 413 | 415 | 482 | 483 | 488 | 493 => Verdict::Lost(reason),
                 408 | 480 | 486 | 487 | 491 | 500..=600 if status != 501 && status != 505 => {
                     Verdict::Away(reason, after)
                 }
@@ -54,8 +56,11 @@ mod tests {
         for status in [408, 480, 486, 500, 503, 504, 600] {
             assert_eq!(of(status), Verdict::Away(format!("answered {status}"), None));
         }
-        for status in [302, 403, 404, 405, 415, 488, 501, 505, 603, 604] {
+        for status in [302, 403, 404, 405, 501, 505, 603, 604] {
             assert_eq!(of(status), Verdict::Gone(format!("answered {status}")));
+        }
+        for status in [400, 413, 415, 482, 483, 488, 493] {
+            assert_eq!(of(status), Verdict::Lost(format!("answered {status}")), "others may be taken");
         }
         assert_eq!(of(407), Verdict::Refused("answered 407".to_owned()));
         assert!(matches!(verdict(PageEnd::NotAllowed), Verdict::Gone(_)));

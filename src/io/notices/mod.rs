@@ -83,6 +83,8 @@ pub(super) struct Herald {
     /// How attempts have ended.
     verdicts: mpsc::Receiver<Ended>,
     ended: mpsc::Sender<Ended>,
+    /// What has become of notices and could not be written down.
+    unwritten: Vec<NoticeChange>,
     /// What is to be sent as soon as the node runs.
     first: Vec<String>,
     /// Something may be missing in the outbox.
@@ -131,6 +133,7 @@ impl Herald {
             wishes: ears,
             verdicts,
             ended,
+            unwritten: Vec::new(),
             first: Vec::new(),
             behind: true,
             completed: Instant::default(),
@@ -148,26 +151,33 @@ impl Herald {
     pub(super) async fn run(mut self, requests: mpsc::Sender<Request>, stop: CancellationToken) {
         std::mem::take(&mut self.first).into_iter().for_each(|id| self.send(id, &requests));
         let mut look = tokio::time::interval(LOOK);
+        let mut ended = Vec::new();
         loop {
             let deadline = self.post.deadline().map(|(at, _)| self.clock.at(at));
-            let input = tokio::select! {
+            let inputs = tokio::select! {
                 () = self.bell.notified(), if !self.behind => None,
                 _ = look.tick() => {
-                    block_in_place(|| self.measure());
+                    block_in_place(|| {
+                        self.measure();
+                        self.write_down();
+                    });
                     None
                 }
-                Some((id, verdict)) = self.verdicts.recv() => Some(Input::Answered(id, verdict)),
+                // All that have come are written down with one sync.
+                _ = self.verdicts.recv_many(&mut ended, NOTICES_AT_ONCE) => {
+                    Some(ended.drain(..).map(|(id, verdict)| Input::Answered(id, verdict)).collect())
+                }
                 Some(wish) = self.wishes.recv() => match block_in_place(|| self.wish(wish)) {
-                    Some(input) => Some(input),
+                    Some(input) => Some(vec![input]),
                     None => continue,
                 },
-                () = sleep_until(deadline), if deadline.is_some() => Some(Input::Timeout),
+                () = sleep_until(deadline), if deadline.is_some() => Some(vec![Input::Timeout]),
                 () = stop.cancelled() => return,
             };
             let sends = block_in_place(|| {
                 let mut sends = Vec::new();
-                match input {
-                    Some(input) => self.input(input, &mut sends),
+                match inputs {
+                    Some(inputs) => self.take(inputs, &mut sends),
                     None => self.listen(&mut sends),
                 }
                 sends
@@ -180,7 +190,7 @@ impl Herald {
         let mut query = NoticeQuery { state: Some(NoticeState::Waiting), ..NoticeQuery::default() };
         loop {
             let page = self.log.read(&query)?;
-            page.notices.into_iter().for_each(|posted| self.input(Input::Known(posted.slip), sends));
+            self.take(page.notices.into_iter().map(|posted| Input::Known(posted.slip)).collect(), sends);
             match page.next {
                 Some(next) => query.after = next,
                 None => return Ok(()),
@@ -218,6 +228,12 @@ impl Herald {
             self.add(&notices, complete, sends)?;
             self.completed = now.instant;
         }
+        // Not before: a start finds nothing of an object that is at its end.
+        for outcome in outcomes {
+            if let Outcome::Settled(delivery) = outcome {
+                self.spool.end_with(delivery, now);
+            }
+        }
         Ok(())
     }
 
@@ -248,12 +264,11 @@ impl Herald {
         let now = self.clock.now();
         let expires = now.wall.after(self.post.config().lifetime);
         let Added { slips, displaced } = self.log.add(notices, expires, complete, now)?;
-        for id in displaced {
+        for id in &displaced {
             tracing::error!(notice = id, "given up: too many notices wait");
             metrics::notice("dead");
-            self.input(Input::Drop(id), sends);
         }
-        slips.into_iter().for_each(|slip| self.input(Input::Known(slip), sends));
+        self.take(displaced.into_iter().map(Input::Drop).chain(slips.into_iter().map(Input::Known)).collect(), sends);
         Ok(())
     }
 
@@ -263,13 +278,14 @@ impl Herald {
             Wish::Retry(id, answer) => {
                 let (now, lifetime) = (self.clock.now(), self.post.config().lifetime);
                 let input = match known(&id) {
-                    Some(posted) if posted.state == NoticeState::Waiting => Some(Input::Hurry(id)),
+                    Some(posted) if posted.state == NoticeState::Waiting => Some(Input::Hurry(posted.slip)),
                     _ => self.log.revive(&id, now.wall.after(lifetime), now).ok().flatten().map(Input::Known),
                 };
                 (input, answer)
             }
             Wish::Drop(id, answer) => {
-                let dropped = known(&id).is_some() && self.log.change(&[NoticeChange::Done(id.clone())]).is_ok();
+                let dropped =
+                    self.log.has(&id).unwrap_or_default() && self.log.change(&[NoticeChange::Done(id.clone())]).is_ok();
                 (dropped.then_some(Input::Drop(id)), answer)
             }
         };
@@ -277,11 +293,13 @@ impl Herald {
         input
     }
 
-    /// Has the post take an input, and writes down what that comes to. Says what is to be sent.
-    fn input(&mut self, input: Input, sends: &mut Vec<String>) {
+    /// Has the post take inputs, and writes down what they come to. Says what is to be sent.
+    fn take(&mut self, inputs: Vec<Input>, sends: &mut Vec<String>) {
         let mut out = Outbox::new();
-        self.post.handle(self.clock.now(), input, &mut out);
-        let mut changes = Vec::new();
+        for input in inputs {
+            self.post.handle(self.clock.now(), input, &mut out);
+        }
+        let changes = &mut self.unwritten;
         for output in out.drain() {
             match output {
                 Output::Send(id, _) => sends.push(id),
@@ -301,10 +319,20 @@ impl Herald {
                 }
             }
         }
-        if !changes.is_empty()
-            && let Err(error) = self.log.change(&changes)
-        {
-            tracing::error!(%error, "what has become of a notice could not be written down: it may be sent again");
+        self.write_down();
+    }
+
+    /// What can't be written down is tried again, but for what changes anyway.
+    fn write_down(&mut self) {
+        if self.unwritten.is_empty() {
+            return;
+        }
+        match self.log.change(&self.unwritten) {
+            Ok(()) => self.unwritten.clear(),
+            Err(error) => {
+                tracing::error!(%error, "what has become of notices could not be written down: it is tried again");
+                self.unwritten.retain(|change| !matches!(change, NoticeChange::Deferred { .. }));
+            }
         }
     }
 
@@ -316,7 +344,7 @@ impl Herald {
         tokio::spawn(async move {
             let verdict = match block_in_place(|| log.notice(&id)) {
                 Ok(Some(posted)) => courier.bring(posted.notice, &requests, now).await,
-                Ok(None) => Verdict::Gone("what was to be said is lost".to_owned()),
+                Ok(None) => Verdict::Lost("what was to be said is lost".to_owned()),
                 Err(error) => Verdict::Away(error.to_string(), None),
             };
             let _ = ended.send((id, verdict)).await; // a node that stops hears nothing

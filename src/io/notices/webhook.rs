@@ -20,7 +20,7 @@ use crate::io::driver::Request;
 use crate::io::fetch;
 use crate::io::terms;
 use crate::model::Wall;
-use crate::model::limits::{NOTICE_ANSWER_OCTETS, NOTICE_TIMEOUT};
+use crate::model::limits::{NOTICE_ANSWER_OCTETS, NOTICE_SIP_TIMEOUT, NOTICE_TIMEOUT};
 use crate::notices::{Audience, Verdict};
 use crate::spool::{Notice, Target};
 
@@ -89,13 +89,12 @@ impl Courier {
                 let client = self.guarded.get_or_try_init(async || client(fetch::builder(sites))).await;
                 client.map(|client| signed(client.post(url), &notice, &[], now))
             }
-            Target::Sip(uri) => return message::bring(requests, uri.clone(), notice.body).await,
+            Target::Sip(uri) => {
+                return within(NOTICE_SIP_TIMEOUT, message::bring(requests, uri.clone(), notice.body)).await;
+            }
         };
         match request {
-            Ok(request) => match tokio::time::timeout(NOTICE_TIMEOUT, self.ask(request, notice.body, now)).await {
-                Ok(verdict) => verdict,
-                Err(_) => Verdict::Away(format!("no answer within {} s", NOTICE_TIMEOUT.as_secs()), None),
-            },
+            Ok(request) => within(NOTICE_TIMEOUT, self.ask(request, notice.body, now)).await,
             Err(why) => Verdict::Away(why, None),
         }
     }
@@ -117,6 +116,12 @@ impl Courier {
             Err(error) => Verdict::Away(fetch::reason(&error), None),
         }
     }
+}
+
+/// Whoever lets an attempt last longer is away.
+async fn within(most: Duration, attempt: impl Future<Output = Verdict>) -> Verdict {
+    let late = |_| Verdict::Away(format!("no answer within {} s", most.as_secs()), None);
+    tokio::time::timeout(most, attempt).await.unwrap_or_else(late)
 }
 
 fn client(builder: reqwest::ClientBuilder) -> Result<Client, String> {
