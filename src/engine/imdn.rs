@@ -4,8 +4,9 @@
 //! there; `delivered` only where nobody else can say it, since the recipient took the file without the wrapper that asks
 //! (§12.2: a 2xx is no delivery). What goes on in its wrapper carries its request with it, and the recipient answers that.
 //!
-//! Whom it goes to is said by the message itself, and whoever wrote that may lie: only the identity that its call has shown
-//! is told (§14, attack S19), or the recorded route, and either only within `policy.forward`.
+//! Whom it goes to is said by the message itself, and whoever wrote that may lie, also in the From of its call: nobody is
+//! told unless its call has shown who calls (§14, attack S19). Then that one is, or the recorded route, and either only within
+//! `policy.forward`.
 
 use std::fmt::Write as _;
 
@@ -68,6 +69,11 @@ pub fn notification(envelope: &Envelope, fate: Fate, at: Wall) -> Option<Notice>
     let wrapper = envelope.wrappers.last()?;
     let imdn = wrapper.imdn.as_ref().filter(|imdn| imdn.wants(fate.asked()) && !imdn.message_id.is_empty())?;
     let sender = wrapper.from.as_ref()?;
+    if !imdn.shown {
+        let Envelope { id, call_id, .. } = envelope;
+        tracing::warn!(object = id, call_id, "who has called has not shown who that is: no disposition notification");
+        return None;
+    }
     let shown = envelope.from.as_deref().unwrap_or_default();
     let hop = match imdn.record_route.first() {
         Some(first) => first,

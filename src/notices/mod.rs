@@ -18,6 +18,8 @@
 mod line;
 mod machine;
 mod port;
+mod rates;
 
 pub use machine::Post;
 pub use port::{Config, Input, Output, Verdict};
+pub use rates::{Rate, Rates};
