@@ -1,4 +1,4 @@
-//! Incidents with deliveries and the records of objects, each as it was.
+//! Incidents with objects, their records and their deliveries, each as it was.
 
 #[path = "sim/disk.rs"]
 mod disk;
@@ -10,7 +10,8 @@ use disk::SimFiles;
 use restante::io::files::HostFiles;
 use restante::model::{BoxClass, FileInfo, Instant, Mint, Now, Retention, Wall};
 use restante::spool::{
-    Change, Committed, Delivery, EnvelopeDraft, Fate, Files, Hold, Index, Progress, Spool, SpoolError, StagePlan,
+    Change, Committed, Delivery, EnvelopeDraft, Fate, Files, Hold, Index, Progress, Query, Sealed, Spool, SpoolError,
+    StagePlan,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -165,5 +166,40 @@ fn a_second_damaged_state_of_an_object_does_not_take_the_place_of_the_first_in_w
         drop(open(files()));
         let aside = std::fs::read_dir(dir.path().join("corrupt")).expect("a directory").count();
         assert_eq!(aside, damaged);
+    }
+}
+
+/// A message of alice's as it has arrived in bob's box, and what is known of it.
+fn arrived(spool: &Spool, message_id: &str) -> (Sealed, EnvelopeDraft) {
+    let (from, inbox) = ("sip:alice@example.net", "spool:/bob/".parse().expect("a box"));
+    let resume_key = Some(StagePlan::sender_key(from, message_id, &inbox));
+    let mut stage = spool.stage(StagePlan { resume_key, ..StagePlan::new(inbox) }, now()).expect("a stage");
+    stage.write(0, message_id.as_bytes()).expect("room");
+    let sealed = stage.seal(message_id.len() as u64, &FileInfo::default()).expect("a whole file");
+    let (from, message_id) = (Some(from.to_owned()), Some(message_id.to_owned()));
+    (sealed, EnvelopeDraft { from, message_id, ..EnvelopeDraft::default() })
+}
+
+// RFC 4975 section 5.4. The sender was killed while its message was being committed, and sent it again at once: the second
+// commit looked for the first before that was through, and the box had the message twice.
+#[test]
+fn a_message_that_comes_again_while_it_is_being_committed_is_one_object() {
+    let spool = open(Arc::new(SimFiles::new()));
+    for turn in 1..=200 {
+        let message_id = format!("m{turn}");
+        let both = [arrived(&spool, &message_id), arrived(&spool, &message_id)];
+        let start = std::sync::Barrier::new(both.len());
+        let ids = std::thread::scope(|scope| {
+            let commits = both.map(|(sealed, draft)| {
+                let (spool, start) = (&spool, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    spool.commit(sealed, draft, now()).expect("an object").envelope().id.clone()
+                })
+            });
+            commits.map(|commit| commit.join().expect("no panic"))
+        });
+        assert_eq!(ids[0], ids[1], "both are told of the same object");
+        assert_eq!(spool.list(&Query::default()).expect("a page").len(), turn);
     }
 }

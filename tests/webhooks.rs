@@ -234,6 +234,32 @@ fn who_asks_to_be_told_of_a_delivery_is_told_of_its_end_and_nobody_is_whom_the_o
 }
 
 #[test]
+fn a_script_too_can_name_who_is_told_and_is_told_why_not() {
+    let dir = TempDir::new().expect("a directory");
+    let receiver = Receiver::new();
+    let server = start(dir.path(), &hook("crm", &receiver, "[]"), &[]);
+    deposit(&server, "box=bob&name=monday");
+    let sip = format!("sip:{}", server.sip("udp"));
+    let forward = |notify: &str| {
+        let to = "sip:bob@127.0.0.1:9;transport=tcp";
+        run(dir.path(), &["forward", "spool:/bob/monday", "--to", to, "--notify", notify, "--server", &sip])
+    };
+    for (notify, why) in [("http://10.0.0.1/x", "policy.put does not allow 10.0.0.1"), ("nobody", "notify is the name")]
+    {
+        let refused = forward(notify);
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && text.contains(why), "{text}");
+    }
+    let taken = forward("crm");
+    assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+    let job = http::items(server.door(), "/api/v1/deliveries").remove(0);
+    assert_eq!(job["notify"], "hook:crm");
+    let id = job["id"].as_str().expect("an id");
+    assert_eq!(http::ask(server.door(), &format!("POST /api/v1/deliveries/{id}/cancel"), &[]).status, 200);
+    assert_eq!(receiver.posted(1)[0].json()["data"]["delivery"]["id"], job["id"]);
+}
+
+#[test]
 fn a_box_that_is_full_says_so_once_and_a_hook_hears_of_its_own_boxes_alone() {
     let dir = TempDir::new().expect("a directory");
     let receiver = Receiver::new();

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// How long it is tried, such as 24h; at most, and without it, as long as the server's queue.lifetime says
     #[arg(long, value_name = "TIME", value_parser = config::duration)]
     expires: Option<Duration>,
+    /// Who is told of its end: the name of one of the server's webhooks, or a URL that its policy.put allows
+    #[arg(long, value_name = "NAME|URL")]
+    notify: Option<String>,
     /// Wait until the recipient has it, or the server gives up; an interruption leaves the job to the server
     #[arg(long)]
     wait: bool,
@@ -57,7 +60,8 @@ async fn forward(args: &Args, voice: Voice) -> Result<(), Failure> {
     let station = Station::open(&args.server.server, station::scratch(None)?, gear).await?;
     let watch = Watch { voice, label: DIALOG.to_owned(), octets: None, documents: Documents::Hidden };
     let mut call = station.call("control", CallMedia::Control, watch).await?;
-    let document = msml::forward_request(call.conn(), DIALOG, &args.uri, &args.to, args.expires);
+    let document =
+        msml::forward_request(call.conn(), DIALOG, &args.uri, &args.to, args.expires, args.notify.as_deref());
     call.send(document).await;
     let outcome = follow(&mut call, args.wait, voice).await;
     call.end().await;

@@ -104,12 +104,6 @@ impl Engine {
             Event::MessageAnswered { token, status, silent, retry_after } => {
                 self.page_answered(token, status, silent, retry_after, out);
             }
-            Event::Message { request, .. } => {
-                // RFC 3428 §7: nobody here reads what comes alone.
-                let answer =
-                    sip::Command::Answer { request, status: 403, reason: None, body: None, headers: Vec::new() };
-                self.command(now, answer, out);
-            }
             Event::Subscribed { subscription, subscribe, .. } => self.subscribed(now, subscription, &subscribe, out),
             Event::Unsubscribed { subscription } => self.unsubscribed(subscription, out),
             Event::Ended { call, why } => self.ended(now, call, why, out),

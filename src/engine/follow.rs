@@ -7,6 +7,7 @@ use super::jobs::Attempt;
 use super::variables::Variables;
 use crate::model::Mint;
 use crate::msml::{self, End, PrimitiveKey};
+use crate::notices::Audience;
 use crate::queue::{self, AskKey, Queue};
 use crate::spool::Delivery;
 
@@ -22,6 +23,8 @@ pub(super) struct Forwarding {
     pub(super) queue: Queue,
     pub(super) mint: Mint,
     pub(super) bind: Duration,
+    /// Who may be told of the end of a job.
+    pub(super) audience: Audience,
     /// Who waits for the queue.
     pub(super) asks: HashMap<AskKey, Asker>,
     /// Primitives that follow a job, or want one.
@@ -82,6 +85,7 @@ impl Forwarding {
             queue: Queue::new(queue::Config::default(), mint.fork()),
             mint,
             bind: BIND,
+            audience: Audience::default(),
             asks: HashMap::new(),
             following: HashMap::new(),
             followers: HashMap::new(),

@@ -20,6 +20,7 @@ use super::wish::Order as Wanted;
 use crate::model::limits::DELIVERY_TOLD_OCTETS;
 use crate::model::{Now, Outbox};
 use crate::msml::{self, Code, ContextId, End, Forward, PrimitiveKey};
+use crate::notices::{Audience, NoTarget};
 use crate::queue::{self, AskKey, Queue, Refusal, Tell, Unwritten};
 use crate::spool::{Caller, Committed, Delivery, Event, EventPage, EventQuery, LoggedEvent, Progress};
 
@@ -30,6 +31,13 @@ impl Engine {
     pub fn patience(mut self, config: queue::Config, bind: Duration) -> Self {
         self.forwarding.queue = Queue::new(config, self.forwarding.mint.fork());
         self.forwarding.bind = bind;
+        self
+    }
+
+    /// Lets scripts name these, who are told of the end of a job.
+    #[must_use]
+    pub fn audience(mut self, audience: Audience) -> Self {
+        self.forwarding.audience = audience;
         self
     }
 
@@ -75,7 +83,7 @@ impl Engine {
         let Some(following) = self.forwarding.following.get_mut(&primitive) else { return };
         let Some(wanted) = following.wanted.take() else { return };
         let dialog = following.dialog.clone();
-        let msml::Job { to, by_client, after, attempts, backoff, expires, unreported, file, told } = *wanted;
+        let msml::Job { to, by_client, after, attempts, backoff, expires, unreported, notify, file, told } = *wanted;
         let object = match ready(file, found) {
             Ok(ready) => ready.object,
             Err(broken) => return self.not_forwarded(now, primitive, &broken, out),
@@ -84,13 +92,22 @@ impl Engine {
             let failure = (521, format!("what is said of the file has more than {DELIVERY_TOLD_OCTETS} octets"));
             return self.not_forwarded(now, primitive, &Broken::new("", "ft.rejected.521").failing(failure), out);
         }
+        let notify = match notify.map(|notify| self.forwarding.audience.target(&notify)).transpose() {
+            Ok(target) => target.map(|target| target.to_string()),
+            Err(why) => {
+                let (code, result) =
+                    if why == NoTarget::Unknown { (410, "ft.rejected.410") } else { (403, "ft.rejected.403") };
+                let failing = Broken::new("", result).failing((code, why.to_string()));
+                return self.not_forwarded(now, primitive, &failing, out);
+            }
+        };
         let caller = if by_client { Caller::As } else { Caller::Uac };
         if !by_client && !self.may_forward(&to) {
             let failure = (403, format!("policy.forward does not allow {to}"));
             return self.not_forwarded(now, primitive, &Broken::new("", "ft.rejected.403").failing(failure), out);
         }
         let dialog = Some(dialog);
-        let order = Wanted { caller, after, attempts, backoff, expires, unreported, dialog, told, notify: None };
+        let order = Wanted { caller, after, attempts, backoff, expires, unreported, dialog, told, notify };
         let delivery = self.delivery(now, &object, to, order);
         let ask = self.asks(Asker::Primitive(primitive));
         self.queue(now, queue::Input::Forward(ask, Box::new(delivery)), out);

@@ -171,7 +171,8 @@ impl Node {
         };
         let driver = Driver {
             engine: Engine::new(policy, endpoint, interpreter, mint.fork())
-                .patience(terms::queue(settings), settings.queue.bind),
+                .patience(terms::queue(settings), settings.queue.bind)
+                .audience(terms::audience(settings)),
             shared,
             signalling,
             notebook,

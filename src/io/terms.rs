@@ -310,3 +310,9 @@ pub(super) const fn notices(settings: &Settings) -> notices::Config {
     let config::Notices { backoff_min, backoff_max, lifetime } = &settings.notices;
     notices::Config { backoff: Backoff { first: *backoff_min, longest: *backoff_max }, lifetime: *lifetime }
 }
+
+/// Who may be told of the end of a delivery.
+pub(super) fn audience(settings: &Settings) -> notices::Audience {
+    let hooks = settings.webhooks.iter().filter_map(|hook| hook.name.clone()).collect();
+    notices::Audience { hooks, sites: places(settings).1 }
+}

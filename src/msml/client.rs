@@ -118,11 +118,19 @@ pub fn play_request(conn: &str, name: &str, files: &[ObjectUri], namelist: &[&st
 }
 
 /// `<dialogstart>` with one `<ft:forward>` of an object to a recipient whom the server calls.
-pub fn forward_request(conn: &str, name: &str, uri: &ObjectUri, to: &str, expires: Option<Duration>) -> String {
+pub fn forward_request(
+    conn: &str,
+    name: &str,
+    uri: &ObjectUri,
+    to: &str,
+    expires: Option<Duration>,
+    notify: Option<&str>,
+) -> String {
+    let notify = notify.map_or_else(String::new, |notify| format!(" notify=\"{}\"", escape(notify)));
     let expires = expires.map_or_else(String::new, |expires| format!(" expires=\"{}ms\"", expires.as_millis()));
     let (uri, to) = (escape(&uri.to_string()), escape(to));
     let forward = format!(
-        "<ft:forward xmlns:ft=\"{FILE_NAMESPACE}\" to=\"{to}\"{expires}><ft:obj uri=\"{uri}\"/><ft:onobject/></ft:forward>"
+        "<ft:forward xmlns:ft=\"{FILE_NAMESPACE}\" to=\"{to}\"{expires}{notify}><ft:obj uri=\"{uri}\"/><ft:onobject/></ft:forward>"
     );
     dialogstart(conn, name, &forward, &["ft.job", "ft.result", "ft.attempts"])
 }

@@ -99,6 +99,7 @@ impl Checker {
             expires: self.time(element, "expires"),
             // What is deleted then has nobody else: no 200 is enough for that.
             unreported: element.attribute("report") == Some("none") && !file.delete,
+            notify: Self::text(element, "notify"),
             file,
             told: object.attributes().filter(of_file).map(pair).collect(),
         };

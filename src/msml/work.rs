@@ -109,6 +109,8 @@ pub struct Job {
     pub expires: Option<Duration>,
     /// The recipient's last 200 is enough.
     pub unreported: bool,
+    /// Who is told of its end, as the operator knows them.
+    pub notify: Option<String>,
     /// The file, and what is said of it.
     pub file: PlayFile,
     /// The same as the script has it: attributes of `<ft:obj>` and their values.

@@ -15,11 +15,13 @@
 //! It sends nothing and writes nothing: whoever owns it performs its [outputs](Output). By what a notice goes is the
 //! [`Target`](crate::spool::Target)'s to say.
 
+mod audience;
 mod line;
 mod machine;
 mod port;
 mod rates;
 
+pub use audience::{Audience, NoTarget};
 pub use machine::Post;
 pub use port::{Config, Input, Output, Verdict};
 pub use rates::{Rate, Rates};

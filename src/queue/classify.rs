@@ -78,8 +78,9 @@ const fn refused(status: u16, comes_back: bool) -> (bool, Scope) {
         // RFC 3261 §20.33: with Retry-After these are of now, and not for ever.
         404 | 413 | 603 => (!comes_back, Recipient),
         // Request timeout, conflict, interval too brief, flow failed, consent needed, temporarily unavailable, no such call,
-        // busy, terminated, request pending, preconditions not met, busy everywhere.
-        408 | 409 | 422 | 423 | 430 | 470 | 480 | 481 | 486 | 487 | 491 | 580 | 600 => (false, Recipient),
+        // merged requests (ours came by two ways when a connection broke), busy, terminated, request pending, preconditions
+        // not met, busy everywhere.
+        408 | 409 | 422 | 423 | 430 | 470 | 480 | 481 | 482 | 486 | 487 | 491 | 580 | 600 => (false, Recipient),
         // Proxies want credentials that were not asked of whoever called.
         401 | 407 => (false, Destination),
         // Not implemented, version not supported, message too large.
@@ -116,7 +117,7 @@ mod tests {
     #[test]
     fn every_sip_status_has_its_place() {
         let temporary: Vec<u16> = (300..700).filter(|status| sip(*status) == "temporary").collect();
-        let mut expected = vec![302, 401, 407, 408, 409, 422, 423, 430, 470, 480, 481, 486, 487, 491];
+        let mut expected = vec![302, 401, 407, 408, 409, 422, 423, 430, 470, 480, 481, 482, 486, 487, 491];
         expected.extend((500..600).filter(|status| ![501, 505, 513].contains(status)));
         expected.push(600);
         assert_eq!(temporary, expected);

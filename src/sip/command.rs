@@ -67,7 +67,7 @@ pub enum Command {
         /// The text of a Warning 399.
         warning: Option<String>,
     },
-    /// The final response to an [`Event::Info`], [`Event::Options`], [`Event::Updated`] or [`Event::Message`]. A 401 gets its challenge here.
+    /// The final response to an [`Event::Info`], [`Event::Options`] or [`Event::Updated`]. A 401 gets its challenge here.
     Answer {
         /// The request.
         request: RequestKey,
@@ -188,7 +188,7 @@ pub enum Command {
         /// The call.
         call: CallKey,
     },
-    /// From now on new INVITEs, SUBSCRIBEs, MESSAGEs and OPTIONS outside dialogs get 503, and subscriptions end.
+    /// From now on new INVITEs, SUBSCRIBEs and OPTIONS outside dialogs get 503, and subscriptions end.
     Drain {
         /// Seconds for Retry-After.
         retry_after: u32,

@@ -171,13 +171,6 @@ pub enum Event {
         /// Where it came from.
         source: SocketAddr,
     },
-    /// A MESSAGE (RFC 3428); owed: [`Command::Answer`](super::Command::Answer).
-    Message {
-        /// Its key.
-        request: RequestKey,
-        /// Itself.
-        message: Box<Standalone>,
-    },
     /// Our MESSAGE got its final response.
     MessageAnswered {
         /// Its token.

@@ -32,6 +32,8 @@ pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) ->
     let id = sealed.live.id();
     shared.writable()?;
     let _begun = shared.outcomes.begin(now.wall);
+    let came_under = sealed.arrival.as_ref().and_then(|arrival| arrival.plan.resume.clone());
+    let _alone = came_under.as_ref().map(|key| shared.repeating.claim(key));
     if let Some(object) = committed_before(shared, &sealed)? {
         tracing::info!(object = %object.envelope().id, message_id = draft.message_id, "came again, and is there already");
         discard(shared, &mut sealed);
@@ -126,8 +128,8 @@ pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) ->
     {
         tracing::warn!(object = %replaced, by = %id, %error, "replaced, but not yet removed");
     }
-    if let Some(key) = arrival.plan.resume.take() {
-        locked(&shared.repeats).enter(&key, id);
+    if let Some(key) = &came_under {
+        locked(&shared.repeats).enter(key, id);
     }
     drop(name);
     Ok(Committed::published(envelope))

@@ -12,6 +12,7 @@ mod calendar;
 mod carriage;
 mod carry;
 mod catalog;
+mod claims;
 mod commit;
 mod copying;
 mod database;

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use crate::model::{Mint, Now, ObjectUri};
 
 use super::arrival::{Arrival, Parked};
 use super::calendar::Calendar;
+use super::claims::{Claimed, Claims};
 use super::error::{SpoolError, StageError, is_full};
 use super::files::{File, Files, Lock, Mode};
 use super::group::Group;
@@ -57,8 +58,9 @@ pub(super) struct Shared {
     pub(super) one_by_one: AtomicBool,
     pub(super) sync_errors: AtomicU64,
     /// Names that are being committed, replaced or deleted right now.
-    naming: Mutex<HashSet<ObjectUri>>,
-    named: Condvar,
+    naming: Claims<ObjectUri>,
+    /// Resume keys of what is being committed right now: what comes again meanwhile is the same file.
+    pub(super) repeating: Claims<String>,
     failure: Mutex<Option<String>>,
     /// Held by the one process that writes; `None` if this handle only reads.
     lock: Option<Box<dyn Lock>>,
@@ -178,8 +180,8 @@ impl Shared {
             calendar: Calendar::default(),
             one_by_one: AtomicBool::new(false),
             sync_errors: AtomicU64::new(0),
-            naming: Mutex::default(),
-            named: Condvar::new(),
+            naming: Claims::default(),
+            repeating: Claims::default(),
             failure: Mutex::default(),
             lock,
         }
@@ -336,25 +338,8 @@ impl Shared {
     }
 
     /// Waits until nobody else is about to change what this name means.
-    pub(super) fn claim(&self, uri: &ObjectUri) -> NameClaim<'_> {
-        let mut naming = locked(&self.naming);
-        while !naming.insert(uri.clone()) {
-            naming = self.named.wait(naming).unwrap_or_else(PoisonError::into_inner);
-        }
-        NameClaim { shared: self, uri: uri.clone() }
-    }
-}
-
-/// The right to change what a name means, until it is dropped.
-pub(super) struct NameClaim<'a> {
-    shared: &'a Shared,
-    uri: ObjectUri,
-}
-
-impl Drop for NameClaim<'_> {
-    fn drop(&mut self) {
-        locked(&self.shared.naming).remove(&self.uri);
-        self.shared.named.notify_all();
+    pub(super) fn claim(&self, uri: &ObjectUri) -> Claimed<'_, ObjectUri> {
+        self.naming.claim(uri)
     }
 }
 

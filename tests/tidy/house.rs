@@ -15,7 +15,7 @@ const TABLE: [(&str, &[&str]); 12] = [
     ("sdp", &["model", "msrp"]),
     ("queue", &["model", "spool"]),
     ("notices", &["model", "spool"]),
-    ("engine", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue"]),
+    ("engine", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue", "notices"]),
     ("io", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue", "notices", "engine", "config"]),
     ("cli", &["model", "msrp", "sip", "msml", "spool", "sdp", "queue", "notices", "engine", "config", "io"]),
 ];

@@ -17,8 +17,8 @@ use super::page::{Page, limit};
 use super::shape::{Job, JobState, Mode};
 use crate::engine::Wish;
 use crate::io::driver::Request;
-use crate::io::notices::NoTarget;
 use crate::io::stream::on_disk;
+use crate::notices::NoTarget;
 use crate::queue::{Name, Refusal, Tell, Unwritten, Wait};
 use crate::spool::{Caller, Committed};
 
@@ -99,7 +99,7 @@ pub(super) async fn forward(
         return Err(Fault::bad("to is sip:USER@HOST or sips:USER@HOST"));
     }
     let expires = order.expires.as_deref().map(duration).transpose()?;
-    let notify = order.notify.as_deref().map(|notify| api.ear.target(notify)).transpose()?;
+    let notify = order.notify.as_deref().map(|notify| api.ear.audience.target(notify)).transpose()?;
     let notify = notify.map(|target| target.to_string());
     let object = on_disk(|| find(&api, &order.object))?;
     let caller = match order.mode {

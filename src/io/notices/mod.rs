@@ -13,27 +13,25 @@ mod said;
 mod sender;
 mod webhook;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Url;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
 use self::said::Readers;
 use self::sender::Senders;
-use self::webhook::{Courier, of_put};
+use self::webhook::Courier;
 use super::clock::Clock;
 use super::driver::Request;
 use super::{metrics, terms};
 use crate::config::Settings;
-use crate::model::limits::{NOTICE_WISHES, NOTICES_AT_ONCE, NOTIFY_OCTETS};
-use crate::model::{Instant, Machine as _, Mint, Outbox, Sites, Wall};
-use crate::notices::{Input, Output, Post, Verdict};
+use crate::model::limits::{NOTICE_WISHES, NOTICES_AT_ONCE};
+use crate::model::{Instant, Machine as _, Mint, Outbox, Wall};
+use crate::notices::{Audience, Input, Output, Post, Verdict};
 use crate::spool::{
-    Added, Notice, NoticeChange, NoticeLog, NoticeQuery, NoticeState, Outcome, Outcomes, Spool, SpoolError, Target,
+    Added, Notice, NoticeChange, NoticeLog, NoticeQuery, NoticeState, Outcome, Outcomes, Spool, SpoolError,
 };
 
 /// How often is looked for what rings no bell: boxes that are full.
@@ -55,44 +53,19 @@ pub(super) enum Wish {
 #[derive(Clone)]
 pub(super) struct Ear {
     wishes: mpsc::Sender<Wish>,
-    hooks: Arc<BTreeSet<String>>,
-    sites: Arc<Sites>,
-}
-
-/// Why somebody is not told.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoTarget {
-    /// It is no URL, nor the name of a webhook.
-    #[error("notify is the name of one of [[webhooks]], or an http: or https: URL of {NOTIFY_OCTETS} octets at most")]
-    Unknown,
-    /// The operator does not want that.
-    #[error("{0}")]
-    NotAllowed(String),
+    pub(super) audience: Arc<Audience>,
 }
 
 impl Ear {
     /// To a node that does not tell anybody.
     #[cfg(test)]
     pub(super) fn deaf() -> Self {
-        Self { wishes: mpsc::channel(1).0, hooks: Arc::default(), sites: Arc::default() }
+        Self { wishes: mpsc::channel(1).0, audience: Arc::default() }
     }
 
     /// Asks for something. A node that has stopped does not answer.
     pub(super) async fn tell(&self, wish: Wish) {
         let _ = self.wishes.send(wish).await;
-    }
-
-    /// Whom `notify` means.
-    ///
-    /// # Errors
-    /// [`NoTarget`].
-    pub(super) fn target(&self, notify: &str) -> Result<Target, NoTarget> {
-        if self.hooks.contains(notify) {
-            return Ok(Target::Hook(notify.to_owned()));
-        }
-        let url = Url::parse(notify).ok().filter(|_| notify.len() <= NOTIFY_OCTETS).ok_or(NoTarget::Unknown)?;
-        self.sites.admit(&url).map_err(|error| NoTarget::NotAllowed(of_put(&error)))?;
-        Ok(Target::Url(url.into()))
     }
 }
 
@@ -168,9 +141,7 @@ impl Herald {
         }
         herald.listen(&mut sends);
         herald.first = sends;
-        let hooks = settings.webhooks.iter().filter_map(|hook| hook.name.clone()).collect();
-        let sites = Arc::new(terms::places(settings).1);
-        Ok((herald, Ear { wishes, hooks: Arc::new(hooks), sites }))
+        Ok((herald, Ear { wishes, audience: Arc::new(terms::audience(settings)) }))
     }
 
     /// Tells others until the node stops.

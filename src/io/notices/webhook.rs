@@ -19,9 +19,9 @@ use crate::config::{Settings, Webhook};
 use crate::io::driver::Request;
 use crate::io::fetch;
 use crate::io::terms;
+use crate::model::Wall;
 use crate::model::limits::{NOTICE_ANSWER_OCTETS, NOTICE_TIMEOUT};
-use crate::model::{SiteError, Sites, Wall};
-use crate::notices::Verdict;
+use crate::notices::{Audience, Verdict};
 use crate::spool::{Notice, Target};
 
 /// Fewer octets of a secret can be guessed (Standard Webhooks wants 24 to 64).
@@ -34,8 +34,8 @@ const SECRET_MARK: &str = "whsec_";
 pub(super) struct Courier {
     hooks: HashMap<String, Hook>,
     agent: String,
-    /// Where somebody may have notices sent who is not the operator.
-    sites: Arc<Sites>,
+    /// Whom somebody may have told who is not the operator.
+    audience: Audience,
     /// For what the operator has configured: it leads where the operator says.
     configured: OnceCell<Client>,
     /// For everything else.
@@ -61,7 +61,7 @@ impl Courier {
         Ok(Self {
             hooks: settings.webhooks.iter().map(hook).collect::<Result<_, _>>()?,
             agent: format!("restante/{}", env!("CARGO_PKG_VERSION")),
-            sites: Arc::new(terms::places(settings).1),
+            audience: terms::audience(settings),
             configured: OnceCell::new(),
             guarded: OnceCell::new(),
         })
@@ -82,10 +82,10 @@ impl Courier {
                     Ok(url) => url,
                     Err(why) => return Verdict::Gone(why),
                 };
-                if let Err(why) = self.sites.admit(&url) {
-                    return Verdict::Gone(of_put(&why));
+                if let Err(why) = self.audience.admit(&url) {
+                    return Verdict::Gone(why.to_string());
                 }
-                let sites = Arc::clone(&self.sites);
+                let sites = Arc::new(self.audience.sites.clone());
                 let client = self.guarded.get_or_try_init(async || client(fetch::builder(sites))).await;
                 client.map(|client| signed(client.post(url), &notice, &[], now))
             }
@@ -137,11 +137,6 @@ fn signed(request: RequestBuilder, notice: &Notice, secrets: &[hmac::Key], now: 
     let text = format!("{id}.{timestamp}.{}", notice.body);
     let sign = |secret: &hmac::Key| format!("v1,{}", BASE64.encode(hmac::sign(secret, text.as_bytes())));
     request.header("webhook-signature", secrets.iter().map(sign).collect::<Vec<_>>().join(" "))
-}
-
-/// Lists of sites speak of what is fetched.
-pub(super) fn of_put(error: &SiteError) -> String {
-    error.to_string().replace("policy.fetch", "policy.put")
 }
 
 /// What an answer means. Of a redirect the operator has to know: it is not followed.

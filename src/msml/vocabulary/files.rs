@@ -178,6 +178,11 @@ pub const FT_FORWARD: Word = word(
             Shape::OneOf(&["whole", "none"]),
             "whole asks for the recipient's success REPORT and waits for it; for none, its last 200 is enough",
         ),
+        may(
+            "notify",
+            Shape::Text,
+            "who else is told how it ends: the name of a webhook, or an http: or https: URL that policy.put allows",
+        ),
     ],
     &[
         Slot { names: &["ft:obj"], need: Need::Always, many: false, closes: false },

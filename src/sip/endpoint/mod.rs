@@ -39,7 +39,7 @@ use crate::model::limits::SIP_FLOWS;
 use crate::model::{Instant, Machine, Mint, Now, Outbox};
 
 /// What we serve, for Allow (RFC 3261 §20.5).
-const METHODS: [Method; 9] = [
+const METHODS: [Method; 8] = [
     Method::Invite,
     Method::Ack,
     Method::Cancel,
@@ -47,7 +47,6 @@ const METHODS: [Method; 9] = [
     Method::Options,
     Method::Info,
     Method::Update,
-    Method::Message,
     Method::Subscribe,
 ];
 

@@ -1,9 +1,8 @@
-//! MESSAGE outside of calls (RFC 3428), in both directions.
+//! MESSAGE outside of calls (RFC 3428): ours alone, a peer's gets 405.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use rsip::{Method, Request, Response};
+use rsip::{Method, Response};
 
 use super::again::{AGAIN_MAX, answers, prove};
 use super::sending::{bracketed, loose};
@@ -12,30 +11,12 @@ use crate::model::{Now, Outbox};
 use crate::sip::address;
 use crate::sip::build::{self, Outline};
 use crate::sip::command::{Command, Output};
-use crate::sip::event::{Event, Standalone};
-use crate::sip::flow::{CallKey, Flow, RequestKey};
-use crate::sip::layer::{Hop, Outcome, Purpose, ServerId};
+use crate::sip::event::Event;
+use crate::sip::layer::{Hop, Outcome, Purpose};
 use crate::sip::message::{header, retry_after};
 use crate::sip::page::Page;
 
 impl Endpoint {
-    /// A MESSAGE of a peer's; the owner answers it.
-    pub(super) fn paged(
-        &mut self,
-        flow: Flow,
-        id: ServerId,
-        call: Option<CallKey>,
-        request: &Arc<Request>,
-        out: &mut Outbox<Output>,
-    ) {
-        match call {
-            Some(call) => self.entrust(id, call),
-            None => self.layer.entrust(id, None),
-        }
-        let message = Box::new(Standalone::new(request, flow, self.user.take()));
-        out.push(Output::Event(Event::Message { request: RequestKey(id.0), message }));
-    }
-
     /// A MESSAGE of the owner's.
     pub(super) fn page(&mut self, now: Now, command: Command, out: &mut Outbox<Output>) {
         let Command::Message { token, target, from, to, route, places, body, headers } = command else { return };

@@ -114,13 +114,12 @@ impl Endpoint {
                 Some(call) => self.in_dialog(now, flow, id, call, request, out),
                 None => self.reply(now, id, None, Reply::status(481), out),
             },
-            Method::Invite | Method::Options | Method::Message if self.draining.is_some() => {
+            Method::Invite | Method::Options if self.draining.is_some() => {
                 let secs = self.draining.unwrap_or_default();
                 self.reply(now, id, None, Reply::status(503).with("Retry-After", secs.to_string()), out);
             }
             Method::Invite => self.invited(now, flow, id, request, out),
             Method::Options => self.asked(flow, id, None, request, out),
-            Method::Message => self.paged(flow, id, None, request, out),
             // RFC 3261 §12.2.2, §15.1.2, RFC 3311 §5: BYE, INFO and UPDATE live in dialogs alone.
             _ => self.reply(now, id, None, Reply::status(481), out),
         }
@@ -209,7 +208,6 @@ impl Endpoint {
             Method::Invite => self.reinvited(now, id, key, request, out),
             Method::Update => self.updated(now, id, key, request, out),
             Method::Options => self.asked(flow, id, Some(key), request, out),
-            Method::Message => self.paged(flow, id, Some(key), request, out),
             _ => {
                 self.entrust(id, key);
                 let headers = &request.headers;

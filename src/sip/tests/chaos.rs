@@ -33,7 +33,6 @@ impl Owner {
             Event::ReinviteRefused { call, .. } | Event::InfoAnswered { call, .. } | Event::Ended { call, .. } => *call,
             Event::Options { .. }
             | Event::OptionsAnswered { .. }
-            | Event::Message { .. }
             | Event::MessageAnswered { .. }
             | Event::Subscribed { .. }
             | Event::Unsubscribed { .. } => panic!("nobody asked"),

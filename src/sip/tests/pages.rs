@@ -94,23 +94,19 @@ fn a_challenge_is_answered_once_and_behind_a_proxy_only_the_proxys() {
     }
 }
 
+// M3261-8.2.1-01
 #[test]
-fn a_message_of_a_peers_is_its_owners_to_answer_outside_of_calls_and_in_them() {
+fn a_message_of_a_peers_is_a_method_that_is_not_served_outside_of_calls_and_in_them() {
     let mut hand = Hand::new(Config::default());
-    assert!(hand.udp(&fresh("MESSAGE", 1, &["Content-Type: text/plain"], "hello")).is_empty());
-    let Some(Event::Message { request, message }) = hand.events.pop() else { panic!("no message") };
-    assert_eq!((message.uri_user.as_str(), message.from.as_str()), ("box", "sip:carol@example.com"));
-    assert_eq!(message.body, Some(Body::new("text/plain", "hello")));
-    let done = |status| Command::Answer { request, status, reason: None, body: None, headers: Vec::new() };
-    let sent = hand.command(done(202));
-    assert_eq!(kinds(&sent), ["202"]);
-    assert!(hand.command(done(200)).is_empty());
-    assert_eq!(hand.udp(&fresh("MESSAGE", 1, &["Content-Type: text/plain"], "hello")), sent, "a copy gets the same");
-
-    hand.udp(&fresh("INVITE", 2, &[], ""));
+    hand.udp(&fresh("INVITE", 1, &[], ""));
     let Some(Event::Invited { call, tag, .. }) = hand.events.pop() else { panic!("no call") };
     hand.command(Command::Accept { call, body: None });
-    hand.udp(&inside("MESSAGE", 3, &tag, &["Content-Type: text/plain"], "hello"));
-    assert!(matches!(hand.events.pop(), Some(Event::Message { .. })));
-    assert_eq!(kinds(&hand.udp(&inside("MESSAGE", 4, "unknown", &["Content-Type: text/plain"], "x"))), ["481"]);
+    let plain = ["Content-Type: text/plain"];
+    for message in [fresh("MESSAGE", 2, &plain, "hello"), inside("MESSAGE", 3, &tag, &plain, "hello")] {
+        let sent = hand.udp(&message);
+        assert_eq!(kinds(&sent), ["405"]);
+        assert!(field(&sent[0], "Allow").is_some_and(|allow| !allow.contains("MESSAGE")), "{sent:?}");
+        assert_eq!(hand.udp(&message), sent, "a copy gets the same");
+    }
+    assert!(hand.events.is_empty());
 }
