@@ -21,6 +21,9 @@ pub const IMDN_TYPE: &str = "message/imdn+xml";
 /// Its namespace (§11.1).
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:imdn";
 
+/// A longer subject is left out, for a MESSAGE that is to go by UDP has 1300 octets (RFC 3428 §8).
+const SUBJECT_OCTETS: usize = 128;
+
 /// What has become of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -131,7 +134,7 @@ fn document(envelope: &Envelope, wrapper: &Wrapper, imdn: &Imdn, fate: Fate, rec
     if let Some(original) = &imdn.original_to {
         element("original-recipient-uri", "", original);
     }
-    if let Some(subject) = &wrapper.subject {
+    if let Some(subject) = wrapper.subject.as_ref().filter(|subject| subject.len() <= SUBJECT_OCTETS) {
         let language = wrapper.language.as_deref().filter(|language| is_language(language));
         let language = language.map_or_else(String::new, |language| format!(" xml:lang=\"{language}\""));
         element("subject", &language, subject);

@@ -95,7 +95,7 @@ impl Endpoint {
     }
 
     /// Hands a request to the transaction layer. RFC 3261 §18.1.1: what is too large for a datagram leaves by TCP, unless
-    /// the peer is known to have none.
+    /// the peer is known to have none; a MESSAGE never goes by UDP then (RFC 3428 §8), and fails where there is no TCP.
     pub(super) fn begin(
         &mut self,
         now: Now,
@@ -106,11 +106,12 @@ impl Endpoint {
     ) -> ClientId {
         let parcel = Parcel::new(request, hop);
         let large = hop.transport == Transport::Udp && parcel.octets.len() > UDP_OCTETS_MAX;
-        if !(large && self.config.large_by_tcp && self.layer.takes_tcp(now, hop.remote)) {
+        let strict = parcel.request.method == Method::Message;
+        if !(large && (strict || self.config.large_by_tcp && self.layer.takes_tcp(now, hop.remote))) {
             return self.layer.begin(now, purpose, parcel, out);
         }
         let mut request = parcel.request;
-        let instead = Some((hop, text(&request.headers, "Via").to_owned()));
+        let instead = (!strict).then(|| (hop, text(&request.headers, "Via").to_owned()));
         build::replace_via(&mut request, &self.via(Transport::Tcp, None));
         let tcp = Hop { flow: None, transport: Transport::Tcp, remote: hop.remote };
         self.layer.begin(now, purpose, Parcel { instead, ..Parcel::new(request, tcp) }, out)
