@@ -101,7 +101,8 @@ impl Engine {
             return true;
         }
         let host = Target::of(from).map(|target| target.host);
-        let certified = |name: &String| is_from(name) || host.as_ref().is_some_and(|host| host.eq_ignore_ascii_case(name));
+        let certified =
+            |name: &String| is_from(name) || host.as_ref().is_some_and(|host| host.eq_ignore_ascii_case(name));
         self.hosts.get(&asker.flow).into_iter().flatten().any(certified)
     }
 

@@ -121,8 +121,21 @@ impl Engine {
         let key = (link, message);
         self.writers.extend(keys.iter().map(|written| (written.clone(), key)));
         let (whole, sealed) = (false, false);
-        let receipt =
-            Receipt { key, owner, session, since, octets: 0, named, draft, keys, offset, reported, whole, sealed, shown };
+        let receipt = Receipt {
+            key,
+            owner,
+            session,
+            since,
+            octets: 0,
+            named,
+            draft,
+            keys,
+            offset,
+            reported,
+            whole,
+            sealed,
+            shown,
+        };
         self.receipts.insert(key, receipt);
         if let Some((failure, why)) = misfit {
             // RFC 5547 §8.3.1: a file that is not what was selected has failed, and who waits for it is told.

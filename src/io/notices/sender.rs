@@ -27,7 +27,9 @@ impl Senders {
     /// The notification that an outcome comes to.
     pub(super) fn notice(&mut self, outcome: &Outcome, spool: &Spool) -> Option<Notice> {
         let (envelope, notice) = match outcome {
-            Outcome::Stored(envelope) => (envelope.as_ref().clone(), notification(envelope, Fate::Stored, envelope.stored)?),
+            Outcome::Stored(envelope) => {
+                (envelope.as_ref().clone(), notification(envelope, Fate::Stored, envelope.stored)?)
+            }
             Outcome::Settled(delivery) => {
                 let object = spool.find_id(&delivery.object).ok()??;
                 let notice = notification(object.envelope(), fate(delivery)?, delivery.changed)?;
