@@ -58,21 +58,37 @@ impl Layer {
 
     /// Tells every transaction on this hop that its transport failed.
     pub(in crate::sip) fn transport_failed(&mut self, now: Now, failed: Hop, out: &mut Outbox<Output>) -> Vec<Report> {
-        if failed.transport == Transport::Tcp && failed.flow.is_none() {
+        let ids = self.on_hop(failed);
+        ids.into_iter().filter_map(|id| self.client_step(now, id, Event::TransportFailed, None, out)).collect()
+    }
+
+    /// Tells every transaction that waits for this connection that it does not come to be: what goes there for its size alone
+    /// leaves as a datagram. What has left on a connection does not, for it may have arrived, and a copy under another
+    /// branch would be another request (RFC 3261 §8.2.2.2).
+    pub(in crate::sip) fn unconnected(
+        &mut self,
+        now: Now,
+        failed: Hop,
+        refused: bool,
+        out: &mut Outbox<Output>,
+    ) -> Vec<Report> {
+        if refused && failed.transport == Transport::Tcp {
             self.without_tcp.note(now.instant, failed.remote);
         }
+        let step = |id| {
+            let event = if self.fall_back(id) { Event::Begin } else { Event::TransportFailed };
+            self.client_step(now, id, event, None, out)
+        };
+        self.on_hop(failed).into_iter().filter_map(step).collect()
+    }
+
+    fn on_hop(&self, failed: Hop) -> Vec<ClientId> {
         // A connection is known by its number; a UDP socket serves many peers, and a new connection has no number yet.
         let on_hop = |hop: &Hop| match (hop.transport, hop.flow) {
             (Transport::Tcp | Transport::Tls, Some(flow)) => failed.flow == Some(flow),
             (transport, _) => transport == failed.transport && hop.remote == failed.remote,
         };
-        let ids: Vec<ClientId> =
-            self.clients.iter().filter(|(_, client)| on_hop(&client.hop)).map(|(id, _)| *id).collect();
-        let step = |id| {
-            let event = if self.fall_back(id) { Event::Begin } else { Event::TransportFailed };
-            self.client_step(now, id, event, None, out)
-        };
-        ids.into_iter().filter_map(step).collect()
+        self.clients.iter().filter(|(_, client)| on_hop(&client.hop)).map(|(id, _)| *id).collect()
     }
 
     /// Whether a request that is too large for a datagram is worth a connection to this peer.
