@@ -334,6 +334,13 @@ impl Endpoint {
         for report in self.layer.unconnected(now, hop, refused, out) {
             self.outcome(now, report, out);
         }
+        // An ACK to a 2xx has no transaction that would do it.
+        let acks = self.calls.values_mut().filter_map(|call| call.last_ack.as_mut());
+        for ack in acks.filter(|ack| ack.parcel.hop == hop) {
+            if ack.parcel.fall_back() {
+                out.push(ack.parcel.transmit());
+            }
+        }
     }
 
     /// Forgets a call, gives everything that waits for it an end, and says so.

@@ -11,7 +11,7 @@ fn peer() -> SocketAddr {
     places()[0].remote
 }
 
-/// A call to a peer that is named by its address, with an offer of so many octets.
+/// A call to a peer that is named by its address, with an offer of so many octets, or none.
 fn call(hand: &mut Hand, call: u64, octets: usize) -> String {
     let sent = hand.command(Command::Invite {
         call: crate::sip::CallKey(call),
@@ -20,7 +20,7 @@ fn call(hand: &mut Hand, call: u64, octets: usize) -> String {
         to: "sip:box@example.com".to_owned(),
         route: None,
         places: vec![places()[0]],
-        body: Some(Body::new("application/sdp", "o".repeat(octets))),
+        body: Some("o".repeat(octets)).filter(|offer| !offer.is_empty()).map(|offer| Body::new("application/sdp", offer)),
         headers: Vec::new(),
     });
     sent.into_iter().next().expect("an INVITE")
@@ -131,5 +131,22 @@ fn an_invite_that_has_left_on_a_connection_is_not_sent_again_by_udp_when_that_cl
         assert!(hand.input(Input::FlowClosed(flow)).is_empty(), "a copy under another branch would be a merged request");
         assert_eq!(refusal(&hand).map(|refusal| (refusal.status, refusal.silent)), Some((503, true)));
         assert_eq!(by(&call(&mut hand, 2, 1500)), "TCP");
+    }
+}
+
+// M3261-18.1.1-01 M3261-13.2.2.4-01
+#[test]
+fn an_ack_with_an_answer_too_large_for_a_datagram_leaves_by_tcp_and_each_copy_of_the_2xx_gets_it_again() {
+    for has_tcp in [true, false] {
+        let mut hand = Hand::new(Config::default());
+        let invite = call(&mut hand, 1, 0);
+        let ok = response(&invite, "200 OK", &[]);
+        assert!(hand.udp(&ok).is_empty(), "the owner owes the answer to the offer in it");
+        let body = Some(Body::new("application/sdp", "a".repeat(1500)));
+        let sent = hand.command(Command::Ack { call: CALL, body });
+        assert_eq!((kinds(&sent), by(&sent[0]), hand.to), (vec!["ACK"], "TCP", Some(peer())));
+        let last = if has_tcp { sent } else { refuses_tcp(&mut hand) };
+        assert_eq!((kinds(&last), by(&last[0])), (vec!["ACK"], if has_tcp { "TCP" } else { "UDP" }));
+        assert_eq!(hand.udp(&ok), last);
     }
 }
