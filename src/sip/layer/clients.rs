@@ -75,11 +75,12 @@ impl Layer {
         if refused && failed.transport == Transport::Tcp {
             self.without_tcp.note(now.instant, failed.remote);
         }
+        let ids = self.on_hop(failed);
         let step = |id| {
             let event = if self.fall_back(id) { Event::Begin } else { Event::TransportFailed };
             self.client_step(now, id, event, None, out)
         };
-        self.on_hop(failed).into_iter().filter_map(step).collect()
+        ids.into_iter().filter_map(step).collect()
     }
 
     fn on_hop(&self, failed: Hop) -> Vec<ClientId> {
@@ -97,7 +98,9 @@ impl Layer {
     }
 
     fn fall_back(&mut self, id: ClientId) -> bool {
-        let Some(client) = self.clients.get_mut(&id).filter(|client| client.parcel.instead.is_some()) else { return false };
+        let Some(client) = self.clients.get_mut(&id).filter(|client| client.parcel.instead.is_some()) else {
+            return false;
+        };
         let falls_back = client.fall_back();
         let (via, method) = (text(&client.parcel.request.headers, "Via"), method_name(client.parcel.request.method));
         let key = key(via, method).unwrap_or_default();

@@ -7,8 +7,8 @@ use rsip::{Request, Response};
 
 use crate::sip::command::Output;
 use crate::sip::flow::{CallKey, FlowId, SubscriptionKey, Transport};
-use crate::sip::{build, serialise};
 use crate::sip::transaction::Timer;
+use crate::sip::{build, serialise};
 
 /// A server transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

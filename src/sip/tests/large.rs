@@ -20,7 +20,9 @@ fn call(hand: &mut Hand, call: u64, octets: usize) -> String {
         to: "sip:box@example.com".to_owned(),
         route: None,
         places: vec![places()[0]],
-        body: Some("o".repeat(octets)).filter(|offer| !offer.is_empty()).map(|offer| Body::new("application/sdp", offer)),
+        body: Some("o".repeat(octets))
+            .filter(|offer| !offer.is_empty())
+            .map(|offer| Body::new("application/sdp", offer)),
         headers: Vec::new(),
     });
     sent.into_iter().next().expect("an INVITE")
@@ -128,7 +130,10 @@ fn an_invite_that_has_left_on_a_connection_is_not_sent_again_by_udp_when_that_cl
         if heard {
             hand.input(Input::Octets { flow, octets: bytes::Bytes::from_static(b"\r\n") });
         }
-        assert!(hand.input(Input::FlowClosed(flow)).is_empty(), "a copy under another branch would be a merged request");
+        assert!(
+            hand.input(Input::FlowClosed(flow)).is_empty(),
+            "a copy under another branch would be a merged request"
+        );
         assert_eq!(refusal(&hand).map(|refusal| (refusal.status, refusal.silent)), Some((503, true)));
         assert_eq!(by(&call(&mut hand, 2, 1500)), "TCP");
     }
