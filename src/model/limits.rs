@@ -344,6 +344,10 @@ pub const STAGES: usize = 20_000;
 /// has become: a server that forwards repeats after an hour. About 80 octets each.
 pub const REMEMBERED_COMMITS: usize = 100_000;
 
+/// Of so many of them a start remembers that their object is at its end already. Each is a file that has to be read: a second
+/// for all, or less.
+pub const REMEMBERED_ENDS: usize = 20_000;
+
 /// A stage nobody has come back for in this much uptime is removed: phones retry within minutes, people within a day.
 pub const STAGE_KEPT: Duration = Duration::from_secs(24 * 3600);
 
@@ -438,6 +442,16 @@ pub const NOTICES_DEAD: usize = 10_000;
 /// Notices of which is remembered that they are done, so that a start which looks for what was missed says nothing twice: it
 /// looks back for minutes.
 pub const NOTICES_DONE: usize = 100_000;
+
+/// Disposition notifications at once that the messages of one sender may cause, one more each [`IMDN_EVERY`]: a list that
+/// hands on what many write is one sender, too, and whoever floods somebody in its own name gets no further.
+pub const IMDN_BURST: u32 = 1000;
+
+/// How long a sender waits for the next beyond [`IMDN_BURST`].
+pub const IMDN_EVERY: Duration = Duration::from_millis(20);
+
+/// Senders, or targets, of which is counted how often they were told something, at about 100 octets each.
+pub const RATES: usize = 10_000;
 
 /// Octets of one notice: an object with all that is said of it, without its picture, has some 2 KiB.
 pub const NOTICE_OCTETS: usize = 64 * 1024;

@@ -9,6 +9,7 @@ mod boxes;
 mod bucket;
 mod bucket_store;
 mod calendar;
+mod came;
 mod carriage;
 mod carry;
 mod catalog;
