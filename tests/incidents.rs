@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use disk::SimFiles;
 use restante::io::files::HostFiles;
-use restante::model::{BoxClass, FileInfo, Instant, Mint, Now, Retention, Wall};
+use restante::model::{BoxClass, FileInfo, Instant, Machine as _, Mint, Now, Outbox, Retention, Wall};
+use restante::queue::{Config, Input, Output, Queue, Unwritten};
 use restante::spool::{
     Change, Committed, Delivery, EnvelopeDraft, Fate, Files, Hold, Index, Progress, Query, Sealed, Spool, SpoolError,
     StagePlan,
@@ -202,4 +203,74 @@ fn a_message_that_comes_again_while_it_is_being_committed_is_one_object() {
         assert_eq!(ids[0], ids[1], "both are told of the same object");
         assert_eq!(spool.list(&Query::default()).expect("a page").len(), turn);
     }
+}
+
+fn bring(spool: &Spool, message_id: &str) -> Committed {
+    let (sealed, draft) = arrived(spool, message_id);
+    spool.commit(sealed, draft, now()).expect("success for its sender")
+}
+
+// RFC 4975 section 5.4. The REPORT was lost; bob had heard the message and deleted it before alice sent it again, and then
+// he had it once more.
+#[test]
+fn a_message_that_comes_again_after_its_reader_has_deleted_it_is_answered_and_not_given_to_him_again() {
+    for (restarts, brought_back) in [(false, false), (true, false), (false, true), (true, true)] {
+        let files = SimFiles::new();
+        let start = || {
+            let spool = open(Arc::new(files.clone()));
+            if brought_back {
+                undelete(&spool);
+            }
+            spool
+        };
+        let mut spool = start();
+        let first = bring(&spool, "m1");
+        spool.change(&first, Change::Delete, "bob", now()).expect("he has heard it");
+        if restarts {
+            drop(spool);
+            spool = start();
+        }
+        let again = bring(&spool, "m1");
+        assert_eq!((&again.envelope().id, &again.envelope().uri), (&first.envelope().id, &first.envelope().uri));
+        assert!(spool.list(&Query::default()).expect("a page").is_empty(), "restarts: {restarts}");
+        assert_eq!(spool.status().stages, 0);
+        // Another message is another one, and so are other octets under this one's id.
+        let (sealed, _) = arrived(&spool, "m2");
+        assert_ne!(spool.commit(sealed, EnvelopeDraft::default(), now()).expect("an object"), first);
+        let inbox = "spool:/bob/".parse().expect("a box");
+        let resume_key = Some(StagePlan::sender_key("sip:alice@example.net", "m1", &inbox));
+        let stage = spool.stage(StagePlan { resume_key, ..StagePlan::new(inbox) }, now()).expect("a stage");
+        let other = stage.seal(0, &FileInfo::default()).expect("a whole file");
+        spool.commit(other, EnvelopeDraft::default(), now()).expect("an object");
+        assert_eq!(spool.list(&Query::default()).expect("a page").len(), 2);
+    }
+}
+
+// A rule names its delivery by the message. While that waited its object was deleted, and the message came again: the
+// queue took the delivery of the second object for that of the first, and nobody delivered it before a restart.
+#[test]
+fn a_delivery_of_the_same_name_and_another_object_is_taken_when_the_one_before_it_is_over() {
+    let spool = open(Arc::new(SimFiles::new()));
+    let (one, two) = (bring(&spool, "m1"), bring(&spool, "m2"));
+    let mut queue = Queue::new(Config::default(), Mint::from_number(1));
+    let mut out = Outbox::new();
+    for object in [&one, &two, &two] {
+        queue.handle(now(), Input::Known(Box::new(delivery(object, 1, now()))), &mut out);
+    }
+    queue.handle(now(), Input::Timeout, &mut out);
+    let (mut over, mut tried) = (Vec::new(), Vec::new());
+    while let Some(output) = out.pop() {
+        match output {
+            Output::Write(job) => {
+                let gone = job.object == one.envelope().id;
+                let result = if gone { Err(Unwritten::Gone("deleted".to_owned())) } else { Ok(()) };
+                queue.handle(now(), Input::Written(job.id.clone(), result), &mut out);
+                queue.handle(now(), Input::Timeout, &mut out);
+            }
+            Output::Settled(job) => over.push(job.object),
+            Output::Attempt(job) => tried.push(job.object),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((over, tried), (vec![one.envelope().id.clone()], vec![two.envelope().id.clone()]));
 }

@@ -17,7 +17,7 @@ mod kills;
 mod process;
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -70,6 +70,16 @@ fn busy(invite: &str) -> String {
     format!("SIP/2.0 486 Busy Here\r\n{lines}{to};tag=phone\r\nContent-Length: 0\r\n\r\n")
 }
 
+/// Takes an INVITE, refuses it, and returns it.
+fn hears_a_datagram(phone: &UdpSocket) -> String {
+    phone.set_read_timeout(Some(support::PATIENCE)).expect("a timeout");
+    let mut buffer = [0; 65_536];
+    let (length, from) = phone.recv_from(&mut buffer).expect("a datagram");
+    let invite = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    phone.send_to(busy(&invite).as_bytes(), from).expect("a datagram");
+    invite
+}
+
 // M3261-18.1.1-01
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invite_too_large_for_a_datagram_comes_by_tcp_and_by_udp_to_who_has_none() {
@@ -77,15 +87,8 @@ async fn an_invite_too_large_for_a_datagram_comes_by_tcp_and_by_udp_to_who_has_n
     let name = "n".repeat(250);
     // Given a phone that has UDP alone,
     let phone = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    phone.set_read_timeout(Some(support::PATIENCE)).expect("a timeout");
     let to = format!("sip:bob@{}", phone.local_addr().expect("an address"));
-    let asked = std::thread::spawn(move || {
-        let mut buffer = [0; 65_536];
-        let (length, from) = phone.recv_from(&mut buffer).expect("a datagram");
-        let invite = String::from_utf8_lossy(&buffer[..length]).into_owned();
-        phone.send_to(busy(&invite).as_bytes(), from).expect("a datagram");
-        invite
-    });
+    let asked = std::thread::spawn(move || hears_a_datagram(&phone));
     // when it is called, then the INVITE is there, whatever its size.
     let house = House::new(dir(), UDP).await;
     assert_eq!(house.deliver_as(&name, &to).await, refused);
@@ -111,6 +114,21 @@ async fn an_invite_too_large_for_a_datagram_comes_by_tcp_and_by_udp_to_who_has_n
     assert_eq!(house.deliver_as(&name, &to).await, refused);
     let (_stream, invite) = asked.join().expect("an INVITE");
     assert!(invite.contains("Via: SIP/2.0/TCP "), "{invite}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_whose_answers_would_find_no_tcp_there_calls_by_udp_whatever_the_size() {
+    let phone = TcpListener::bind("127.0.0.1:0").expect("a port");
+    phone.set_nonblocking(true).expect("a mode");
+    let address = phone.local_addr().expect("an address");
+    let ear = UdpSocket::bind(address).expect("a socket");
+    let asked = std::thread::spawn(move || hears_a_datagram(&ear));
+    let house = House::new(dir(), "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n").await;
+    let refused = Ending::Refused { status: 486, retry_after: None };
+    assert_eq!(house.deliver_as(&"n".repeat(250), &format!("sip:bob@{address}")).await, refused);
+    let invite = asked.join().expect("an INVITE");
+    assert!(invite.len() > 1300 && invite.contains("Via: SIP/2.0/UDP "), "{} octets: {invite}", invite.len());
+    assert_eq!(phone.accept().map(drop).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
 }
 
 // M3261-8.1.2-01

@@ -481,6 +481,7 @@ fn a_fresh_spool_is_the_tree_that_its_readme_draws() {
     let keep = Keep { time: Duration::from_secs(1), octets: 1 };
     let log = EventLog::open(files.as_ref(), files.root(), keep, &Keys::none(), Mint::from_number(2), now());
     let outbox = NoticeLog::open(files.as_ref(), files.root(), &Keys::none(), Mint::from_number(3), now());
+    assert!(outbox.is_ok());
     let mut tree = Vec::new();
     walk(&dir.path().join("spool"), "", &mut tree);
     tree.retain(|path| !path.ends_with("-wal") && !path.ends_with("-shm"));

@@ -94,7 +94,7 @@ fn refused(error: &StartError) -> Failure {
         }
         StartError::Settings(_) => failure.next("give --listen one address of this machine instead of all"),
         StartError::Spool { .. } => failure.next("--dir has to be writable, and no other phone may use it"),
-        StartError::Io(_) | StartError::Tls(_) | StartError::Bucket(_) => failure,
+        StartError::Io(_) | StartError::Outbox { .. } | StartError::Tls(_) | StartError::Bucket(_) => failure,
     }
 }
 

@@ -89,6 +89,9 @@ fn refused(error: &StartError) -> Failure {
         StartError::Spool { .. } => {
             failure.next("the directory needs to be writable by this user; --spool DIR or spool.path names another one")
         }
+        StartError::Outbox { .. } => failure.next(
+            "nothing of it was touched: mend that, or move notices.sqlite* elsewhere and do without the notices that wait",
+        ),
         StartError::Tls(_) => failure.next(
             "sip.tls.cert and sip.tls.key, or those of msrp.tls, name PEM files of a certificate and its key; without them one is made",
         ),

@@ -50,7 +50,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "large_by_tcp",
                 field: |s| &mut s.sip.large_by_tcp,
-                meaning: "Requests of more than 1300 octets go by TCP where UDP was asked for (RFC 3261), and by UDP all the same to a peer that refuses the connection, for the next hour at once. Off: always by UDP, for networks that swallow connections instead of refusing them.",
+                meaning: "Requests of more than 1300 octets go by TCP where UDP was asked for (RFC 3261), and by UDP all the same to a peer that refuses the connection, for the next hour at once. Off, or with neither a tcp: address in sip.listen nor sip.advertise: always by UDP; off is for networks that swallow connections instead of refusing them.",
             },
             Key {
                 name: "tls.cert",

@@ -132,7 +132,7 @@ impl Engine {
         match input {
             Input::Sip(input) => {
                 if let sip::Input::FlowClosed(flow) = &input {
-                    self.hosts.remove(flow);
+                    self.hosts.remove(&flow.id);
                 }
                 self.sip(now, input, out);
             }

@@ -179,8 +179,8 @@ impl Driver {
             }
             Wire::Sip(input) => {
                 match &input {
-                    sip::Input::FlowClosed(id) => self.signalling.down(*id),
-                    sip::Input::TransportFailed { .. } => self.signalling.forget_dials(),
+                    sip::Input::FlowClosed(flow) => self.signalling.down(flow.id),
+                    sip::Input::Unconnected { .. } => self.signalling.forget_dials(),
                     _ => {}
                 }
                 self.handle(Input::Sip(input));

@@ -36,7 +36,7 @@ use crate::model::{Ending, Mint};
 use crate::msml::{Interpreter, Limits};
 use crate::msrp::{self, Carrier};
 use crate::sip::{Endpoint, Transport};
-use crate::spool::{Committed, EventLog, Index, NoticeLog, Recovery, Spool, SpoolError};
+use crate::spool::{Committed, DatabaseError, EventLog, Index, NoticeLog, Recovery, Spool, SpoolError};
 
 /// Inputs that may wait for the engine; a full queue slows sockets down.
 const UNREAD_INPUTS: usize = 1024;
@@ -73,6 +73,14 @@ pub enum StartError {
         path: String,
         /// What is wrong.
         error: SpoolError,
+    },
+    /// The outbox of notices can't be used.
+    #[error("the outbox of notices in the spool {path} cannot be used: {error}")]
+    Outbox {
+        /// The directory of the spool.
+        path: String,
+        /// What is wrong.
+        error: DatabaseError,
     },
     /// A certificate, a key or the authorities can't be used.
     #[error("{0}")]
@@ -453,7 +461,9 @@ fn open_outbox(
 ) -> Result<(Arc<NoticeLog>, Herald, Ear), StartError> {
     let files = HostFiles::existing(&settings.spool.path)?;
     let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
-    let outbox = Arc::new(NoticeLog::open(&files, files.root(), &keys, mint.fork(), clock.now()));
+    let outbox = NoticeLog::open(&files, files.root(), &keys, mint.fork(), clock.now());
+    let failed = |error| StartError::Outbox { path: settings.spool.path.display().to_string(), error };
+    let outbox = Arc::new(outbox.map_err(failed)?);
     let opened = Herald::open(settings, spool, Arc::clone(&outbox), (clock, mint.fork()));
     let (herald, ear) = opened.map_err(StartError::Settings)?;
     Ok((outbox, herald, ear))

@@ -1,5 +1,6 @@
 //! One SIP connection, over TLS or without: made or accepted, read and written until either side ends it.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,10 +53,12 @@ pub(super) async fn dial(
     ends: (Pipe, Mouth),
     shared: Carried,
 ) {
+    let mut refused = false;
     let connected = match tokio::time::timeout(DIAL_TIMEOUT, TcpStream::connect(remote)).await {
         Ok(Ok(stream)) => prepared(transport, stream, Some(&name), &shared).await,
         failed => {
             tracing::warn!(%remote, ?failed, "cannot connect for SIP");
+            refused = matches!(failed, Ok(Err(error)) if is_refusal(error.kind()));
             None
         }
     };
@@ -63,10 +66,15 @@ pub(super) async fn dial(
         Some((flow, stream, hosts)) => carry(flow, stream, (hosts, Some(name)), ends, shared).await,
         None => {
             drop(ends); // what is sent from now on is dialled anew
-            let input = sip::Input::TransportFailed { flow: None, transport, remote };
+            let input = sip::Input::Unconnected { transport, remote, refused };
             shared.doors.of(remote.ip()).tell(Wire::Sip(input)).await;
         }
     }
+}
+
+/// Whether a reset or an ICMP message is behind this, and not silence, our own network or our want of descriptors.
+const fn is_refusal(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::HostUnreachable)
 }
 
 /// A connection that is ready for SIP: its handshake is done, if it needs one.
@@ -115,7 +123,7 @@ async fn carry(
         () = mouth.pour(writer) => {}
         () = shared.stop.cancelled() => {}
     }
-    door.tell(Wire::Sip(sip::Input::FlowClosed(flow.id))).await;
+    door.tell(Wire::Sip(sip::Input::FlowClosed(flow))).await;
 }
 
 async fn read(flow: Flow, mut reader: impl AsyncRead + Unpin, unsent: &Unsent, door: &Door) {
@@ -176,5 +184,25 @@ mod tests {
         let mut answers = [0; 2 * SIP_MESSAGE_OCTETS];
         theirs.read_exact(&mut answers).await.expect("what was sent");
         assert!(matches!(waiting.next().await, Some(Wire::Octets(_))), "it is read now");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_refuses_a_connection_is_told_from_our_own_want_of_descriptors() {
+        let (doors, mut waiting) = Doors::open(&[]);
+        let shared = Carried {
+            doors,
+            tls: Tls::open_sip(&Settings::default(), Vec::new()).expect("a certificate"),
+            next: Arc::default(),
+            stop: CancellationToken::new(),
+        };
+        let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.and_then(|listener| listener.local_addr());
+        let nobody = nobody.expect("a port");
+        dial((Transport::Tcp, nobody), nobody.ip().to_string(), pipe(), shared).await;
+        let Some(Wire::Sip(sip::Input::Unconnected { transport, remote, refused })) = waiting.next().await else {
+            panic!("no word of it")
+        };
+        assert_eq!((transport, remote, refused), (Transport::Tcp, nobody, true));
+        let too_many_files = std::io::Error::from_raw_os_error(24);
+        assert!(!is_refusal(too_many_files.kind()) && !is_refusal(ErrorKind::NetworkUnreachable));
     }
 }

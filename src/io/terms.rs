@@ -258,6 +258,8 @@ pub(super) fn sip_config(settings: &Settings, listens: &[(sip::Transport, Socket
         listens.iter().find(|(transport, _)| *transport == sip::Transport::Tls).map(|(_, address)| address.port());
     // One name for all; TLS has a port of its own.
     let advertise_tls = advertise.map(|host| config::Host { port: tls, ..host.clone() }.to_string());
+    // RFC 3261 §18.2.2: the answer to what has left by TCP comes on a new connection if that one breaks, and has to find us.
+    let by_tcp = advertise.is_some() || listens.iter().any(|(transport, _)| *transport == sip::Transport::Tcp);
     let outbound = &settings.sip.outbound;
     let credentials = match (&outbound.user, &outbound.password_file) {
         (Some(user), Some(file)) => {
@@ -273,7 +275,7 @@ pub(super) fn sip_config(settings: &Settings, listens: &[(sip::Transport, Socket
         listens: listens.to_vec(),
         credentials,
         realm: settings.node.name.clone(),
-        large_by_tcp: settings.sip.large_by_tcp,
+        large_by_tcp: settings.sip.large_by_tcp && by_tcp,
         users: everybody(&settings.control)?,
         user_agent: format!("{}/{}", settings.node.name, env!("CARGO_PKG_VERSION")),
         ..sip::Config::default()

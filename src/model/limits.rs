@@ -344,6 +344,10 @@ pub const STAGES: usize = 20_000;
 /// has become: a server that forwards repeats after an hour. About 80 octets each.
 pub const REMEMBERED_COMMITS: usize = 100_000;
 
+/// Of so many of them a start remembers that their object is at its end already. Each is a file that has to be read: a second
+/// for all, or less.
+pub const REMEMBERED_ENDS: usize = 20_000;
+
 /// A stage nobody has come back for in this much uptime is removed: phones retry within minutes, people within a day.
 pub const STAGE_KEPT: Duration = Duration::from_secs(24 * 3600);
 

@@ -41,6 +41,8 @@ pub struct Queue {
     pub(super) config: Config,
     mint: Mint,
     pub(super) jobs: BTreeMap<String, Job>,
+    /// Deliveries of the same name as one of these, and of another object: each comes after the one before it.
+    later: BTreeMap<String, Vec<Delivery>>,
     pub(super) parties: Parties,
     alarms: BTreeSet<(Instant, Alarm)>,
     /// Attempts that have a place.
@@ -81,6 +83,7 @@ impl Queue {
             config,
             mint,
             jobs: BTreeMap::new(),
+            later: BTreeMap::new(),
             parties: Parties::default(),
             alarms: BTreeSet::new(),
             active: 0,
@@ -105,8 +108,18 @@ impl Queue {
     }
 
     fn known(&mut self, now: Now, delivery: Delivery) {
-        if delivery.progress.is_settled() || self.jobs.contains_key(&delivery.id) {
-            return; // it came, or ended, since the spool was asked
+        if delivery.progress.is_settled() {
+            return; // it ended since the spool was asked
+        }
+        if let Some(job) = self.jobs.get(&delivery.id) {
+            // Else it came since then. A rule gives what comes again, when its object was deleted, the name it had.
+            if job.record.object != delivery.object {
+                let later = self.later.entry(delivery.id.clone()).or_default();
+                if later.iter().all(|known| known.object != delivery.object) {
+                    later.push(delivery);
+                }
+            }
+            return;
         }
         let job = Job::new(delivery, Phase::Waiting, now, &self.config);
         let id = job.record.id.clone();
@@ -139,6 +152,7 @@ impl Queue {
         self.alarms.remove(&(job.due, Alarm::Due(id.to_owned())));
         self.alarms.remove(&(job.expires, Alarm::Expires(id.to_owned())));
         self.parties.leave(&job.host, &job.recipient, id, now.instant);
+        self.later.remove(id).into_iter().flatten().for_each(|delivery| self.known(now, delivery));
         Some(job)
     }
 }

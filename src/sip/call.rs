@@ -13,13 +13,12 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use bytes::Bytes;
 use rsip::Request;
 
 use super::dialog::Dialog;
 use super::event::EndReason;
 use super::flow::{Body, Flow, FlowId, Transport};
-use super::layer::{ClientId, Hop, ServerId};
+use super::layer::{ClientId, Parcel, ServerId};
 use super::target::Place;
 use crate::model::digest_auth::Challenge;
 
@@ -150,10 +149,8 @@ pub(super) enum Sent {
 pub(super) struct LastAck {
     /// The INVITE's CSeq number.
     pub(super) seq: u32,
-    /// The ACK.
-    pub(super) octets: Bytes,
-    /// Where it went.
-    pub(super) hop: Hop,
+    /// The ACK, and where it went.
+    pub(super) parcel: Parcel,
 }
 
 /// The BYE that waits for the INFOs before it.

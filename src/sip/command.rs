@@ -19,7 +19,17 @@ pub enum Input {
         octets: Bytes,
     },
     /// A TCP connection is gone, whoever closed it.
-    FlowClosed(FlowId),
+    FlowClosed(Flow),
+    /// A connection could not be made: what was transmitted to be carried by it has not left.
+    Unconnected {
+        /// Over TLS or without.
+        transport: Transport,
+        /// Its destination.
+        remote: SocketAddr,
+        /// Somebody there has said so (RFC 3261 §18.1.1), be it the host or a gate before it. Otherwise it was silence, or
+        /// want of something here.
+        refused: bool,
+    },
     /// A [`Output::Transmit`] could not be performed.
     TransportFailed {
         /// The flow it named.

@@ -41,8 +41,7 @@
 //!
 //! No handshakes and no resolver: the owner gives places, and inside a dialog only numeric routes and targets are
 //! followed, else the peer's last address. It acknowledges reliable provisionals and sends none (Require: 100rel gets
-//! 420). A request that is too large for a datagram goes by TCP, and by UDP all the same where there is none; but an ACK to
-//! a 2xx has no transaction that could come back, and leaves as its call does. It forwards nothing, so Max-Forwards is
+//! 420). A request that is too large for a datagram goes by TCP, and by UDP all the same where no connection comes to be. It forwards nothing, so Max-Forwards is
 //! checked for its range alone, and `maddr` is not followed, for it would aim our responses at others. Redirections are
 //! told to the owner, not followed. Whom to challenge is the owner's to say.
 //!

@@ -2,14 +2,15 @@
 
 use std::io;
 
-use crate::model::Now;
 use crate::model::limits::ENVELOPE_OCTETS;
+use crate::model::{Now, Wall};
 
+use super::came::Came;
 use super::carry;
 use super::catalog::{ask, enter, load, read_envelope};
 use super::envelope::{Envelope, EnvelopeDraft, Facts};
 use super::error::{CommitError, SpoolError, is_full};
-use super::fates::{REPLACED, end, may_be_replaced, standing};
+use super::fates::{REPLACED, end, has_ended, may_be_replaced};
 use super::layout::{Id, QUEUED, STAGE};
 use super::outcome::{Outcome, plain};
 use super::receipt::{Committed, Sealed};
@@ -17,7 +18,6 @@ use super::remote::Report;
 use super::routing;
 use super::settle::settle;
 use super::shared::{Shared, locked};
-use super::standing::Fate;
 
 /// Publishes a sealed file.
 ///
@@ -34,10 +34,8 @@ pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) ->
     let _begun = shared.outcomes.begin(now.wall);
     let came_under = sealed.arrival.as_ref().and_then(|arrival| arrival.plan.resume.clone());
     let _alone = came_under.as_ref().map(|key| shared.repeating.claim(key));
-    if let Some(object) = committed_before(shared, &sealed)? {
-        tracing::info!(object = %object.envelope().id, message_id = draft.message_id, "came again, and is there already");
-        discard(shared, &mut sealed);
-        return Ok(object);
+    if let Some(before) = committed_before(shared, &sealed)? {
+        return again(shared, sealed, draft, before);
     }
     let name = shared.claim(&sealed.object);
     let replaces = ask(shared, |index| index.find(&sealed.object))?;
@@ -51,16 +49,7 @@ pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) ->
         discard(shared, &mut sealed);
         return Err(CommitError::Held(sealed.object.clone()));
     }
-    let facts = Facts {
-        id,
-        uri: sealed.object.clone(),
-        offset: sealed.offset,
-        size: sealed.size,
-        sha1: sealed.sha1,
-        sha256: sealed.sha256,
-        stored: now.wall,
-        replaces,
-    };
+    let facts = facts(&sealed, id, now.wall, replaces);
     let key = sealed.arrival.as_ref().and_then(|arrival| arrival.key.clone());
     let mut key = key.as_deref().map(|key| (key, locked(&shared.mint).fork()));
     let made = Envelope::new(draft, facts, key.as_mut().map(|(key, mint)| (*key, mint)));
@@ -135,6 +124,33 @@ pub(super) fn publish(mut sealed: Sealed, mut draft: EnvelopeDraft, now: Now) ->
     Ok(Committed::published(envelope))
 }
 
+fn facts(sealed: &Sealed, id: Id, stored: Wall, replaces: Option<Id>) -> Facts {
+    // A minted name is the object's id.
+    let minted = sealed.object.name() == Some(sealed.live.id().as_str());
+    let named = minted.then(|| sealed.object.with_name(id.as_str()).expect("an id is a legal name"));
+    let Sealed { object, offset, size, sha1, sha256, .. } = sealed;
+    let (offset, size, sha1, sha256) = (*offset, *size, *sha1, *sha256);
+    Facts { id, uri: named.unwrap_or_else(|| object.clone()), offset, size, sha1, sha256, stored, replaces }
+}
+
+/// Answers a sender that has missed the report of what it brings once more. Nobody is given that twice.
+fn again(shared: &Shared, mut sealed: Sealed, draft: EnvelopeDraft, before: Before) -> Result<Committed, CommitError> {
+    discard(shared, &mut sealed);
+    match before {
+        Before::There(object) => {
+            tracing::info!(object = %object.envelope().id, message_id = draft.message_id, "came again, and is there already");
+            Ok(object)
+        }
+        Before::Ended(id) => {
+            tracing::info!(object = %id, message_id = draft.message_id, "came again, and was fetched or has ended already");
+            let facts = facts(&sealed, id, id.minted(), None);
+            let made = Envelope::new(draft, facts, None);
+            made.map(|(envelope, _)| Committed::published(envelope))
+                .ok_or(CommitError::EnvelopeTooLarge { limit: ENVELOPE_OCTETS })
+        }
+    }
+}
+
 /// Publishes in the bucket: body, and then envelope. What the bucket leaves open is not taken back but settled by the next
 /// try of this stage, or by the next start. If the try before has got through after all, its envelope is the one.
 fn settle_in_bucket(shared: &Shared, id: Id, envelope: &mut Envelope, record: &[u8]) -> io::Result<()> {
@@ -174,18 +190,31 @@ fn discard(shared: &Shared, sealed: &mut Sealed) {
     shared.remove_stage(sealed.live.id());
 }
 
-/// The object that this file has become already: the same octets under the same key, and still there.
-fn committed_before(shared: &Shared, sealed: &Sealed) -> Result<Option<Committed>, SpoolError> {
+/// What this file has become already: the same octets under the same key.
+fn committed_before(shared: &Shared, sealed: &Sealed) -> Result<Option<Before>, SpoolError> {
     let key = sealed.arrival.as_ref().and_then(|arrival| arrival.plan.resume.as_ref());
-    let Some(id) = key.and_then(|key| locked(&shared.repeats).of(key)) else { return Ok(None) };
+    let known = key.and_then(|key| Some((key, locked(&shared.repeats).of(key)?)));
+    let Some((key, id)) = known else { return Ok(None) };
     let object = match load(shared, id) {
         Ok(object) => object,
-        Err(SpoolError::Gone { .. }) => return Ok(None),
+        Err(SpoolError::Gone { .. }) => {
+            let came = Came::new(key.clone(), &sealed.sha256(), sealed.offset);
+            let ended = has_ended(shared, id, &came).map_err(SpoolError::io("reading a state"))?;
+            return Ok(ended.then_some(Before::Ended(id)));
+        }
         Err(error) => return Err(error),
     };
     let envelope = object.envelope();
     let is_same = envelope.uri.box_name() == sealed.object.box_name()
         && *envelope.sha256() == sealed.sha256()
         && envelope.offset == sealed.offset;
-    Ok((is_same && standing(shared, id)?.fate == Fate::Stored).then_some(object))
+    Ok(is_same.then_some(Before::There(object)))
+}
+
+/// An object that came before.
+enum Before {
+    /// It is there, if only for as long as it can still be brought back.
+    There(Committed),
+    /// It is at its end.
+    Ended(Id),
 }

@@ -27,7 +27,7 @@ use crate::model::limits::LISTED_EVENTS;
 use crate::model::{Mint, Now, Wall};
 
 use super::calendar::Calendar;
-use super::database::{self, FACTS, Place, SET, clamp, fact, key};
+use super::database::{self, DatabaseError, FACTS, Place, SET, clamp, fact, key};
 use super::files::Files;
 use super::layout::{EVENTS, EVENTS_ASIDE, Id};
 use super::locked::locked;
@@ -165,7 +165,7 @@ impl EventLog {
     /// set aside; where none can be written it lasts as long as the process.
     pub fn open(files: &dyn Files, dir: &Path, keep: Keep, keys: &Keys, mint: Mint, now: Now) -> Self {
         let place = Place { what: "event log", name: EVENTS, aside: EVENTS_ASIDE, dir };
-        Self(Mutex::new(place.open(files, |place| Log::open(place, keep, keys, mint.clone(), now))))
+        Self(Mutex::new(place.open_anyhow(files, |place| Log::open(place, keep, keys, mint.clone(), now))))
     }
 
     /// Writes notes down, all of them or none, and forgets what is too old or too much.
@@ -191,7 +191,7 @@ impl EventLog {
 }
 
 impl Log {
-    fn open(place: Option<PathBuf>, keep: Keep, keys: &Keys, mut mint: Mint, now: Now) -> rusqlite::Result<Self> {
+    fn open(place: Option<PathBuf>, keep: Keep, keys: &Keys, mut mint: Mint, now: Now) -> Result<Self, DatabaseError> {
         let mut connection = database::connect(place)?;
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
         match connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))? {
@@ -201,7 +201,7 @@ impl Log {
                 connection.execute(SET, params![FORGOTTEN, now.wall.micros().to_string()])?;
             }
             TABLES => {}
-            _ => return Err(rusqlite::Error::InvalidQuery),
+            _ => return Err(DatabaseError::Newer),
         }
         let key = key(&connection, keys, &mut mint, now)?;
         let newest = connection.query_row("SELECT max(cursor) FROM events", [], |row| row.get::<_, Option<i64>>(0))?;

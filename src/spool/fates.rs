@@ -19,6 +19,7 @@ use crate::model::limits::ENVELOPE_OCTETS;
 use crate::model::{Now, Wall};
 
 use super::ballast;
+use super::came::Came;
 use super::catalog::{ask, forget, load, read_envelope, stand};
 use super::envelope::Envelope;
 use super::error::SpoolError;
@@ -337,7 +338,8 @@ fn replaced_by(shared: &Shared, id: Id) -> Result<Option<Id>, SpoolError> {
 }
 
 fn bury(shared: &Shared, id: Id, by: &str, at: Wall) -> Result<(), SpoolError> {
-    if let Err(error) = objects::put_state(shared, id, &Tombstone::encode(by, at)) {
+    let came = read_envelope(shared, id).ok().and_then(Result::ok).as_ref().and_then(Came::of);
+    if let Err(error) = objects::put_state(shared, id, &Tombstone::encode(by, at, came)) {
         locked(&shared.unsure).insert(id, Unsure::End);
         return Err(not_written(shared)(error));
     }
@@ -350,6 +352,13 @@ fn not_written(shared: &Shared) -> impl FnOnce(io::Error) -> SpoolError {
         shared.note("writing down what has become of an object", &error);
         SpoolError::io("writing down what has become of an object")(error)
     }
+}
+
+/// Whether this message was an object that is at its end.
+pub(super) fn has_ended(shared: &Shared, id: Id, came: &Came) -> io::Result<bool> {
+    let records = objects::all_states(shared, id)?;
+    let tombstones = records.iter().filter_map(|record| Tombstone::decode(record).ok().flatten());
+    Ok(tombstones.into_iter().any(|tombstone| tombstone.came.as_ref() == Some(came)))
 }
 
 /// Removes the files of an object that is at its end. What fails is done again at the next start.

@@ -9,6 +9,7 @@ mod boxes;
 mod bucket;
 mod bucket_store;
 mod calendar;
+mod came;
 mod carriage;
 mod carry;
 mod catalog;
@@ -77,6 +78,7 @@ mod water;
 
 pub use arriving::Arriving;
 pub use aside::Aside;
+pub use database::DatabaseError;
 pub use delivery::{Caller, Delivery, Progress};
 pub use envelope::{Envelope, EnvelopeDraft, Icon};
 pub use error::{CommitError, SpoolError, StageError};

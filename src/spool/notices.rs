@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use crate::model::limits::{LISTED_NOTICES, NOTICE_OCTETS, NOTICES, NOTICES_DEAD, NOTICES_DONE, NOTICES_PER_TARGET};
 use crate::model::{Mint, Now, Wall};
 
-use super::database::{self, FACTS, Place, SET, clamp, fact, key};
+use super::database::{self, DatabaseError, FACTS, Place, SET, clamp, fact, key};
 use super::files::Files;
 use super::layout::{Id, NOTICES as NAME, NOTICES_ASIDE};
 use super::locked::locked;
@@ -127,11 +127,14 @@ struct Wire {
 }
 
 impl NoticeLog {
-    /// Opens the outbox in the directory of a spool. One that can't be read is set aside; where none can be written it lasts as
-    /// long as the process.
-    pub fn open(files: &dyn Files, dir: &Path, keys: &Keys, mint: Mint, now: Now) -> Self {
+    /// Opens the outbox in the directory of a spool. One that is damaged is set aside, and a new one begun.
+    ///
+    /// # Errors
+    /// It can't be used, and nothing of it is touched: what others have to be told is in it.
+    pub fn open(files: &dyn Files, dir: &Path, keys: &Keys, mint: Mint, now: Now) -> Result<Self, DatabaseError> {
         let place = Place { what: "outbox of notices", name: NAME, aside: NOTICES_ASIDE, dir };
-        Self(Mutex::new(place.open(files, |place| Log::open(place, keys, mint.clone(), now))))
+        let log = place.open(files, |place| Log::open(place, keys, mint.clone(), now))?;
+        Ok(Self(Mutex::new(log)))
     }
 
     /// Writes down those of these notices that are new, each to be given up at `expires`, and that nothing is missing before
@@ -256,14 +259,14 @@ impl NoticeLog {
 const COLUMNS: &str = "number, id, dead, created, attempts, next, expires, reason, notice, sum";
 
 impl Log {
-    fn open(place: Option<PathBuf>, keys: &Keys, mut mint: Mint, now: Now) -> rusqlite::Result<Self> {
+    fn open(place: Option<PathBuf>, keys: &Keys, mut mint: Mint, now: Now) -> Result<Self, DatabaseError> {
         let connection = database::connect(place)?;
         // FULL: what is written is on the disk, not only in the hands of the operating system.
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
         match connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))? {
             0 => connection.execute_batch(&format!("BEGIN; {FACTS} {SCHEMA} COMMIT;"))?,
             TABLES => {}
-            _ => return Err(rusqlite::Error::InvalidQuery),
+            _ => return Err(DatabaseError::Newer),
         }
         let key = key(&connection, keys, &mut mint, now)?;
         Ok(Self { connection, key, mint })

@@ -2,24 +2,29 @@
 
 use rusqlite::params;
 
+use super::came::{fingerprint, key};
 use super::catalog::ask;
 use super::envelope::Envelope;
 use super::error::SpoolError;
+use super::file_store;
 use super::index::Index;
 use super::layout::Id;
 use super::shared::{Shared, locked};
-use super::staging::{StagePlan, fingerprint};
-use crate::model::ObjectUri;
-use crate::model::limits::REMEMBERED_COMMITS;
+use super::standing::Tombstone;
+use crate::model::limits::{REMEMBERED_COMMITS, REMEMBERED_ENDS};
 
 /// Learns what the last run has committed.
 ///
 /// # Errors
-/// [`SpoolError::Index`].
+/// [`SpoolError::Index`], [`SpoolError::Io`].
 pub(super) fn recall(shared: &Shared) -> Result<(), SpoolError> {
     let mut latest = ask(shared, |index| index.latest(REMEMBERED_COMMITS))?;
     latest.reverse();
+    let ends = ends(shared)?;
     let mut repeats = locked(&shared.repeats);
+    for (under, id) in ends {
+        repeats.enter(&under, id);
+    }
     for envelope in latest {
         if let (Some(key), Some(id)) = (key(&envelope), Id::parse(&envelope.id)) {
             repeats.enter(&fingerprint(&key), id);
@@ -28,14 +33,16 @@ pub(super) fn recall(shared: &Shared) -> Result<(), SpoolError> {
     Ok(())
 }
 
-/// The key under which this object has come, if it is one of a sender's messages.
-fn key(envelope: &Envelope) -> Option<String> {
-    let (from, message_id) = (envelope.from.as_deref()?, envelope.message_id.as_deref()?);
-    // Of a name that was minted here its sender knew nothing.
-    let minted = envelope.uri.name() == Some(envelope.id.as_str());
-    let mailbox = || ObjectUri::mailbox(envelope.uri.box_name()).ok();
-    let object = if minted { mailbox()? } else { envelope.uri.clone() };
-    Some(StagePlan::sender_key(from, message_id, &object))
+/// Messages whose objects are at their end, the oldest first. Of what lies in a bucket each would have to be asked for: there
+/// only the run that has committed it remembers.
+fn ends(shared: &Shared) -> Result<Vec<(String, Id)>, SpoolError> {
+    let mut ended = file_store::states(shared).map_err(SpoolError::io("listing states"))?.ended;
+    ended.sort_unstable();
+    let latest = ended.split_off(ended.len().saturating_sub(REMEMBERED_ENDS));
+    // One that can't be read is judged, and told of, by whoever needs it.
+    let tombstone =
+        |id| file_store::state(shared, id).ok().and_then(|octets| Tombstone::decode(&octets).ok().flatten());
+    Ok(latest.into_iter().filter_map(|id| Some((tombstone(id)?.came?.key()?.to_owned(), id))).collect())
 }
 
 impl Index {

@@ -3,12 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::model::limits::STAGES;
-use crate::model::{Digest, FileInfo, Now, ObjectUri};
+use crate::model::{FileInfo, Now, ObjectUri};
 
 use super::arrival::Arrival;
+use super::came::{self, fingerprint};
 use super::catalog::ask;
 use super::error::{SpoolError, StageError, is_full};
 use super::fates::may_be_replaced;
@@ -64,7 +63,7 @@ impl StagePlan {
     /// The [`StagePlan::resume_key`] of a sender that names its messages: what it brings under the same one is the same
     /// file (RFC 4975 §5.4), also when an object was made of it before this start.
     pub fn sender_key(from: &str, message_id: &str, object: &ObjectUri) -> String {
-        format!("{from}\n{message_id}\n{object}")
+        came::sender_key(from, message_id, object)
     }
 }
 
@@ -299,9 +298,4 @@ fn set_aside(arrival: &mut Arrival, octets: u64) -> io::Result<()> {
             Ok(())
         }
     }
-}
-
-/// What becomes of a key that a sender would say again: of bounded length, and no identity is left on the disk.
-pub(super) fn fingerprint(key: &str) -> String {
-    Digest::sha256(Sha256::digest(key).into()).hex()
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Wall;
 
+use super::came::Came;
 use super::delivery::Delivery;
 use super::layout::Id;
 use super::micros;
@@ -202,6 +203,9 @@ pub(super) struct Tombstone {
     pub(super) by: String,
     #[serde(default)]
     pub(super) at: u64,
+    /// What it was, for a sender that has missed its report and does not know that its reader was quicker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) came: Option<Came>,
 }
 
 /// The word of a [`Tombstone`].
@@ -216,8 +220,8 @@ impl Tombstone {
     }
 
     /// The record that ends an object.
-    pub(super) fn encode(by: &str, at: Wall) -> Vec<u8> {
-        let tombstone = Self { state: DELETED.to_owned(), by: by.to_owned(), at: at.micros() };
+    pub(super) fn encode(by: &str, at: Wall, came: Option<Came>) -> Vec<u8> {
+        let tombstone = Self { state: DELETED.to_owned(), by: by.to_owned(), at: at.micros(), came };
         record::encode(Kind::State, &serde_json::to_vec(&tombstone).expect("a state is strings and numbers"))
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::disk::{Fault, SimFiles};
 use super::house::{now, open, uri};
-use restante::model::{FileInfo, Route};
+use restante::model::limits::TOMBSTONE_KEPT;
+use restante::model::{FileInfo, Now, Route};
 use restante::spool::{CommitError, Committed, Delivery, EnvelopeDraft, Spool, StagePlan};
 
 const SEEDS: u64 = 12;
@@ -87,6 +88,8 @@ fn the_same_message_goes_on_under_the_same_name_though_its_object_was_deleted_me
     let first = bring(&spool, "spool:/bob/", None).expect("a commit");
     let name = written(&spool)[0].id.clone();
     spool.delete(&first, "a rule", now()).expect("it may go");
+    let much_later = Now { wall: now().wall.after(TOMBSTONE_KEPT * 2), instant: now().instant + TOMBSTONE_KEPT * 2 };
+    spool.sweep(much_later).expect("a sweep"); // nothing is known of it any more
     let again = bring(&spool, "spool:/bob/", None).expect("a commit");
     assert_ne!(again.envelope().id, first.envelope().id);
     assert_eq!(written(&spool).iter().map(|delivery| &delivery.id).collect::<Vec<_>>(), [&name]);

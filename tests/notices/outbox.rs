@@ -6,15 +6,26 @@ use std::time::Duration;
 use restante::io::files::HostFiles;
 use restante::model::limits::{NOTICES_DEAD, NOTICES_PER_TARGET};
 use restante::model::{Instant, Mint, Now, Occasion, Wall};
-use restante::spool::{KEY_OCTETS, Keys, Notice, NoticeChange, NoticeLog, NoticeQuery, NoticeState, Target};
+use restante::spool::{
+    DatabaseError, KEY_OCTETS, Keys, Notice, NoticeChange, NoticeLog, NoticeQuery, NoticeState, Target,
+};
 
 fn now() -> Now {
     Now { instant: Instant::from_origin(Duration::from_secs(1000)), wall: Wall::from_micros(1_790_000_000_000_000) }
 }
 
 fn open(dir: &Path, keys: &Keys) -> NoticeLog {
+    try_open(dir, keys).expect("an outbox")
+}
+
+fn try_open(dir: &Path, keys: &Keys) -> Result<NoticeLog, DatabaseError> {
     let files = HostFiles::new(dir).expect("a directory");
     NoticeLog::open(&files, dir, keys, Mint::from_number(7), now())
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).expect("a directory");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn notice(of: &str, target: &Target) -> Notice {
@@ -107,8 +118,54 @@ fn where_files_are_sealed_nobody_reads_a_notice_or_whom_it_is_for() {
         assert!(!octets.windows(6).any(|window| window == b"canary"), "it lies open");
     }
     assert_eq!(waiting(&open(dir.path(), &keys())), ["canary-object"]);
-    assert_eq!(waiting(&open(dir.path(), &Keys::none())), [""; 0], "it makes place for a new one");
-    assert!(dir.path().join("notices.aside").exists());
+}
+
+/// An outbox whose key was not in the configuration used to be renamed, its log deleted, and a new one begun in its place.
+#[test]
+fn an_outbox_that_can_not_be_used_now_is_left_where_it_is_and_its_notices_are_there_when_it_can() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let keys = |name: &str, octet| Keys::new(vec![(name.to_owned(), [octet; KEY_OCTETS])]);
+    add(&open(dir.path(), &keys("k1", 7)), &[notice("a", &hook())]);
+    let path = dir.path().join("notices.sqlite");
+    for keys in [Keys::none(), keys("k2", 8), keys("k1", 9)] {
+        assert!(matches!(try_open(dir.path(), &keys), Err(DatabaseError::Locked)));
+    }
+    let version = |version: u32| {
+        let rows = rusqlite::Connection::open(&path).expect("SQLite");
+        let before: u32 = rows.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version");
+        rows.execute_batch(&format!("PRAGMA user_version = {version}")).expect("it is written");
+        before
+    };
+    let before = version(1000);
+    assert!(matches!(try_open(dir.path(), &keys("k1", 7)), Err(DatabaseError::Newer)));
+    version(before);
+    let elsewhere = dir.path().join("elsewhere");
+    std::fs::rename(&path, &elsewhere).expect("it is moved");
+    std::fs::create_dir(&path).expect("what is no file can't be opened");
+    assert!(matches!(try_open(dir.path(), &keys("k1", 7)), Err(DatabaseError::Sqlite(_))));
+    std::fs::remove_dir(&path).expect("it is empty");
+    std::fs::rename(&elsewhere, &path).expect("it is moved");
+    assert!(!names(dir.path()).iter().any(|name| name.contains("aside")), "nothing is moved");
+    assert_eq!(waiting(&open(dir.path(), &keys("k1", 7))), ["a"]);
+}
+
+/// The second damaged outbox used to take the place of the first, and the log of either was deleted.
+#[test]
+fn an_outbox_that_is_damaged_is_set_aside_with_its_log_and_takes_the_place_of_no_other() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for number in ["first", "second"] {
+        let (path, log) = (dir.path().join("notices.sqlite"), dir.path().join("notices.sqlite-wal"));
+        std::fs::write(path, number.repeat(1000)).expect("it is written");
+        std::fs::write(log, format!("log of the {number}")).expect("it is written");
+        let outbox = open(dir.path(), &Keys::none());
+        assert_eq!(waiting(&outbox), [""; 0]);
+        assert_eq!(add(&outbox, &[notice(number, &hook())]), 1);
+    }
+    for (name, number) in [("notices.aside", "first"), ("notices.aside.2", "second")] {
+        assert_eq!(std::fs::read_to_string(dir.path().join(name)).expect("it is there"), number.repeat(1000));
+        let log = std::fs::read_to_string(dir.path().join(format!("{name}-wal"))).expect("it is there");
+        assert_eq!(log, format!("log of the {number}"));
+    }
 }
 
 #[test]

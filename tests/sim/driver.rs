@@ -205,7 +205,7 @@ impl World {
             }
             (Purpose::Sip, None) => {
                 process.dialling.remove(&to);
-                let input = sip::Input::TransportFailed { flow: None, transport: Transport::Tcp, remote: to };
+                let input = sip::Input::Unconnected { transport: Transport::Tcp, remote: to, refused: true };
                 self.tell_engine(id, Input::Sip(input));
             }
         }
@@ -236,7 +236,9 @@ impl World {
     fn flow_closed(&mut self, id: ProcessId, flow: FlowId) {
         let Some(process) = self.process(id) else { return };
         process.by_peer.retain(|_, other| *other != flow);
-        if process.flows.remove(&flow).is_some() {
+        if let Some(end) = process.flows.remove(&flow) {
+            let (local, remote) = self.net.addresses(end);
+            let flow = Flow { id: flow, transport: Transport::Tcp, local, remote };
             let input = Input::Sip(sip::Input::FlowClosed(flow));
             self.time.after(std::time::Duration::ZERO, Event::Engine(id, Box::new(input)));
         }

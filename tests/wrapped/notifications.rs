@@ -6,8 +6,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
+use super::bare::BarePhone;
 use super::phone::{House, Phone, cpim};
-use super::support::http::Visit;
+use super::support::http::{Visit, items};
 use super::support::server::Server;
 use super::support::{eventually, missing};
 use tempfile::TempDir;
@@ -65,9 +66,12 @@ fn deposit(house: &House, headers: &str, kind: &str) -> String {
     house.objects().pop().expect("an object")["id"].as_str().expect("an id").to_owned()
 }
 
-/// Has it brought to somebody whom nobody knows.
-fn forward(server: &Server, id: &str) {
-    let body = format!("{{\"object\":\"{id}\",\"to\":\"sip:carol@phone.example.net\"}}");
+/// Somebody whom nobody knows.
+const NOBODY: &str = "sip:carol@phone.example.net";
+
+/// Has it brought to somebody.
+fn forward(server: &Server, id: &str, to: &str) {
+    let body = format!("{{\"object\":\"{id}\",\"to\":\"{to}\"}}");
     let headers = ["Content-Type: application/json", &format!("Content-Length: {}", body.len())];
     let mut visit = Visit::begin(server.door(), "POST /api/v1/deliveries", &headers);
     visit.write(body.as_bytes()).expect("a write");
@@ -110,16 +114,16 @@ fn a_sender_hears_that_its_message_is_stored_and_then_that_it_cannot_be_delivere
     assert_eq!(said["original-recipient-uri"], "sip:team@store.example.org");
     assert_eq!(said["subject"], "Rückruf & <mehr>");
 
-    forward(&house.server, &id);
+    forward(&house.server, &id, NOBODY);
     let failed = sender.told();
     let said = &failed["said"];
     assert_eq!((&said["kind"], &said["status"]), (&"delivery-notification".into(), &"failed".into()));
     assert_ne!(failed["imdn"]["Message-ID"][0].as_str(), Some(&*own));
     // A second failure of the same message is no news; that of the next is.
-    forward(&house.server, &id);
+    forward(&house.server, &id, NOBODY);
     let next = deposit(&house, &headers.replace("34jk324j", "next"), "text/plain");
     assert_eq!(sender.told()["said"]["message-id"], "next");
-    forward(&house.server, &next);
+    forward(&house.server, &next, NOBODY);
     let told = sender.told();
     assert_eq!((&told["said"]["message-id"], &told["said"]["status"]), (&"next".into(), &"failed".into()));
     valid(dir.path(), 4);
@@ -135,6 +139,41 @@ fn valid(dir: &Path, count: usize) {
     let output = Command::new("xmllint").args(["--noout", "--nonet", "--schema", schema]).args(documents).output();
     let output = output.expect("xmllint runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+// M5438-12.2-01
+#[test]
+fn a_sender_hears_once_that_its_message_is_delivered_to_one_that_took_the_file_alone_and_reported_all_of_it() {
+    if missing("python3") {
+        return;
+    }
+    let dir = TempDir::new().expect("a directory");
+    let mut sender = Sender::new(dir.path(), 0);
+    let house = House::new(&[("RESTANTE_POLICY__FORWARD", "127.0.0.1")]);
+    let route = format!("n.IMDN-Record-Route: <sip:alice@127.0.0.1:{}>\n", sender.port);
+    let asking = |wants: &str| format!("{FROM_TO}{ASKS}{wants}\n{route}");
+    // Given somebody who takes files as they are,
+    let mut phone = BarePhone::new();
+    // when a message is brought there, and once more,
+    let id = deposit(&house, &asking("positive-delivery"), "text/plain");
+    for brought in 1..=2 {
+        forward(&house.server, &id, &phone.uri());
+        assert_eq!(phone.takes(), (b"a message".to_vec(), "text/plain".to_owned()));
+        eventually("it is known to be there", || {
+            let done = items(house.server.door(), "/api/v1/deliveries?state=delivered").len();
+            (done == brought).then_some(())
+        });
+    }
+    // then its sender is told so, and the next that it hears is of another message.
+    let said = &sender.told()["said"];
+    assert_eq!((&said["kind"], &said["status"]), (&"delivery-notification".into(), &"delivered".into()));
+    assert_eq!(
+        (&said["message-id"], &said["recipient-uri"]),
+        (&"34jk324j".into(), &"sip:bob@store.example.org".into())
+    );
+    deposit(&house, &asking("processing").replace("34jk324j", "next"), "text/plain");
+    assert_eq!(sender.told()["said"]["message-id"], "next");
+    valid(dir.path(), 2);
 }
 
 // M5438-7.2.1-05 M5438-7.2.1-06 M5438-7.2.1-08 M5438-7.2.1-09 M5438-12.1.1-01 M5438-12.1.3.1-02

@@ -86,7 +86,7 @@ impl Api {
             .expect("a spool");
         let keep = Keep { time: std::time::Duration::MAX, octets: u64::MAX };
         let log = EventLog::open(&files, dir, keep, &Keys::none(), Mint::from_number(2), clock.now());
-        let outbox = NoticeLog::open(&files, dir, &Keys::none(), Mint::from_number(3), clock.now());
+        let outbox = NoticeLog::open(&files, dir, &Keys::none(), Mint::from_number(3), clock.now()).expect("an outbox");
         let (events, notices) = ((Arc::new(log), watch::channel(0).1), (Arc::new(outbox), Ear::deaf()));
         Self::new(spool, events, notices, (clock, mpsc::channel(1).0), 1, None, CancellationToken::new())
     }

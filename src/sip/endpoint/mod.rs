@@ -122,9 +122,12 @@ impl Machine for Endpoint {
                 Transport::Udp => self.message(now, flow, &octets, out),
                 Transport::Tcp | Transport::Tls => self.stream(now, flow, &octets, out),
             },
-            Input::FlowClosed(id) => self.flow_closed(now, id, out),
+            Input::FlowClosed(flow) => self.flow_closed(now, flow, out),
             Input::TransportFailed { flow, transport, remote } => {
                 self.transport_failed(now, Hop { flow, transport, remote }, out);
+            }
+            Input::Unconnected { transport, remote, refused } => {
+                self.unconnected(now, Hop { flow: None, transport, remote }, refused, out);
             }
             Input::Busy(busy) => self.busy = busy,
             Input::Timeout => {}
@@ -309,21 +312,34 @@ impl Endpoint {
         self.layer.respond(now, id, &response, out);
     }
 
-    fn flow_closed(&mut self, now: Now, id: FlowId, out: &mut Outbox<Output>) {
+    fn flow_closed(&mut self, now: Now, flow: Flow, out: &mut Outbox<Output>) {
+        let id = flow.id;
         for call in self.calls.values_mut().filter(|call| call.path.flow == Some(id)) {
             call.path.flow = None;
         }
         for subscription in self.subscriptions.each().filter(|known| known.path.flow == Some(id)) {
             subscription.path.flow = None;
         }
-        if let Some((flow, _)) = self.streams.remove(&id) {
-            self.transport_failed(now, Hop::from(flow), out);
-        }
+        self.streams.remove(&id);
+        self.transport_failed(now, Hop::from(flow), out);
     }
 
     fn transport_failed(&mut self, now: Now, hop: Hop, out: &mut Outbox<Output>) {
         for report in self.layer.transport_failed(now, hop, out) {
             self.outcome(now, report, out);
+        }
+    }
+
+    fn unconnected(&mut self, now: Now, hop: Hop, refused: bool, out: &mut Outbox<Output>) {
+        for report in self.layer.unconnected(now, hop, refused, out) {
+            self.outcome(now, report, out);
+        }
+        // An ACK to a 2xx has no transaction that would do it.
+        let acks = self.calls.values_mut().filter_map(|call| call.last_ack.as_mut());
+        for ack in acks.filter(|ack| ack.parcel.hop == hop) {
+            if ack.parcel.fall_back() {
+                out.push(ack.parcel.transmit());
+            }
         }
     }
 

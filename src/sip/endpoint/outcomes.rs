@@ -141,11 +141,11 @@ impl Endpoint {
         call.phase = Phase::Up;
         if given_up {
             // RFC 3261 §9.1: the 2xx was faster than our CANCEL.
-            self.send_ack(key, seq, None, out);
+            self.send_ack(now, key, seq, None, out);
             return self.send_bye(now, key, HangUp::default(), EndReason::Cancelled, out);
         }
         if offered {
-            self.send_ack(key, seq, None, out);
+            self.send_ack(now, key, seq, None, out);
         } else {
             call.ack_owed = Some(seq);
         }
@@ -164,7 +164,7 @@ impl Endpoint {
     fn repeat_ack(&mut self, key: CallKey, seq: u32, out: &mut Outbox<Output>) {
         let ack = self.calls.get(&key).and_then(|call| call.last_ack.as_ref()).filter(|ack| ack.seq == seq);
         if let Some(ack) = ack {
-            out.push(ack.hop.transmit(ack.octets.clone()));
+            out.push(ack.parcel.transmit());
         }
     }
 
@@ -215,7 +215,7 @@ impl Endpoint {
             let Some(response) = response else { return };
             call.dialog.refresh(&response.headers);
             self.session_answered(now, key, response);
-            self.send_ack(key, seq, None, out);
+            self.send_ack(now, key, seq, None, out);
             let body = body(&response.headers, &response.body);
             out.push(Output::Event(Event::ReinviteAnswered { call: key, body }));
             return self.pump(now, key, out);

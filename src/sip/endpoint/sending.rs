@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use rsip::{Header, Headers, Method, Request, Scheme};
 
 use super::{Alarm, Endpoint, TOKEN_LETTERS, allow, next_hop};
@@ -17,7 +16,6 @@ use crate::sip::event::{EndReason, Event, Refusal};
 use crate::sip::flow::{Body, CallKey, Transport};
 use crate::sip::layer::{ClientId, Hop, Parcel, Purpose};
 use crate::sip::message::{header, text};
-use crate::sip::serialise;
 use crate::sip::target::Place;
 
 /// RFC 3261 §18.1.1: a request that is longer must not leave by UDP.
@@ -94,8 +92,7 @@ impl Endpoint {
         self.begin(now, purpose, hop, request, out)
     }
 
-    /// Hands a request to the transaction layer. RFC 3261 §18.1.1: what is too large for a datagram leaves by TCP, unless
-    /// the peer is known to have none.
+    /// Hands a request to the transaction layer.
     pub(super) fn begin(
         &mut self,
         now: Now,
@@ -104,16 +101,22 @@ impl Endpoint {
         request: Request,
         out: &mut Outbox<Output>,
     ) -> ClientId {
+        let parcel = self.parcel(now, hop, request);
+        self.layer.begin(now, purpose, parcel, out)
+    }
+
+    /// RFC 3261 §18.1.1: what is too large for a datagram leaves by TCP, unless the peer is known to have none.
+    fn parcel(&mut self, now: Now, hop: Hop, request: Request) -> Parcel {
         let parcel = Parcel::new(request, hop);
         let large = hop.transport == Transport::Udp && parcel.octets.len() > UDP_OCTETS_MAX;
         if !(large && self.config.large_by_tcp && self.layer.takes_tcp(now, hop.remote)) {
-            return self.layer.begin(now, purpose, parcel, out);
+            return parcel;
         }
         let mut request = parcel.request;
         let instead = Some((hop, text(&request.headers, "Via").to_owned()));
         build::replace_via(&mut request, &self.via(Transport::Tcp, None));
         let tcp = Hop { flow: None, transport: Transport::Tcp, remote: hop.remote };
-        self.layer.begin(now, purpose, Parcel { instead, ..Parcel::new(request, tcp) }, out)
+        Parcel { instead, ..Parcel::new(request, tcp) }
     }
 
     /// OPTIONS outside any dialog.
@@ -138,21 +141,24 @@ impl Endpoint {
     /// The ACK that the owner owes to a 2xx with an offer.
     pub(super) fn late_ack(&mut self, now: Now, key: CallKey, body: Option<Body>, out: &mut Outbox<Output>) {
         let Some(seq) = self.calls.get_mut(&key).and_then(|call| call.ack_owed.take()) else { return };
-        self.send_ack(key, seq, body, out);
+        self.send_ack(now, key, seq, body, out);
         self.pump(now, key, out);
     }
 
     /// ACK to a 2xx: a request of its own, without a transaction (RFC 3261 §13.2.2.4).
-    pub(super) fn send_ack(&mut self, key: CallKey, seq: u32, body: Option<Body>, out: &mut Outbox<Output>) {
+    pub(super) fn send_ack(&mut self, now: Now, key: CallKey, seq: u32, body: Option<Body>, out: &mut Outbox<Output>) {
         let Some(call) = self.calls.get(&key) else { return };
         let hop = next_hop(&call.path, &call.dialog);
         let local = call.path.local;
         let via = self.via(hop.transport, local);
         let credentials = self.credentials_of(key);
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let octets = ack(&call.dialog, seq, &via, credentials, body);
-        call.last_ack = Some(LastAck { seq, octets: octets.clone(), hop });
-        out.push(hop.transmit(octets));
+        let Some(call) = self.calls.get(&key) else { return };
+        let ack = ack(&call.dialog, seq, &via, credentials, body);
+        let parcel = self.parcel(now, hop, ack);
+        out.push(parcel.transmit());
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.last_ack = Some(LastAck { seq, parcel });
+        }
     }
 
     pub(super) fn want_reinvite(&mut self, now: Now, key: CallKey, body: Body, out: &mut Outbox<Output>) {
@@ -294,20 +300,21 @@ impl Endpoint {
         }
         let hop = next_hop(path, &dialog);
         let via = self.via(hop.transport, path.local);
-        out.push(hop.transmit(ack(&dialog, seq, &via, Vec::new(), None)));
+        let ack = ack(&dialog, seq, &via, Vec::new(), None);
+        out.push(self.parcel(now, hop, ack).transmit());
         let via = self.via(hop.transport, path.local);
         let bye = dialog.next(Method::Bye, &via);
         self.send(now, Purpose::Courtesy, hop, bye, None, out);
     }
 }
 
-fn ack(dialog: &Dialog, seq: u32, via: &str, credentials: Vec<Header>, body: Option<Body>) -> Bytes {
+fn ack(dialog: &Dialog, seq: u32, via: &str, credentials: Vec<Header>, body: Option<Body>) -> Request {
     let mut ack = dialog.ack(seq, via);
     ack.headers.extend(credentials);
     if let Some(body) = body {
         build::put_body(&mut ack.headers, &mut ack.body, body);
     }
-    serialise::request(&ack)
+    ack
 }
 
 /// RFC 3261 §8.1.2: the proxy is a loose router, and the Request-URI stays the peer's.

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rsip::Request;
 
-use super::words::{Hop, Purpose};
+use super::words::{Parcel, Purpose};
 use crate::sip::address::Via;
 use crate::sip::transaction::{Act, Timer, invite_client, request_client};
-use crate::sip::{build, serialise};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum State {
@@ -30,13 +28,9 @@ pub(super) struct Client {
     pub(super) state: State,
     pub(super) key: String,
     pub(super) purpose: Purpose,
-    pub(super) hop: Hop,
-    pub(super) request: Request,
-    pub(super) octets: Bytes,
+    pub(super) parcel: Parcel,
     pub(super) ack: Option<Bytes>,
     pub(super) interval: Duration,
-    /// The hop and Via that it would have had, were it not too large for a datagram.
-    pub(super) instead: Option<(Hop, String)>,
 }
 
 impl Client {
@@ -46,11 +40,7 @@ impl Client {
             self.state,
             State::Invite(invite_client::State::Calling) | State::Request(request_client::State::Trying)
         );
-        let Some((hop, via)) = self.instead.take().filter(|_| silent) else { return false };
-        self.hop = hop;
-        build::replace_via(&mut self.request, &via);
-        self.octets = serialise::request(&self.request);
-        true
+        silent && self.parcel.fall_back()
     }
 
     pub(super) fn step(&self, event: Event) -> Option<(State, &'static [Act])> {

@@ -23,7 +23,7 @@ impl Layer {
         parcel: Parcel,
         out: &mut Outbox<Output>,
     ) -> ClientId {
-        let Parcel { request, octets, hop, instead } = parcel;
+        let request = &parcel.request;
         self.next += 1;
         let id = ClientId(self.next);
         let key = key(text(&request.headers, "Via"), method_name(request.method)).unwrap_or_default();
@@ -32,7 +32,7 @@ impl Layer {
             Method::Invite => State::Invite(invite_client::State::Calling),
             _ => State::Request(request_client::State::Trying),
         };
-        let client = Client { state, key, purpose, hop, request, octets, ack: None, interval: self.t1, instead };
+        let client = Client { state, key, purpose, parcel, ack: None, interval: self.t1 };
         self.clients.insert(id, client);
         self.client_step(now, id, Event::Begin, None, out);
         id
@@ -48,7 +48,7 @@ impl Layer {
 
     /// The request of a client transaction that is still alive.
     pub(in crate::sip) fn sent(&self, id: ClientId) -> Option<(&Request, Hop)> {
-        self.clients.get(&id).map(|client| (&client.request, client.hop))
+        self.clients.get(&id).map(|client| (&client.parcel.request, client.parcel.hop))
     }
 
     /// Forgets a request whose outcome no longer matters (RFC 3261 §9.1): an INVITE may ring for ever.
@@ -58,21 +58,38 @@ impl Layer {
 
     /// Tells every transaction on this hop that its transport failed.
     pub(in crate::sip) fn transport_failed(&mut self, now: Now, failed: Hop, out: &mut Outbox<Output>) -> Vec<Report> {
-        if failed.transport == Transport::Tcp && failed.flow.is_none() {
+        let ids = self.on_hop(failed);
+        ids.into_iter().filter_map(|id| self.client_step(now, id, Event::TransportFailed, None, out)).collect()
+    }
+
+    /// Tells every transaction that waits for this connection that it does not come to be: what goes there for its size alone
+    /// leaves as a datagram. What has left on a connection does not, for it may have arrived, and a copy under another
+    /// branch would be another request (RFC 3261 §8.2.2.2).
+    pub(in crate::sip) fn unconnected(
+        &mut self,
+        now: Now,
+        failed: Hop,
+        refused: bool,
+        out: &mut Outbox<Output>,
+    ) -> Vec<Report> {
+        if refused && failed.transport == Transport::Tcp {
             self.without_tcp.note(now.instant, failed.remote);
         }
-        // A connection is known by its number; a UDP socket serves many peers, and a new connection has no number yet.
-        let on_hop = |hop: &Hop| match (hop.transport, hop.flow) {
-            (Transport::Tcp | Transport::Tls, Some(flow)) => failed.flow == Some(flow),
-            (transport, _) => transport == failed.transport && hop.remote == failed.remote,
-        };
-        let ids: Vec<ClientId> =
-            self.clients.iter().filter(|(_, client)| on_hop(&client.hop)).map(|(id, _)| *id).collect();
+        let ids = self.on_hop(failed);
         let step = |id| {
             let event = if self.fall_back(id) { Event::Begin } else { Event::TransportFailed };
             self.client_step(now, id, event, None, out)
         };
         ids.into_iter().filter_map(step).collect()
+    }
+
+    fn on_hop(&self, failed: Hop) -> Vec<ClientId> {
+        // A connection is known by its number; a UDP socket serves many peers, and a new connection has no number yet.
+        let on_hop = |hop: &Hop| match (hop.transport, hop.flow) {
+            (Transport::Tcp | Transport::Tls, Some(flow)) => failed.flow == Some(flow),
+            (transport, _) => transport == failed.transport && hop.remote == failed.remote,
+        };
+        self.clients.iter().filter(|(_, client)| on_hop(&client.parcel.hop)).map(|(id, _)| *id).collect()
     }
 
     /// Whether a request that is too large for a datagram is worth a connection to this peer.
@@ -81,9 +98,11 @@ impl Layer {
     }
 
     fn fall_back(&mut self, id: ClientId) -> bool {
-        let Some(client) = self.clients.get_mut(&id).filter(|client| client.instead.is_some()) else { return false };
+        let Some(client) = self.clients.get_mut(&id).filter(|client| client.parcel.instead.is_some()) else {
+            return false;
+        };
         let falls_back = client.fall_back();
-        let (via, method) = (text(&client.request.headers, "Via"), method_name(client.request.method));
+        let (via, method) = (text(&client.parcel.request.headers, "Via"), method_name(client.parcel.request.method));
         let key = key(via, method).unwrap_or_default();
         let old = std::mem::replace(&mut client.key, key.clone());
         self.by_branch.remove(&old);
@@ -131,12 +150,12 @@ impl Layer {
     fn client_act(&mut self, now: Now, id: ClientId, act: Act, response: Option<&Response>, out: &mut Outbox<Output>) {
         let (t1, t2) = (self.t1, self.t2);
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let hop = client.hop;
+        let hop = client.parcel.hop;
         let alarm = |timer| Alarm::Client(id, timer);
         match act {
-            Act::Send => out.push(hop.transmit(client.octets.clone())),
+            Act::Send => out.push(client.parcel.transmit()),
             Act::Resend => {
-                out.push(hop.transmit(client.octets.clone()));
+                out.push(client.parcel.transmit());
                 // RFC 3261 §17.1.1.2 and §17.1.2.2: timer A doubles without bound, timer E up to T2.
                 let doubled = client.interval * 2;
                 client.interval = if matches!(client.state, State::Invite(_)) { doubled } else { doubled.min(t2) };
@@ -144,7 +163,7 @@ impl Layer {
             }
             Act::SendAck => {
                 let Some(response) = response else { return };
-                let build = || serialise::request(&build::ack_failure(&client.request, response));
+                let build = || serialise::request(&build::ack_failure(&client.parcel.request, response));
                 let ack = client.ack.get_or_insert_with(build).clone();
                 out.push(hop.transmit(ack));
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::Instant;
 
-/// How long a peer is taken at its word. A connection that a firewall swallows costs a request ten seconds, so not too short.
+/// How long a peer is taken at its word. It costs each large request a try to ask anew, so not too short.
 const KEPT: Duration = Duration::from_secs(3600);
 
 /// Peers remembered, the oldest forgotten first: a connection more is tried then.

@@ -7,8 +7,8 @@ use rsip::{Request, Response};
 
 use crate::sip::command::Output;
 use crate::sip::flow::{CallKey, FlowId, SubscriptionKey, Transport};
-use crate::sip::serialise;
 use crate::sip::transaction::Timer;
+use crate::sip::{build, serialise};
 
 /// A server transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +37,7 @@ impl Hop {
 }
 
 /// A request on its way out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::sip) struct Parcel {
     /// The request; its top Via names a branch of its own.
     pub(in crate::sip) request: Request,
@@ -52,6 +52,20 @@ pub(in crate::sip) struct Parcel {
 impl Parcel {
     pub(in crate::sip) fn new(request: Request, hop: Hop) -> Self {
         Self { octets: serialise::request(&request), request, hop, instead: None }
+    }
+
+    /// RFC 3261 §18.1.1: back to the datagram that it is too large for. `false`: it was to be none.
+    pub(in crate::sip) fn fall_back(&mut self) -> bool {
+        let Some((hop, via)) = self.instead.take() else { return false };
+        self.hop = hop;
+        build::replace_via(&mut self.request, &via);
+        self.octets = serialise::request(&self.request);
+        true
+    }
+
+    /// Itself on its way.
+    pub(in crate::sip) fn transmit(&self) -> Output {
+        self.hop.transmit(self.octets.clone())
     }
 }
 

@@ -162,8 +162,11 @@ impl World {
             return;
         }
         self.wire.retain(|_, (_, flow, _)| flow.id != id);
-        self.input(Who::Alice, Input::FlowClosed(id));
-        self.input(Who::Bob, Input::FlowClosed(id));
+        let ends = self.connections[id.0 as usize - 1];
+        for who in [Who::Alice, Who::Bob] {
+            let (local, remote) = (ends[who as usize], ends[who.other() as usize]);
+            self.input(who, Input::FlowClosed(Flow { id, transport: Transport::Tcp, local, remote }));
+        }
     }
 
     fn post(&mut self, at: Instant, to: Who, flow: Flow, octets: Bytes) {

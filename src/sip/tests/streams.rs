@@ -72,7 +72,7 @@ fn a_stream_without_a_sound_length_gets_400_and_is_closed() {
         assert!(hand.closed, "{reason}");
         assert!(hand.tcp(&good).is_empty(), "nothing after it is read: {reason}");
         // A new connection with the owner's new number begins afresh.
-        hand.input(Input::FlowClosed(tcp().id));
+        hand.input(Input::FlowClosed(tcp()));
         hand.tcp(&good);
         assert!(matches!(hand.events.pop(), Some(Event::Options { .. })), "{reason}");
     }
@@ -104,7 +104,7 @@ fn a_connection_past_the_limit_is_closed_and_one_that_goes_makes_room() {
     let limit = SIP_FLOWS as u64;
     assert!((0..limit).all(|id| !open(&mut hand, id)));
     assert!(open(&mut hand, limit));
-    hand.input(Input::FlowClosed(FlowId(7)));
+    hand.input(Input::FlowClosed(Flow { id: FlowId(7), ..tcp() }));
     assert!(!open(&mut hand, limit + 1));
 }
 

@@ -130,7 +130,7 @@ fn a_lost_connection_answers_the_info_on_it_with_503_and_the_next_one_opens_anot
     hand.events.clear();
     let info = |token| Command::Info { call, token, body: Body::new("text/xml", "<a/>") };
     hand.command(info(1));
-    hand.input(Input::FlowClosed(super::hand::tcp().id));
+    hand.input(Input::FlowClosed(super::hand::tcp()));
     assert_eq!(hand.events, [Event::InfoAnswered { call, token: 1, status: 503, body: None }]);
     assert_eq!(kinds(&hand.command(info(2))), ["INFO"]);
     assert_eq!(hand.to.map(|to| to.to_string()).as_deref(), Some("192.0.2.9:5070"), "the Contact, not the old port");
