@@ -43,6 +43,7 @@ fn asking() -> Imdn {
         original_to: Some("sip:list@example.org".to_owned()),
         record_route: vec!["sip:first@example.net".to_owned(), "sip:second@example.net".to_owned()],
         route: Vec::new(),
+        shown: true,
     }
 }
 

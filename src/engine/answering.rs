@@ -38,8 +38,9 @@ impl Engine {
         let access = self.access((&invite).into(), &user, trusted);
         let hops = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("max-forwards"));
         let hops = hops.and_then(|(_, value)| value.trim().parse().ok());
+        let shown = self.has_shown((&invite).into(), &invite.from, trusted);
         let from = invite.asserted().filter(|_| trusted).unwrap_or(invite.from);
-        let parties = Parties { user, from, to: invite.to, call_id: invite.call_id, hops };
+        let parties = Parties { user, from, to: invite.to, call_id: invite.call_id, hops, shown };
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);
         let call = Call {
             trusted,

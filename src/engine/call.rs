@@ -52,6 +52,8 @@ pub(super) struct Parties {
     pub(super) call_id: String,
     /// What is left of its Max-Forwards.
     pub(super) hops: Option<u8>,
+    /// Whoever calls has shown that it is whom `from` names, or is believed.
+    pub(super) shown: bool,
 }
 
 /// One SIP dialog and what was agreed on it.

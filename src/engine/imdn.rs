@@ -4,8 +4,9 @@
 //! there; `delivered` only where nobody else can say it, since the recipient took the file without the wrapper that asks
 //! (§12.2: a 2xx is no delivery). What goes on in its wrapper carries its request with it, and the recipient answers that.
 //!
-//! Whom it goes to is said by the message itself, and whoever wrote that may lie: only the identity that its call has shown
-//! is told (§14, attack S19), or the recorded route, and either only within `policy.forward`.
+//! Whom it goes to is said by the message itself, and whoever wrote that may lie, also in the From of its call: nobody is
+//! told unless its call has shown who calls (§14, attack S19). Then that one is, or the recorded route, and either only within
+//! `policy.forward`.
 
 use std::fmt::Write as _;
 
@@ -19,6 +20,9 @@ pub const IMDN_TYPE: &str = "message/imdn+xml";
 
 /// Its namespace (§11.1).
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:imdn";
+
+/// A longer subject is left out, for a MESSAGE that is to go by UDP has 1300 octets (RFC 3428 §8).
+const SUBJECT_OCTETS: usize = 128;
 
 /// What has become of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,11 @@ pub fn notification(envelope: &Envelope, fate: Fate, at: Wall) -> Option<Notice>
     let wrapper = envelope.wrappers.last()?;
     let imdn = wrapper.imdn.as_ref().filter(|imdn| imdn.wants(fate.asked()) && !imdn.message_id.is_empty())?;
     let sender = wrapper.from.as_ref()?;
+    if !imdn.shown {
+        let Envelope { id, call_id, .. } = envelope;
+        tracing::warn!(object = id, call_id, "who has called has not shown who that is: no disposition notification");
+        return None;
+    }
     let shown = envelope.from.as_deref().unwrap_or_default();
     let hop = match imdn.record_route.first() {
         Some(first) => first,
@@ -125,7 +134,7 @@ fn document(envelope: &Envelope, wrapper: &Wrapper, imdn: &Imdn, fate: Fate, rec
     if let Some(original) = &imdn.original_to {
         element("original-recipient-uri", "", original);
     }
-    if let Some(subject) = &wrapper.subject {
+    if let Some(subject) = wrapper.subject.as_ref().filter(|subject| subject.len() <= SUBJECT_OCTETS) {
         let language = wrapper.language.as_deref().filter(|language| is_language(language));
         let language = language.map_or_else(String::new, |language| format!(" xml:lang=\"{language}\""));
         element("subject", &language, subject);

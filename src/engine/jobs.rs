@@ -145,6 +145,8 @@ pub(super) struct Receipt {
     pub(super) whole: bool,
     /// It is being committed.
     pub(super) sealed: bool,
+    /// Whoever brings it has shown who that is.
+    pub(super) shown: bool,
 }
 
 /// A `<record>` at work.

@@ -54,6 +54,13 @@ pub(super) fn box_of(user: &str) -> Option<ObjectUri> {
     ObjectUri::mailbox(&user).ok()
 }
 
+/// The name of the user in this URI.
+fn user_of(uri: &str) -> Option<String> {
+    let (_, address) = uri.split_once(':')?;
+    let (user, _) = address.split_once('@')?;
+    percent_decode_str(user).decode_utf8().ok().map(|user| user.into_owned())
+}
+
 impl Engine {
     /// What whoever asks may read of the box of `user`, and hear of it.
     pub(super) fn access(&self, asker: Asker<'_>, user: &str, trusted: bool) -> Access {
@@ -77,13 +84,33 @@ impl Engine {
         Access::Nothing(if self.policy.asks_who_owns() && !known { 401 } else { 403 })
     }
 
+    /// Whether whoever calls has shown that it is whom `from` names, or who that is. A proxy that says who calls has to say
+    /// it of this call, too; a user has shown its own name alone, and a certificate its host.
+    pub(super) fn has_shown(&self, asker: Asker<'_>, from: &str, trusted: bool) -> bool {
+        if trusted && asker.asserted.is_some() {
+            return true;
+        }
+        let is_from = |name: &str| match self.policy.owner_domains.is_empty() {
+            true => user_of(from).is_some_and(|user| user == name),
+            false => self.local_user(from).is_some_and(|user| user == name),
+        };
+        if let Some(name) = asker.user.filter(|name| self.policy.owners.contains(*name)) {
+            return is_from(name);
+        }
+        if trusted && (self.policy.owner_domains.is_empty() || asker.user.is_some()) {
+            return true;
+        }
+        let host = Target::of(from).map(|target| target.host);
+        let certified =
+            |name: &String| is_from(name) || host.as_ref().is_some_and(|host| host.eq_ignore_ascii_case(name));
+        self.hosts.get(&asker.flow).into_iter().flatten().any(certified)
+    }
+
     /// The name of an asserted user of ours (RFC 3325): of somebody else's users it says nothing.
     fn local_user(&self, identity: &str) -> Option<String> {
         let target = Target::of(identity)?;
         let ours = self.policy.owner_domains.iter().any(|domain| domain.has(&target.host));
-        let (_, address) = identity.split_once(':')?;
-        let (user, _) = address.split_once('@').filter(|_| ours)?;
-        percent_decode_str(user).decode_utf8().ok().map(|user| user.into_owned())
+        user_of(identity).filter(|_| ours)
     }
 
     /// Whether this call may read at all; whoever may not is told so before anybody looks whether there is something.

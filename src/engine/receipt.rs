@@ -88,7 +88,7 @@ impl Engine {
         let mut draft = Box::new(draft(&call.parties, stream.file.as_ref().map(|file| &file.info), &waiting.head));
         draft.icon.clone_from(&stream.icon);
         draft.expires = work.expires.map(|kept| now.wall.after(kept));
-        let named = declared.name.is_some();
+        let (named, shown) = (declared.name.is_some(), call.parties.shown);
         let (link, message, since) = (waiting.link, waiting.message, waiting.since);
         if let Owner::Client(order) = owner {
             out.push(Output::Happened(order, Happening::Receiving(waiting.head.total)));
@@ -121,8 +121,21 @@ impl Engine {
         let key = (link, message);
         self.writers.extend(keys.iter().map(|written| (written.clone(), key)));
         let (whole, sealed) = (false, false);
-        let receipt =
-            Receipt { key, owner, session, since, octets: 0, named, draft, keys, offset, reported, whole, sealed };
+        let receipt = Receipt {
+            key,
+            owner,
+            session,
+            since,
+            octets: 0,
+            named,
+            draft,
+            keys,
+            offset,
+            reported,
+            whole,
+            sealed,
+            shown,
+        };
         self.receipts.insert(key, receipt);
         if let Some((failure, why)) = misfit {
             // RFC 5547 §8.3.1: a file that is not what was selected has failed, and who waits for it is told.
@@ -214,6 +227,7 @@ impl Engine {
             draft.file.name = content.disposition.as_deref().and_then(disposition_filename);
         }
         draft.wrappers = content.wrappers;
+        draft.wrappers.iter_mut().flat_map(|wrapper| &mut wrapper.imdn).for_each(|imdn| imdn.shown = receipt.shown);
     }
 
     /// Every octet is in the stage: the next message of the session may come, but this one is not checked yet.

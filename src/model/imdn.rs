@@ -46,6 +46,8 @@ pub struct Imdn {
     pub record_route: Vec<String>,
     /// `IMDN-Route`: through whom this notification still has to go.
     pub route: Vec<String>,
+    /// Whoever has brought the message has shown who that is: only then somebody is told (RFC 5438 §14). No header says so.
+    pub shown: bool,
 }
 
 impl Imdn {

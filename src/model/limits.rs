@@ -442,6 +442,16 @@ pub const NOTICES_DEAD: usize = 10_000;
 /// looks back for minutes.
 pub const NOTICES_DONE: usize = 100_000;
 
+/// Disposition notifications at once that the messages of one sender may cause, one more each [`IMDN_EVERY`]: a list that
+/// hands on what many write is one sender, too, and whoever floods somebody in its own name gets no further.
+pub const IMDN_BURST: u32 = 1000;
+
+/// How long a sender waits for the next beyond [`IMDN_BURST`].
+pub const IMDN_EVERY: Duration = Duration::from_millis(20);
+
+/// Senders, or targets, of which is counted how often they were told something, at about 100 octets each.
+pub const RATES: usize = 10_000;
+
 /// Octets of one notice: an object with all that is said of it, without its picture, has some 2 KiB.
 pub const NOTICE_OCTETS: usize = 64 * 1024;
 

@@ -19,7 +19,9 @@ mod audience;
 mod line;
 mod machine;
 mod port;
+mod rates;
 
 pub use audience::{Audience, NoTarget};
 pub use machine::Post;
 pub use port::{Config, Input, Output, Verdict};
+pub use rates::{Rate, Rates};

@@ -36,6 +36,8 @@ struct WireImdn {
     record_route: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     route: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shown: bool,
 }
 
 impl From<&Imdn> for WireImdn {
@@ -46,6 +48,7 @@ impl From<&Imdn> for WireImdn {
             original_to: imdn.original_to.clone(),
             record_route: imdn.record_route.clone(),
             route: imdn.route.clone(),
+            shown: imdn.shown,
         }
     }
 }
@@ -58,6 +61,7 @@ impl From<WireImdn> for Imdn {
             original_to: imdn.original_to,
             record_route: imdn.record_route,
             route: imdn.route,
+            shown: imdn.shown,
         }
     }
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::support::msrp::{Frame, Stream};
 use super::support::server::{Server, json};
-use super::support::sip::{Call, Message, description};
+use super::support::sip::{Call, Message, Wire, description};
 
 /// A server with a spool of its own.
 pub(crate) struct House {
@@ -68,6 +68,17 @@ impl Phone {
         let offer = description(session, lines).replace("accept-types:*", &format!("accept-types:{types}"));
         let (call, answer) = Call::invite(house.server.sip("tcp"), "bob", &offer).expect("a call");
         assert_eq!(answer.status(), 200, "{answer:?}");
+        let stream = Stream::connect(house.server.msrp(), None).expect("a connection");
+        Self { call, answer, stream, session: session.to_owned(), frames: 0 }
+    }
+
+    /// The same, saying more in the head of its INVITE.
+    pub(crate) fn saying(house: &House, session: &str, lines: &[&str], more: Vec<String>) -> Self {
+        let wire = Wire::connect(house.server.sip("tcp"), None).expect("a connection");
+        let uri = format!("sip:bob@{}", house.server.sip("tcp"));
+        let offer = ("application/sdp", &*description(session, lines));
+        let (mut call, answer) = Call::begin_saying(wire, uri, offer, more).expect("an answer");
+        call.acknowledge(&answer, "").expect("a write");
         let stream = Stream::connect(house.server.msrp(), None).expect("a connection");
         Self { call, answer, stream, session: session.to_owned(), frames: 0 }
     }

@@ -55,9 +55,10 @@ fn wrappers(wrappers: &[Wrapper]) -> Value {
 
 /// What a message asks to be told of its fate (RFC 5438).
 fn asked(imdn: &Imdn) -> Value {
-    let Imdn { message_id, wants, original_to, record_route, route } = imdn;
+    let Imdn { message_id, wants, original_to, record_route, route, shown } = imdn;
     let wants: Vec<&str> = wants.iter().map(|one| one.word()).collect();
-    value!({ "id": message_id, "wants": wants, "original_to": original_to, "record_route": record_route, "route": route })
+    value!({ "id": message_id, "wants": wants, "original_to": original_to, "record_route": record_route, "route": route,
+        "shown": shown })
 }
 
 /// One JSON object.

@@ -236,7 +236,7 @@ impl Herald {
     }
 
     /// Whoever is told of these.
-    fn notices(&self, outcomes: &[Outcome], now: Wall) -> Vec<Notice> {
+    fn notices(&mut self, outcomes: &[Outcome], now: Wall) -> Vec<Notice> {
         let of = |outcome: &Outcome| {
             let senders = self.senders.notice(outcome, &self.spool);
             self.readers.notices(outcome, now).into_iter().chain(senders).collect::<Vec<_>>()

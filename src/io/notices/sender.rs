@@ -3,6 +3,8 @@
 use crate::config::Settings;
 use crate::engine::imdn::{Fate, notification};
 use crate::model::Domain;
+use crate::model::limits::{IMDN_BURST, IMDN_EVERY};
+use crate::notices::{Rate, Rates};
 use crate::sip::Target;
 use crate::spool::{self, Delivery, Envelope, Mark, Notice, Outcome, Progress, Spool};
 
@@ -10,34 +12,55 @@ use crate::spool::{self, Delivery, Envelope, Mark, Notice, Outcome, Progress, Sp
 pub(super) struct Senders {
     /// Their domains.
     domains: Vec<Domain>,
+    /// How often messages of one sender may cause one.
+    sources: Rates,
+    /// How often one is sent to the same place.
+    targets: Rates,
 }
 
 impl Senders {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { domains: settings.policy.forward.clone() }
+        let rate = Rate { burst: IMDN_BURST, every: IMDN_EVERY };
+        Self { domains: settings.policy.forward.clone(), sources: Rates::new(rate), targets: Rates::new(rate) }
     }
 
     /// The notification that an outcome comes to.
-    pub(super) fn notice(&self, outcome: &Outcome, spool: &Spool) -> Option<Notice> {
-        let notice = match outcome {
-            Outcome::Stored(envelope) => notification(envelope, Fate::Stored, envelope.stored),
+    pub(super) fn notice(&mut self, outcome: &Outcome, spool: &Spool) -> Option<Notice> {
+        let (envelope, notice) = match outcome {
+            Outcome::Stored(envelope) => {
+                (envelope.as_ref().clone(), notification(envelope, Fate::Stored, envelope.stored)?)
+            }
             Outcome::Settled(delivery) => {
                 let object = spool.find_id(&delivery.object).ok()??;
-                notification(object.envelope(), fate(delivery)?, delivery.changed)
+                let notice = notification(object.envelope(), fate(delivery)?, delivery.changed)?;
+                (object.envelope().clone(), notice)
             }
             Outcome::Expired(envelope, deed) if is_lost(envelope, spool) => {
-                notification(envelope, Fate::Failed, deed.at)
+                (envelope.as_ref().clone(), notification(envelope, Fate::Failed, deed.at)?)
             }
-            Outcome::Expired(..) | Outcome::NearlyFull(_) | Outcome::Refused(_) => None,
-        }?;
+            Outcome::Expired(..) | Outcome::NearlyFull(_) | Outcome::Refused(_) => return None,
+        };
         let spool::Target::Sip(uri) = &notice.target else { return None };
         let host = Target::of(uri)?.host;
         if !self.domains.iter().any(|domain| domain.has(&host)) {
             tracing::info!(object = notice.subject, host, "policy.forward has not where its sender is told: nobody is");
             return None;
         }
+        let source = envelope.from.as_deref().unwrap_or_default();
+        if !(self.sources.take(source, notice.at) && self.targets.take(&place(uri), notice.at)) {
+            let (object, call_id) = (&envelope.id, &envelope.call_id);
+            tracing::warn!(object, call_id, source, uri, "too many notifications: nobody is told of this one");
+            return None;
+        }
         Some(notice)
     }
+}
+
+/// Who is told, whatever the port and the parameters.
+fn place(uri: &str) -> String {
+    let address = uri.split_once(':').map_or(uri, |(_, address)| address);
+    let user = address.split_once('@').map_or("", |(user, _)| user);
+    format!("{user}@{}", Target::of(uri).map(|target| target.host.to_ascii_lowercase()).unwrap_or_default())
 }
 
 /// What the end of a delivery is to the sender. What was called back may still be brought to somebody. `delivered` is the

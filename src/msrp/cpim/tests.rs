@@ -291,7 +291,7 @@ fn what_a_message_asks_to_be_told_is_read_under_any_prefix_and_what_is_strange_a
         wants,
         original_to: Some("sip:list@example.org".to_owned()),
         record_route: vec!["sip:first@example.net".to_owned(), "sip:second@example.net".to_owned()],
-        route: Vec::new(),
+        ..Imdn::default()
     };
     assert_eq!(imdn, Some(expected.clone()));
     assert_eq!(asked("imdn.Message-ID: x\nSubject: y"), None, "the prefix was not declared");

@@ -105,15 +105,17 @@ impl Endpoint {
         self.layer.begin(now, purpose, parcel, out)
     }
 
-    /// RFC 3261 §18.1.1: what is too large for a datagram leaves by TCP, unless the peer is known to have none.
+    /// RFC 3261 §18.1.1: what is too large for a datagram leaves by TCP, unless the peer is known to have none; a MESSAGE
+    /// never goes by UDP then (RFC 3428 §8), and fails where there is no TCP.
     fn parcel(&mut self, now: Now, hop: Hop, request: Request) -> Parcel {
         let parcel = Parcel::new(request, hop);
         let large = hop.transport == Transport::Udp && parcel.octets.len() > UDP_OCTETS_MAX;
-        if !(large && self.config.large_by_tcp && self.layer.takes_tcp(now, hop.remote)) {
+        let strict = parcel.request.method == Method::Message;
+        if !(large && (strict || self.config.large_by_tcp && self.layer.takes_tcp(now, hop.remote))) {
             return parcel;
         }
         let mut request = parcel.request;
-        let instead = Some((hop, text(&request.headers, "Via").to_owned()));
+        let instead = (!strict).then(|| (hop, text(&request.headers, "Via").to_owned()));
         build::replace_via(&mut request, &self.via(Transport::Tcp, None));
         let tcp = Hop { flow: None, transport: Transport::Tcp, remote: hop.remote };
         Parcel { instead, ..Parcel::new(request, tcp) }
