@@ -7,11 +7,13 @@ mod scene;
 
 use std::time::Duration;
 
-use restante::engine::{Attempt, Command, Input, LinkId, Notice, Output, Source};
+use board::{Board, sip_text};
+use restante::engine::{Attempt, Command, Input, LinkId, Notice, Output, Source, Unattended};
+use restante::model::limits::DELIVERIES;
 use restante::model::{Ending, FileInfo};
 use restante::msrp::{SendFailure, StatusCode};
-use restante::sip::Transport;
-use restante::spool::{EnvelopeDraft, Icon};
+use restante::sip::{self, Transport};
+use restante::spool::{Delivery, EnvelopeDraft, Icon};
 use scene::{OCTETS, Scene, TAKEN, calls, field, handed, sent};
 
 fn attempt() -> Attempt {
@@ -396,4 +398,31 @@ fn the_first_fork_to_answer_wins_and_every_other_is_acknowledged_and_hung_up() {
     let outputs = scene.answers(&invite, "200 OK", &[], TAKEN);
     assert_eq!((calls(&outputs), handed(&outputs)), (vec!["ACK", "BYE"], None));
     assert!(field(&scene.spoken(&outputs), "To").ends_with(";tag=other"));
+}
+
+#[test]
+fn while_no_more_deliveries_fit_nothing_comes_in_that_a_rule_would_forward() {
+    for (routed, room, refused) in [(true, 0, true), (true, 1, false), (false, 0, false)] {
+        let mut board = Board::with(Unattended::Deposit, |policy| policy.routed = routed);
+        let tomorrow = board.now.wall.after(Duration::from_secs(86_400));
+        let waiting = |number: usize| Delivery {
+            id: format!("{number:026}"),
+            to: "sip:bob@peer.example.org".to_owned(),
+            next: tomorrow,
+            expires: tomorrow,
+            ..Delivery::default()
+        };
+        board.give(Input::Deliveries((room..DELIVERIES).map(waiting).collect()));
+        let offer = TAKEN.replace("a=recvonly", "a=sendonly").replace("size:10", "name:\"a\" type:text/plain size:10");
+        let invite = format!(
+            "INVITE sip:bob@192.0.2.10 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKpush\r\nMax-Forwards: 70\r\n\
+             From: <sip:alice@192.0.2.9>;tag=a\r\nTo: <sip:bob@192.0.2.10>\r\nCall-ID: push\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:alice@192.0.2.9>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
+            offer.len()
+        );
+        let outputs = board.give(Input::Sip(sip::Input::Octets { flow: board.flow, octets: invite.into() }));
+        let answers: Vec<String> = outputs.iter().filter_map(sip_text).collect();
+        let said = answers.iter().any(|text| text.starts_with("SIP/2.0 503") && text.contains("too much waits"));
+        assert_eq!(said, refused, "{routed} {room}: {answers:?}");
+    }
 }

@@ -75,6 +75,7 @@ impl House {
             certified: Vec::new(),
             owners: std::collections::BTreeSet::new(),
             owner_domains: Vec::new(),
+            routed: false,
             challenge: false,
             outbound: restante::engine::Outbound::default(),
         };

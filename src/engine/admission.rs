@@ -29,7 +29,12 @@ impl Engine {
     /// looks like that, and what it sends after all is refused by the spool.
     pub(super) fn has_no_room_for(&self, offer: &Description) -> bool {
         let brings = |wish: &Wish| matches!(wish, Wish::Push(_) | Wish::Session(Direction::SendOnly));
-        !self.taking && sdp::read_offer(offer).iter().any(|stream| brings(&stream.wish))
+        (!self.taking || self.is_backed_up()) && sdp::read_offer(offer).iter().any(|stream| brings(&stream.wish))
+    }
+
+    /// Rules would forward what comes, and there is no room for more deliveries.
+    pub(super) fn is_backed_up(&self) -> bool {
+        self.policy.routed && self.forwarding.queue.is_full()
     }
 
     /// Asks whether the boxes of a recorder have room: where they have none it ends before anybody sends an octet. A type
@@ -91,13 +96,14 @@ impl Engine {
 
     /// RFC 3261 §21.5.4: it may come again later.
     pub(super) fn refuse_for_room(&mut self, now: Now, call: CallKey, out: &mut Outbox<Output>) {
-        tracing::warn!(call = call.0, status = UNAVAILABLE, "INVITE refused: no new file is taken, see /readyz");
+        let why = if self.taking { "too much waits to be forwarded" } else { "no room for new files" };
+        tracing::warn!(call = call.0, status = UNAVAILABLE, why, "INVITE refused: no new file is taken, see /readyz");
         let command = sip::Command::Refuse {
             call,
             status: UNAVAILABLE,
             reason: None,
             retry_after: Some(RETRY_AFTER_SECS),
-            warning: Some("no room for new files".to_owned()),
+            warning: Some(why.to_owned()),
         };
         self.command(now, command, out);
     }

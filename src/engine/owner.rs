@@ -126,7 +126,8 @@ impl Engine {
 
     /// Where what this call brings is filed by itself, if it is.
     pub(super) fn unattended_box(&self, key: CallKey) -> Option<ObjectUri> {
-        let call = self.board.calls.get(&key).filter(|_| self.policy.unattended == Unattended::Deposit)?;
+        let files = self.policy.unattended == Unattended::Deposit && !self.is_backed_up();
+        let call = self.board.calls.get(&key).filter(|_| files)?;
         box_of(&call.parties.user)
     }
 

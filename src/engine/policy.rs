@@ -43,6 +43,8 @@ pub struct Policy {
     pub owners: BTreeSet<String>,
     /// Domains whose users do, if somebody who may command says who they are.
     pub owner_domains: Vec<Domain>,
+    /// Rules forward what arrives: each file is a delivery more.
+    pub routed: bool,
     /// What happens to files that nobody has asked for.
     pub unattended: Unattended,
     /// How application servers are read and answered.
@@ -304,6 +306,7 @@ pub(super) mod tests {
             challenge: false,
             owners: BTreeSet::new(),
             owner_domains: Vec::new(),
+            routed: false,
             unattended: Unattended::Hold,
             manners: Manners::default(),
             peers: Vec::new(),

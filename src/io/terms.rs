@@ -89,6 +89,7 @@ pub(super) fn policy(
         challenge: control.users_file.is_some(),
         owners: owners(control)?.into_iter().map(|owner| owner.user).collect(),
         owner_domains: control.owner_domains.clone(),
+        routed: !settings.routes.is_empty(),
         unattended: match control.unattended {
             config::Unattended::Hold => Unattended::Hold,
             config::Unattended::Deposit => Unattended::Deposit,

@@ -96,11 +96,16 @@ impl Queue {
         &self.config
     }
 
+    /// Whether it takes no more wishes.
+    pub fn is_full(&self) -> bool {
+        self.jobs.len() >= DELIVERIES
+    }
+
     fn forward(&mut self, now: Now, ask: AskKey, delivery: Delivery, out: &mut Outbox<Output>) {
         if self.draining {
             return out.push(Output::Refused(ask, Refusal::Draining));
         }
-        if self.jobs.len() >= DELIVERIES {
+        if self.is_full() {
             return out.push(Output::Refused(ask, Refusal::Full(DELIVERIES)));
         }
         out.push(Output::Write(Box::new(delivery.clone())));

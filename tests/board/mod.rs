@@ -27,7 +27,7 @@ pub(crate) struct Board {
     pub(crate) agent: &'static str,
     /// What is said otherwise in the phones' descriptions.
     pub(crate) instead: Vec<(&'static str, &'static str)>,
-    flow: Flow,
+    pub(crate) flow: Flow,
     calls: u64,
     knocks: u64,
     cseq: u32,
@@ -86,6 +86,7 @@ impl Board {
             challenge: false,
             owners: std::collections::BTreeSet::new(),
             owner_domains: Vec::new(),
+            routed: false,
             outbound: restante::engine::Outbound { proxy: None, from: "sip:restante@192.0.2.10".to_owned() },
         };
         differ(&mut policy);

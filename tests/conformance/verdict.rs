@@ -8,9 +8,9 @@ use super::rules::{Book, Level};
 use super::scan::{Citation, Rule};
 
 /// The RFCs that we follow: each `MUST` and `SHOULD` of theirs has a test, or a reason why not.
-pub(crate) const BINDING: [u32; 22] = [
-    3261, 3262, 3264, 3581, 3862, 4028, 4145, 4475, 4975, 4976, 5118, 5547, 5621, 6026, 6086, 6135, 6714, 7616, 7977,
-    8122, 8760, 8866,
+pub(crate) const BINDING: [u32; 25] = [
+    3261, 3262, 3264, 3581, 3842, 3862, 4028, 4145, 4475, 4975, 4976, 5118, 5438, 5547, 5621, 6026, 6086, 6135, 6665,
+    6714, 7616, 7977, 8122, 8760, 8866,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

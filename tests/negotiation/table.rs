@@ -85,6 +85,7 @@ pub(crate) fn policy(trunk: Trunk) -> Policy {
         certified: Vec::new(),
         owners: std::collections::BTreeSet::new(),
         owner_domains: Vec::new(),
+        routed: false,
         challenge: false,
         outbound: restante::engine::Outbound::default(),
     }

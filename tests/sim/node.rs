@@ -151,6 +151,7 @@ impl Node {
             certified: Vec::new(),
             owners: std::collections::BTreeSet::new(),
             owner_domains: Vec::new(),
+            routed: false,
             challenge: false,
             outbound: Outbound { proxy: None, from: format!("sip:store@{}", self.host) },
         }
