@@ -202,3 +202,16 @@ fn notices_by_sip_take_no_room_of_those_for_webhooks() {
     assert_eq!(log.tally().expect("it is read").waiting, NOTICES as u64 + 1);
     assert_eq!(log.notice(&hooked.id).expect("it is read").map(|posted| posted.state), Some(NoticeState::Waiting));
 }
+
+#[test]
+fn an_outbox_of_the_version_before_is_taken_over() {
+    let dir = tempfile::tempdir().expect("a directory");
+    add(&open(dir.path(), &Keys::none()), &[notice("a", &hook())]);
+    let rows = rusqlite::Connection::open(dir.path().join("notices.sqlite")).expect("SQLite");
+    let before = "DROP INDEX notices_by_way; ALTER TABLE notices DROP COLUMN way; PRAGMA user_version = 1";
+    rows.execute_batch(before).expect("it is as it was");
+    drop(rows);
+    let log = open(dir.path(), &Keys::none());
+    assert_eq!(add(&log, &[notice("a", &hook()), notice("b", &hook())]), 1);
+    assert_eq!(waiting(&log), ["a", "b"]);
+}
