@@ -137,7 +137,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "unattended",
                 field: |s| &mut s.control.unattended,
-                meaning: "A file that no MSML asks for: \"hold\" lets it wait up to msrp.hold and refuses it, \"deposit\" files it under the box named by the Request-URI.",
+                meaning: "A file that no MSML asks for: \"hold\" lets it wait up to msrp.hold and refuses it, \"deposit\" files it under the box named by the Request-URI. It is for a server that nobody commands: a file that comes before its <record> is filed by itself, too, and the <record> waits for another.",
             },
         ],
     },
@@ -358,7 +358,7 @@ pub(super) const SECTIONS: &[Section] = &[
             Key {
                 name: "backoff_min",
                 field: |s| &mut s.queue.backoff_min,
-                meaning: "How long after a first failure a file is tried again; the time doubles with each failure more. Chance takes up to a quarter away.",
+                meaning: "How long after a first failure a file is tried again; the time doubles with each failure more. Chance takes up to a quarter away. A peer that says Retry-After is left alone for that long at least.",
             },
             Key {
                 name: "backoff_max",
