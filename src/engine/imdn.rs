@@ -89,8 +89,12 @@ pub fn notification(envelope: &Envelope, fate: Fate, at: Wall) -> Option<Notice>
     };
     let target = Target::Sip(as_sip(hop)?);
     let (kind, _) = fate.elements();
-    // §7.2.1, §8.2: one of each kind for a message, also for its copies, so that `delivered` is never followed by `failed`.
-    let id = Notice::id_of(Occasion::Stored, &format!("{kind} {} {}", sender.uri, imdn.message_id), &target);
+    // §7.2.1, §8.2: one of each kind for a message and a recipient, who has a box, so that `delivered` is never followed by `failed`.
+    let id = Notice::id_of(
+        Occasion::Stored,
+        &format!("{kind} {} {} {}", sender.uri, imdn.message_id, envelope.uri.box_name()),
+        &target,
+    );
     // §6.3: nobody guesses it, for nobody outside knows the object's.
     let own = Notice::id_of(fate.occasion(), &envelope.id, &target);
     let body = message(envelope, wrapper, imdn, fate, &own, at);

@@ -155,3 +155,29 @@ fn an_ack_with_an_answer_too_large_for_a_datagram_leaves_by_tcp_and_each_copy_of
         assert_eq!(hand.udp(&ok), last);
     }
 }
+
+// RFC 3428 section 8
+#[test]
+fn a_message_too_large_for_a_datagram_is_never_one_and_fails_where_there_is_no_tcp() {
+    for large_by_tcp in [true, false] {
+        let mut hand = Hand::new(Config { large_by_tcp, ..Config::default() });
+        for _ in 0..2 {
+            let sent = hand.command(Command::Message {
+                token: 7,
+                target: "sip:alice@192.0.2.9".to_owned(),
+                from: "sip:store@example.com".to_owned(),
+                to: "sip:alice@192.0.2.9".to_owned(),
+                route: None,
+                places: vec![places()[0]],
+                body: Body::new("message/cpim", "x".repeat(1300)),
+                headers: Vec::new(),
+            });
+            assert_eq!(by(&sent[0]), "TCP");
+            assert!(refuses_tcp(&mut hand).is_empty());
+            assert!(matches!(
+                hand.events.pop(),
+                Some(Event::MessageAnswered { token: 7, status: 503, silent: true, .. })
+            ));
+        }
+    }
+}
