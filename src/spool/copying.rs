@@ -10,7 +10,7 @@ use crate::model::{FileInfo, Now, ObjectUri, Wall};
 use super::carry;
 use super::catalog::{ask, enter, load, open_body};
 use super::commit;
-use super::envelope::Envelope;
+use super::envelope::{Envelope, of_copy};
 use super::error::{CommitError, SpoolError, StageError};
 use super::fates::standing;
 use super::file_store;
@@ -81,7 +81,14 @@ fn linked(
     if ask(shared, |index| index.find(&uri))?.is_some() {
         return Err(SpoolError::Exists(uri));
     }
-    let copy = Envelope { id: id.to_string(), uri, stored: now.wall, replaces: None, ..original.clone() };
+    let copy = Envelope {
+        id: id.to_string(),
+        uri,
+        stored: now.wall,
+        replaces: None,
+        wrappers: of_copy(original.wrappers.clone()),
+        ..original.clone()
+    };
     let record = copy.encode(None);
     if record.len() > ENVELOPE_OCTETS {
         return Err(SpoolError::io("copying")(io::ErrorKind::FileTooLarge.into())); // its new name is too long for it

@@ -44,9 +44,10 @@ pub struct EnvelopeDraft {
 }
 
 impl From<Envelope> for EnvelopeDraft {
-    /// All that was told of an object, for another one of the same octets.
+    /// All that was told of an object, for another one of the same octets. Its sender is told of the first alone (RFC 5438 §8).
     fn from(envelope: Envelope) -> Self {
         let Envelope { from, to, call_id, message_id, file, icon, expires, wrappers, .. } = envelope;
+        let wrappers = of_copy(wrappers);
         Self { from, to, call_id, message_id, file, icon, expires, wrappers, hops: None }
     }
 }
@@ -243,6 +244,12 @@ impl Envelope {
     pub(super) fn from_index(json: &str) -> Option<Self> {
         parsed(json.as_bytes())?.envelope()
     }
+}
+
+/// The wrappers of a copy: it tells nobody anything.
+pub(super) fn of_copy(mut wrappers: Vec<Wrapper>) -> Vec<Wrapper> {
+    wrappers.iter_mut().filter_map(|wrapper| wrapper.imdn.as_mut()).for_each(|imdn| imdn.shown = false);
+    wrappers
 }
 
 /// The kind of record whose private part is sealed.
