@@ -125,7 +125,12 @@ fn the_commands_need_the_key_and_say_so_and_rewrap_moves_to_the_next() {
     let exported =
         fs::read_dir(dir.path().join("out/boxes/bob")).expect("a box").next().expect("a file").expect("an entry");
     assert!(fs::read(exported.path()).expect("a file") == plan.content);
+    // What notices are sealed by has moved, too; a server without it would go on, and leave them where they are.
+    let server = start(dir.path(), "\"other:one.key\"");
+    server.logged(&["ERROR", "the outbox of notices waits for its key"]);
+    server.kill();
     let server = start(dir.path(), "\"two:two.key\"");
+    assert_eq!(server.log().matches("waits for its key").count(), 1, "the earlier one: {}", server.log());
     let output =
         run(dir.path(), &["retrieve", &promise.uri, "--server", &format!("sip:{}", server.sip("udp")), "-o", "back"]);
     assert!(output.status.success() && fs::read(dir.path().join("back")).expect("a file") == plan.content);

@@ -461,7 +461,15 @@ fn open_outbox(
 ) -> Result<(Arc<NoticeLog>, Herald, Ear), StartError> {
     let files = HostFiles::existing(&settings.spool.path)?;
     let keys = keys::read(&settings.spool.keys).map_err(StartError::Settings)?;
-    let outbox = NoticeLog::open(&files, files.root(), &keys, mint.fork(), clock.now());
+    let mut outbox = NoticeLog::open(&files, files.root(), &keys, mint.fork(), clock.now());
+    // As with files: what is sealed waits for its key, and everything else goes on. A start with the key looks for what was
+    // told meanwhile, too.
+    if matches!(outbox, Err(DatabaseError::Locked)) {
+        tracing::error!(
+            "the outbox of notices waits for its key, which is not among spool.keys: new ones are kept in memory"
+        );
+        outbox = Ok(NoticeLog::in_memory(&keys, mint.fork(), clock.now()));
+    }
     let failed = |error| StartError::Outbox { path: settings.spool.path.display().to_string(), error };
     let outbox = Arc::new(outbox.map_err(failed)?);
     let opened = Herald::open(settings, spool, Arc::clone(&outbox), (clock, mint.fork()));

@@ -145,6 +145,11 @@ impl NoticeLog {
         Ok(Self(Mutex::new(log)))
     }
 
+    /// One that lasts as long as the process, beside one that can't be opened without its key.
+    pub fn in_memory(keys: &Keys, mint: Mint, now: Now) -> Self {
+        Self(Mutex::new(Log::open(None, keys, mint, now).expect("a database in memory can be made")))
+    }
+
     /// Writes down those of these notices that are new, each to be given up at `expires`, and that nothing is missing before
     /// `complete`: all of it or nothing. Durable when it returns.
     ///
