@@ -24,7 +24,7 @@ use super::news::BoxUsage;
 use super::standing::{Deed, Fate, Standing};
 use super::usage::OverQuota;
 
-/// Between the reading of a clock and [`Outcomes::begin`] lies less than this.
+/// Between the reading of a clock and the note of it lies less than this.
 const SLACK: Duration = Duration::from_secs(60);
 
 /// Something has come to where others may want to hear of it.
@@ -49,7 +49,7 @@ pub struct Outcomes {
     pub outcomes: Vec<Outcome>,
     /// Whatever is older than this was taken before, or is among these.
     pub complete: Wall,
-    /// There was no room for some. [`Spool::outcomes_since`] has them.
+    /// There was no room for some. The spool can look for them.
     pub missed: bool,
 }
 
