@@ -8,7 +8,7 @@ use std::process::Command;
 use support::missing;
 use support::server::House;
 
-/// Calls offered a second: several times what a build without optimisation serves on two cores.
+/// Calls offered a second: more than a build without optimisation serves on two cores.
 const RATE: u32 = 2500;
 
 /// Calls offered in all.

@@ -155,7 +155,7 @@ pub const SIP_UNREAD_OCTETS: u32 = 16 * 1024 * 1024;
 pub const SIP_UNREAD: usize = 16 * 1024;
 
 /// SIP transactions alive at once; beyond it new requests get 503 with Retry-After. One that is over stays for 32 s to swallow
-/// copies: the INVITE's over TCP, about 600 octets of it, and with its response every one over UDP (RFC 3261, timers J and
+/// copies: the INVITE's over TCP, without its messages, and with its response every one over UDP (RFC 3261, timers J and
 /// L). So this is 10,000 calls a second over TCP, and 2,500 of four requests over UDP.
 pub const SIP_TRANSACTIONS: usize = 320_000;
 
@@ -165,7 +165,7 @@ pub const SIP_CALLS: usize = 20_000;
 /// Of these, how many come from one address: a proxy or an application server may have most of them, and nobody all.
 pub const SIP_CALLS_PER_ADDRESS: usize = 16_000;
 
-/// Subscriptions to boxes alive at once; beyond it a SUBSCRIBE gets 503 with Retry-After. One costs about 2 KiB.
+/// Subscriptions to boxes alive at once; beyond it a SUBSCRIBE gets 503 with Retry-After.
 pub const SUBSCRIPTIONS: usize = 50_000;
 
 /// Of these, how many come from one address: a proxy may have most of them, and nobody all.

@@ -245,7 +245,9 @@ impl Herald {
             let (outcomes, after) = self.spool.outcomes_since(since, &cursor)?;
             let now = self.clock.now().wall;
             let notices = self.notices(&outcomes, now);
-            self.add(&notices, since, sends)?;
+            if !notices.is_empty() {
+                self.add(&notices, since, sends)?;
+            }
             next = after;
         }
         Ok(())

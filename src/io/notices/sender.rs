@@ -26,20 +26,18 @@ impl Senders {
 
     /// The notification that an outcome comes to.
     pub(super) fn notice(&mut self, outcome: &Outcome, spool: &Spool) -> Option<Notice> {
-        let (envelope, notice) = match outcome {
-            Outcome::Stored(envelope) => {
-                (envelope.as_ref().clone(), notification(envelope, Fate::Stored, envelope.stored)?)
-            }
+        let object;
+        let (envelope, fate, at) = match outcome {
+            Outcome::Stored(envelope) => (envelope.as_ref(), Fate::Stored, envelope.stored),
             Outcome::Settled(delivery) => {
-                let object = spool.find_id(&delivery.object).ok()??;
-                let notice = notification(object.envelope(), fate(delivery)?, delivery.changed)?;
-                (object.envelope().clone(), notice)
+                let fate = fate(delivery)?;
+                object = spool.find_id(&delivery.object).ok()??;
+                (object.envelope(), fate, delivery.changed)
             }
-            Outcome::Expired(envelope, deed) if is_lost(envelope, spool) => {
-                (envelope.as_ref().clone(), notification(envelope, Fate::Failed, deed.at)?)
-            }
+            Outcome::Expired(envelope, deed) if is_lost(envelope, spool) => (envelope.as_ref(), Fate::Failed, deed.at),
             Outcome::Expired(..) | Outcome::NearlyFull(_) | Outcome::Refused(_) => return None,
         };
+        let notice = notification(envelope, fate, at)?;
         let spool::Target::Sip(uri) = &notice.target else { return None };
         let host = Target::of(uri)?.host;
         if !self.domains.iter().any(|domain| domain.has(&host)) {

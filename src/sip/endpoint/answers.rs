@@ -97,7 +97,7 @@ impl Endpoint {
         }
     }
 
-    /// The final response to an INFO, OPTIONS, UPDATE or MESSAGE.
+    /// The final response to an INFO, OPTIONS or UPDATE.
     pub(super) fn answer(&mut self, now: Now, id: ServerId, mut reply: Reply, out: &mut Outbox<Output>) {
         let call = match self.layer.owed(id) {
             Owed::No => return,
