@@ -20,12 +20,12 @@ use crate::sdp::{
     self, Description, Direction, FileOffer, LocalSession, LocalStream, OfferedStream, Role, Route, Setup, StreamOffer,
     Terms, Unsupported, Verdict, Wish,
 };
-use crate::sip::{self, Body, CallKey, Invite, RequestKey};
+use crate::sip::{self, Body, CallKey, Opening, RequestKey};
 use crate::spool::{Committed, Icon};
 
 // The peer offers.
 impl Engine {
-    pub(super) fn invited(&mut self, now: Now, key: CallKey, tag: String, invite: Invite, out: &mut Outbox<Output>) {
+    pub(super) fn invited(&mut self, now: Now, key: CallKey, tag: String, invite: Opening, out: &mut Outbox<Output>) {
         let user_agent = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
         let accepts = |(name, value): &(String, String)| {
             name.eq_ignore_ascii_case("accept") && value.to_ascii_lowercase().contains("multipart/related")
@@ -35,10 +35,10 @@ impl Engine {
         let trusted = self.may_command(invite.source.ip(), invite.flow, invite.user.as_deref());
         let script = self.script(&invite, trusted);
         let user = owner::called(&invite);
-        let access = self.access((&invite).into(), &user, trusted);
+        let access = self.access(&invite, &user, trusted);
         let hops = invite.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("max-forwards"));
         let hops = hops.and_then(|(_, value)| value.trim().parse().ok());
-        let shown = self.has_shown((&invite).into(), &invite.from, trusted);
+        let shown = self.has_shown(&invite, trusted);
         let from = invite.asserted().filter(|_| trusted).unwrap_or(invite.from);
         let parties = Parties { user, from, to: invite.to, call_id: invite.call_id, hops, shown };
         let local = LocalSession::new(self.policy.address.clone(), &mut self.mint);

@@ -18,7 +18,7 @@ use super::port::{Found, Output, Query};
 use super::watching::{Subscriber, WatchKey, Watched};
 use crate::model::limits::SUBSCRIPTIONS_PER_BOX;
 use crate::model::{Now, Outbox};
-use crate::sip::{self, Body, Standalone, SubscriptionKey};
+use crate::sip::{self, Body, Opening, SubscriptionKey};
 use crate::spool::{BoxSummary, MessageClass, Tally};
 
 /// The type of what NOTIFYs say (RFC 3842 §5).
@@ -29,17 +29,11 @@ const COUNT_SPACING: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Somebody wants to hear of a box, or goes on wanting to.
-    pub(super) fn subscribed(
-        &mut self,
-        now: Now,
-        key: SubscriptionKey,
-        subscribe: &Standalone,
-        out: &mut Outbox<Output>,
-    ) {
-        let Standalone { source, call_id, request_uri, user, .. } = subscribe;
+    pub(super) fn subscribed(&mut self, now: Now, key: SubscriptionKey, subscribe: &Opening, out: &mut Outbox<Output>) {
+        let Opening { source, call_id, request_uri, user, .. } = subscribe;
         let trusted = self.may_command(source.ip(), subscribe.flow, user.as_deref());
         let named = self.named_before(key).unwrap_or_else(|| subscribe.uri_user.clone());
-        if let Access::Nothing(status) = self.access(subscribe.into(), &named, trusted) {
+        if let Access::Nothing(status) = self.access(subscribe, &named, trusted) {
             tracing::warn!(%source, call_id, request_uri, status, "a subscription by somebody who may not read the box: refused");
             return self.command(now, sip::Command::Decline { subscription: key, status }, out);
         }

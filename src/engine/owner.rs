@@ -14,30 +14,11 @@ use super::port::Output;
 use super::service::parameter;
 use crate::model::{ObjectUri, Outbox};
 use crate::msrp::SessionKey;
-use crate::sip::{CallKey, FlowId, Invite, Standalone, Target};
+use crate::sip::{CallKey, Opening, Target};
 use crate::spool::Change;
 
-/// Who asks, as far as that was shown.
-pub(super) struct Asker<'a> {
-    flow: FlowId,
-    user: Option<&'a String>,
-    asserted: Option<String>,
-}
-
-impl<'a> From<&'a Invite> for Asker<'a> {
-    fn from(invite: &'a Invite) -> Self {
-        Self { flow: invite.flow, user: invite.user.as_ref(), asserted: invite.asserted() }
-    }
-}
-
-impl<'a> From<&'a Standalone> for Asker<'a> {
-    fn from(request: &'a Standalone) -> Self {
-        Self { flow: request.flow, user: request.user.as_ref(), asserted: request.asserted() }
-    }
-}
-
 /// Whom a call is for: the user of the Request-URI, or whom that is for where a service is called (RFC 4458 §2 `target`).
-pub(super) fn called(invite: &Invite) -> String {
+pub(super) fn called(invite: &Opening) -> String {
     let target = parameter(&invite.request_uri, "target").and_then(|target| {
         let uri = percent_decode_str(target).decode_utf8().ok()?;
         let (_, address) = uri.split_once(':')?;
@@ -63,14 +44,14 @@ fn user_of(uri: &str) -> Option<String> {
 
 impl Engine {
     /// What whoever asks may read of the box of `user`, and hear of it.
-    pub(super) fn access(&self, asker: Asker<'_>, user: &str, trusted: bool) -> Access {
+    pub(super) fn access(&self, asker: &Opening, user: &str, trusted: bool) -> Access {
         let mailbox = box_of(user);
         let owns = |name: &str| mailbox.as_ref().is_some_and(|mailbox| mailbox.box_name() == name);
         let own = |is_own: bool| if is_own { Access::Own } else { Access::Nothing(403) };
-        if let Some(name) = asker.user.filter(|name| self.policy.owners.contains(*name)) {
+        if let Some(name) = asker.user.as_ref().filter(|name| self.policy.owners.contains(*name)) {
             return own(owns(name));
         }
-        if let Some(identity) = asker.asserted.filter(|_| trusted && !self.policy.owner_domains.is_empty()) {
+        if let Some(identity) = asker.asserted().filter(|_| trusted && !self.policy.owner_domains.is_empty()) {
             return own(self.local_user(&identity).is_some_and(|name| owns(&name)));
         }
         // Behind a proxy of ours everybody comes from a trusted address, also whom it knows nothing of.
@@ -86,21 +67,21 @@ impl Engine {
 
     /// Whether whoever calls has shown that it is whom `from` names, or who that is. A proxy that says who calls has to say
     /// it of this call, too; a user has shown its own name alone, and a certificate its host.
-    pub(super) fn has_shown(&self, asker: Asker<'_>, from: &str, trusted: bool) -> bool {
-        if trusted && asker.asserted.is_some() {
+    pub(super) fn has_shown(&self, asker: &Opening, trusted: bool) -> bool {
+        if trusted && asker.asserted().is_some() {
             return true;
         }
         let is_from = |name: &str| match self.policy.owner_domains.is_empty() {
-            true => user_of(from).is_some_and(|user| user == name),
-            false => self.local_user(from).is_some_and(|user| user == name),
+            true => user_of(&asker.from).is_some_and(|user| user == name),
+            false => self.local_user(&asker.from).is_some_and(|user| user == name),
         };
-        if let Some(name) = asker.user.filter(|name| self.policy.owners.contains(*name)) {
+        if let Some(name) = asker.user.as_ref().filter(|name| self.policy.owners.contains(*name)) {
             return is_from(name);
         }
         if trusted && (self.policy.owner_domains.is_empty() || asker.user.is_some()) {
             return true;
         }
-        let host = Target::of(from).map(|target| target.host);
+        let host = Target::of(&asker.from).map(|target| target.host);
         let certified =
             |name: &String| is_from(name) || host.as_ref().is_some_and(|host| host.eq_ignore_ascii_case(name));
         self.hosts.get(&asker.flow).into_iter().flatten().any(certified)

@@ -9,7 +9,7 @@ use super::description::Refusal;
 use super::port::Output;
 use crate::model::{Now, Outbox};
 use crate::msml;
-use crate::sip::{self, CallKey, Invite};
+use crate::sip::{self, CallKey, Opening};
 
 /// A description without `<dialogstart>` has types of its own, besides those of MSML.
 const MOML_TYPES: [&str; 2] = ["application/moml+xml", "application/vnd.radisys.moml+xml"];
@@ -18,7 +18,7 @@ const MOML_TYPES: [&str; 2] = ["application/moml+xml", "application/vnd.radisys.
 ///
 /// # Errors
 /// RFC 5707 §9.4: 488 for what is not MSML in the body; 400 for a body part that is not there.
-fn find(invite: &Invite) -> Result<Option<Bytes>, Refusal> {
+fn find(invite: &Opening) -> Result<Option<Bytes>, Refusal> {
     if !invite.uri_user.eq_ignore_ascii_case("dialog") {
         return Ok(None);
     }
@@ -53,7 +53,7 @@ pub(super) fn parameter<'a>(uri: &'a str, name: &str) -> Option<&'a str> {
 
 impl Engine {
     /// What an INVITE wants to be run, if it may.
-    pub(super) fn script(&self, invite: &Invite, trusted: bool) -> Result<Option<Bytes>, Refusal> {
+    pub(super) fn script(&self, invite: &Opening, trusted: bool) -> Result<Option<Bytes>, Refusal> {
         let script = find(invite)?;
         if script.is_some() && !trusted {
             let warning = "MSML is not allowed from this address".to_owned();

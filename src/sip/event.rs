@@ -9,9 +9,9 @@ use super::flow::{Body, CallKey, Flow, FlowId, RequestKey, SubscriptionKey, Tran
 use super::message::{body, pairs, text};
 use super::target::Target;
 
-/// A new INVITE.
+/// A request that begins something: an INVITE, or a SUBSCRIBE.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invite {
+pub struct Opening {
     /// Request-URI as it stands.
     pub request_uri: String,
     /// Its user part, escapes as they stand; empty if there is none.
@@ -32,43 +32,11 @@ pub struct Invite {
     pub user: Option<String>,
     /// Every header with its full name, in order.
     pub headers: Vec<(String, String)>,
-    /// The offer; `None` asks for ours.
+    /// Its body; an INVITE without one asks for our offer.
     pub body: Option<Body>,
 }
 
-impl Invite {
-    /// Whose identity the network asserts (RFC 3325 §9.1): only somebody trusted may be believed.
-    pub fn asserted(&self) -> Option<String> {
-        asserted(&self.headers)
-    }
-}
-
-/// A request that is no part of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standalone {
-    /// Request-URI as it stands.
-    pub request_uri: String,
-    /// Its user part, escapes as they stand; empty if there is none.
-    pub uri_user: String,
-    /// The From URI.
-    pub from: String,
-    /// The To URI.
-    pub to: String,
-    /// Call-ID.
-    pub call_id: String,
-    /// Where it came from.
-    pub source: SocketAddr,
-    /// On which flow.
-    pub flow: FlowId,
-    /// The user that it has proven to be from.
-    pub user: Option<String>,
-    /// Every header with its full name, in order.
-    pub headers: Vec<(String, String)>,
-    /// Its body.
-    pub body: Option<Body>,
-}
-
-impl Standalone {
+impl Opening {
     pub(super) fn new(request: &Request, flow: Flow, user: Option<String>) -> Self {
         let headers = &request.headers;
         let uri = |name| NameAddr::parse(text(headers, name)).map(|addr| addr.uri.to_owned()).unwrap_or_default();
@@ -79,6 +47,7 @@ impl Standalone {
             to: uri("To"),
             call_id: text(headers, "Call-ID").to_owned(),
             source: flow.remote,
+            transport: flow.transport,
             flow: flow.id,
             user,
             headers: pairs(headers),
@@ -86,20 +55,16 @@ impl Standalone {
         }
     }
 
-    /// As [`Invite::asserted`].
+    /// Whose identity the network asserts (RFC 3325 §9.1): only somebody trusted may be believed.
     pub fn asserted(&self) -> Option<String> {
-        asserted(&self.headers)
+        let asserted = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("P-Asserted-Identity"));
+        let values = asserted.flat_map(|(_, value)| super::syntax::split(value, ',').unwrap_or_default());
+        // RFC 3325 §9.1: one value, or a SIP URI and a telephone number, in either order.
+        let mut uris = values.filter_map(|value| NameAddr::parse(value).map(|identity| identity.uri.to_owned()));
+        let first = uris.next()?;
+        let is_sip = |uri: &String| Target::of(uri).is_some();
+        Some(if is_sip(&first) { first } else { uris.find(is_sip).unwrap_or(first) })
     }
-}
-
-fn asserted(headers: &[(String, String)]) -> Option<String> {
-    let asserted = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("P-Asserted-Identity"));
-    let values = asserted.flat_map(|(_, value)| super::syntax::split(value, ',').unwrap_or_default());
-    // RFC 3325 §9.1: one value, or a SIP URI and a telephone number, in either order.
-    let mut uris = values.filter_map(|value| NameAddr::parse(value).map(|identity| identity.uri.to_owned()));
-    let first = uris.next()?;
-    let is_sip = |uri: &String| Target::of(uri).is_some();
-    Some(if is_sip(&first) { first } else { uris.find(is_sip).unwrap_or(first) })
 }
 
 /// What has happened.
@@ -112,7 +77,7 @@ pub enum Event {
         /// Our To tag, MSML's connection id: 22 letters and digits with nothing after them.
         tag: String,
         /// The request.
-        invite: Box<Invite>,
+        invite: Box<Opening>,
     },
     /// A re-INVITE; owed: [`Command::Accept`](super::Command::Accept) or [`Command::Refuse`](super::Command::Refuse).
     Reinvited {
@@ -190,7 +155,7 @@ pub enum Event {
         /// It was not there before.
         first: bool,
         /// The SUBSCRIBE.
-        subscribe: Box<Standalone>,
+        subscribe: Box<Opening>,
     },
     /// The subscription is over, whoever ended it.
     Unsubscribed {

@@ -83,7 +83,7 @@ pub use config::{Config, EventPackage};
 pub use dialog::DialogReport;
 pub use endpoint::Endpoint;
 pub use error::SipError;
-pub use event::{EndReason, Event, Invite, Reason, Refusal, Standalone};
+pub use event::{EndReason, Event, Opening, Reason, Refusal};
 pub use flow::{Body, CallKey, Flow, FlowId, RequestKey, SubscriptionKey, Transport};
 pub use parse::{Fault, parse};
 pub use records::{Naptr, Srv, in_order};

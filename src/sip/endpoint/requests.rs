@@ -7,15 +7,15 @@ use rsip::{Method, Request};
 use super::{Alarm, Endpoint, FULL_RETRY_SECS, METHODS, RECEIVED, Reply, TOKEN_LETTERS, Waiting, allow, arrived};
 use crate::model::limits::SIP_QUEUED_REQUESTS;
 use crate::model::{Now, Outbox};
-use crate::sip::address::{NameAddr, tag};
+use crate::sip::address::tag;
 use crate::sip::call::{Call, Path, Phase};
 use crate::sip::command::Output;
 use crate::sip::dialog::{Dialog, DialogId};
-use crate::sip::event::{EndReason, Event, Invite};
+use crate::sip::event::{EndReason, Event, Opening};
 use crate::sip::flow::{Body, CallKey, Flow, RequestKey};
 use crate::sip::guard::Proof;
 use crate::sip::layer::{Arrival, Owed, ServerId};
-use crate::sip::message::{body, cseq_number, pairs, text, tokens, value};
+use crate::sip::message::{body, cseq_number, text, tokens, value};
 use crate::sip::multipart;
 
 /// RFC 3261 §14.2: Retry-After of the 500 to an overlapping INVITE is 0 to 10 seconds.
@@ -153,22 +153,8 @@ impl Endpoint {
         self.callers.insert(source, from_there + 1);
         self.calls.insert(key, call);
         self.await_owner(now, key, id, request);
-        let headers = &request.headers;
-        let uri = |name| NameAddr::parse(text(headers, name)).map(|addr| addr.uri.to_owned()).unwrap_or_default();
-        let invite = Invite {
-            request_uri: request.uri.to_string(),
-            uri_user: request.uri.user().unwrap_or_default().to_owned(),
-            from: uri("From"),
-            to: uri("To"),
-            call_id: text(headers, "Call-ID").to_owned(),
-            source: flow.remote,
-            transport: flow.transport,
-            flow: flow.id,
-            user: self.user.take(),
-            headers: pairs(headers),
-            body: body(headers, &request.body),
-        };
-        out.push(Output::Event(Event::Invited { call: key, tag, invite: Box::new(invite) }));
+        let invite = Box::new(Opening::new(request, flow, self.user.take()));
+        out.push(Output::Event(Event::Invited { call: key, tag, invite }));
     }
 
     /// From now on the owner owes an answer to this INVITE.

@@ -12,7 +12,7 @@ use crate::sip::address::tag;
 use crate::sip::call::Path;
 use crate::sip::command::Output;
 use crate::sip::dialog::{Dialog, DialogId};
-use crate::sip::event::{Event, Standalone};
+use crate::sip::event::{Event, Opening};
 use crate::sip::flow::{Body, Flow, SubscriptionKey};
 use crate::sip::layer::{Purpose, ServerId};
 use crate::sip::message::{cseq_number, header, text, tokens, value, values};
@@ -146,7 +146,7 @@ impl Endpoint {
         if first {
             self.wakes.set((key, Wake::Over), now.instant + self.layer.timeout());
         }
-        let subscribe = Box::new(Standalone::new(request, flow, self.user.take()));
+        let subscribe = Box::new(Opening::new(request, flow, self.user.take()));
         out.push(Output::Event(Event::Subscribed { subscription: key, first, subscribe }));
     }
 }
