@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use crate::model::media::covers;
 use crate::model::{Disposition, Imdn, Occasion, Party, Wall, Wrapper};
 use crate::msrp::cpim::{Enclosed, print};
+use crate::sip;
 use crate::spool::{Envelope, Notice, Target};
 
 /// The type of a notification (RFC 5438 §11.1.8).
@@ -80,7 +81,7 @@ pub fn notification(envelope: &Envelope, fate: Fate, at: Wall) -> Option<Notice>
     let shown = envelope.from.as_deref().unwrap_or_default();
     let hop = match imdn.record_route.first() {
         Some(first) => first,
-        None if is_same(&sender.uri, shown) => &sender.uri,
+        None if whose(&sender.uri).is_some_and(|sender| whose(shown) == Some(sender)) => &sender.uri,
         None => {
             let Envelope { id, call_id, .. } = envelope;
             tracing::warn!(object = id, call_id, "its sender is not who has called: no disposition notification");
@@ -161,15 +162,13 @@ fn is_language(text: &str) -> bool {
     text.split('-').all(part) && text.split('-').next().is_some_and(|first| !first.bytes().any(|c| c.is_ascii_digit()))
 }
 
-/// Whether two URIs are of one user at one host, whatever their scheme and parameters.
-fn is_same(one: &str, other: &str) -> bool {
-    let parts = |uri: &str| {
-        let (_, rest) = uri.split_once(':')?;
-        let (user, host) = rest.split_once('@')?;
-        let host = host.split([';', '?', ':']).next().unwrap_or_default();
-        (!user.is_empty() && !host.is_empty()).then(|| (user.to_owned(), host.to_ascii_lowercase()))
-    };
-    parts(one).zip(parts(other)).is_some_and(|(one, other)| one == other)
+/// Whose URI it is, whatever its scheme, port and parameters; nothing if it is of no user, or of none that SIP reaches.
+pub fn whose(uri: &str) -> Option<String> {
+    let uri = as_sip(uri)?;
+    let host = sip::Target::of(&uri)?.host.to_ascii_lowercase();
+    let (_, address) = uri.split_once(':')?;
+    let (user, _) = address.split_once('@').filter(|(user, _)| !user.is_empty())?;
+    Some(format!("{user}@{host}"))
 }
 
 /// RFC 3860: an address for messages, as SIP knows it.
@@ -193,10 +192,14 @@ mod tests {
             ("im:alice@example.org", "sip:alice@example.org", true),
             ("sip:alice@example.org", "sip:bob@example.org", false),
             ("sip:alice@example.org", "sip:alice@example.net", false),
-            ("sip:example.org", "sip:example.org", false),
-            ("tel:+1555", "tel:+1555", false),
+            ("sip:alice@[2001:db8::1]:5070", "sip:alice@[2001:DB8::1]", true),
+            ("sip:alice@[2001:db8::1]", "sip:alice@[2001:db8::2]", false),
         ] {
-            assert_eq!(is_same(one, other), same, "{one} {other}");
+            assert!(whose(one).is_some() && whose(other).is_some(), "{one} {other}");
+            assert_eq!(whose(one) == whose(other), same, "{one} {other}");
+        }
+        for nobody in ["sip:example.org", "sip:@example.org", "tel:+1555", "alice@example.org"] {
+            assert_eq!(whose(nobody), None, "{nobody}");
         }
         assert_eq!(as_sip("im:alice@example.org").as_deref(), Some("sip:alice@example.org"));
         assert_eq!(as_sip("mailto:alice@example.org"), None);

@@ -121,6 +121,7 @@ impl Herald {
         spool.keep_outcomes(move || rung.notify_one());
         let (wishes, ears) = mpsc::channel(NOTICE_WISHES);
         let (ended, verdicts) = mpsc::channel(NOTICES_AT_ONCE);
+        let audience = Arc::new(terms::audience(settings));
         let mut herald = Self {
             spool: spool.clone(),
             log,
@@ -128,7 +129,7 @@ impl Herald {
             post: Post::new(terms::notices(settings), mint),
             readers: Readers::new(settings),
             senders: Senders::new(settings),
-            courier: Arc::new(Courier::new(settings)?),
+            courier: Arc::new(Courier::new(settings, Arc::clone(&audience))?),
             bell,
             wishes: ears,
             verdicts,
@@ -144,7 +145,7 @@ impl Herald {
         }
         herald.listen(&mut sends);
         herald.first = sends;
-        Ok((herald, Ear { wishes, audience: Arc::new(terms::audience(settings)) }))
+        Ok((herald, Ear { wishes, audience }))
     }
 
     /// Tells others until the node stops.

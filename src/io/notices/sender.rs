@@ -1,7 +1,7 @@
 //! What the sender of a message is told of its fate (RFC 5438), if it has asked and may be told.
 
 use crate::config::Settings;
-use crate::engine::imdn::{Fate, notification};
+use crate::engine::imdn::{Fate, notification, whose};
 use crate::model::Domain;
 use crate::model::limits::{IMDN_BURST, IMDN_EVERY};
 use crate::notices::{Rate, Rates};
@@ -45,20 +45,13 @@ impl Senders {
             return None;
         }
         let source = envelope.from.as_deref().unwrap_or_default();
-        if !(self.sources.take(source, notice.at) && self.targets.take(&place(uri), notice.at)) {
+        if !(self.sources.take(source, notice.at) && self.targets.take(&whose(uri).unwrap_or_default(), notice.at)) {
             let (object, call_id) = (&envelope.id, &envelope.call_id);
             tracing::warn!(object, call_id, source, uri, "too many notifications: nobody is told of this one");
             return None;
         }
         Some(notice)
     }
-}
-
-/// Who is told, whatever the port and the parameters.
-fn place(uri: &str) -> String {
-    let address = uri.split_once(':').map_or(uri, |(_, address)| address);
-    let user = address.split_once('@').map_or("", |(user, _)| user);
-    format!("{user}@{}", Target::of(uri).map(|target| target.host.to_ascii_lowercase()).unwrap_or_default())
 }
 
 /// What the end of a delivery is to the sender. What was called back may still be brought to somebody. `delivered` is the

@@ -18,7 +18,6 @@ use super::message;
 use crate::config::{Settings, Webhook};
 use crate::io::driver::Request;
 use crate::io::fetch;
-use crate::io::terms;
 use crate::model::Wall;
 use crate::model::limits::{NOTICE_ANSWER_OCTETS, NOTICE_SIP_TIMEOUT, NOTICE_TIMEOUT};
 use crate::notices::{Audience, Verdict};
@@ -35,7 +34,7 @@ pub(super) struct Courier {
     hooks: HashMap<String, Hook>,
     agent: String,
     /// Whom somebody may have told who is not the operator.
-    audience: Audience,
+    audience: Arc<Audience>,
     /// For what the operator has configured: it leads where the operator says.
     configured: OnceCell<Client>,
     /// For everything else.
@@ -50,7 +49,7 @@ struct Hook {
 impl Courier {
     /// # Errors
     /// A secret can't be used.
-    pub(super) fn new(settings: &Settings) -> Result<Self, String> {
+    pub(super) fn new(settings: &Settings, audience: Arc<Audience>) -> Result<Self, String> {
         let hook = |hook: &Webhook| {
             let (name, url) = hook.name.clone().zip(hook.url.clone()).ok_or("a webhook has no name or url")?;
             let secrets = hook.secret_file.as_deref().map(secrets).transpose().map_err(|why| {
@@ -61,7 +60,7 @@ impl Courier {
         Ok(Self {
             hooks: settings.webhooks.iter().map(hook).collect::<Result<_, _>>()?,
             agent: format!("restante/{}", env!("CARGO_PKG_VERSION")),
-            audience: terms::audience(settings),
+            audience,
             configured: OnceCell::new(),
             guarded: OnceCell::new(),
         })
@@ -125,7 +124,7 @@ async fn within(most: Duration, attempt: impl Future<Output = Verdict>) -> Verdi
 }
 
 fn client(builder: reqwest::ClientBuilder) -> Result<Client, String> {
-    builder.timeout(NOTICE_TIMEOUT).build().map_err(|error| fetch::reason(&error))
+    builder.build().map_err(|error| fetch::reason(&error))
 }
 
 fn configured() -> reqwest::ClientBuilder {
