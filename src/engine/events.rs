@@ -51,12 +51,17 @@ impl Engine {
 
     /// RFC 5707 §3.1: nobody is there any more who could be told. Whoever comes back can read it.
     pub(super) fn keep_event(&self, event: Event, out: &mut Outbox<Output>) {
-        tracing::warn!(
-            event = event.name,
-            dialog = event.dialog,
-            call_id = event.call_id,
-            "the control dialog is gone: the event is in the event log alone"
-        );
+        if event.dialog.is_empty() {
+            // Nobody's dialog has asked: a rule has, or somebody over HTTP.
+            tracing::debug!(event = event.name, job = event.job, "the event is in the event log");
+        } else {
+            tracing::warn!(
+                event = event.name,
+                dialog = event.dialog,
+                call_id = event.call_id,
+                "the control dialog is gone: the event is in the event log alone"
+            );
+        }
         out.push(Output::Note(EventNote::Unsent(Box::new(event))));
     }
 
